@@ -1,0 +1,58 @@
+"""Solve the crystallographic phase problem for peptides and small proteins.
+
+>>> import crysformer
+>>> data = crysformer.read_crystal("data.mtz")                       # doctest: +SKIP
+>>> solution = crysformer.solve(data, sequence="GNNQQNY")            # doctest: +SKIP
+
+The names below load on first use, so that ``import crysformer`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crysformer import data as data
+    from crysformer.crystal.density import DensityMap as DensityMap
+    from crysformer.crystal.reading import read_crystal as read_crystal
+    from crysformer.crystal.reflections import CrystalData as CrystalData
+    from crysformer.phasing.network import Prediction as Prediction
+    from crysformer.phasing.network import predict as predict
+    from crysformer.phasing.solver import Solution as Solution
+    from crysformer.phasing.solver import solve as solve
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "CrystalData": "crysformer.crystal.reflections",
+    "DensityMap": "crysformer.crystal.density",
+    "Prediction": "crysformer.phasing.network",
+    "Solution": "crysformer.phasing.solver",
+    "predict": "crysformer.phasing.network",
+    "read_crystal": "crysformer.crystal.reading",
+    "solve": "crysformer.phasing.solver",
+}
+
+__all__ = [
+    "CrystalData",
+    "DensityMap",
+    "Prediction",
+    "Solution",
+    "data",
+    "predict",
+    "read_crystal",
+    "solve",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "data":
+        return importlib.import_module("crysformer.data")
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'crysformer' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

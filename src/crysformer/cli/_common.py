@@ -1,0 +1,161 @@
+"""What several commands share: input options, results on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crysformer.files import prepare_output_dir
+
+if TYPE_CHECKING:
+    from crysformer.crystal.reflections import CrystalData
+
+log = logging.getLogger("crysformer")
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add DATA and the options that say how to read it."""
+    parser.add_argument(
+        "data", metavar="DATA", help="reflections: .mtz, SF-mmCIF (.cif, .ent) or SHELX .hkl; .gz"
+    )
+    group = parser.add_argument_group("reading DATA")
+    group.add_argument(
+        "--cell",
+        type=cell_constants,
+        metavar="A,B,C,ALPHA,BETA,GAMMA",
+        help="unit cell in A and degrees, for files that lack it or to override theirs",
+    )
+    group.add_argument(
+        "--space-group", metavar="SYMBOL", help="space group, such as P1 or 'P 21 21 21'; likewise"
+    )
+    group.add_argument("--labin", metavar="F,SIGF", help="columns to use, where several would fit")
+    group.add_argument(
+        "--radiation",
+        choices=("xray", "electron"),
+        default="xray",
+        help="scattering factors: xray (default), or electron for microED",
+    )
+
+
+def cell_constants(text: str) -> tuple[float, float, float, float, float, float]:
+    """Six cell constants from ``a,b,c,alpha,beta,gamma`` (commas or spaces)."""
+    try:
+        a, b, c, alpha, beta, gamma = (float(x) for x in text.replace(",", " ").split())
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected six numbers such as 41,30,24,90,90,90, found {text!r}"
+        ) from None
+    return a, b, c, alpha, beta, gamma
+
+
+def load_data(args: argparse.Namespace) -> CrystalData:
+    """Read DATA as the options say, and log what reading had to do or assume."""
+    import gemmi
+
+    from crysformer.crystal.reading import read_crystal
+
+    data = read_crystal(
+        args.data,
+        cell=gemmi.UnitCell(*args.cell) if args.cell else None,
+        space_group=args.space_group,
+        labin=args.labin,
+        radiation=args.radiation,
+    )
+    for note in data.notes:
+        log.info("%s", note)
+    return data
+
+
+def add_sequence_arguments(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    """Add --sequence."""
+    parser.add_argument(
+        "--sequence",
+        required=required,
+        metavar="SEQ|FASTA",
+        help="one-letter codes (several chains: separated by commas) or a FASTA file",
+    )
+
+
+def load_sequences(args: argparse.Namespace) -> tuple[str, ...] | None:
+    """The chains' sequences, or None without --sequence."""
+    if args.sequence is None:
+        return None
+    from crysformer.crystal.sequence import read_sequences
+
+    return read_sequences(args.sequence)
+
+
+def add_output_arguments(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add -o/--output for a folder that will hold `what`, and --overwrite."""
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", required=True, help=f"new folder for {what}"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="accept a folder that is not empty"
+    )
+
+
+@contextmanager
+def output_folder(args: argparse.Namespace) -> Iterator[Path]:
+    """Give a folder to write into, whose files move to --output only if the block succeeds.
+
+    On any failure, also Ctrl-C and a full disk, --output is left as it was: folders that were
+    made for it are removed again. A folder that cannot be used is refused before the block runs.
+    """
+    target = Path(args.output)
+    made = [folder for folder in (target, *target.parents) if not folder.exists()]
+    prepare_output_dir(target, overwrite=args.overwrite)
+    staging = Path(tempfile.mkdtemp(prefix=".partial-", dir=target))
+    try:
+        yield staging
+        for item in sorted(staging.iterdir()):
+            item.replace(target / item.name)
+    except BaseException:
+        shutil.rmtree(staging)
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+    staging.rmdir()
+
+
+def emit(args: argparse.Namespace, result: dict[str, Any], text: str) -> None:
+    """Print a command's result on stdout: `result` with --json, else `text`."""
+    if args.json:
+        print(json.dumps(result, indent=2, allow_nan=False))
+    else:
+        print(text)
+
+
+@contextmanager
+def progress_bar(
+    args: argparse.Namespace, description: str
+) -> Iterator[Callable[[float, str], None] | None]:
+    """Give ``progress(fraction, text)`` drawing a bar on stderr, or None where nobody would see."""
+    if args.quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[text]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(description, total=1.0, text="")
+
+        def update(fraction: float, text: str) -> None:
+            bar.update(task, completed=fraction, text=text)
+
+        yield update

@@ -1,0 +1,119 @@
+"""Find the phases of a crystal from its amplitudes, with the sequence where it is known.
+
+Writes solution.mtz (the measured amplitudes with FWT PHWT FOM), solution.ccp4 (the map) and
+summary.json into the output folder, and prints a verdict. A run that finds nothing convincing is
+not a failure: the best candidate is written, with solved: false.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crysformer.cli._common import (
+    add_data_arguments,
+    add_output_arguments,
+    add_sequence_arguments,
+    emit,
+    load_data,
+    load_sequences,
+    log,
+    output_folder,
+    progress_bar,
+)
+from crysformer.files import write_json
+
+if TYPE_CHECKING:
+    from crysformer.crystal.reflections import CrystalData
+    from crysformer.phasing.solver import Solution
+
+METHODS = ("auto", "charge-flipping", "network")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_data_arguments(parser)
+    add_sequence_arguments(parser)
+    parser.add_argument(
+        "--copies",
+        type=int,
+        metavar="N",
+        help="molecules in the asymmetric unit (default: estimated from the cell)",
+    )
+    parser.add_argument(
+        "--method", choices=METHODS, default="auto", help="default: every method that applies"
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        default=120.0,
+        metavar="S",
+        help="seconds after which the best candidate so far is taken (default 120)",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random starts")
+    parser.add_argument(
+        "--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to compute"
+    )
+    add_output_arguments(parser, "solution.mtz, solution.ccp4 and summary.json")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, solve, write, and say what came out."""
+    data = load_data(args)
+    sequences = load_sequences(args)
+    with output_folder(args) as folder:
+        from crysformer.phasing.solver import solve
+
+        log.info("%s", describe(data))
+        with progress_bar(args, "solving") as progress:
+            solution = solve(
+                data,
+                sequence=sequences,
+                method=args.method,
+                time_limit=args.time_limit,
+                copies=args.copies,
+                seed=args.seed,
+                device=args.device,
+                progress=progress,
+            )
+        summary = write_solution(folder, data, solution)
+    emit(args, summary, verdict(solution, Path(args.output)))
+    return 0
+
+
+def describe(data: CrystalData) -> str:
+    """One line on what is going to be phased."""
+    cell = " ".join(f"{x:g}" for x in data.cell.parameters)
+    return (
+        f"{data.source}: {int(data.measured.sum())} amplitudes to {data.d_min:.2f} A, "
+        f"{data.space_group.xhm()}, cell {cell}"
+    )
+
+
+def write_solution(folder: Path, data: CrystalData, solution: Solution) -> dict[str, Any]:
+    """Write the three result files into `folder`; returns the content of summary.json."""
+    from crysformer.crystal.writing import write_map, write_phases
+
+    summary = solution.to_summary()
+    write_phases(folder / "solution.mtz", data, solution.f, solution.phi, solution.fom)
+    write_map(folder / "solution.ccp4", solution.density)
+    write_json(folder / "summary.json", summary)
+    return summary
+
+
+def verdict(solution: Solution, folder: Path) -> str:
+    """What a person wants to know first, in a few lines."""
+    lines = [
+        f"solved: {'yes' if solution.solved else 'no'} (confidence {solution.confidence:.2f}),"
+        f" method {solution.method}, {solution.seconds:.1f} s",
+        f"hand: as written with probability {solution.hand_probability:.2f}",
+    ]
+    lines += [f"note: {note}" for note in solution.notes]
+    lines.append("candidates, best first:")
+    for candidate in solution.candidates[:5]:
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in candidate.figures.items())
+        lines.append(f"  {candidate.method:<16} {figures}")
+    mtz = folder / "solution.mtz"
+    lines += [f"written: {mtz}, solution.ccp4, summary.json", f"to look at it: coot --auto {mtz}"]
+    return "\n".join(lines)

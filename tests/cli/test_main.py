@@ -1,0 +1,208 @@
+"""The frame of the command line: help, exit codes, one-line errors."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import subprocess
+import sys
+import types
+from collections.abc import Callable
+
+import pytest
+
+import crysformer
+from crysformer import cli
+from crysformer.errors import CrysformerError, InputError, UsageError
+
+HEAVY = ("torch", "gemmi", "numpy", "scipy", "matplotlib", "rich")
+
+
+def in_subprocess(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def fake_command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., int]], None]:
+    """Put a command named ``fake`` into the table that runs the given function."""
+
+    def install(run: Callable[..., int]) -> None:
+        module = types.ModuleType("fake_command", "A command for tests.")
+        module.configure = lambda parser: parser.add_argument("--number", type=int)  # type: ignore[attr-defined]
+        module.run = run  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "fake_command", module)
+        monkeypatch.setitem(cli.COMMANDS, "fake", ("fake_command", "for tests"))
+
+    return install
+
+
+def raising(error: BaseException) -> Callable[[argparse.Namespace], int]:
+    def run(args: argparse.Namespace) -> int:
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["--version"]])
+def test_help_and_version_import_nothing_heavy(argv: list[str]) -> None:
+    done = in_subprocess(
+        f"import sys; from crysformer.cli import main; status = main({argv!r});"
+        f"print([m for m in {HEAVY!r} if m in sys.modules]); sys.exit(status)"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "crysformer" in done.stdout
+
+
+@pytest.mark.parametrize("command", sorted(cli.COMMANDS))
+def test_help_of_each_command_imports_nothing_heavy(command: str) -> None:
+    done = in_subprocess(
+        f"import sys; from crysformer.cli import main; status = main([{command!r}, '--help']);"
+        f"print([m for m in {HEAVY!r} if m in sys.modules]); sys.exit(status)"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert f"usage: crysformer {command}" in done.stdout
+
+
+def test_importing_the_package_is_light_and_lists_its_api() -> None:
+    done = in_subprocess(
+        f"import sys, crysformer; print([m for m in {HEAVY!r} if m in sys.modules]); "
+        "print(sorted(crysformer.__all__))"
+    )
+    assert done.stdout.splitlines() == ["[]", str(sorted(crysformer.__all__))]
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    listed = capsys.readouterr().out
+    for name, (_, summary) in cli.COMMANDS.items():
+        assert any(line.split()[:1] == [name] and summary in line for line in listed.splitlines())
+
+
+@pytest.mark.parametrize(
+    "argv", [["nonsense"], ["--nonsense"], ["info", "--nonsense"], ["info", "-q", "-v"], ["solve"]]
+)
+def test_usage_errors_are_one_line_and_exit_2(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(argv) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 1
+    assert "error:" in captured.err
+
+
+def test_no_command_shows_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 0
+    assert "commands:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "expected"),
+    [
+        (InputError("a.mtz: empty file"), 1, "a.mtz: empty file"),
+        (CrysformerError("failed"), 1, "failed"),
+        (UsageError("--a contradicts --b"), 2, "--a contradicts --b"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (MemoryError(), 1, "out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: tried"), 1, "out of memory"),
+        (OSError(errno.ENOSPC, "No space left on device", "x.map"), 1, "x.map: No space left"),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "error: No space left"),
+        (ZeroDivisionError("two\nlines"), 1, "internal error at test_main.py:"),
+    ],
+)
+def test_each_failure_is_one_line(
+    error: BaseException,
+    status: int,
+    expected: str,
+    fake_command: Callable[[Callable[..., int]], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import torch  # noqa: F401  (its allocation failures are recognised once it is loaded)
+
+    fake_command(raising(error))
+    assert cli.main(["fake"]) == status
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 1
+    assert captured.err.startswith("crysformer: error: ")
+    assert expected in captured.err
+
+
+def test_verbose_shows_the_traceback(
+    fake_command: Callable[[Callable[..., int]], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_command(raising(InputError("a.mtz: empty file")))
+    assert cli.main(["fake", "-v"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("Traceback")
+    assert lines[-1] == "crysformer: error: a.mtz: empty file"
+
+
+@pytest.mark.parametrize(
+    ("options", "seen"),
+    [
+        ([], ["progress", "warning: odd"]),
+        (["-q"], ["warning: odd"]),
+        (["-v"], ["detail", "progress", "warning: odd"]),
+    ],
+)
+def test_log_goes_to_stderr_by_volume(
+    options: list[str],
+    seen: list[str],
+    fake_command: Callable[[Callable[..., int]], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def run(args: argparse.Namespace) -> int:
+        cli.log.debug("detail")
+        cli.log.info("progress")
+        cli.log.warning("odd")
+        return 0
+
+    fake_command(run)
+    assert cli.main(["fake", *options]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == seen
+    assert captured.out == ""
+
+
+def test_closed_pipe_is_quiet() -> None:
+    command = f"{sys.executable} -m crysformer --help | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.strip() in {"0", "141"}
+
+
+def test_broken_pipe_has_the_shells_exit_code(
+    fake_command: Callable[[Callable[..., int]], None],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # main() replaces it; put it back afterwards
+    fake_command(raising(BrokenPipeError(errno.EPIPE, "Broken pipe")))
+    assert cli.main(["fake"]) == 141
+    assert capsys.readouterr().err == ""
+
+
+def test_info_reports_versions_and_devices(capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    assert cli.main(["info", "--json"]) == 0
+    info = json.loads(capsys.readouterr().out)
+    assert info["crysformer"] == crysformer.__version__
+    assert info["packages"]["torch"] == torch.__version__
+    assert info["devices"][0]["device"] == "cpu"
+    assert len(info["devices"]) == 1 + torch.cuda.device_count() + torch.backends.mps.is_available()
+    assert set(info["programs"]) == {"servalcat", "gemmi", "coot"}
+    assert cli.main(["info"]) == 0
+    text = capsys.readouterr().out
+    assert f"torch {torch.__version__}" in text
+    for weights in info["weights"]:
+        assert weights["sha256"] in text
+
+
+def test_unknown_attribute_of_the_package() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = crysformer.nonsense
