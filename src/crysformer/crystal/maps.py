@@ -50,13 +50,18 @@ def grid_shape(
     def axis(length: float) -> int:
         # the second bound keeps reflections that lie exactly on the limit below Nyquist
         needed = max(length * sample_rate / d_min - 1e-6, 2 * math.floor(length / d_min + 1e-4) + 1)
-        quotient = max(1, math.ceil(needed / multiple_of))
-        while not _is_smooth(quotient):
-            quotient += 1
-        return quotient * multiple_of
+        return multiple_of * smooth_size(math.ceil(needed / multiple_of))
 
     nu, nv, nw = (axis(length) for length in lengths)
     return nu, nv, nw
+
+
+def smooth_size(at_least: int) -> int:
+    """The smallest integer >= `at_least` without a prime factor above 7: a fast FFT length."""
+    n = max(1, at_least)
+    while not _is_smooth(n):
+        n += 1
+    return n
 
 
 def _is_smooth(n: int) -> bool:

@@ -1,0 +1,174 @@
+"""Normalised amplitudes E, the Wilson plot, and sharpening."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import gemmi
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from crysformer.crystal.form_factors import form_factors, gaussians
+from crysformer.crystal.reflections import CrystalData, Radiation
+from crysformer.errors import InputError
+
+# Mean composition of a residue of a protein, hydrogens left out.
+PROTEIN_RESIDUE: Mapping[str, float] = {"C": 4.95, "N": 1.36, "O": 1.49, "S": 0.04}
+_PER_SHELL = 50
+_MAX_SHELLS = 30
+_ROUNDS = 20
+# The Wilson plot of proteins is straight only beyond this resolution (A).
+_WILSON_D_MAX = 3.5
+
+
+def epsilon_factors(hkl: NDArray[np.int32], space_group: gemmi.SpaceGroup) -> NDArray[np.float64]:
+    """Statistical weights epsilon of reflections, shape (n,), centring left out."""
+    operations = space_group.operations()
+    return np.asarray(operations.epsilon_factor_without_centering_array(hkl), dtype=np.float64)
+
+
+def normalized_amplitudes(
+    f: NDArray[np.float64],
+    d: NDArray[np.float64],
+    epsilon: NDArray[np.float64] | None = None,
+    n_shells: int | None = None,
+) -> NDArray[np.float64]:
+    """Normalised amplitudes E = F / sqrt(epsilon <F^2 / epsilon>), with <E^2> = 1 in shells.
+
+    The mean intensity is a curve through equally filled shells, log-linear in 1/d^2 between their
+    centres and beyond the outer ones, so that E has no steps at shell limits. The curve's nodes
+    are adjusted until the mean of E^2 in every shell is one.
+
+    Parameters
+    ----------
+    f
+        Amplitudes, shape (n,); NaN where not measured.
+    d
+        Resolution, A, shape (n,).
+    epsilon
+        Statistical weights, shape (n,), by default one (P1).
+    n_shells
+        By default one for every 50 reflections, at most 30.
+
+    Returns
+    -------
+    numpy.ndarray
+        E, shape (n,); NaN where `f` is.
+
+    Raises
+    ------
+    InputError
+        If there is no amplitude above zero.
+    """
+    s_sq = np.asarray(d, dtype=np.float64) ** -2
+    intensity = np.square(f) / (1.0 if epsilon is None else epsilon)
+    used = np.isfinite(intensity) & np.isfinite(s_sq)
+    if not np.any(intensity[used] > 0):
+        raise InputError("no amplitude above zero to normalise; check the columns that were read")
+    count = int(used.sum())
+    if n_shells is None:
+        n_shells = min(_MAX_SHELLS, max(1, count // _PER_SHELL))
+    order = np.argsort(s_sq[used], kind="stable")
+    shells = np.array_split(np.flatnonzero(used)[order], min(n_shells, count))
+    centres = np.array([s_sq[shell].mean() for shell in shells])
+    floor = 1e-12 * intensity[used].mean()
+    nodes = np.log([max(intensity[shell].mean(), floor) for shell in shells])
+    for _ in range(_ROUNDS):
+        curve = np.exp(_interpolate(s_sq, centres, nodes))
+        means = np.array([(intensity[shell] / curve[shell]).mean() for shell in shells])
+        if np.allclose(means, 1.0, atol=1e-6):
+            break
+        nodes = nodes + np.log(np.maximum(means, 1e-3))
+    return np.sqrt(intensity / np.exp(_interpolate(s_sq, centres, nodes)))
+
+
+def _interpolate(
+    x: NDArray[np.float64], centres: NDArray[np.float64], nodes: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Piecewise linear through (centres, nodes), the outer pieces continued."""
+    distinct = np.concatenate([[True], np.diff(centres) > 0])
+    centres, nodes = centres[distinct], nodes[distinct]
+    if len(centres) == 1:
+        return np.full_like(x, nodes[0])
+    piece = np.clip(np.searchsorted(centres, x) - 1, 0, len(centres) - 2)
+    fraction = (x - centres[piece]) / (centres[piece + 1] - centres[piece])
+    return np.asarray(nodes[piece] + fraction * (nodes[piece + 1] - nodes[piece]))
+
+
+def normalized_e(data: CrystalData, n_shells: int | None = None) -> NDArray[np.float64]:
+    """E of every reflection of `data`, shape (n,), NaN where not measured and at F(000).
+
+    See `normalized_amplitudes`; epsilon is taken from the space group. Normalise before expanding
+    to P1.
+    """
+    f = np.where(data.measured, data.f, np.nan)
+    return normalized_amplitudes(f, data.d, epsilon_factors(data.hkl, data.space_group), n_shells)
+
+
+@dataclass(frozen=True)
+class WilsonFit:
+    """F_observed ~ scale * F_absolute, whose atoms have B = `b_iso` (A^2) on average."""
+
+    scale: float
+    b_iso: float
+
+
+def wilson_b(
+    data: CrystalData,
+    composition: Mapping[str, float] = PROTEIN_RESIDUE,
+    n_shells: int | None = None,
+) -> WilsonFit:
+    """Scale and mean B from the Wilson plot: <F^2 / epsilon> = scale^2 sum f^2 exp(-B / 2 d^2).
+
+    Reflections beyond 3.5 A are used where there are at least 50, otherwise all. The scale is
+    absolute only if `composition` is the content of the whole unit cell.
+
+    Parameters
+    ----------
+    data
+        The crystal.
+    composition
+        Atoms by element.
+    n_shells
+        Points of the plot; by default one for every 50 reflections, 3 to 30.
+
+    Raises
+    ------
+    InputError
+        If fewer than three reflections are measured.
+    """
+    used = data.measured & (data.f > 0)
+    s_sq = data.d**-2.0
+    if int((used & (data.d < _WILSON_D_MAX)).sum()) >= _PER_SHELL:
+        used &= data.d < _WILSON_D_MAX
+    count = int(used.sum())
+    if count < 3:
+        raise InputError(f"{data.source}: {count} amplitudes above zero, a Wilson plot needs 3")
+    epsilon = epsilon_factors(data.hkl, data.space_group)
+    ratio = data.f**2 / epsilon / sum_of_squares(composition, s_sq, data.radiation)
+    if n_shells is None:
+        n_shells = min(_MAX_SHELLS, max(3, count // _PER_SHELL))
+    order = np.flatnonzero(used)[np.argsort(s_sq[used], kind="stable")]
+    shells = np.array_split(order, n_shells)
+    x = [s_sq[shell].mean() for shell in shells]
+    y = [np.log(ratio[shell].mean()) for shell in shells]
+    slope, intercept = np.polyfit(x, y, 1)
+    return WilsonFit(scale=float(np.exp(intercept / 2)), b_iso=float(-2 * slope))
+
+
+def sum_of_squares(
+    composition: Mapping[str, float], d_star_sq: NDArray[np.float64], radiation: Radiation = "xray"
+) -> NDArray[np.float64]:
+    """Sum of f^2 over atoms at rest: the expected intensity of randomly placed atoms, (n,)."""
+    a, b = gaussians(radiation, torch.float64)
+    numbers = [gemmi.Element(name).atomic_number for name in composition]
+    f = form_factors(a[numbers], b[numbers], torch.from_numpy(np.atleast_1d(d_star_sq)))
+    counts = torch.tensor(list(composition.values()), dtype=torch.float64)
+    return np.asarray((counts @ f**2).numpy())
+
+
+def sharpen(f: NDArray[np.float64], d: NDArray[np.float64], b_iso: float) -> NDArray[np.float64]:
+    """Amplitudes with `b_iso` (A^2) taken away from all atoms: F exp(+B / 4 d^2), shape (n,)."""
+    return np.asarray(f * np.exp(0.25 * b_iso * np.asarray(d) ** -2.0))

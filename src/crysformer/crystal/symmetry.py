@@ -1,0 +1,115 @@
+"""Expansion of reflections of any space group to P1."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from crysformer.crystal.reflections import CrystalData
+
+P1 = gemmi.SpaceGroup("P 1")
+_ScalarT = TypeVar("_ScalarT", bound=np.generic)
+
+
+@dataclass(frozen=True, eq=False)
+class P1Mapping:
+    """How each reflection of one Friedel hemisphere follows from a list of unique ones.
+
+    A structure invariant under x -> R x + t has F(hR) = F(h) exp(-2 pi i h.t).
+
+    Attributes
+    ----------
+    hkl
+        Miller indices in P1, shape (m, 3), int32, in gemmi's P1 asymmetric unit (l > 0, or l = 0
+        and h > 0, or l = h = 0 and k >= 0). Unique; the reflections of the input come first, in
+        their order.
+    parent
+        Row of the input that each one is a mate of, shape (m,).
+    conjugate
+        Whether it is the Friedel mate of that symmetry mate, shape (m,).
+    shift
+        Phase shift in radians, shape (m,): phi = +-phi_parent + shift, minus where `conjugate`.
+    """
+
+    hkl: NDArray[np.int32]
+    parent: NDArray[np.int64]
+    conjugate: NDArray[np.bool_]
+    shift: NDArray[np.float64]
+
+    def values(self, column: NDArray[_ScalarT]) -> NDArray[_ScalarT]:
+        """A column without phases (F, SIGF, flags), shape (n,), expanded to (m,)."""
+        return column[self.parent]
+
+    def phases(self, phi: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Phases in degrees, shape (n,), expanded to (m,), in [0, 360); NaN stays NaN."""
+        parent = np.asarray(phi, dtype=np.float64)[self.parent]
+        return np.mod(np.where(self.conjugate, -parent, parent) + np.degrees(self.shift), 360.0)
+
+    def mates(self) -> NDArray[np.int64]:
+        """How many of the P1 reflections share each one's parent, shape (m,)."""
+        return np.bincount(self.parent)[self.parent]
+
+
+def p1_mapping(hkl: NDArray[np.int32], space_group: gemmi.SpaceGroup) -> P1Mapping:
+    """All symmetry mates of `hkl`, shape (n, 3), reduced to one Friedel hemisphere.
+
+    Where the input itself lists mates of each other, the first one counts.
+    """
+    rows = np.asarray(hkl, dtype=np.int64)
+    indices, parents, conjugates, shifts = [], [], [], []
+    for op in space_group.operations().sym_ops:
+        rotation = np.array(op.rot) // op.DEN
+        mate = rows @ rotation
+        h, k, l = mate.T  # noqa: E741
+        flip = (l < 0) | ((l == 0) & ((h < 0) | ((h == 0) & (k < 0))))
+        shift = -2 * math.pi * (rows @ np.array(op.tran)) / op.DEN
+        indices.append(np.where(flip[:, None], -mate, mate))
+        parents.append(np.arange(len(rows)))
+        conjugates.append(flip)
+        shifts.append(np.where(flip, -shift, shift))
+    every = np.concatenate(indices)
+    base = 2 * int(np.abs(every).max(initial=0)) + 1
+    key = (every[:, 0] * base + every[:, 1]) * base + every[:, 2]
+    first = np.sort(np.unique(key, return_index=True)[1])
+    return P1Mapping(
+        hkl=every[first].astype(np.int32),
+        parent=np.concatenate(parents)[first],
+        conjugate=np.concatenate(conjugates)[first],
+        shift=np.concatenate(shifts)[first],
+    )
+
+
+def expand_to_p1(data: CrystalData) -> tuple[CrystalData, P1Mapping]:
+    """The same crystal described in P1, in the same cell.
+
+    Amplitudes keep their values, since the cell keeps its contents. Normalise (`normalized_e`)
+    before expanding: the epsilon factors belong to the original space group.
+
+    Returns
+    -------
+    (data, mapping)
+        Data in P1 with every symmetry mate, one of each Friedel pair, and where each came from.
+    """
+    mapping = p1_mapping(data.hkl, data.space_group)
+    expanded = replace(
+        data,
+        space_group=P1,
+        hkl=mapping.hkl,
+        f=mapping.values(data.f),
+        sigf=None if data.sigf is None else mapping.values(data.sigf),
+        free=None if data.free is None else mapping.values(data.free),
+    )
+    return expanded, mapping
+
+
+def expand_phases(
+    hkl: NDArray[np.int32], phi: NDArray[np.float64], space_group: gemmi.SpaceGroup
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Phases in degrees of unique reflections, shape (n,), expanded to P1: (hkl, phi)."""
+    mapping = p1_mapping(hkl, space_group)
+    return mapping.hkl, mapping.phases(phi)
