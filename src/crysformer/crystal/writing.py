@@ -1,0 +1,125 @@
+"""Writing phased reflections as MTZ, and maps to and from CCP4 format."""
+
+from __future__ import annotations
+
+import os
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+import crysformer
+from crysformer.crystal.density import DensityMap
+from crysformer.crystal.reading import NO_FLAG
+from crysformer.crystal.reflections import CrystalData
+from crysformer.errors import InputError
+from crysformer.files import atomic_path
+
+
+def write_phases(
+    path: str | os.PathLike[str],
+    data: CrystalData,
+    f_weighted: NDArray[np.float64],
+    phi: NDArray[np.float64],
+    fom: NDArray[np.float64],
+) -> None:
+    """Write an MTZ file with measured amplitudes and map coefficients, as Coot opens it.
+
+    Columns: H K L, F SIGF (types F Q), FreeR_flag (I) where the input has flags, FWT PHWT (F P),
+    FOM (W). Space group, setting and every row of `data` are kept, in order.
+
+    Parameters
+    ----------
+    path
+        The file; missing parent folders are made.
+    data
+        The measured data, n reflections.
+    f_weighted, phi, fom
+        Map coefficient amplitude, phase in degrees, and figure of merit of each reflection, shape
+        (n,); NaN where there is none.
+
+    Raises
+    ------
+    CrysformerError
+        If the file cannot be written.
+    """
+    n = len(data)
+    columns: list[tuple[str, str, NDArray[np.float64]]] = [("F", "F", data.f)]
+    if data.sigf is not None:
+        columns.append(("SIGF", "Q", data.sigf))
+    if data.free is not None:
+        columns.append(("FreeR_flag", "I", np.where(data.free == NO_FLAG, np.nan, data.free)))
+    # Phases in (-180, 180], the range every program expects.
+    wrapped = 180.0 - np.mod(180.0 - np.asarray(phi), 360.0)
+    columns += [("FWT", "F", f_weighted), ("PHWT", "P", wrapped), ("FOM", "W", fom)]
+    for label, _, values in columns:
+        if np.shape(values) != (n,):
+            raise ValueError(f"{label} has shape {np.shape(values)}, expected ({n},)")
+
+    mtz = gemmi.Mtz(with_base=True)
+    mtz.title = "Phases from crysformer"
+    mtz.history = [f"From crysformer {crysformer.__version__}"]
+    mtz.spacegroup = data.space_group
+    mtz.set_cell_for_all(data.cell)
+    mtz.add_dataset("crysformer")
+    mtz.set_cell_for_all(data.cell)
+    for label, column_type, _ in columns:
+        mtz.add_column(label, column_type)
+    mtz.set_data(
+        np.column_stack([data.hkl, *(values for _, _, values in columns)]).astype(np.float32)
+    )
+    mtz.update_reso()
+    with atomic_path(path) as temporary:
+        mtz.write_to_file(str(temporary))
+
+
+def write_map(path: str | os.PathLike[str], density: DensityMap) -> None:
+    """Write a map in CCP4 format (mode 2, whole cell, axis order X Y Z).
+
+    A grid that the space group's operators do not map onto itself is labelled P 1: it covers the
+    whole cell, so nothing is lost.
+
+    Raises
+    ------
+    CrysformerError
+        If the file cannot be written.
+    """
+    factors = density.space_group.operations().find_grid_factors()
+    fits = all(n % factor == 0 for n, factor in zip(density.shape, factors, strict=True))
+    grid = gemmi.FloatGrid(np.ascontiguousarray(density.values, dtype=np.float32))
+    grid.set_unit_cell(density.cell)
+    grid.spacegroup = density.space_group if fits else gemmi.SpaceGroup("P 1")
+    ccp4 = gemmi.Ccp4Map()
+    ccp4.grid = grid
+    ccp4.update_ccp4_header(2, True)
+    with atomic_path(path) as temporary:
+        ccp4.write_ccp4_map(str(temporary))
+
+
+def read_map(path: str | os.PathLike[str]) -> DensityMap:
+    """Read a CCP4 map in any axis order and of any part of the cell that symmetry completes.
+
+    Raises
+    ------
+    InputError
+        If the file is not a CCP4 map, is truncated, or does not cover the asymmetric unit.
+    """
+    source = os.fspath(path)
+    try:
+        ccp4 = gemmi.read_ccp4_map(source)
+        ccp4.setup(float("nan"))
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = str(error).replace(source, "").strip(" :")
+        raise InputError(f"{source}: cannot be read as a CCP4 map ({reason})") from error
+    values = np.array(ccp4.grid.array, dtype=np.float32)
+    missing = int(np.isnan(values).sum())
+    if missing:
+        raise InputError(
+            f"{source}: the map covers only part of the cell ({missing} of {values.size} grid "
+            "points are missing); expected at least an asymmetric unit"
+        )
+    return DensityMap(
+        values=values,
+        cell=ccp4.grid.unit_cell,
+        space_group=ccp4.grid.spacegroup or gemmi.SpaceGroup("P 1"),
+    )
