@@ -86,11 +86,11 @@ def _read_block(block: gemmi.ReflnBlock, source: str, alone: bool) -> Reflection
         return None
     notes = [] if alone else [f"block {block.block.name} is used"]
     if not keep.all():
-        notes.append(
-            f"{(~keep).sum()} reflections of further crystals or wavelengths are not used"
-        )
+        notes.append(f"{(~keep).sum()} reflections of further crystals or wavelengths are not used")
     if "status" in present:
-        status = np.array([gemmi.cif.as_string(s) for s in block.block.find_values("_refln.status")])
+        status = np.array(
+            [gemmi.cif.as_string(s) for s in block.block.find_values("_refln.status")]
+        )
         _apply_status(status[keep], columns, notes)
     return ReflectionTable(
         source=source,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import gemmi
 import numpy as np
@@ -12,6 +13,9 @@ from crysformer.crystal.columns import Column, ReflectionTable
 from crysformer.errors import InputError
 
 _Record = tuple[int, int, int, float, float]
+
+#: Lattice of each |LATT| number, as the Hall symbol of the group that has nothing else.
+_LATTICES: Final = ("", "P 1", "I 1", "R 1", "F 1", "A 1", "B 1", "C 1")
 
 
 def looks_like_hkl(text: str) -> bool:
@@ -89,7 +93,7 @@ def _records(text: str, source: str) -> list[_Record]:
     lines = text.splitlines()
     problem = ""
     for parse in (_fixed, _spaced):
-        records = []
+        records: list[_Record] = []
         for i, line in enumerate(lines):
             if not line.strip():
                 continue
@@ -162,14 +166,10 @@ def _parse_instructions(path: Path) -> _Instructions:
             hklf = abs(int(words[1]))
     group = None
     if cell is not None:
-        centring = "?PIRFABC"[abs(lattice)]
         operations = gemmi.GroupOps([gemmi.Op(op) for op in operators])
-        operations.cen_ops = gemmi.symops_from_hall(_CENTRING_HALL[centring]).cen_ops
+        operations.cen_ops = gemmi.symops_from_hall(_LATTICES[abs(lattice)]).cen_ops
         if lattice > 0:
             operations.add_inversion()
         operations.add_missing_elements()
         group = gemmi.find_spacegroup_by_ops(operations)
     return _Instructions(path.name, cell, group, hklf)
-
-
-_CENTRING_HALL = {"P": "P 1", "I": "I 1", "R": "R 1", "F": "F 1", "A": "A 1", "B": "B 1", "C": "C 1"}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import crysformer
 from crysformer.crystal.density import DensityMap
-from crysformer.crystal.reading import NO_FLAG
+from crysformer.crystal.measured import NO_FLAG
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError
 from crysformer.files import atomic_path

@@ -1,0 +1,207 @@
+"""From a file's columns to one clean amplitude for each unique reflection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from crysformer.crystal.columns import (
+    Column,
+    Kind,
+    Measurement,
+    ReflectionTable,
+    find_free_flags,
+)
+from crysformer.crystal.french_wilson import french_wilson
+from crysformer.crystal.merging import group_equivalents, merge
+from crysformer.errors import InputError
+
+#: Free flag of a reflection that has none in the input.
+NO_FLAG: Final = int(np.iinfo(np.int32).min)
+
+#: Above this share of negative amplitudes the column is refused instead of cleaned.
+_MAX_NEGATIVE: Final = 0.01
+
+
+@dataclass
+class Rows:
+    """Reflections on their way to `CrystalData`.
+
+    Attributes
+    ----------
+    hkl
+        Miller indices, shape (n, 3).
+    values, sigmas
+        Measurements and uncertainties (or None), shape (n,); NaN where not measured.
+    free
+        Free flags, shape (n,), `NO_FLAG` where the file has none; or None.
+    notes
+        What was done, one sentence each.
+    """
+
+    hkl: NDArray[np.int32]
+    values: NDArray[np.float64]
+    sigmas: NDArray[np.float64] | None
+    free: NDArray[np.int32] | None
+    notes: list[str]
+
+
+def measured_rows(
+    table: ReflectionTable,
+    measurement: Measurement,
+    cell: gemmi.UnitCell,
+    space_group: gemmi.SpaceGroup,
+) -> Rows:
+    """Amplitudes of the unique reflections, with all that cannot be a measurement blanked.
+
+    Rows without a measurement stay, so that the output covers the input's list.
+
+    Parameters
+    ----------
+    table, measurement
+        The file, and its columns to use.
+    cell, space_group
+        Of the crystal.
+
+    Raises
+    ------
+    InputError
+        If nothing measured is left, or if many amplitudes are negative.
+    """
+    rows = _selected_rows(table, measurement)
+    _merge_equivalents(rows, space_group)
+    _drop_absences(rows, space_group)
+    if measurement.kind == "intensities":
+        _to_amplitudes(rows, cell, space_group)
+    if rows.sigmas is not None:
+        rows.sigmas = np.where(np.isfinite(rows.values), rows.sigmas, np.nan)
+    if not (rows.values > 0).any():
+        raise InputError(
+            f"{table.source}: {measurement.labels[0]} holds no positive measurement that can be "
+            "used ("
+            + ("; ".join(rows.notes) or f"{len(rows.values)} rows")
+            + "); choose other columns with --labin, or check the space group"
+        )
+    return rows
+
+
+def _selected_rows(table: ReflectionTable, measurement: Measurement) -> Rows:
+    """Rows with a usable value and uncertainty, Friedel mates averaged, F(000) left out."""
+    notes: list[str] = []
+    labels = ", ".join(measurement.labels)
+    values, sigmas = [], []
+    for i, column in enumerate(measurement.values):
+        sigma = measurement.sigmas[i].values if measurement.sigmas else None
+        _refuse_negative(table.source, column, measurement.kind)
+        cleaned, sigma, note = _clean(column, sigma, measurement.kind)
+        values.append(cleaned)
+        sigmas.append(sigma)
+        notes += note
+    keep = table.hkl.any(axis=1)
+    if not keep.all():
+        notes.append("F(000) in the file is not used")
+    value, sigma = values[0], sigmas[0]
+    if len(values) == 2:
+        both = sigmas[0] is not None and sigmas[1] is not None
+        if both:
+            # Centric reflections are often listed under both signs: that is one measurement.
+            repeated = (values[0] == values[1]) & (sigmas[0] == sigmas[1])
+            values[1] = np.where(repeated, np.nan, values[1])
+        value, sigma = merge(
+            np.tile(np.arange(len(value)), 2),
+            np.concatenate(values),
+            np.concatenate([s for s in sigmas if s is not None]) if both else None,
+        )
+        notes.append(f"Friedel mates averaged: {labels}")
+    free = find_free_flags(table)
+    return Rows(
+        hkl=table.hkl[keep],
+        values=value[keep],
+        sigmas=None if sigma is None else sigma[keep],
+        free=None if free is None else _flags(free)[keep],
+        notes=notes,
+    )
+
+
+def _refuse_negative(source: str, column: Column, kind: Kind) -> None:
+    """Refuse a column whose negative values are too many to be a few bad reflections."""
+    values = column.values[np.isfinite(column.values)]
+    negative = int((values < 0).sum())
+    if kind == "amplitudes" and negative > _MAX_NEGATIVE * len(values):
+        raise InputError(
+            f"{source}: {negative} of {len(values)} amplitudes {column.label} are negative, which "
+            "no amplitude can be; choose other columns with --labin"
+        )
+    if kind == "intensities" and len(values) and values.mean() <= 0:
+        raise InputError(
+            f"{source}: the mean of the intensities {column.label} is {values.mean():.4g}, "
+            "expected it positive; choose other columns with --labin"
+        )
+
+
+def _clean(
+    column: Column, sigma: NDArray[np.float64] | None, kind: Kind
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, list[str]]:
+    """One column without infinities, negative amplitudes, and values of unknown uncertainty."""
+    notes = []
+    there = np.isfinite(column.values)
+    if kind == "amplitudes":
+        negative = there & (column.values < 0)
+        if negative.any():
+            notes.append(f"{negative.sum()} negative {column.label} count as not measured")
+        there &= ~negative
+    values = np.where(there, column.values, np.nan)
+    if sigma is None:
+        return values, None, notes
+    usable = np.isfinite(sigma) & (sigma > 0)
+    if kind == "amplitudes" and there.any() and not usable[there].any():
+        notes.append(f"no {column.label} has a positive uncertainty, so uncertainties are not used")
+        return values, None, notes
+    without = int((there & ~usable).sum())
+    if without:
+        notes.append(f"{without} {column.label} without a positive uncertainty are not used")
+    return np.where(usable, values, np.nan), np.where(usable, sigma, np.nan), notes
+
+
+def _flags(column: Column) -> NDArray[np.int32]:
+    there = np.isfinite(column.values)
+    return np.where(there, np.where(there, column.values, 0), NO_FLAG).astype(np.int32)
+
+
+def _merge_equivalents(rows: Rows, space_group: gemmi.SpaceGroup) -> None:
+    first, group = group_equivalents(rows.hkl, space_group)
+    n_rows = len(rows.hkl)
+    if len(first) == n_rows:
+        return
+    rows.values, rows.sigmas = merge(group, rows.values, rows.sigmas)
+    rows.hkl = rows.hkl[first]
+    if rows.free is not None:
+        rows.free = rows.free[first]
+    how = "plain means" if rows.sigmas is None else "inverse-variance weights"
+    rows.notes.append(
+        f"{n_rows} reflections merged to {len(first)} unique ones of {space_group.xhm()} with {how}"
+    )
+
+
+def _drop_absences(rows: Rows, space_group: gemmi.SpaceGroup) -> None:
+    absent = np.asarray(space_group.operations().systematic_absences(rows.hkl), dtype=bool)
+    absent &= np.isfinite(rows.values)
+    if absent.any():
+        rows.values[absent] = np.nan
+        rows.notes.append(
+            f"{absent.sum()} systematically absent reflections of {space_group.xhm()} are not used"
+        )
+
+
+def _to_amplitudes(rows: Rows, cell: gemmi.UnitCell, space_group: gemmi.SpaceGroup) -> None:
+    assert rows.sigmas is not None  # find_measurement refuses intensities without them
+    before = np.isfinite(rows.values)
+    rows.values, rows.sigmas = french_wilson(rows.values, rows.sigmas, rows.hkl, cell, space_group)
+    rows.notes.append("intensities became amplitudes by French & Wilson's method")
+    rejected = int((before & ~np.isfinite(rows.values)).sum())
+    if rejected:
+        rows.notes.append(f"{rejected} intensities too negative to be measurements are not used")

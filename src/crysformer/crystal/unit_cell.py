@@ -1,0 +1,78 @@
+"""Cell and space group: from the file or the user, and never in contradiction."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import gemmi
+import numpy as np
+
+from crysformer.errors import InputError
+
+#: Relative error of a length, or cosine of an angle, by which a cell may miss its crystal system.
+_TOLERANCE: Final = 0.01
+
+
+def resolve_symmetry(
+    source: str,
+    cell: gemmi.UnitCell | None,
+    space_group: gemmi.SpaceGroup | str | None,
+) -> tuple[gemmi.UnitCell, gemmi.SpaceGroup]:
+    """Check that cell and space group are known, sensible, and agree.
+
+    Parameters
+    ----------
+    source
+        The file, for messages.
+    cell
+        Unit cell, or None where neither the file nor the user gives one.
+    space_group
+        Space group or its symbol, likewise. A bare R symbol is taken in the setting (hexagonal or
+        rhombohedral) of the cell.
+
+    Raises
+    ------
+    InputError
+        If one of them is lacking, impossible or unknown, or if they contradict each other.
+    """
+    lacking = []
+    if cell is None or not cell.is_crystal():
+        lacking.append(("unit cell", "--cell A,B,C,ALPHA,BETA,GAMMA"))
+    if space_group is None:
+        lacking.append(("space group", "--space-group SYMBOL"))
+    if cell is None or space_group is None or lacking:
+        what = " and no ".join(name for name, _ in lacking)
+        options = " ".join(option for _, option in lacking)
+        raise InputError(f"{source}: the file gives no {what}; supply {options}")
+
+    constants = " ".join(f"{x:g}" for x in cell.parameters)
+    if not (np.isfinite(cell.volume) and cell.volume > 0 and min(cell.parameters) > 0):
+        raise InputError(f"{source}: cell {constants} is impossible; give the right --cell")
+    if isinstance(space_group, str):
+        symbol = space_group
+        space_group = gemmi.find_spacegroup_by_name(symbol.strip(), cell.alpha, cell.gamma)
+        if space_group is None:
+            raise InputError(
+                f"{source}: unknown space group {symbol!r}; expected a symbol such as P1, "
+                "'P 21 21 21' or C2"
+            )
+    if not _cell_obeys(cell, space_group):
+        raise InputError(
+            f"{source}: cell {constants} contradicts space group {space_group.xhm()} "
+            f"({space_group.crystal_system_str()}); give the right --cell or --space-group"
+        )
+    return cell, space_group
+
+
+def _cell_obeys(cell: gemmi.UnitCell, space_group: gemmi.SpaceGroup) -> bool:
+    """Whether every rotation of the space group maps the cell onto itself, nearly."""
+    orth = np.array(cell.orth.mat.tolist())
+    metric = orth.T @ orth
+    lengths = np.sqrt(np.diag(metric))
+    for op in space_group.operations().sym_ops:
+        rotation = np.array(op.rot) / gemmi.Op.DEN
+        image = rotation.T @ metric @ rotation
+        # A metric element changes by twice the relative change of a length.
+        if np.abs((image - metric) / np.outer(lengths, lengths)).max() > 2 * _TOLERANCE:
+            return False
+    return True
