@@ -1,0 +1,310 @@
+"""Structures in, data set out: in parallel, resumable, and the same whatever the number of jobs."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import itertools
+import json
+import logging
+import multiprocessing
+import shutil
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import torch
+
+from crysformer.data.curate import Curator, Tally
+from crysformer.data.entries import EntryIndex
+from crysformer.data.manifest import (
+    Manifest,
+    content_hash,
+    file_hash,
+    sorted_counts,
+    split_counts,
+)
+from crysformer.data.recipe import Recipe, recipe_by_name
+from crysformer.data.scales import map_scales
+from crysformer.data.sources import StructureFile, digest_sources, find_sources, read_sources
+from crysformer.data.splits import Splitter
+from crysformer.data.store import FRAGMENTS, MANIFEST, SPLITS
+from crysformer.errors import InputError, UsageError
+from crysformer.files import atomic_path, prepare_output_dir, write_json
+
+log = logging.getLogger(__name__)
+
+#: Structure files handled, and written to one part, at a time.
+_PART_FILES = 64
+_PARTS = ".parts"
+_ROW_GROUP = 65536
+#: Atoms whose maps are made to find the scales (dipeptides have about 16, fifteen about 120).
+_SCALE_ATOMS = 262144
+
+
+def build(
+    paths: Sequence[str | Path],
+    out: str | Path,
+    recipe: str | Recipe,
+    index: str | Path | None = None,
+    limit: int | None = None,
+    jobs: int = 1,
+    seed: int = 0,
+    strict: bool = False,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Manifest:
+    """Make a data set from protein structures.
+
+    Parameters
+    ----------
+    paths
+        Structure files (PDB, mmCIF, also gzipped), tar archives of them, or folders of either.
+    out
+        Folder for ``fragments.parquet`` and ``manifest.json``.
+    recipe
+        ``"dipeptide"`` or ``"fifteen"``.
+    index
+        TSV table of entries (see `EntryIndex`). By default an ``index.tsv`` in a folder among
+        `paths` is used.
+    limit
+        Read only the first so many structure files.
+    jobs
+        Processes. Above 1 the calling script needs the usual ``if __name__ == "__main__":``.
+    seed
+        Seed of the splits.
+    strict
+        Drop files for which a criterion cannot be checked, instead of keeping and counting them.
+    overwrite, resume
+        What to do about an output folder that is not empty: replace the data set, or go on with
+        the same build after an interruption.
+    progress
+        Called with the number of structure files done so far.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to read, or nothing usable in it.
+    UsageError
+        If the output folder is not empty, or holds parts of a different build.
+    """
+    recipe = recipe_by_name(recipe) if isinstance(recipe, str) else recipe
+    if jobs < 1 or (limit is not None and limit < 1):
+        raise UsageError(f"jobs {jobs}, limit {limit}: expected at least 1")
+    sources = find_sources(paths)
+    index = index if index is not None else _index_beside(paths)
+    entries = EntryIndex.read(index) if index is not None else EntryIndex({})
+    if index is not None:
+        log.info("%s: facts on %d structure files", index, len(entries))
+    out_existed = Path(out).exists()
+    folder = prepare_output_dir(out, overwrite=overwrite, resume=resume)
+    settings: dict[str, Any] = {
+        "recipe": asdict(recipe),
+        "seed": seed,
+        "strict": strict,
+        "limit": limit,
+        "sources": digest_sources(sources),
+        "index": None if index is None else {"name": Path(index).name, "sha256": file_hash(index)},
+    }
+    parts = _prepare_parts(folder, settings, resume)
+    curator = Curator(recipe, entries, Splitter(entries.entries(), seed), strict)
+    files = itertools.islice(read_sources(sources), limit)
+    done = _run(curator, _chunks(files), parts, jobs, progress)
+
+    table, tally = _join(done)
+    if table.num_rows == 0:
+        shutil.rmtree(parts)
+        if not out_existed:
+            folder.rmdir()
+        raise InputError(_nothing_left(sources, tally))
+    train = table.filter(pc.equal(table["split"], "train"))
+    atoms = len(train["xyz"].combine_chunks().flatten()) // 3 if train.num_rows else 0
+    n_scale = max(1, train.num_rows * _SCALE_ATOMS // max(atoms, 1))
+    scales = map_scales(train, recipe, seed, n_scale) if train.num_rows else {"n_examples": 0}
+
+    (folder / MANIFEST).unlink(missing_ok=True)
+    _write_table(table, folder / FRAGMENTS)
+    manifest = Manifest(
+        recipe=recipe.name,
+        constants=settings["recipe"],
+        seed=seed,
+        strict=strict,
+        limit=limit,
+        sources=settings["sources"],
+        index=settings["index"],
+        counts={**sorted_counts(tally.counts), **split_counts(table)},
+        discards=sorted_counts(tally.discards),
+        kept_unknown=sorted_counts(tally.unknowns),
+        changes=sorted_counts(tally.changes),
+        problems=tally.problems,
+        scales=scales,
+        hashes={"content": content_hash(table), FRAGMENTS: file_hash(folder / FRAGMENTS)},
+        versions={
+            name: importlib.metadata.version(name)
+            for name in ("crysformer", "gemmi", "torch", "pyarrow")
+        },
+    )
+    manifest.write(folder / MANIFEST)
+    shutil.rmtree(parts)
+    return manifest
+
+
+def _index_beside(paths: Sequence[str | Path]) -> Path | None:
+    found = [Path(p) / "index.tsv" for p in paths if (Path(p) / "index.tsv").is_file()]
+    if len(found) > 1:
+        raise UsageError(
+            f"{len(found)} of the folders hold an index.tsv; join them and pass --index TSV"
+        )
+    return found[0] if found else None
+
+
+def _prepare_parts(folder: Path, settings: dict[str, Any], resume: bool) -> Path:
+    """The folder of finished parts, empty or fit to go on from."""
+    parts = folder / _PARTS
+    note = parts / "settings.json"
+    if resume and note.is_file():
+        if json.loads(note.read_text(encoding="utf-8")) != json.loads(json.dumps(settings)):
+            raise UsageError(
+                f"{folder}: holds parts of a build with other settings or input; "
+                "pass --overwrite to start anew"
+            )
+        return parts
+    if parts.exists():
+        shutil.rmtree(parts)
+    write_json(note, settings)
+    return parts
+
+
+def _chunks(files: Iterable[StructureFile]) -> Iterator[tuple[int, list[StructureFile]]]:
+    iterator = iter(files)
+    for number in itertools.count():
+        chunk = list(itertools.islice(iterator, _PART_FILES))
+        if not chunk:
+            return
+        yield number, chunk
+
+
+def _run(
+    curator: Curator,
+    chunks: Iterable[tuple[int, list[StructureFile]]],
+    parts: Path,
+    jobs: int,
+    progress: Callable[[int], None] | None,
+) -> list[Path]:
+    """Write every missing part; return all of them in order."""
+    paths: list[Path] = []
+    n_done = 0
+
+    def report(n_files: int) -> None:
+        nonlocal n_done
+        n_done += n_files
+        if progress is not None:
+            progress(n_done)
+
+    def missing() -> Iterator[tuple[Path, list[StructureFile]]]:
+        for number, chunk in chunks:
+            path = parts / f"{number:06d}.parquet"
+            paths.append(path)
+            if path.is_file():
+                report(len(chunk))
+            else:
+                yield path, chunk
+
+    if jobs == 1:
+        for path, chunk in missing():
+            _write_part(curator, chunk, path)
+            report(len(chunk))
+        return paths
+
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, _start_worker, (curator,)) as pool:
+        running: dict[Future[None], int] = {}
+        try:
+            for path, chunk in missing():
+                running[pool.submit(_work, chunk, path)] = len(chunk)
+                if len(running) >= 2 * jobs:
+                    _collect(running, report, FIRST_COMPLETED)
+            while running:
+                _collect(running, report, FIRST_COMPLETED)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return paths
+
+
+def _collect(running: dict[Future[None], int], report: Callable[[int], None], when: str) -> None:
+    for future in wait(running, return_when=when).done:
+        report(running.pop(future))
+        future.result()
+
+
+_curator: Curator | None = None
+
+
+def _start_worker(curator: Curator) -> None:
+    global _curator
+    # Ctrl-C reaches the whole process group; the parent decides what happens then.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    _curator = curator
+
+
+def _work(chunk: list[StructureFile], path: Path) -> None:
+    assert _curator is not None
+    _write_part(_curator, chunk, path)
+
+
+def _write_part(curator: Curator, chunk: list[StructureFile], path: Path) -> None:
+    table, tally = curator.curate(chunk)
+    table = table.replace_schema_metadata({"tally": tally.to_json()})
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def _join(paths: Sequence[Path]) -> tuple[pa.Table, Tally]:
+    """All parts as one table, split after split, chains that came twice taken once."""
+    tables = []
+    total = Tally()
+    for path in paths:
+        table = pq.read_table(path)
+        total.add(Tally.from_json(table.schema.metadata[b"tally"]))
+        tables.append(table.replace_schema_metadata(None))
+    if not tables:
+        raise InputError("no structure files in the archives given")
+    table = pa.concat_tables(tables)
+    _, first = np.unique(np.array(table["id"].to_pylist(), dtype=object), return_index=True)
+    total.discards["fragment_of_chain_given_twice"] += table.num_rows - len(first)
+    rank = {split: i for i, split in enumerate(SPLITS)}
+    splits = np.array([rank[s] for s in table["split"].to_pylist()], dtype=np.int64)
+    rows = np.sort(first)
+    return table.take(rows[np.argsort(splits[rows], kind="stable")]), total
+
+
+def _write_table(table: pa.Table, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        pq.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            compression_level=9,
+            row_group_size=_ROW_GROUP,
+            use_dictionary=["entry", "chain", "cluster", "split", "sequence"],
+        )
+
+
+def _nothing_left(sources: Sequence[Path], tally: Tally) -> str:
+    if len(tally.problems) == 1 and tally.counts["files"] == 1:
+        problem = tally.problems[0]
+        return f"{problem['file']}: {problem['reason']}; expected protein coordinates"
+    reasons = ", ".join(f"{name} {n}" for name, n in sorted_counts(tally.discards).items())
+    return (
+        f"{sources[0]}{' ...' if len(sources) > 1 else ''}: no fragment left from "
+        f"{tally.counts['files']} structure files (discarded: {reasons}); nothing written"
+    )

@@ -1,0 +1,127 @@
+"""Finding structure files in folders and archives, and handing out their bytes one by one."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import lzma
+import tarfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crysformer.errors import InputError
+
+STRUCTURE_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif")
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
+
+#: What reading a damaged compressed file can raise.
+READ_ERRORS = (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error)
+
+
+@dataclass(frozen=True)
+class StructureFile:
+    """One structure file: its name for messages, and its bytes (None: unreadable, see `error`)."""
+
+    name: str
+    content: bytes | None
+    error: str = ""
+
+    @property
+    def stem(self) -> str:
+        """File name without folders and structure suffixes."""
+        stem = Path(self.name).name
+        for suffix in (".gz", *STRUCTURE_SUFFIXES):
+            stem = stem.removesuffix(suffix)
+        return stem
+
+    @property
+    def is_cif(self) -> bool:
+        """Whether the name says mmCIF."""
+        return self.name.lower().removesuffix(".gz").endswith((".cif", ".mmcif"))
+
+
+def find_sources(paths: Sequence[str | Path]) -> list[Path]:
+    """List structure files and archives under `paths`, folders searched recursively, sorted.
+
+    Raises
+    ------
+    InputError
+        If a path does not exist, is neither a structure nor an archive by its ending, or a
+        folder holds none.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.is_file() and _is_source(p.name))
+            if not inside:
+                raise InputError(
+                    f"{path}: no structure files or archives inside; expected "
+                    f"{', '.join(STRUCTURE_SUFFIXES + ARCHIVE_SUFFIXES)} (structures may be .gz)"
+                )
+            found += inside
+        elif not path.exists():
+            raise InputError(f"{path}: no such file or folder; give structure files or archives")
+        elif not _is_source(path.name):
+            raise InputError(
+                f"{path}: not a structure file or archive by its ending; expected "
+                f"{', '.join(STRUCTURE_SUFFIXES + ARCHIVE_SUFFIXES)} (structures may be .gz)"
+            )
+        else:
+            found.append(path)
+    return list(dict.fromkeys(found))
+
+
+def read_sources(sources: Sequence[Path]) -> Iterator[StructureFile]:
+    """Hand out every structure file in order; what cannot be read comes with `error` set."""
+    for source in sources:
+        if source.name.lower().endswith(ARCHIVE_SUFFIXES):
+            yield from _read_archive(source)
+        else:
+            try:
+                yield StructureFile(source.name, _expand(source.name, source.read_bytes()))
+            except READ_ERRORS as error:
+                yield StructureFile(source.name, None, f"cannot be read ({error})")
+
+
+def _read_archive(source: Path) -> Iterator[StructureFile]:
+    try:
+        with tarfile.open(source, "r|*") as archive:
+            for member in archive:
+                name = f"{source.name}/{member.name}"
+                if not member.isfile() or not _is_structure(member.name):
+                    continue
+                handle = archive.extractfile(member)
+                if handle is None:
+                    continue
+                content = handle.read()
+                try:
+                    yield StructureFile(name, _expand(name, content))
+                except READ_ERRORS as error:
+                    yield StructureFile(name, None, f"cannot be read ({error})")
+    except READ_ERRORS as error:
+        yield StructureFile(source.name, None, f"archive is damaged, read up to there ({error})")
+
+
+def digest_sources(sources: Sequence[Path]) -> list[dict[str, str]]:
+    """Name and SHA-256 of each source file, in order."""
+    digests = []
+    for source in sources:
+        with source.open("rb") as handle:
+            digests.append(
+                {"name": source.name, "sha256": hashlib.file_digest(handle, "sha256").hexdigest()}
+            )
+    return digests
+
+
+def _expand(name: str, content: bytes) -> bytes:
+    return gzip.decompress(content) if name.lower().endswith(".gz") else content
+
+
+def _is_structure(name: str) -> bool:
+    return name.lower().removesuffix(".gz").endswith(STRUCTURE_SUFFIXES)
+
+
+def _is_source(name: str) -> bool:
+    return _is_structure(name) or name.lower().endswith(ARCHIVE_SUFFIXES)
