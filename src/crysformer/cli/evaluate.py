@@ -1,0 +1,85 @@
+"""Measure a method on the crystals of a data set whose truth is known.
+
+Writes metrics.json, examples.csv and phase_error.png into the output folder. Phase errors are
+over the measured reflections (a missing phase counts as 90 degrees), as the phases stand and after
+continuous alignment of origin and hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from crysformer.cli._common import add_output_arguments, emit, output_folder, progress_bar
+from crysformer.files import write_json
+
+METHODS = ("solve", "charge-flipping", "network", "random")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--data", required=True, metavar="DIR", help="a data set")
+    parser.add_argument("--split", choices=("train", "validation", "test"), default="test")
+    parser.add_argument("--method", choices=METHODS, required=True)
+    parser.add_argument("--limit", type=int, metavar="N", help="only N crystals, drawn at random")
+    group = parser.add_argument_group("the crystals' data")
+    group.add_argument("--d-min", type=float, default=1.5, metavar="A", help="resolution (1.5)")
+    group.add_argument(
+        "--amplitude-error", type=float, default=0.0, metavar="X", help="F(1 + X N(0,1)) (0)"
+    )
+    group.add_argument(
+        "--completeness", type=float, default=1.0, metavar="X", help="share measured (1)"
+    )
+    parser.add_argument(
+        "--time-limit", type=float, default=120.0, metavar="S", help="for each crystal (120)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps")
+    add_output_arguments(parser, "metrics.json, examples.csv and phase_error.png")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, write, and print the means."""
+    with output_folder(args) as folder:
+        from crysformer.evaluation.figures import phase_error_figure
+        from crysformer.evaluation.methods import Settings
+        from crysformer.evaluation.runner import Regime, evaluate
+
+        with progress_bar(args, args.method) as progress:
+            evaluation = evaluate(
+                args.data,
+                args.method,
+                split=args.split,
+                limit=args.limit,
+                regime=Regime(args.d_min, args.amplitude_error, args.completeness),
+                settings=Settings(args.time_limit, args.seed, args.device),
+                progress=progress,
+            )
+        metrics = evaluation.metrics()
+        write_json(folder / "metrics.json", metrics)
+        evaluation.write_table(folder / "examples.csv")
+        phase_error_figure({args.method: metrics["shells"]}, folder / "phase_error.png")
+    emit(args, metrics, text(metrics))
+    return 0
+
+
+def text(metrics: dict[str, Any]) -> str:
+    """The means, a line each."""
+    lines = [
+        f"{metrics['method']} on {metrics['n']} {metrics['split']} crystals to"
+        f" {metrics['d_min']:g} A, amplitude error {metrics['amplitude_error']:.0%},"
+        f" {metrics['completeness']:.0%} complete",
+        f"  solved                          {metrics['solved_share']:8.1%}",
+        f"  PC as it stands, aligned        {metrics['pc']:8.3f} {metrics['pc_aligned']:8.3f}",
+        f"  mean phase error                {metrics['mean_phase_error']:8.2f}"
+        f" {metrics['mean_phase_error_aligned']:8.2f} degrees",
+        f"  F-weighted phase error, aligned {metrics['weighted_phase_error_aligned']:8.2f} degrees",
+        f"  seconds each, longest           {metrics['seconds']:8.1f}"
+        f" {metrics['seconds_max']:8.1f}",
+    ]
+    if "false_claims" in metrics:
+        lines.append(
+            f"  said to be solved               {metrics['claimed_share']:8.1%},"
+            f" wrongly {metrics['false_claims']}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Runs over test sets: metrics, tables and figures."""

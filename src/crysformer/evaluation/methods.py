@@ -1,0 +1,102 @@
+"""The methods that can be measured, under one interface: a crystal in, phases out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crysformer.crystal.density import DensityMap
+from crysformer.crystal.reflections import CrystalData
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every method is given beside the crystal.
+
+    Attributes
+    ----------
+    time_limit
+        Seconds for one crystal.
+    seed
+        Of the random starts.
+    device
+        Where to compute.
+    """
+
+    time_limit: float = 120.0
+    seed: int = 0
+    device: str = "auto"
+
+
+@dataclass(frozen=True, eq=False)
+class Phasing:
+    """What a method found.
+
+    Attributes
+    ----------
+    phi
+        Degrees, shape (n,) as the data's hkl; NaN where there is no phase.
+    seconds
+        Wall-clock time.
+    density
+        The method's own map, if it is more than amplitudes with `phi`.
+    claimed, confidence
+        The method's own verdict, where it gives one.
+    """
+
+    phi: NDArray[np.float64]
+    seconds: float
+    density: DensityMap | None = None
+    claimed: bool | None = None
+    confidence: float | None = None
+
+
+Method = Callable[[CrystalData, str, Settings], Phasing]
+
+
+def _solver(name: str) -> Method:
+    def run(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
+        from crysformer.phasing.solver import solve
+
+        solution = solve(
+            data,
+            sequence=sequence,
+            method=name,
+            time_limit=settings.time_limit,
+            seed=settings.seed,
+            device=settings.device,
+        )
+        return Phasing(
+            phi=solution.phi,
+            seconds=solution.seconds,
+            claimed=solution.solved,
+            confidence=solution.confidence,
+        )
+
+    return run
+
+
+def _network(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
+    from crysformer.phasing.network import predict
+
+    prediction = predict(data, sequence, device=settings.device)
+    return Phasing(phi=prediction.phi, seconds=prediction.seconds, density=prediction.density)
+
+
+def _random(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
+    """Random phases: what every other figure has to be seen against."""
+    started = time.perf_counter()
+    phi = np.random.default_rng(settings.seed).uniform(-180.0, 180.0, len(data))
+    return Phasing(phi=phi, seconds=time.perf_counter() - started)
+
+
+METHODS: dict[str, Method] = {
+    "solve": _solver("auto"),
+    "charge-flipping": _solver("charge-flipping"),
+    "network": _network,
+    "random": _random,
+}

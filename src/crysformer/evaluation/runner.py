@@ -1,0 +1,230 @@
+"""Run one method over a test set of synthetic crystals."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crysformer.data.recipe import Recipe
+from crysformer.data.store import FragmentStore, FragmentTable, Split
+from crysformer.data.synthetic import synthetic_crystal
+from crysformer.errors import InputError, UsageError
+from crysformer.evaluation.methods import METHODS, Phasing, Settings
+from crysformer.evaluation.scoring import Score, pooled_edges, score
+from crysformer.files import atomic_path
+
+
+@dataclass(frozen=True)
+class Regime:
+    """What the test crystals' data are like.
+
+    Attributes
+    ----------
+    d_min
+        Resolution, A.
+    amplitude_error
+        x for amplitudes F (1 + x N(0, 1)).
+    completeness
+        Share of the reflections that are measured.
+    """
+
+    d_min: float = 1.5
+    amplitude_error: float = 0.0
+    completeness: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.d_min <= 10:
+            raise UsageError(f"d_min {self.d_min:g} A: expected 0.5 to 10")
+        if not 0 <= self.amplitude_error < 1:
+            raise UsageError(f"amplitude error {self.amplitude_error:g}: expected 0 to 1")
+        if not 0 < self.completeness <= 1:
+            raise UsageError(f"completeness {self.completeness:g}: expected above 0, at most 1")
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One crystal of the test set: which it was, what was found, how good it is."""
+
+    id: str
+    sequence: str
+    phasing: Phasing
+    score: Score
+
+    def row(self) -> dict[str, str | float | bool | None]:
+        """What the per-example table says about it."""
+        figures = {k: v for k, v in asdict(self.score).items() if not k.startswith("shell_")}
+        return {
+            "id": self.id,
+            "sequence": self.sequence,
+            **figures,
+            "solved": self.score.solved,
+            "claimed": self.phasing.claimed,
+            "confidence": self.phasing.confidence,
+            "seconds": self.phasing.seconds,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A method's results on a test set."""
+
+    method: str
+    split: Split
+    seed: int
+    regime: Regime
+    examples: Sequence[Example]
+
+    def metrics(self) -> dict[str, Any]:
+        """Means over the test set, as written to metrics.json."""
+        scores = [example.score for example in self.examples]
+        phasings = [example.phasing for example in self.examples]
+
+        def mean(name: str) -> float:
+            return float(np.mean([getattr(s, name) for s in scores]))
+
+        solved = np.array([s.solved for s in scores])
+        metrics: dict[str, Any] = {
+            "method": self.method,
+            "split": self.split,
+            "n": len(self.examples),
+            "seed": self.seed,
+            **asdict(self.regime),
+            "pc": mean("pc"),
+            "pc_aligned": mean("pc_aligned"),
+            "mean_phase_error": mean("mean_phase_error"),
+            "mean_phase_error_aligned": mean("mean_phase_error_aligned"),
+            "weighted_phase_error_aligned": mean("weighted_phase_error_aligned"),
+            "solved_share": float(solved.mean()),
+            "right_hand_share": float(np.mean([not s.inverted for s in scores])),
+            "seconds": float(np.mean([p.seconds for p in phasings])),
+            "seconds_max": float(np.max([p.seconds for p in phasings])),
+            "shells": self.shells(),
+        }
+        if all(p.claimed is not None for p in phasings):
+            claimed = np.array([p.claimed for p in phasings])
+            metrics["claimed_share"] = float(claimed.mean())
+            metrics["false_claims"] = int((claimed & ~solved).sum())
+        return metrics
+
+    def shells(self) -> list[dict[str, float | int | None]]:
+        """Aligned phase errors by resolution, pooled over the reflections of all crystals."""
+        edges = pooled_edges(self.regime.d_min)
+        count = np.array([e.score.shell_count for e in self.examples])
+        total = count.sum(axis=0)
+        rows: list[dict[str, float | int | None]] = []
+        for i in np.flatnonzero(total):
+            filled = count[:, i] > 0
+            weights = count[filled, i] / total[i]
+            mean, weighted = (
+                float(
+                    np.array([getattr(e.score, name)[i] for e in self.examples])[filled] @ weights
+                )
+                for name in ("shell_mean", "shell_weighted")
+            )
+            rows.append(
+                {
+                    "d_max": float(edges[i]) if np.isfinite(edges[i]) else None,
+                    "d_min": float(edges[i + 1]),
+                    "n": int(total[i]),
+                    "mean_phase_error_aligned": mean,
+                    "weighted_phase_error_aligned": weighted,
+                }
+            )
+        return rows
+
+    def write_table(self, path: Path) -> None:
+        """Write one CSV row an example."""
+        rows = [example.row() for example in self.examples]
+        with atomic_path(path) as temporary, temporary.open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def evaluate(
+    data_dir: str | Path,
+    method: str,
+    split: Split = "test",
+    limit: int | None = None,
+    regime: Regime | None = None,
+    settings: Settings | None = None,
+    progress: Callable[[float, str], None] | None = None,
+) -> Evaluation:
+    """Phase test crystals with one method and compare with the truth.
+
+    Parameters
+    ----------
+    data_dir
+        A data set made by ``crysformer dataset build``.
+    method
+        A key of `METHODS`.
+    split
+        Which fragments.
+    limit
+        At most so many crystals, drawn at random (without replacement) by the seed.
+    regime
+        What their data are like; by default exact, complete, to 1.5 A.
+    settings
+        Time limit, seed and device for the method.
+    progress
+        Called with the share done and a line of text after each crystal.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    UsageError
+        If there is no such method.
+    InputError
+        If the folder is no data set, or the split is empty.
+    """
+    if method not in METHODS:
+        raise UsageError(f"unknown method {method!r}; expected one of: {', '.join(METHODS)}")
+    regime, settings = regime or Regime(), settings or Settings()
+    store = FragmentStore.open(data_dir)
+    table = store.table(split)
+    chosen = _choose(table, limit, settings.seed, data_dir)
+    examples: list[Example] = []
+    for done, index in enumerate(chosen.tolist(), start=1):
+        examples.append(_evaluate_one(table, index, store.recipe, method, regime, settings))
+        if progress is not None:
+            share = float(np.mean([e.score.solved for e in examples]))
+            progress(done / len(chosen), f"{done} of {len(chosen)}, {share:.0%} solved")
+    return Evaluation(method, split, settings.seed, regime, examples)
+
+
+def _choose(
+    table: FragmentTable, limit: int | None, seed: int, data_dir: str | Path
+) -> NDArray[np.int64]:
+    if len(table) == 0:
+        raise InputError(f"{data_dir}: no {table.split} fragments; choose another split")
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit {limit}: expected at least 1")
+    count = len(table) if limit is None else min(limit, len(table))
+    return np.sort(np.random.default_rng(seed).permutation(len(table))[:count])
+
+
+def _evaluate_one(
+    table: FragmentTable,
+    index: int,
+    recipe: Recipe,
+    method: str,
+    regime: Regime,
+    settings: Settings,
+) -> Example:
+    crystal = synthetic_crystal(table, index, recipe, **asdict(regime), seed=settings.seed)
+    phasing = METHODS[method](crystal.data, crystal.sequence, settings)
+    return Example(
+        id=crystal.id,
+        sequence=crystal.sequence,
+        phasing=phasing,
+        score=score(crystal, phasing.phi, regime.d_min, phasing.density),
+    )

@@ -1,0 +1,157 @@
+"""One phased crystal against the truth: map correlation and phase errors, both ways."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crysformer.crystal.compare import (
+    SOLVED_COSINE,
+    align,
+    apply_alignment,
+    pearson,
+    phase_errors,
+)
+from crysformer.crystal.density import DensityMap
+from crysformer.crystal.maps import (
+    d_star_sq_grid,
+    density_from_grid,
+    grid_from_density,
+    hkl_to_grid,
+)
+from crysformer.data.synthetic import SyntheticCrystal
+
+N_SHELLS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """How well one crystal was phased.
+
+    Phase errors count measured reflections only, and a missing phase counts as 90 degrees.
+    "Aligned" is after the continuous origin shift and the hand that fit the truth best.
+
+    Attributes
+    ----------
+    pc, pc_aligned
+        Pearson correlation with the true map (paper, equation 4).
+    mean_phase_error, weighted_phase_error
+        Mean and F-weighted mean, degrees, as the phases stand.
+    mean_phase_error_aligned, weighted_phase_error_aligned, cosine_aligned
+        After alignment; the last is the F^2-weighted mean cosine.
+    inverted
+        Whether the other hand fits better.
+    shell_count, shell_mean, shell_weighted
+        Reflections and aligned errors in the shells of `pooled_edges`, shape (N_SHELLS,); NaN
+        where a shell is empty.
+    """
+
+    pc: float
+    pc_aligned: float
+    mean_phase_error: float
+    weighted_phase_error: float
+    mean_phase_error_aligned: float
+    weighted_phase_error_aligned: float
+    cosine_aligned: float
+    inverted: bool
+    shell_count: NDArray[np.int64]
+    shell_mean: NDArray[np.float64]
+    shell_weighted: NDArray[np.float64]
+
+    @property
+    def solved(self) -> bool:
+        """Whether the aligned F^2-weighted mean cosine reaches `SOLVED_COSINE`."""
+        return self.cosine_aligned >= SOLVED_COSINE
+
+
+def pooled_edges(d_min: float) -> NDArray[np.float64]:
+    """Shells of equal reciprocal volume down to `d_min`, the same for every cell, (N_SHELLS + 1,).
+
+    The first edge is infinite.
+    """
+    inverse = np.linspace(0.0, d_min**-3.0, N_SHELLS + 1)
+    return np.concatenate(([np.inf], inverse[1:] ** (-1 / 3)))
+
+
+def score(
+    crystal: SyntheticCrystal,
+    phi: NDArray[np.float64],
+    d_min: float,
+    density: DensityMap | None = None,
+) -> Score:
+    """Compare phases with those of the crystal's true model.
+
+    Parameters
+    ----------
+    crystal
+        The crystal and its truth, in P1.
+    phi
+        Phases found, degrees, shape (n,) as ``crystal.data.hkl``; NaN where there is none.
+    d_min
+        Resolution the shells end at, A.
+    density
+        The map to correlate with the true map, on the same grid. By default it is computed from
+        the measured amplitudes with `phi`.
+
+    Returns
+    -------
+    Score
+    """
+    data, shape = crystal.data, crystal.density.shape
+    volume = data.cell.volume
+    f = np.where(data.measured, data.f, 0.0)
+    reference = _half_grid(crystal, f, crystal.phi_true)
+    found = _half_grid(crystal, f, phi)
+    alignment = align(found, reference)
+    orth = torch.tensor(data.cell.orth.mat.tolist(), dtype=torch.float64)
+    shells_of = d_star_sq_grid(orth, shape)
+    as_is = phase_errors(found, reference)
+    errors = phase_errors(
+        apply_alignment(found, alignment), reference, None, shells_of, pooled_edges(d_min)
+    )
+    shells = errors.shells
+    assert shells is not None
+
+    truth = torch.from_numpy(crystal.density.values).double()[None]
+    if density is not None:
+        found = grid_from_density(torch.from_numpy(density.values).double()[None], volume)
+    stands = density_from_grid(found, shape, volume)
+    aligned = density_from_grid(apply_alignment(found, alignment), shape, volume)
+    return Score(
+        pc=float(pearson(stands, truth)),
+        pc_aligned=float(pearson(aligned, truth)),
+        mean_phase_error=float(as_is.mean),
+        weighted_phase_error=float(as_is.weighted),
+        mean_phase_error_aligned=float(errors.mean),
+        weighted_phase_error_aligned=float(errors.weighted),
+        cosine_aligned=float(errors.cosine2),
+        inverted=bool(alignment.inverted),
+        shell_count=shells.n[0].numpy(),
+        shell_mean=shells.mean[0].numpy(),
+        shell_weighted=shells.weighted[0].numpy(),
+    )
+
+
+def align_map(crystal: SyntheticCrystal, density: DensityMap) -> DensityMap:
+    """Bring a map onto the true map's origin and hand, for pictures."""
+    volume = crystal.data.cell.volume
+    found, reference = (
+        grid_from_density(torch.from_numpy(m.values).double()[None], volume)
+        for m in (density, crystal.density)
+    )
+    aligned = apply_alignment(found, align(found, reference))
+    values = density_from_grid(aligned, density.shape, volume)[0].float().numpy()
+    return DensityMap(values=values, cell=density.cell, space_group=density.space_group)
+
+
+def _half_grid(
+    crystal: SyntheticCrystal, f: NDArray[np.float64], phi: NDArray[np.float64]
+) -> Tensor:
+    """Complex half grid, shape (1, nu, nv, nw // 2 + 1); zero where amplitude or phase lack."""
+    values = np.where(np.isfinite(phi), f * np.exp(1j * np.radians(np.nan_to_num(phi))), 0.0)
+    hkl = torch.from_numpy(crystal.data.hkl.astype(np.int64))
+    return hkl_to_grid(hkl, torch.from_numpy(values), crystal.density.shape)[None]

@@ -1,0 +1,168 @@
+"""Pictures of maps: projections of one cell, side by side on one colour scale."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import gemmi
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
+from numpy.typing import NDArray
+
+from crysformer.crystal.density import DensityMap
+from crysformer.files import atomic_path
+
+LONGEST_BOND = 1.95
+"""Atoms closer than this are joined, A (S-C is 1.8, S-S 2.05 is left open)."""
+PANEL_INCHES = 2.6
+VIEWS = (2, 1)
+"""The axes looked along, one row of panels each: c and b."""
+
+
+def projection_figure(
+    maps: Mapping[str, DensityMap],
+    path: str | os.PathLike[str],
+    title: str = "",
+    model: gemmi.Structure | None = None,
+) -> None:
+    """Draw maps of one crystal side by side.
+
+    Each panel shows the highest density along the line of sight, in units of the map's standard
+    deviation, over one unit cell drawn to scale with its angle. All panels share the colours.
+
+    Parameters
+    ----------
+    maps
+        Maps of one cell, at a common origin and hand, by the title of their column.
+    path
+        The picture to write; its ending says the format, such as .png or .svg.
+    title
+        Printed above.
+    model
+        Atoms drawn over every map as sticks.
+    """
+    path = Path(path)
+    projections = {
+        name: [_highest(density, axis) for axis in VIEWS] for name, density in maps.items()
+    }
+    brightest = max(float(p.max()) for views in projections.values() for p in views)
+    cell = next(iter(maps.values())).cell
+    heights = [_extent(cell, axis)[1] for axis in VIEWS]
+    width = max(_extent(cell, axis)[0] for axis in VIEWS)
+    size = (
+        PANEL_INCHES * len(maps) + 1.2,
+        PANEL_INCHES * sum(heights) / width + 0.3 * len(VIEWS) + 0.4,
+    )
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(len(VIEWS), len(maps), squeeze=False, height_ratios=heights)
+    sticks = None if model is None else _sticks(model, cell)
+    for column, (name, views) in enumerate(projections.items()):
+        for row, axis in enumerate(VIEWS):
+            panel = grid[row, column]
+            mesh = _draw_projection(panel, views[row], cell, axis, brightest)
+            if sticks is not None:
+                _draw_sticks(panel, sticks, cell, axis)
+            if column == 0:
+                panel.set_ylabel(f"along {'abc'[axis]} (Å)")
+            if row == 0:
+                panel.set_title(name, fontsize=10)
+    figure.colorbar(mesh, ax=grid, label="density (standard deviations)", shrink=0.8)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=150, format=path.suffix.removeprefix("."))
+
+
+def _highest(density: DensityMap, axis: int) -> NDArray[np.float64]:
+    values = density.values.astype(np.float64)
+    spread = values.std()
+    return np.asarray((values / spread if spread > 0 else values).max(axis=axis))
+
+
+def _plane(cell: gemmi.UnitCell, axis: int) -> NDArray[np.float64]:
+    """Fractional to plane coordinates (A) for a view along `axis`, shape (3, 2)."""
+    lengths, angles = cell.parameters[:3], np.radians(cell.parameters[3:])
+    first, second = (i for i in range(3) if i != axis)
+    matrix = np.zeros((3, 2))
+    matrix[first] = lengths[first], 0.0
+    matrix[second] = (
+        lengths[second] * np.cos(angles[axis]),
+        lengths[second] * np.sin(angles[axis]),
+    )
+    return matrix
+
+
+def _extent(cell: gemmi.UnitCell, axis: int) -> tuple[float, float]:
+    """Width and height of one cell seen along `axis`, A."""
+    corners = np.array(np.meshgrid([0, 1], [0, 1], [0, 1])).reshape(3, -1).T @ _plane(cell, axis)
+    width, height = np.ptp(corners, axis=0)
+    return float(width), float(height)
+
+
+def _draw_projection(
+    panel: Axes,
+    projection: NDArray[np.float64],
+    cell: gemmi.UnitCell,
+    axis: int,
+    brightest: float,
+) -> ScalarMappable:
+    closed = np.pad(projection, ((0, 1), (0, 1)), mode="wrap")
+    n_first, n_second = projection.shape
+    plane = np.delete(_plane(cell, axis), axis, axis=0)
+    fractions = np.stack(
+        np.meshgrid(
+            np.arange(n_first + 1) / n_first, np.arange(n_second + 1) / n_second, indexing="ij"
+        ),
+        axis=-1,
+    )
+    x, y = np.moveaxis(fractions @ plane, -1, 0)
+    mesh = panel.pcolormesh(
+        x, y, closed, cmap="Blues", vmin=0, vmax=brightest, shading="gouraud", rasterized=True
+    )
+    panel.set_aspect("equal")
+    panel.tick_params(labelsize=8)
+    return mesh
+
+
+def _draw_sticks(panel: Axes, sticks: NDArray[np.float64], cell: gemmi.UnitCell, axis: int) -> None:
+    """Draw the sticks and their lattice copies, clipped to the cell."""
+    plane = _plane(cell, axis)
+    first, second = np.delete(plane, axis, axis=0)
+    segments = [
+        pair
+        for u in (-1, 0, 1)
+        for v in (-1, 0, 1)
+        for pair in sticks @ plane + u * first + v * second
+    ]
+    limits = panel.get_xlim(), panel.get_ylim()
+    lines = LineCollection(segments, colors="#d1495b", linewidths=0.8)
+    panel.add_collection(lines)
+    outline = Polygon(np.array([0 * first, first, first + second, second]))
+    lines.set_clip_path(outline.get_path(), panel.transData)
+    panel.set(xlim=limits[0], ylim=limits[1])
+
+
+def _sticks(model: gemmi.Structure, cell: gemmi.UnitCell) -> NDArray[np.float64]:
+    """Bonds of all symmetry mates as pairs of positions, shape (bonds, 2, 3), in 0 <= x < 1.
+
+    Positions are fractional; a bond that crosses the border of the cell may lead out of it.
+    """
+    atoms = [site.atom for site in model[0].all() if not site.atom.is_hydrogen()]
+    xyz = np.array([atom.pos.tolist() for atom in atoms])
+    distance = np.linalg.norm(xyz[:, None] - xyz[None], axis=-1)
+    pairs = np.argwhere(np.triu(distance < LONGEST_BOND, k=1))
+    fractional = xyz @ np.array(cell.frac.mat.tolist()).T
+    bonds = fractional[pairs]
+    space_group = model.find_spacegroup() or gemmi.SpaceGroup("P1")
+    mates = [
+        bonds @ (np.array(op.rot) / gemmi.Op.DEN).T + np.array(op.tran) / gemmi.Op.DEN
+        for op in space_group.operations()
+    ]
+    everything = np.concatenate(mates)
+    return np.asarray(everything - np.floor(everything.mean(axis=1, keepdims=True)))

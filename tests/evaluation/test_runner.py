@@ -1,0 +1,125 @@
+"""Evaluation over a test set: selection, means, files, the command."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crysformer.cli import main
+from crysformer.cli.evaluate import METHODS as CLI_METHODS
+from crysformer.crystal.reflections import CrystalData
+from crysformer.errors import UsageError
+from crysformer.evaluation import methods
+from crysformer.evaluation.methods import METHODS, Phasing, Settings
+from crysformer.evaluation.runner import Regime, evaluate
+
+
+def test_the_command_offers_every_method() -> None:
+    assert set(CLI_METHODS) == set(METHODS)
+
+
+def test_random_phases_are_90_degrees_wrong(data_set: Path) -> None:
+    metrics = evaluate(data_set, "random", split="test").metrics()
+    assert metrics["mean_phase_error"] == pytest.approx(90, abs=4)
+    assert abs(metrics["pc"]) < 0.25
+    assert metrics["solved_share"] == 0
+    assert metrics["pc_aligned"] > metrics["pc"]
+    assert "claimed_share" not in metrics
+
+
+def test_limit_draws_by_the_seed(data_set: Path) -> None:
+    def chosen(seed: int) -> list[str]:
+        found = evaluate(data_set, "random", limit=3, settings=Settings(seed=seed))
+        return [example.id for example in found.examples]
+
+    assert chosen(1) == chosen(1)
+    assert len(set(chosen(1))) == 3
+    assert len({tuple(chosen(seed)) for seed in range(5)}) > 1
+
+
+def test_verdicts_are_compared_with_the_truth(
+    data_set: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overconfident(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
+        return Phasing(phi=np.zeros(len(data)), seconds=1.5, claimed=True, confidence=0.9)
+
+    monkeypatch.setitem(methods.METHODS, "random", overconfident)
+    metrics = evaluate(data_set, "random", limit=4).metrics()
+    assert metrics["claimed_share"] == 1
+    assert metrics["false_claims"] == 4 - 4 * metrics["solved_share"]
+    assert metrics["seconds"] == 1.5
+
+
+def test_the_regime_reaches_the_method(data_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[CrystalData] = []
+
+    def spy(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
+        seen.append(data)
+        return Phasing(phi=np.zeros(len(data)), seconds=0.0)
+
+    monkeypatch.setitem(methods.METHODS, "random", spy)
+    evaluation = evaluate(data_set, "random", limit=1, regime=Regime(2.0, 0.1, 0.7))
+    (data,) = seen
+    assert data.d.min() >= 2.0
+    assert data.measured.mean() == pytest.approx(0.7, abs=0.01)
+    shells = evaluation.metrics()["shells"]
+    assert shells[-1]["d_min"] == pytest.approx(2.0)
+    assert sum(shell["n"] for shell in shells) == data.measured.sum()
+
+
+@pytest.mark.parametrize("regime", [(0.1, 0, 1), (1.5, -0.1, 1), (1.5, 0, 0), (1.5, 0, 1.1)])
+def test_impossible_regimes_are_refused(regime: tuple[float, float, float]) -> None:
+    with pytest.raises(UsageError, match="expected"):
+        Regime(*regime)
+
+
+def test_command_writes_table_figure_and_metrics(
+    data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new" / "evaluation"
+    argv = ["evaluate", "--data", str(data_set), "--method", "random", "--limit", "3"]
+    assert main([*argv, "-o", str(out), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((out / "metrics.json").read_text())
+    assert {"pc", "pc_aligned", "mean_phase_error", "mean_phase_error_aligned"} <= set(printed)
+    assert {"weighted_phase_error_aligned", "solved_share", "n", "shells"} <= set(printed)
+    with (out / "examples.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == printed["n"] == 3
+    assert np.mean([float(row["pc"]) for row in rows]) == pytest.approx(printed["pc"])
+    assert (out / "phase_error.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(p.name for p in out.iterdir()) == [
+        "examples.csv",
+        "metrics.json",
+        "phase_error.png",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        (["--data", "nowhere"], 1, "manifest.json"),
+        (["--limit", "0"], 2, "limit 0"),
+        (["--completeness", "2"], 2, "completeness 2"),
+        (["--method", "guessing"], 2, "invalid choice"),
+    ],
+)
+def test_bad_requests_write_nothing(
+    options: list[str],
+    status: int,
+    message: str,
+    data_set: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out"
+    argv = ["evaluate", "--data", str(data_set), "--method", "random", "-o", str(out), *options]
+    assert main(argv) == status
+    captured = capsys.readouterr()
+    assert len(captured.err.splitlines()) == 1
+    assert message in captured.err
+    assert not out.exists()
