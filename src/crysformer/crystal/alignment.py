@@ -21,7 +21,7 @@ from crysformer.crystal.maps import half_grid_indices, smooth_size
 
 _OVERSAMPLING = 4  # search grid points per shortest period; 2 is Nyquist
 _CANDIDATES = 6  # maxima refined, each hand
-_NEWTON_STEPS = 12
+_NEWTON_STEPS = 10
 _CONVERGED = 1e-4  # of a search grid point
 
 
@@ -98,10 +98,11 @@ def align(
 
     n_batch, n_hands = coefficients.shape[:2]
     flat = coefficients.flatten(0, 1)
-    shift, cosine = box.refine(flat, box.search(flat))
-    best = cosine.argmax(1, keepdim=True)
-    cosine = cosine.gather(1, best).reshape(n_batch, n_hands)
-    shift = shift.gather(1, best[:, :, None].expand(-1, -1, 3)).reshape(n_batch, n_hands, 3)
+    # two steps tell which maximum is the highest; only that one is refined to the end
+    shift, cosine = box.refine(flat, box.search(flat), steps=2)
+    best = cosine.argmax(1)[:, None, None].expand(-1, 1, 3)
+    shift, cosine = box.refine(flat, shift.gather(1, best), steps=_NEWTON_STEPS)
+    shift, cosine = shift.reshape(n_batch, n_hands, 3), cosine.reshape(n_batch, n_hands)
     # rounding must not turn a centrosymmetric model over
     margin = 1e3 * torch.finfo(cosine.dtype).eps
     inverted = cosine[:, -1] > cosine[:, 0] + margin
@@ -110,7 +111,7 @@ def align(
     return Alignment(
         shift=torch.remainder(shift[rows, hand] + 0.5, 1.0) - 0.5,
         inverted=inverted,
-        cosine=cosine[rows, hand],
+        cosine=cosine[rows, hand].clamp(max=1.0),
     )
 
 
@@ -191,12 +192,12 @@ class _Box:
         second = torch.stack([hh, hk, hl, hk, kk, kl, hl, kl, ll], -1)
         return moments[..., 0, 0, 0].real, -first.imag, -second.real.unflatten(-1, (3, 3))
 
-    def refine(self, coefficients: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    def refine(self, coefficients: Tensor, t: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """Climb from t, (P, K, 3), to the maxima of C: positions (P, K, 3) and values (P, K)."""
         sizes = t.new_tensor(self.search_shape)
         value, gradient, hessian = self.derivatives(coefficients, t)
         radius = torch.ones_like(value)
-        for _ in range(_NEWTON_STEPS):
+        for _ in range(steps):
             eigenvalues, vectors = torch.linalg.eigh(hessian)
             curvature = eigenvalues.abs()
             floor = 1e-6 * curvature.amax(-1, keepdim=True).clamp(min=1e-20)

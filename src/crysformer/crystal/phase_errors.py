@@ -138,7 +138,7 @@ def phase_statistics(
         return PhaseErrors(
             mean=torch.rad2deg(n_error / n),
             weighted=torch.rad2deg(f_error / f),
-            cosine2=f2_cosine / f2,
+            cosine2=(f2_cosine / f2).clamp(max=1.0),
             n=n.round().long(),
         )
 
