@@ -104,15 +104,15 @@ def add_output_arguments(parser: argparse.ArgumentParser, what: str) -> None:
 
 
 @contextmanager
-def output_folder(args: argparse.Namespace) -> Iterator[Path]:
-    """Give a folder to write into, whose files move to --output only if the block succeeds.
+def output_folder(path: str | Path, overwrite: bool) -> Iterator[Path]:
+    """Give a folder to write into, whose files move to `path` only if the block succeeds.
 
-    On any failure, also Ctrl-C and a full disk, --output is left as it was: folders that were
+    On any failure, also Ctrl-C and a full disk, `path` is left as it was: folders that were
     made for it are removed again. A folder that cannot be used is refused before the block runs.
     """
-    target = Path(args.output)
+    target = Path(path)
     made = [folder for folder in (target, *target.parents) if not folder.exists()]
-    prepare_output_dir(target, overwrite=args.overwrite)
+    prepare_output_dir(target, overwrite=overwrite)
     staging = Path(tempfile.mkdtemp(prefix=".partial-", dir=target))
     try:
         yield staging

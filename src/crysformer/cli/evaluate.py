@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, write, and print the means."""
-    with output_folder(args) as folder:
+    with output_folder(args.output, args.overwrite) as folder:
         from crysformer.evaluation.figures import phase_error_figure
         from crysformer.evaluation.methods import Settings
         from crysformer.evaluation.runner import Regime, evaluate

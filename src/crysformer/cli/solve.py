@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     """Read, solve, write, and say what came out."""
     data = load_data(args)
     sequences = load_sequences(args)
-    with output_folder(args) as folder:
+    with output_folder(args.output, args.overwrite) as folder:
         from crysformer.phasing.solver import solve
 
         log.info("%s", describe(data))

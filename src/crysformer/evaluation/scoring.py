@@ -136,18 +136,6 @@ def score(
     )
 
 
-def align_map(crystal: SyntheticCrystal, density: DensityMap) -> DensityMap:
-    """Bring a map onto the true map's origin and hand, for pictures."""
-    volume = crystal.data.cell.volume
-    found, reference = (
-        grid_from_density(torch.from_numpy(m.values).double()[None], volume)
-        for m in (density, crystal.density)
-    )
-    aligned = apply_alignment(found, align(found, reference))
-    values = density_from_grid(aligned, density.shape, volume)[0].float().numpy()
-    return DensityMap(values=values, cell=density.cell, space_group=density.space_group)
-
-
 def _half_grid(
     crystal: SyntheticCrystal, f: NDArray[np.float64], phi: NDArray[np.float64]
 ) -> Tensor:

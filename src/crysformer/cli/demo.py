@@ -1,0 +1,186 @@
+"""Solve the bundled crystals and compare what comes out with their true models.
+
+Three synthetic dipeptides, one synthetic crystal of 15 residues, and one real data set. For each,
+a folder with solution.mtz, solution.ccp4, summary.json, the true model and a picture is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crysformer.cli._common import emit, output_folder, progress_bar
+from crysformer.cli.solve import write_solution
+from crysformer.errors import CrysformerError
+from crysformer.samples import SAMPLES, Sample
+
+if TYPE_CHECKING:
+    import gemmi
+
+    from crysformer.crystal.compare import PhaseComparison
+    from crysformer.crystal.density import DensityMap
+    from crysformer.crystal.reflections import CrystalData
+    from crysformer.phasing.solver import Solution
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", default="demo", help="folder for the results (demo)"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="accept folders that are not empty"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random starts")
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came out of one crystal, compared with the truth."""
+
+    sample: Sample
+    solution: Solution
+    truth: PhaseComparison
+    network: str
+    folder: Path
+
+    @property
+    def right(self) -> bool:
+        """Whether the phases are right: the project's definition of solved."""
+        from crysformer.crystal.compare import SOLVED_COSINE, SOLVED_PHASE_ERROR
+
+        if self.sample.synthetic:
+            return self.truth.cosine2_aligned >= SOLVED_COSINE
+        return self.truth.weighted_aligned <= SOLVED_PHASE_ERROR
+
+    def to_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return {
+            "name": self.sample.name,
+            "title": self.sample.title,
+            "solved": self.solution.solved,
+            "confidence": self.solution.confidence,
+            "method": self.solution.method,
+            "right": self.right,
+            "mean_phase_error_aligned": self.truth.mean_aligned,
+            "weighted_phase_error_aligned": self.truth.weighted_aligned,
+            "inverted": self.truth.inverted,
+            "network": self.network,
+            "seconds": self.solution.seconds,
+            "folder": str(self.folder),
+        }
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        says = "solved" if self.solution.solved else "not solved"
+        agreement = {
+            (True, True): "and it is",
+            (False, False): "and the phases are indeed wrong",
+            (True, False): "BUT THE PHASES ARE WRONG",
+            (False, True): "although the phases are right",
+        }[self.solution.solved, self.right]
+        hand = ", other hand" if self.truth.inverted else ""
+        return [
+            f"  expected: {self.sample.expectation}",
+            f"  came out: {says} by {self.solution.method} in {self.solution.seconds:.1f} s,"
+            f" confidence {self.solution.confidence:.2f}, {agreement}",
+            f"  against the truth: mean phase error {self.truth.mean_aligned:.1f},"
+            f" F-weighted {self.truth.weighted_aligned:.1f} degrees (origin aligned{hand})",
+            f"  network alone: {self.network}",
+            f"  picture: {self.folder / 'maps.png'}",
+        ]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Solve each crystal, and say what came out."""
+    started = time.perf_counter()
+    outcomes = []
+    for number, sample in enumerate(SAMPLES, start=1):
+        if not args.json:
+            print(f"[{number}/{len(SAMPLES)}] {sample.title}", flush=True)
+        folder = Path(args.output) / sample.name
+        with output_folder(folder, args.overwrite) as staging:
+            outcome = _solve_one(sample, staging, folder, args)
+        outcomes.append(outcome)
+        if not args.json:
+            print("\n".join(outcome.lines()) + "\n", flush=True)
+    seconds = time.perf_counter() - started
+    result = {"crystals": [outcome.to_dict() for outcome in outcomes], "seconds": seconds}
+    emit(args, result, _closing(outcomes, seconds))
+    return 0
+
+
+def _solve_one(sample: Sample, staging: Path, folder: Path, args: argparse.Namespace) -> Outcome:
+    import gemmi
+    import numpy as np
+
+    from crysformer.crystal.compare import compare_phases
+    from crysformer.crystal.reading import read_crystal
+    from crysformer.phasing.solver import solve
+    from crysformer.report.truth import model_structure_factors
+
+    data = read_crystal(sample.data_path)
+    with progress_bar(args, "solving") as progress:
+        solution = solve(
+            data,
+            sequence=sample.sequence,
+            time_limit=sample.time_limit,
+            seed=args.seed,
+            progress=progress,
+        )
+    write_solution(staging, data, solution)
+    shutil.copy(sample.model_path, staging)
+    structure = gemmi.read_structure(str(sample.model_path))
+    phi_true = np.degrees(np.angle(model_structure_factors(structure, data.hkl)))
+    truth = compare_phases(data.hkl, data.f, solution.phi, phi_true, data.cell, data.space_group)
+    predicted, network = _predict(data, sample)
+    _draw(staging / "maps.png", sample, structure, data.d_min, predicted, solution)
+    return Outcome(sample, solution, truth, network, folder)
+
+
+def _predict(data: CrystalData, sample: Sample) -> tuple[DensityMap | None, str]:
+    """The network's map and a word on it, or why there is none."""
+    from crysformer.phasing.network import predict
+
+    try:
+        prediction = predict(data, sample.sequence)
+    except CrysformerError as error:
+        return None, f"not applicable ({error})"
+    return prediction.density, f"{prediction.preset}, {prediction.seconds:.1f} s"
+
+
+def _draw(
+    path: Path,
+    sample: Sample,
+    structure: gemmi.Structure,
+    d_min: float,
+    predicted: DensityMap | None,
+    solution: Solution,
+) -> None:
+    from crysformer.report.projections import projection_figure
+    from crysformer.report.truth import align_map, model_density
+
+    reference = model_density(structure, d_min)
+    maps = {"true model" if sample.synthetic else "deposited model": reference}
+    if predicted is not None:
+        maps["network alone"] = align_map(predicted, reference, d_min)
+    maps["solution"] = align_map(solution.density, reference, d_min)
+    projection_figure(maps, path, title=sample.title, model=structure)
+
+
+def _closing(outcomes: list[Outcome], seconds: float) -> str:
+    right = sum(outcome.right for outcome in outcomes)
+    first = outcomes[0].folder
+    return "\n".join(
+        [
+            f"{right} of {len(outcomes)} crystals phased correctly in {seconds:.0f} s.",
+            "Look at one in Coot:",
+            f"  coot --auto {first / 'solution.mtz'} --pdb {first / outcomes[0].sample.model_file}",
+            "(amplitudes leave the origin open in P1: the model may sit elsewhere in the cell)",
+            "Your own data: crysformer solve data.mtz --sequence SEQUENCE -o DIR",
+        ]
+    )
