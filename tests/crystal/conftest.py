@@ -101,8 +101,7 @@ def make_mtz(
 ) -> Path:
     """Write an MTZ file of (label, type, values) columns, also one that lacks cell or symmetry."""
     mtz = gemmi.Mtz(with_base=True)
-    if space_group:
-        mtz.spacegroup = gemmi.SpaceGroup(space_group)
+    mtz.spacegroup = gemmi.SpaceGroup(space_group or "P 1")
     mtz.add_dataset("test")
     if cell:
         mtz.set_cell_for_all(gemmi.UnitCell(*cell))
@@ -110,6 +109,9 @@ def make_mtz(
         mtz.add_column(label, column_type)
     mtz.set_data(np.column_stack([hkl, *(values for *_, values in columns)]).astype(np.float32))
     mtz.write_to_file(str(path))
+    if not space_group:  # gemmi writes none without: make its header records unknown ones
+        content = path.read_bytes()
+        path.write_bytes(content.replace(b"SYMINF", b"XXXXXX").replace(b"SYMM ", b"XXXX "))
     return path
 
 

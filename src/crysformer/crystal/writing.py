@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import gemmi
@@ -12,8 +13,8 @@ import crysformer
 from crysformer.crystal.density import DensityMap
 from crysformer.crystal.measured import NO_FLAG
 from crysformer.crystal.reflections import CrystalData
-from crysformer.errors import InputError
-from crysformer.files import atomic_path
+from crysformer.errors import CrysformerError, InputError
+from crysformer.files import atomic_path, free_bytes
 
 
 def write_phases(
@@ -70,7 +71,12 @@ def write_phases(
     )
     mtz.update_reso()
     with atomic_path(path) as temporary:
-        mtz.write_to_file(str(temporary))
+        try:
+            mtz.write_to_file(str(temporary))
+        except RuntimeError as error:  # gemmi does not say why, and a full disk is the usual cause
+            raise CrysformerError(
+                f"{path}: cannot be written (is the disk full? {free_bytes(temporary)} bytes free)"
+            ) from error
 
 
 def write_map(path: str | os.PathLike[str], density: DensityMap) -> None:
@@ -94,6 +100,9 @@ def write_map(path: str | os.PathLike[str], density: DensityMap) -> None:
     ccp4.update_ccp4_header(2, True)
     with atomic_path(path) as temporary:
         ccp4.write_ccp4_map(str(temporary))
+        if temporary.stat().st_size < 4 * density.values.size:
+            # gemmi leaves the last buffer to fclose and does not look whether that succeeded
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def read_map(path: str | os.PathLike[str]) -> DensityMap:
