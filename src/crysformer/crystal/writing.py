@@ -100,7 +100,8 @@ def write_map(path: str | os.PathLike[str], density: DensityMap) -> None:
     ccp4.update_ccp4_header(2, True)
     with atomic_path(path) as temporary:
         ccp4.write_ccp4_map(str(temporary))
-        if temporary.stat().st_size < 4 * density.values.size:
+        symmetry_bytes = ccp4.header_i32(24)
+        if temporary.stat().st_size != 1024 + symmetry_bytes + 4 * density.values.size:
             # gemmi leaves the last buffer to fclose and does not look whether that succeeded
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

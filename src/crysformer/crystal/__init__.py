@@ -1,0 +1,1 @@
+"""Cells, reflections, structure factors, maps, comparison, symmetry and file formats."""

@@ -1,0 +1,95 @@
+"""What is known of a crystal before phasing: cell, space group and measured amplitudes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+Radiation = Literal["xray", "electron"]
+
+
+@dataclass(frozen=True, eq=False)
+class CrystalData:
+    """Measured amplitudes of one crystal.
+
+    Attributes
+    ----------
+    cell
+        Unit cell (A, degrees).
+    space_group
+        Space group, in the setting of the input.
+    hkl
+        Miller indices, shape (n, 3), int32; one row for each unique reflection, in the asymmetric
+        unit and order of the input.
+    f
+        Amplitudes F, shape (n,), float64, on the input's scale; NaN where not measured.
+    sigf
+        Standard uncertainties of `f`, shape (n,), or None.
+    free
+        Free-R flags as in the input, shape (n,), int32, or None.
+    radiation
+        Which scattering factors apply.
+    source
+        The file the data came from, for messages.
+    labels
+        The columns used, for example ``("FP", "SIGFP")``.
+    notes
+        What reading had to do or assume, each one sentence for the user.
+    """
+
+    cell: gemmi.UnitCell
+    space_group: gemmi.SpaceGroup
+    hkl: NDArray[np.int32]
+    f: NDArray[np.float64]
+    sigf: NDArray[np.float64] | None = None
+    free: NDArray[np.int32] | None = None
+    radiation: Radiation = "xray"
+    source: str = ""
+    labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        n = len(self.f)
+        if self.hkl.shape != (n, 3):
+            raise ValueError(f"hkl has shape {self.hkl.shape}, expected ({n}, 3)")
+        for name in ("sigf", "free"):
+            column = getattr(self, name)
+            if column is not None and column.shape != (n,):
+                raise ValueError(f"{name} has shape {column.shape}, expected ({n},)")
+
+    def __len__(self) -> int:
+        return len(self.f)
+
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """Which reflections carry an amplitude, shape (n,); F(000) never counts."""
+        return np.isfinite(self.f) & self.hkl.any(axis=1)
+
+    @property
+    def d(self) -> NDArray[np.float64]:
+        """Resolution of each reflection in A, shape (n,)."""
+        return np.asarray(self.cell.calculate_d_array(self.hkl), dtype=np.float64)
+
+    @property
+    def d_min(self) -> float:
+        """Highest resolution among the measured reflections, A."""
+        return float(self.d[self.measured].min())
+
+    @property
+    def d_max(self) -> float:
+        """Lowest resolution among the measured reflections, A."""
+        return float(self.d[self.measured].max())
+
+    def select(self, keep: NDArray[np.bool_]) -> CrystalData:
+        """The same crystal with only the reflections where `keep`, shape (n,), is true."""
+        return replace(
+            self,
+            hkl=self.hkl[keep],
+            f=self.f[keep],
+            sigf=None if self.sigf is None else self.sigf[keep],
+            free=None if self.free is None else self.free[keep],
+        )
