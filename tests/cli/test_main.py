@@ -9,6 +9,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -206,3 +207,16 @@ def test_info_reports_versions_and_devices(capsys: pytest.CaptureFixture[str]) -
 def test_unknown_attribute_of_the_package() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = crysformer.nonsense
+
+
+@pytest.mark.parametrize("command", sorted(cli.COMMANDS))
+def test_every_option_is_in_the_written_reference(command: str) -> None:
+    reference = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    parsers = [cli.command_parser(command)]
+    while parsers:
+        parser = parsers.pop()
+        section = reference.split(f"\n## {parser.prog}\n", 1)[1].split("\n## ", 1)[0]
+        for action in parser._actions:
+            assert all(option in section for option in action.option_strings)
+            if isinstance(action, argparse._SubParsersAction):
+                parsers += action.choices.values()

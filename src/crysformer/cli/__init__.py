@@ -84,9 +84,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: list[str]) -> argparse.Namespace:
     """Parse `argv` with the parser of the one command it names."""
     if not argv or argv[0] not in COMMANDS:
-        _root_parser().parse_args(argv or ["--help"])
+        root_parser().parse_args(argv or ["--help"])
         raise AssertionError("the root parser accepts no command of its own")
-    name = argv[0]
+    parser = command_parser(argv[0])
+    args = parser.parse_args(argv[1:])
+    args.run = importlib.import_module(COMMANDS[argv[0]][0]).run
+    return args
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of one command of `COMMANDS`, whose module is imported for it."""
     module_name, summary = COMMANDS[name]
     module = importlib.import_module(module_name)
     parser = OneLineParser(
@@ -97,12 +104,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     module.configure(parser)
     _add_common_options(parser)
-    args = parser.parse_args(argv[1:])
-    args.run = module.run
-    return args
+    return parser
 
 
-def _root_parser() -> argparse.ArgumentParser:
+def root_parser() -> argparse.ArgumentParser:
+    """The parser that lists the commands."""
     width = max(map(len, COMMANDS))
     listing = "\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items())
     parser = OneLineParser(
