@@ -59,7 +59,7 @@ def build(
     strict: bool = False,
     overwrite: bool = False,
     resume: bool = False,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[float, str], None] | None = None,
 ) -> Manifest:
     """Make a data set from protein structures.
 
@@ -86,7 +86,7 @@ def build(
         What to do about an output folder that is not empty: replace the data set, or go on with
         the same build after an interruption.
     progress
-        Called with the number of structure files done so far.
+        Called with the share of the input done and a few words, as it goes.
 
     Raises
     ------
@@ -104,6 +104,10 @@ def build(
     if index is not None:
         log.info("%s: facts on %d structure files", index, len(entries))
     out_existed = Path(out).exists()
+    if (Path(out) / _PARTS).is_dir() and not (overwrite or resume):
+        raise UsageError(
+            f"{out}: holds an unfinished build; pass --resume to go on, --overwrite to start anew"
+        )
     folder = prepare_output_dir(out, overwrite=overwrite, resume=resume)
     settings: dict[str, Any] = {
         "recipe": asdict(recipe),
@@ -113,10 +117,33 @@ def build(
         "sources": digest_sources(sources),
         "index": None if index is None else {"name": Path(index).name, "sha256": file_hash(index)},
     }
+    if resume and (folder / MANIFEST).is_file() and not (folder / _PARTS).is_dir():
+        return _finished(folder, settings)
     parts = _prepare_parts(folder, settings, resume)
     curator = Curator(recipe, entries, Splitter(entries.entries(), seed), strict)
-    files = itertools.islice(read_sources(sources), limit)
-    done = _run(curator, _chunks(files), parts, jobs, progress)
+    n_files = 0
+
+    def report(n: int) -> None:
+        nonlocal n_files
+        n_files += n
+        if progress is not None:
+            share = n_files / limit if limit else opened / len(sources)
+            progress(min(share, 1.0), f"{n_files} structure files")
+
+    opened = 0
+
+    def each_source() -> Iterator[Path]:
+        nonlocal opened
+        for source in sources:
+            yield source
+            opened += 1
+
+    files = itertools.islice(read_sources(each_source()), limit)
+    try:
+        done = _run(curator, _chunks(files), parts, jobs, report)
+    except KeyboardInterrupt:
+        log.warning("%s: what is finished is kept; pass --resume to go on", folder)
+        raise
 
     table, tally = _join(done)
     if table.num_rows == 0:
@@ -182,6 +209,23 @@ def _prepare_parts(folder: Path, settings: dict[str, Any], resume: bool) -> Path
     return parts
 
 
+def _finished(folder: Path, settings: dict[str, Any]) -> Manifest:
+    """The manifest of a build that is already complete, if it is the one asked for."""
+    try:
+        manifest = Manifest.read(folder / MANIFEST)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{folder / MANIFEST}: not a readable manifest ({error})") from error
+    found = {
+        **{name: getattr(manifest, name) for name in settings if name != "recipe"},
+        "recipe": manifest.constants,
+    }
+    if json.loads(json.dumps(found)) != json.loads(json.dumps(settings)):
+        raise UsageError(
+            f"{folder}: holds a data set made with other settings or input; pass --overwrite"
+        )
+    return manifest
+
+
 def _chunks(files: Iterable[StructureFile]) -> Iterator[tuple[int, list[StructureFile]]]:
     iterator = iter(files)
     for number in itertools.count():
@@ -196,17 +240,10 @@ def _run(
     chunks: Iterable[tuple[int, list[StructureFile]]],
     parts: Path,
     jobs: int,
-    progress: Callable[[int], None] | None,
+    report: Callable[[int], None],
 ) -> list[Path]:
     """Write every missing part; return all of them in order."""
     paths: list[Path] = []
-    n_done = 0
-
-    def report(n_files: int) -> None:
-        nonlocal n_done
-        n_done += n_files
-        if progress is not None:
-            progress(n_done)
 
     def missing() -> Iterator[tuple[Path, list[StructureFile]]]:
         for number, chunk in chunks:

@@ -90,7 +90,7 @@ class EntryIndex:
         entries: dict[str, Entry] = {}
         for line, row in enumerate(reader, start=2):
             stem = StructureFile(row[key] or "", None).stem
-            name = (row.get("pdb_id") or entry_name(stem)).lower()
+            name = _row_name(row, stem)
             try:
                 entries[stem.lower()] = Entry(
                     name=name,
@@ -114,6 +114,15 @@ class EntryIndex:
         """The row of the file with this stem, or an entry of which only the name is known."""
         name = entry_name(stem)
         return self._entries.get(stem.lower()) or self._entries.get(name) or Entry(name)
+
+
+def _row_name(row: dict[str, str], stem: str) -> str:
+    """The row's PDB code, else its file's name without the chain: never free text."""
+    code = row.get("pdb_id") or ""
+    if _PDB_ID.fullmatch(code):
+        return code.lower()
+    chain = row.get("chain")
+    return stem.removesuffix(f"_{chain}").lower() if chain else entry_name(stem)
 
 
 def entry_name(stem: str) -> str:
@@ -193,12 +202,11 @@ def _year(info: dict[str, str], text: bytes) -> int | None:
         two_digits = int(released.group(1))
         return two_digits + (1900 if two_digits >= 70 else 2000)
     if b"_pdbx_audit_revision_history" in text:
-        table = (
-            gemmi.cif.read_string(text)
-            .sole_block()
-            .find("_pdbx_audit_revision_history.", ["revision_date"])
+        dates = sorted(
+            gemmi.cif.as_string(row[0])
+            for block in gemmi.cif.read_string(text)
+            for row in block.find("_pdbx_audit_revision_history.", ["revision_date"])
         )
-        dates = sorted(gemmi.cif.as_string(row[0]) for row in table)
         if dates and dates[0][:4].isdigit():
             return int(dates[0][:4])
     deposited = info.get("_pdbx_database_status.recvd_initial_deposition_date", "")

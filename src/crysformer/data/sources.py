@@ -7,7 +7,7 @@ import hashlib
 import lzma
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def find_sources(paths: Sequence[str | Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def read_sources(sources: Sequence[Path]) -> Iterator[StructureFile]:
+def read_sources(sources: Iterable[Path]) -> Iterator[StructureFile]:
     """Hand out every structure file in order; what cannot be read comes with `error` set."""
     for source in sources:
         if source.name.lower().endswith(ARCHIVE_SUFFIXES):
@@ -108,10 +108,12 @@ def digest_sources(sources: Sequence[Path]) -> list[dict[str, str]]:
     """Name and SHA-256 of each source file, in order."""
     digests = []
     for source in sources:
-        with source.open("rb") as handle:
-            digests.append(
-                {"name": source.name, "sha256": hashlib.file_digest(handle, "sha256").hexdigest()}
-            )
+        try:
+            with source.open("rb") as handle:
+                digest = hashlib.file_digest(handle, "sha256").hexdigest()
+        except OSError as error:
+            raise InputError(f"{source}: cannot be read ({error.strerror})") from error
+        digests.append({"name": source.name, "sha256": digest})
     return digests
 
 

@@ -72,14 +72,21 @@ def parse(file: StructureFile) -> gemmi.Structure:
         raise ValueError(file.error)
     try:
         if file.is_cif:
-            block = gemmi.cif.read_string(file.content).sole_block()
-            structure = gemmi.make_structure_from_block(block)
+            structure = gemmi.make_structure_from_block(_coordinate_block(file.content))
         else:
             structure = gemmi.read_pdb_string(file.content)
     except (RuntimeError, ValueError, UnicodeDecodeError) as error:
         raise ValueError(f"not a readable structure ({' '.join(str(error).split())})") from error
     structure.setup_entities()
     return structure
+
+
+def _coordinate_block(content: bytes) -> gemmi.cif.Block:
+    blocks = list(gemmi.cif.read_string(content))
+    with_atoms = [
+        b for b in blocks if b.find_loop("_atom_site.Cartn_x") or b.find_value("_atom_site.Cartn_x")
+    ]
+    return (with_atoms or blocks or [gemmi.cif.Block("empty")])[0]
 
 
 def standardize(structure: gemmi.Structure, changes: Counter[str]) -> list[Chain]:

@@ -1,0 +1,166 @@
+"""Build data sets from protein structures, verify them, and write their crystals as files."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from crysformer.cli._common import emit, progress_bar
+from crysformer.errors import CrysformerError
+
+if TYPE_CHECKING:
+    from crysformer.data.manifest import Manifest
+
+RECIPE_NAMES = ("dipeptide", "fifteen")
+FORMATS = ("mtz", "ccp4", "pt", "pdb")
+SPLITS = ("train", "validation", "test")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the three actions and their options."""
+    actions = parser.add_subparsers(dest="action", metavar="build|check|export", required=True)
+    build = actions.add_parser(
+        "build",
+        help="structures to fragments.parquet and manifest.json",
+        description="Make a data set from protein structures.",
+        allow_abbrev=False,
+    )
+    build.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="PDB or mmCIF files (.gz), tar archives of them, or folders of either",
+    )
+    build.add_argument("-o", "--output", metavar="DIR", required=True, help="the data set's folder")
+    build.add_argument(
+        "--recipe", choices=RECIPE_NAMES, required=True, help="two residues a crystal, or fifteen"
+    )
+    build.add_argument(
+        "--index",
+        metavar="TSV",
+        help="table of entries: id, pdb_id, method, resolution, r_free, cluster_30 "
+        "(default: index.tsv in a folder PATH)",
+    )
+    build.add_argument(
+        "--limit", type=_positive, metavar="N", help="read only the first N structure files"
+    )
+    build.add_argument("--jobs", type=_positive, default=1, metavar="N", help="processes (1)")
+    build.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the splits (0)")
+    build.add_argument(
+        "--strict", action="store_true", help="drop entries whose criteria are not all known"
+    )
+    build.add_argument("--overwrite", action="store_true", help="replace what is in DIR")
+    build.add_argument("--resume", action="store_true", help="go on with an interrupted build")
+
+    check = actions.add_parser(
+        "check",
+        help="verify a data set",
+        description="Verify hashes, splits, cells and contacts of a data set.",
+        allow_abbrev=False,
+    )
+    check.add_argument("folder", metavar="DIR", help="a data set")
+
+    export = actions.add_parser(
+        "export",
+        help="write crystals as MTZ, maps, tensors or PDB files",
+        description="Write the crystals of a data set as files.",
+        allow_abbrev=False,
+    )
+    export.add_argument("folder", metavar="DIR", help="a data set")
+    export.add_argument(
+        "--format", choices=FORMATS, required=True, help="pt: tensors in the authors' layout"
+    )
+    export.add_argument(
+        "-o", "--output", metavar="DIR", help="new folder (default: export_FORMAT in the data set)"
+    )
+    export.add_argument("--split", choices=SPLITS, help="only this split (default: all)")
+    export.add_argument(
+        "--limit", type=_positive, metavar="N", help="only the first N of each split"
+    )
+    export.add_argument(
+        "--overwrite", action="store_true", help="accept a folder that is not empty"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the action asked for."""
+    return {"build": _build, "check": _check, "export": _export}[args.action](args)
+
+
+def _build(args: argparse.Namespace) -> int:
+    from crysformer.data.build import build
+
+    with progress_bar(args, f"building {args.recipe}") as progress:
+        manifest = build(
+            args.paths,
+            args.output,
+            args.recipe,
+            index=args.index,
+            limit=args.limit,
+            jobs=args.jobs,
+            seed=args.seed,
+            strict=args.strict,
+            overwrite=args.overwrite,
+            resume=args.resume,
+            progress=progress,
+        )
+    emit(args, asdict(manifest), _summary(manifest, args.output))
+    damaged = manifest.unreadable
+    if damaged:
+        more = f" and {len(damaged) - 1} more, listed in manifest.json" if len(damaged) > 1 else ""
+        raise CrysformerError(
+            f"{damaged[0]['file']}: {damaged[0]['reason']}{more}; the data set was made without"
+        )
+    return 0
+
+
+def _summary(manifest: Manifest, folder: str) -> str:
+    counts = manifest.counts
+    lines = [
+        f"{folder}: {manifest.recipe} from {counts['files']} structure files, "
+        f"{counts.get('chains', 0)} chains, {counts.get('residues', 0)} residues",
+        f"{'split':<12}{'fragments':>12}{'entries':>10}{'clusters':>10}",
+    ]
+    lines += [
+        f"{split:<12}{counts['fragments'][split]:>12}{counts['entries'][split]:>10}"
+        f"{counts['clusters'][split]:>10}"
+        for split in SPLITS
+    ]
+    sections = {
+        "not used": manifest.discards,
+        "kept though not known": manifest.kept_unknown,
+        "altered": manifest.changes,
+    }
+    for title, figures in sections.items():
+        lines += [f"{title}:"] if figures else []
+        lines += [f"  {n:>10}  {name.replace('_', ' ')}" for name, n in figures.items()]
+    lines += [f"  {problem['file']}: {problem['reason']}" for problem in manifest.problems[:20]]
+    lines.append(f"content {manifest.hashes['content']}")
+    return "\n".join(lines)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from crysformer.data.check import check
+
+    problems = check(args.folder)
+    text = "\n".join(problems) or f"{args.folder}: all checks passed"
+    emit(args, {"passed": not problems, "problems": problems}, text)
+    return 1 if problems else 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from crysformer.data.export import export
+
+    output = args.output or str(Path(args.folder) / f"export_{args.format}")
+    n = export(args.folder, output, args.format, args.split, args.limit, args.overwrite)
+    emit(args, {"crystals": n, "output": output}, f"{n} crystals written to {output}")
+    return 0
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return int(text)
