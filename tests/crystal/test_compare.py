@@ -44,7 +44,7 @@ def listed(
     fifteen: gemmi.Structure, truth: torch.Tensor
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(hkl, amplitudes, phases in degrees) of the fragment."""
-    # a little beyond the limit, where gemmi leaves reflections out by rounding
+    # four reflections lie a ten-millionth beyond 1.5 A, which the engine counts as on the limit
     hkl = gemmi.make_miller_array(fifteen.cell, gemmi.SpaceGroup("P 1"), 1.49999)
     hkl = hkl[hkl.any(1)]
     values = grid_to_hkl(truth, torch.from_numpy(hkl))[0].numpy()

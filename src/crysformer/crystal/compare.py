@@ -56,8 +56,7 @@ def pearson(a: Tensor, b: Tensor) -> Tensor:
         Shape (B,); zero where a map is constant.
     """
     x, y = (m.flatten(1) - m.flatten(1).mean(1, keepdim=True) for m in (a, b))
-    scale = torch.linalg.vector_norm(x, dim=1) * torch.linalg.vector_norm(y, dim=1)
-    return (x * y).sum(1) / scale.clamp(min=torch.finfo(scale.dtype).tiny)
+    return (torch.nn.functional.normalize(x) * torch.nn.functional.normalize(y)).sum(1)
 
 
 @dataclass(frozen=True, eq=False)
