@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 from collections.abc import Callable
 from pathlib import Path
@@ -240,6 +241,32 @@ def test_unusable_intensities(
         [("I", "J", change(i)), ("SIGI", "Q", np.full_like(i, 10.0))],
     )
     assert says in refusal(path)
+
+
+def test_absurd_miller_index(write_mtz: WriteMtz, tmp_path: Path) -> None:
+    hkl = np.array([[1, 2, 3], [1, 2, 900_000]])
+    path = write_mtz(tmp_path / "x.mtz", hkl, [("F", "F", np.ones(2)), ("SIGF", "Q", np.ones(2))])
+    assert "Miller index of 900000" in refusal(path)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damaged_bytes_never_raise_anything_else(
+    write_mtz: WriteMtz,
+    tmp_path: Path,
+    unique_hkl: np.ndarray,
+    columns: list[tuple[str, str, np.ndarray]],
+    seed: int,
+) -> None:
+    """Random bytes anywhere, half of the time in the header: read, or refused as bad input."""
+    rng = np.random.default_rng(seed)
+    path = write_mtz(tmp_path / "x.mtz", unique_hkl, columns)
+    content = np.frombuffer(path.read_bytes(), dtype=np.uint8).copy()
+    header = path.read_bytes().index(b"VERS MTZ")
+    places = rng.integers(header if seed % 2 else 0, len(content), 10)
+    content[places] = rng.integers(0, 256, 10)
+    path.write_bytes(content.tobytes())
+    with contextlib.suppress(InputError):
+        assert read_crystal(path).measured.any()
 
 
 def test_all_absent_in_the_wrong_space_group(write_mtz: WriteMtz, tmp_path: Path) -> None:

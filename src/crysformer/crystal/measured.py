@@ -23,6 +23,8 @@ from crysformer.errors import InputError
 #: Free flag of a reflection that has none in the input.
 NO_FLAG: Final = int(np.iinfo(np.int32).min)
 
+#: No crystal diffracts to indices like these: the file is broken.
+_LARGEST_INDEX: Final = 5000
 #: Above this share of negative amplitudes the column is refused instead of cleaned.
 _MAX_NEGATIVE: Final = 0.01
 
@@ -91,6 +93,11 @@ def measured_rows(
 
 def _selected_rows(table: ReflectionTable, measurement: Measurement) -> Rows:
     """Rows with a usable value and uncertainty, Friedel mates averaged, F(000) left out."""
+    largest = int(np.abs(table.hkl).max(initial=0))
+    if largest > _LARGEST_INDEX:
+        raise InputError(
+            f"{table.source}: a Miller index of {largest}; the file is broken, get it again"
+        )
     notes: list[str] = []
     labels = ", ".join(measurement.labels)
     values, sigmas = [], []
@@ -168,8 +175,8 @@ def _clean(
 
 
 def _flags(column: Column) -> NDArray[np.int32]:
-    there = np.isfinite(column.values)
-    return np.where(there, np.where(there, column.values, 0), NO_FLAG).astype(np.int32)
+    there = np.abs(column.values) <= np.iinfo(np.int32).max
+    return np.where(there, column.values, NO_FLAG).astype(np.int32)
 
 
 def _merge_equivalents(rows: Rows, space_group: gemmi.SpaceGroup) -> None:

@@ -28,7 +28,8 @@ def read_mtz(path: Path, source: str) -> ReflectionTable:
     """
     try:
         mtz = gemmi.read_mtz_file(str(path))
-    except (RuntimeError, ValueError, UnicodeDecodeError) as error:
+        columns = tuple(_column(mtz, column) for column in mtz.columns[3:])
+    except (RuntimeError, ValueError) as error:
         reason = str(error).replace(str(path), "").strip(" :")
         raise InputError(
             f"{source}: a truncated or broken MTZ file ({reason}); get it again from where it "
@@ -40,21 +41,20 @@ def read_mtz(path: Path, source: str) -> ReflectionTable:
             "(for example with aimless or dials.merge)"
         )
     if len(mtz.columns) < 3 or mtz.nreflections == 0:
-        raise InputError(f"{source}: an MTZ file without reflections")
-    missing = mtz.valm
-    columns = []
-    for column in mtz.columns[3:]:
-        values = np.array(column.array, dtype=np.float64)
-        if np.isfinite(missing):
-            values[values == np.float32(missing)] = np.nan
-        cell = mtz.get_cell(column.dataset_id)
-        columns.append(
-            Column(column.label, column.type, values, cell if cell.is_crystal() else None)
-        )
+        raise InputError(f"{source}: an MTZ file without reflections (broken, or cut short?)")
     return ReflectionTable(
         source=source,
         hkl=np.ascontiguousarray(mtz.make_miller_array(), dtype=np.int32),
-        columns=tuple(columns),
+        columns=columns,
         cell=mtz.cell if mtz.cell.is_crystal() else None,
         space_group=mtz.spacegroup,
     )
+
+
+def _column(mtz: gemmi.Mtz, column: gemmi.Mtz.Column) -> Column:
+    with np.errstate(invalid="ignore"):  # signalling NaN among the missing values
+        values = np.array(column.array, dtype=np.float64)
+    # VALM names the number that stands for a missing value; NaN where it is NaN itself.
+    values[values == np.float32(mtz.valm)] = np.nan
+    cell = mtz.get_cell(column.dataset_id)
+    return Column(column.label, column.type, values, cell if cell.is_crystal() else None)

@@ -73,7 +73,7 @@ def read_sf_cif(text: str, source: str) -> ReflectionTable:
 def _read_block(block: gemmi.ReflnBlock, source: str, alone: bool) -> ReflectionTable | None:
     if not block.is_merged():
         return None
-    present = set(block.column_labels())
+    present = {tag.removeprefix("_refln.") for tag in block.default_loop.tags}
     keep = _one_crystal(block, present)
     columns = []
     for tag, column_type in _ITEMS:
