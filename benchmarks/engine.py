@@ -299,7 +299,7 @@ def main() -> None:
         title = f"{recipe.name}: {recipe.n_residues} residues, {D_MIN} A"
         lines += table(title, results)
     lines += [
-        "Correlation: the lowest over the maps, with the first method's. In the 41 x 30 x 24 A cell",
+        "Correlation: the lowest over the maps, with the first method's. In 41 x 30 x 24 A cells",
         "four reflections lie at 1.4999999 A: crysformer counts them as on the limit, gemmi does",
         "not. Made by `python benchmarks/engine.py`, whose head says what is compared.",
     ]
