@@ -55,14 +55,13 @@ def read_sf_cif(text: str, source: str) -> ReflectionTable:
         If it is not valid CIF, or holds no merged reflections.
     """
     try:
-        document = gemmi.cif.read_string(text)
-        blocks = gemmi.as_refln_blocks(document)
-    except (ValueError, RuntimeError) as error:
+        blocks = gemmi.as_refln_blocks(gemmi.cif.read_string(text))
+        for block in blocks:
+            table = _read_block(block, source, alone=len(blocks) == 1)
+            if table is not None:
+                return table
+    except (ValueError, RuntimeError, IndexError) as error:
         raise InputError(f"{source}: a truncated or broken CIF file ({error})") from error
-    for block in blocks:
-        table = _read_block(block, source, alone=len(blocks) == 1)
-        if table is not None:
-            return table
     if any(block.is_unmerged() for block in blocks):
         raise InputError(f"{source}: holds only unmerged reflections; merge them first")
     if any(block.block.find_loop("_atom_site.id") for block in blocks):
@@ -73,7 +72,7 @@ def read_sf_cif(text: str, source: str) -> ReflectionTable:
 def _read_block(block: gemmi.ReflnBlock, source: str, alone: bool) -> ReflectionTable | None:
     if not block.is_merged():
         return None
-    present = {tag.removeprefix("_refln.") for tag in block.default_loop.tags}
+    present = set(block.column_labels())
     keep = _one_crystal(block, present)
     columns = []
     for tag, column_type in _ITEMS:
