@@ -19,7 +19,7 @@ from torch import Tensor
 
 from crysformer.crystal.maps import half_grid_indices, smooth_size
 
-_OVERSAMPLING = 4  # search grid points per shortest period; 2 is Nyquist
+_OVERSAMPLING = 3  # search grid points per shortest period; 2 is Nyquist
 _CANDIDATES = 6  # maxima refined, each hand
 _NEWTON_STEPS = 10
 _CONVERGED = 1e-4  # of a search grid point
