@@ -40,6 +40,9 @@ class Entry:
         Year of release, or of deposition where only that is recorded.
     cluster
         Sequence cluster (30 % identity) of the chain in this file.
+    recorded_as
+        What the index has for a PDB code, also where that is free text such as "unbound partner
+        of 1abc": files that share it stay in one split.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Entry:
     r_free: float | None = None
     year: int | None = None
     cluster: str | None = None
+    recorded_as: str | None = None
 
 
 class EntryIndex:
@@ -99,6 +103,7 @@ class EntryIndex:
                     r_free=_number(row.get("r_free")),
                     year=None if not row.get("year") else int(row["year"]),
                     cluster=row.get("cluster_30") or None,
+                    recorded_as=(row.get("pdb_id") or "").lower() or None,
                 )
             except ValueError as error:
                 raise InputError(

@@ -22,9 +22,9 @@ _LARGE_GROUP_SHARE = 0.01
 class Splitter:
     """Assigns entries to splits so that nothing related stands on two sides.
 
-    Entries that share a cluster, directly or through other entries, form one group, named by its
-    alphabetically first member. A hash of seed and group name places the whole group, except that
-    the few largest groups always train.
+    Entries that share a cluster or a recorded name, directly or through others, form one group,
+    named by its alphabetically first cluster. A hash of seed and group name places the whole
+    group, except that the few largest groups always train.
 
     Parameters
     ----------
@@ -41,6 +41,8 @@ class Splitter:
         for entry in rows:
             if entry.cluster is not None:
                 self._join(f"entry {entry.name}", f"cluster {entry.cluster}")
+            if entry.recorded_as is not None:
+                self._join(f"entry {entry.name}", f"recorded {entry.recorded_as}")
         sizes = Counter(self.group(entry.name) for entry in rows)
         limit = max(_LARGE_GROUP, _LARGE_GROUP_SHARE * len(rows))
         self._large = {group for group, size in sizes.items() if size > limit}
