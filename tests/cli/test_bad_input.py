@@ -160,7 +160,6 @@ def test_bad_reflections(
     ("options", "status", "message"),
     [
         (["--sequence", "WXK"], 1, "'X'"),
-        (["--sequence", "W" * 60], 1, "atoms"),
         (["--sequence", "no/such.fasta"], 1, "no such file"),
         (["--cell", "10,9,8"], 2, "six numbers"),
         (["--cell", "10,9,8,90,90,91", "--space-group", "P 21 21 21"], 1, "contradicts"),
@@ -187,6 +186,7 @@ def test_bad_options(
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [
+        (["--sequence", "W" * 60], 1, "atoms"),
         (["--copies", "0"], 2, "copies"),
         (["--copies", "50"], 1, "copies"),
         (["--time-limit", "0"], 2, "time"),
@@ -223,6 +223,48 @@ def test_output_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["solve", str(GOOD), "-o", str(target), "--overwrite"]) == 2
     assert "is a file" in one_error(capsys)
     assert target.read_text() == "mine"
+
+
+ATOM = "ATOM      1  CA  ALA A   1      11.000  12.000  13.000  1.00 20.00           C\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "message"),
+    [
+        (
+            ["dataset", "build", "{}/none.pdb", "--recipe", "dipeptide", "-o", "{}/out"],
+            1,
+            "none.pdb",
+        ),
+        (["dataset", "build", "{}/empty.pdb", "--recipe", "dipeptide", "-o", "{}/out"], 1, "empty"),
+        (["dataset", "build", "{}/one.pdb", "--recipe", "tripeptide", "-o", "{}/out"], 2, "choice"),
+        (["dataset", "build", "{}/one.pdb", "--recipe", "fifteen", "-o", "{}"], 2, "not empty"),
+        (["dataset", "check", "{}/none"], 1, "none"),
+        (["dataset", "export", "{}", "--format", "mtz", "-o", "{}/out"], 1, "manifest.json"),
+        (["dataset"], 2, "required"),
+        (
+            ["train", "--preset", "dipeptide-small", "--data", "{}", "-o", "{}/out"],
+            1,
+            "manifest.json",
+        ),
+        (["train", "--config", "{}/none.toml", "--data", "{}", "-o", "{}/out"], 1, "none.toml"),
+        (["train", "--preset", "huge", "--data", "{}", "-o", "{}/out"], 2, "huge"),
+        (["train", "--data", "{}", "-o", "{}/out"], 2, "required"),
+    ],
+    ids=lambda x: " ".join(x[:3]) if isinstance(x, list) else "",
+)
+def test_bad_requests_of_other_commands(
+    argv: list[str],
+    status: int,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "empty.pdb").write_text("")
+    (tmp_path / "one.pdb").write_text(ATOM)
+    assert main([part.replace("{}", str(tmp_path)) for part in argv]) == status
+    assert message in one_error(capsys)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["empty.pdb", "one.pdb"]
 
 
 def quick_solve(out: Path) -> list[str]:

@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
                 progress=progress,
             )
         summary = write_solution(folder, data, solution)
-    emit(args, summary, verdict(solution, Path(args.output)))
+    emit(args, summary, verdict(data, solution, Path(args.output)))
     return 0
 
 
@@ -102,18 +102,22 @@ def write_solution(folder: Path, data: CrystalData, solution: Solution) -> dict[
     return summary
 
 
-def verdict(solution: Solution, folder: Path) -> str:
-    """What a person wants to know first, in a few lines."""
+def verdict(data: CrystalData, solution: Solution, folder: Path) -> str:
+    """What a person wants to know first, in a few lines; notes on reading were logged already."""
     lines = [
         f"solved: {'yes' if solution.solved else 'no'} (confidence {solution.confidence:.2f}),"
         f" method {solution.method}, {solution.seconds:.1f} s",
         f"hand: as written with probability {solution.hand_probability:.2f}",
     ]
-    lines += [f"note: {note}" for note in solution.notes]
+    if solution.enantiomorph:
+        agreement = ", ".join(f"{name} {x:.3f}" for name, x in solution.enantiomorph.items())
+        lines.append(f"enantiomorphic pair: agreement with {agreement}")
+    lines.append(f"origin: {solution.origin}")
+    lines += [f"note: {note}" for note in solution.notes if note not in data.notes]
     lines.append("candidates, best first:")
     for candidate in solution.candidates[:5]:
         figures = ", ".join(f"{name} {value:.3f}" for name, value in candidate.figures.items())
-        lines.append(f"  {candidate.method:<16} {figures}")
+        lines.append(f"  {candidate.method:<16} confidence {candidate.confidence:.2f}, {figures}")
     mtz = folder / "solution.mtz"
     lines += [f"written: {mtz}, solution.ccp4, summary.json", f"to look at it: coot --auto {mtz}"]
     return "\n".join(lines)
