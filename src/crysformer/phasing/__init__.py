@@ -1,0 +1,1 @@
+"""Methods that turn amplitudes into phases, and the solver that combines them."""

@@ -1,0 +1,242 @@
+"""From phases to equal atoms and back: peak search and refinement, in batches.
+
+Dual-space recycling as in SHELXD (Sheldrick, Acta Cryst. D66, 479, 2010), for 1.0 to 1.8 A, where
+bonded atoms are not separate maxima: atoms are found one layer at a time in the difference
+between the phased map and the atoms so far, then refined together. The R factor of the refined
+atoms is the strictest figure of merit there is here: a handful of parameters must reproduce many
+amplitudes.
+
+All atoms are one kind of scatterer with one B a structure and an occupancy each; a heavier
+element shows as a larger occupancy. exp(2 pi i h.x) is a product over the axes in any cell, and a
+common B factors out, so the structure factors of all atoms are one matrix product.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from crysformer.crystal.form_factors import form_factors, gaussians
+from crysformer.crystal.maps import Shape, hkl_to_grid, smooth_size
+from crysformer.phasing.problem import PhaseProblem, replace_amplitude
+
+_NITROGEN = 7  # stands for C, N and O alike
+_PEAK_GRID = 0.36  # A, spacing of the maps in which peaks are sought
+_SEPARATION = 0.9  # A, between atoms; the shortest bond is 1.2 A
+_SEPARATION_IN_LAYER = 1.3  # A, before the neighbour has been subtracted
+_LAYERS = 6
+_OCCUPANCY = (0.15, 3.0)  # S is 2.3 N
+_B_RANGE = (1.0, 80.0)
+
+
+@dataclass(frozen=True, eq=False)
+class EqualAtoms:
+    """A batch of structures of equal atoms.
+
+    Attributes
+    ----------
+    frac
+        Fractional coordinates, shape (B, N, 3).
+    occupancy
+        Shape (B, N), relative to nitrogen.
+    b_iso
+        One for each structure, shape (B,), A^2.
+    """
+
+    frac: Tensor
+    occupancy: Tensor
+    b_iso: Tensor
+
+    def __getitem__(self, rows: Tensor | slice) -> EqualAtoms:
+        """Some structures of the batch."""
+        return EqualAtoms(self.frac[rows], self.occupancy[rows], self.b_iso[rows])
+
+
+class AtomicModel:
+    """Structure factors, peaks and refinement of equal atoms against one phase problem.
+
+    Parameters
+    ----------
+    problem
+        The crystal.
+    n_atoms
+        Atoms in the unit cell, which sets the scale of one atom's peak.
+    b_iso
+        B of the atoms before refinement, A^2.
+    """
+
+    def __init__(self, problem: PhaseProblem, n_atoms: int, b_iso: float) -> None:
+        self.problem = problem
+        self.n_atoms = n_atoms
+        self.b_iso = b_iso
+        device = problem.device
+        data = problem.data
+        used = torch.as_tensor(data.measured, device=device)
+        self.hkl = torch.as_tensor(data.hkl, device=device)[used]
+        self.f_obs = torch.as_tensor(data.f, dtype=torch.float32, device=device)[used]
+        self.f_obs = self.f_obs / problem.scale
+        lengths = torch.linalg.inv(problem.orth).mT  # rows: reciprocal axes
+        self.d_star_sq = ((self.hkl.to(problem.orth) @ lengths.mT) ** 2).sum(1)
+        a, b = gaussians(data.radiation, torch.float32, device)
+        self.f_atom = form_factors(a[[_NITROGEN]], b[[_NITROGEN]], self.d_star_sq)[0]
+        damping = torch.exp(-0.5 * b_iso * self.d_star_sq)
+        self.scale = float((self.f_obs**2).sum() / (n_atoms * self.f_atom**2 * damping).sum())
+        self.scale = math.sqrt(self.scale)
+        low, high = self.hkl.amin(0), self.hkl.amax(0)
+        self.axes = [
+            torch.arange(int(i), int(j) + 1, device=device, dtype=torch.float32)
+            for i, j in zip(low, high, strict=True)
+        ]
+        offset = self.hkl - low
+        size = [len(axis) for axis in self.axes]
+        self.rows = ((offset[:, 0] * size[1] + offset[:, 1]) * size[2] + offset[:, 2]).long()
+        self.peak_shape = _peak_shape(problem)
+        self.total = (self.f_obs**2).sum()
+
+    def structure_factors(self, atoms: EqualAtoms) -> Tensor:
+        """F of the measured reflections on the scale of the problem, complex, (B, H)."""
+        waves = [
+            torch.polar(torch.ones_like(angle), angle)
+            for i, axis in enumerate(self.axes)
+            for angle in [2 * math.pi * atoms.frac[:, :, i, None] * axis]
+        ]
+        x = waves[0] * atoms.occupancy[:, :, None]
+        xy = (x[:, :, :, None] * waves[1][:, :, None, :]).flatten(2)
+        summed = (xy.mT @ waves[2]).flatten(1)[:, self.rows]
+        damping = torch.exp(-0.25 * atoms.b_iso[:, None] * self.d_star_sq)
+        return summed * (self.scale * self.f_atom * damping)
+
+    def to_grid(self, F: Tensor) -> Tensor:
+        """Listed structure factors (B, H) on the half grid of the problem."""
+        return hkl_to_grid(self.hkl, F, self.problem.shape)
+
+    def phased(self, F: Tensor) -> Tensor:
+        """Measured amplitudes with the phases of `F`, both (B, H)."""
+        return replace_amplitude(F, self.f_obs)
+
+    def r_factor(self, F: Tensor) -> Tensor:
+        """R = sum | |F_obs| - k |F| | / sum |F_obs|, k by least squares, shape (B,)."""
+        modulus = F.abs()
+        k = (modulus * self.f_obs).sum(1) / (modulus**2).sum(1).clamp(min=1e-30)
+        return (k[:, None] * modulus - self.f_obs).abs().sum(1) / self.f_obs.sum()
+
+    def find(self, target: Tensor, start: EqualAtoms | None = None) -> EqualAtoms:
+        """Place atoms, one layer after another, in the map of phased amplitudes.
+
+        Parameters
+        ----------
+        target
+            Phased amplitudes, complex, shape (B, H).
+        start
+            Atoms to keep; the others are added up to `n_atoms`.
+        """
+        n_batch = len(target)
+        atoms = start or EqualAtoms(
+            target.real.new_zeros(n_batch, 0, 3),
+            target.real.new_zeros(n_batch, 0),
+            target.real.new_full((n_batch,), self.b_iso),
+        )
+        per_layer = max(1, math.ceil(self.n_atoms / _LAYERS))
+        while (missing := self.n_atoms - atoms.frac.shape[1]) > 0:
+            residual = target - self.structure_factors(atoms)
+            rho = self._residual_map(residual)
+            found = self._peaks(rho, atoms.frac, min(per_layer, missing))
+            atoms = replace(
+                atoms,
+                frac=torch.cat([atoms.frac, found], dim=1),
+                occupancy=torch.cat([atoms.occupancy, torch.ones_like(found[..., 0])], dim=1),
+            )
+            atoms = self.refine(atoms, steps=8, target=target)
+            atoms = replace(atoms, occupancy=atoms.occupancy.clamp(0.5, 1.5))
+        return atoms
+
+    def refine(self, atoms: EqualAtoms, steps: int, target: Tensor | None = None) -> EqualAtoms:
+        """Fit all atoms, to the phased `target` (B, H) or else to the amplitudes alone.
+
+        Minimises sum |F - target|^2, or sum (|F| - |F_obs|)^2 with a free scale, by Adam with a
+        cosine schedule.
+        """
+        length = torch.linalg.vector_norm(self.problem.orth, dim=0)
+        cart = (atoms.frac * length).detach().requires_grad_()
+        occupancy = atoms.occupancy.detach().clone().requires_grad_()
+        b_iso = atoms.b_iso.detach().clone().requires_grad_()
+        rates = (0.05, 0.03, 0.7)  # A, -, A^2
+        optimiser = torch.optim.Adam(
+            [
+                {"params": [p], "lr": rate}
+                for p, rate in zip((cart, occupancy, b_iso), rates, strict=True)
+            ],
+            betas=(0.8, 0.95),
+        )
+        for step in range(steps):
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                warm_up = min(1.0, (step + 1) / 4)
+                group["lr"] = rate * warm_up * 0.5 * (1 + math.cos(math.pi * step / steps))
+            F = self.structure_factors(EqualAtoms(cart / length, occupancy, b_iso))
+            if target is None:
+                modulus = F.abs()
+                k = (modulus * self.f_obs).sum(1) / (modulus**2).sum(1).clamp(min=1e-30)
+                residual = (k[:, None] * modulus - self.f_obs) ** 2
+            else:
+                difference = F - target
+                residual = difference.real**2 + difference.imag**2
+            optimiser.zero_grad()
+            (residual.sum() / self.total).backward()
+            optimiser.step()
+            with torch.no_grad():
+                occupancy.clamp_(*_OCCUPANCY)
+                b_iso.clamp_(*_B_RANGE)
+        return EqualAtoms((cart / length).detach(), occupancy.detach(), b_iso.detach())
+
+    def _residual_map(self, residual: Tensor) -> Tensor:
+        grid = hkl_to_grid(self.hkl, residual, self.peak_shape)
+        return torch.fft.irfftn(grid.conj(), s=self.peak_shape, dim=(-3, -2, -1))
+
+    def _peaks(self, rho: Tensor, occupied: Tensor, n: int) -> Tensor:
+        """The `n` highest grid points of each map that keep their distance, (B, n, 3)."""
+        shape = torch.tensor(self.peak_shape, device=rho.device)
+        flat = rho.flatten(1).clone()
+        rows = torch.arange(len(flat), device=rho.device)[:, None]
+        near = self._ball(_SEPARATION)
+        for atom in range(occupied.shape[1]):
+            centre = (occupied[:, atom] * shape).round().long()
+            flat[rows, self._around(centre, near)] = -torch.inf
+        layer = self._ball(_SEPARATION_IN_LAYER)
+        found = []
+        for _ in range(n):
+            best = flat.argmax(1)
+            centre = torch.stack(torch.unravel_index(best, self.peak_shape), dim=1)
+            found.append(centre / shape)
+            flat[rows, self._around(centre, layer)] = -torch.inf
+        return torch.stack(found, dim=1)
+
+    def _ball(self, radius: float) -> Tensor:
+        """Grid offsets within `radius` (A) of the origin, (M, 3)."""
+        inverse = torch.linalg.vector_norm(torch.linalg.inv(self.problem.orth), dim=1)
+        shape = torch.tensor(self.peak_shape, device=self.problem.device)
+        reach = (radius * inverse * shape).long() + 1
+        box = torch.cartesian_prod(
+            *[torch.arange(-int(r), int(r) + 1, device=shape.device) for r in reach]
+        )
+        distance = torch.linalg.vector_norm((box / shape) @ self.problem.orth.mT, dim=1)
+        return box[distance < radius]
+
+    def _around(self, centre: Tensor, offsets: Tensor) -> Tensor:
+        """Flat periodic grid indices of offsets (M, 3) around each centre (B, 3): (B, M)."""
+        nu, nv, nw = self.peak_shape
+        shape = torch.tensor((nu, nv, nw), device=centre.device)
+        i, j, k = torch.remainder(centre[:, None] + offsets, shape).unbind(-1)
+        return (i * nv + j) * nw + k
+
+
+def _peak_shape(problem: PhaseProblem) -> Shape:
+    nu, nv, nw = (
+        smooth_size(max(n, math.ceil(float(length) / _PEAK_GRID)))
+        for n, length in zip(
+            problem.shape, torch.linalg.vector_norm(problem.orth, dim=0), strict=True
+        )
+    )
+    return nu, nv, nw

@@ -1,0 +1,155 @@
+"""A phase set on its way to becoming the solution, with figures that never saw the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from crysformer.phasing.atoms import EqualAtoms
+from crysformer.phasing.charge_flipping import amplitude_r, eliminate_low_density
+from crysformer.phasing.confidence import confidence
+from crysformer.phasing.content import CellContent
+from crysformer.phasing.dual_space import fit_atoms
+from crysformer.phasing.merit import free_correlation, noise_floor
+from crysformer.phasing.problem import PhaseProblem
+
+_ELIMINATIONS = 15
+_CYCLES = 6
+# Refining this many atoms against this many reflections takes about a second for eight starts.
+_CHEAP_ATOMS = 60
+_ATOMIC_D_MIN = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One phase set in P1.
+
+    Attributes
+    ----------
+    method
+        Where the phases came from.
+    F
+        Measured amplitudes with the phases found, half grid.
+    model
+        Structure factors of what the phases stand for (modified density or atoms), half grid, on
+        the scale of the problem.
+    figures
+        Figures of merit by name.
+    confidence
+        Probability that the phases are right.
+    positive_share
+        Share of voxels above the level in density modification.
+    atoms
+        The refined atoms, where there are any (a batch of one).
+    """
+
+    method: str
+    F: Tensor
+    model: Tensor
+    figures: dict[str, float]
+    confidence: float
+    positive_share: float
+    atoms: EqualAtoms | None = None
+
+
+def settle(
+    problem: PhaseProblem,
+    content: CellContent,
+    method: str,
+    F: Tensor,
+    positive_share: Tensor,
+    n_keep: int,
+    generator: torch.Generator,
+) -> list[Candidate]:
+    """Polish phases by density modification and rate them, best first.
+
+    Parameters
+    ----------
+    problem, content
+        The crystal.
+    method
+        Where the phases came from.
+    F
+        Phases, half grids (B, ...).
+    positive_share
+        Shape (B,).
+    n_keep
+        How many to keep, by R factor.
+    generator
+        For the cross-validation.
+    """
+    sharpening = torch.full_like(positive_share, 0.25 * content.b_iso)
+    F, model = eliminate_low_density(problem, F, _ELIMINATIONS, positive_share, sharpening)
+    r = amplitude_r(problem, model)
+    keep = r.argsort()[:n_keep]
+    F, model, r, positive_share = F[keep], model[keep], r[keep], positive_share[keep.cpu()]
+    free = free_correlation(problem, F, positive_share, generator)
+    floor = noise_floor(problem)
+    candidates = []
+    for i in range(len(keep)):
+        figures = {"r": float(r[i]), "free_correlation": float(free[i]), "noise": floor}
+        candidates.append(
+            Candidate(
+                method=method,
+                F=F[i],
+                model=model[i],
+                figures=figures,
+                confidence=confidence("density", figures),
+                positive_share=float(positive_share[i]),
+            )
+        )
+    return sorted(candidates, key=lambda c: c.confidence, reverse=True)
+
+
+def atoms_are_cheap(problem: PhaseProblem, content: CellContent) -> bool:
+    """Whether atoms can be tried for every promising candidate."""
+    return (
+        content.n_atoms is not None
+        and content.n_atoms <= _CHEAP_ATOMS
+        and problem.data.d_min <= _ATOMIC_D_MIN
+    )
+
+
+def with_atoms(
+    problem: PhaseProblem,
+    content: CellContent,
+    candidates: list[Candidate],
+    generator: torch.Generator,
+    cycles: int = _CYCLES,
+) -> list[Candidate]:
+    """Turn candidates into refined atoms and rate those, best first.
+
+    Structures that share an R factor are the same; only one of each is returned.
+    """
+    if not candidates or content.n_atoms is None:
+        return []
+    floor = noise_floor(problem)
+    starts = torch.stack([c.F for c in candidates])
+    good_enough = 1.3 * floor + 0.02
+    fit = fit_atoms(problem, starts, content.n_atoms, content.b_iso, cycles, generator, good_enough)
+    rated: list[Candidate] = []
+    shares = torch.tensor([c.positive_share for c in candidates])
+    kept = [i for i in range(len(fit.r)) if i == 0 or float(fit.r[i] - fit.r[i - 1]) > 1e-3]
+    phased = problem.with_amplitudes(fit.F)
+    free = free_correlation(problem, phased[kept], shares[: len(kept)], generator)
+    for row, i in enumerate(kept):
+        figures = {
+            "r": float(fit.r[i]),
+            "free_correlation": float(free[row]),
+            "noise": floor,
+            "reflections_per_atom": problem.n_independent / content.n_atoms,
+        }
+        rated.append(
+            Candidate(
+                method=candidates[0].method,
+                F=phased[i],
+                model=fit.F[i],
+                figures=figures,
+                confidence=confidence("atoms", figures),
+                positive_share=float(shares[row]),
+                atoms=fit.atoms[slice(i, i + 1)],
+            )
+        )
+    return rated

@@ -1,0 +1,163 @@
+"""Charge flipping from many random starts at once, and the elimination of low density.
+
+Oszlanyi & Suto, Acta Cryst. A60, 134 (2004) and A61, 147 (2005): the density below a small
+threshold changes sign, the measured amplitudes are put back, and so on. Here
+
+- the threshold is a rank, not a height: a stated share of the voxels stays positive. That share
+  and the sharpening differ from start to start, since tight and empty cells need different ones;
+- reflections that were not measured, and F(000), keep what the flipped density gives them;
+- all starts of a batch share each FFT.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+import torch
+from torch import Tensor
+
+from crysformer.phasing.problem import PhaseProblem, replace_amplitude
+
+_DIMS = (-3, -2, -1)
+# The threshold drifts slowly, and finding a rank costs as much as an FFT.
+_ITERATIONS_PER_THRESHOLD = 10
+
+
+def random_phases(problem: PhaseProblem, n: int, generator: torch.Generator) -> Tensor:
+    """Half grids (n, ...) of the measured amplitudes with uniformly random phases.
+
+    The generator is a CPU one, so that a seed gives the same starts on every device.
+    """
+    angle = 2 * math.pi * torch.rand((n, *problem.amplitude.shape), generator=generator)
+    angle = angle.to(problem.device)
+    return torch.polar(problem.amplitude.expand_as(angle).contiguous(), angle)
+
+
+def charge_flipping(
+    problem: PhaseProblem,
+    F: Tensor,
+    iterations: int,
+    positive_share: Tensor,
+    sharpening: Tensor,
+    deadline: float = math.inf,
+) -> Tensor:
+    """Flip low density for a number of iterations.
+
+    Parameters
+    ----------
+    problem
+        The crystal.
+    F
+        Where to start, half grids (B, ...).
+    iterations
+        How many.
+    positive_share
+        Share of the voxels left as they are, the highest, shape (B,).
+    sharpening
+        B (A^2) taken away from the amplitudes, shape (B,).
+    deadline
+        `time.monotonic` after which the iterations end early.
+
+    Returns
+    -------
+    Tensor
+        Half grids (B, ...), measured amplitudes (sharpened, as scaled) with the phases found.
+    """
+    amplitude = _sharpened(problem, sharpening)
+    F = _impose(problem, F, amplitude)
+    threshold = F.new_zeros(())
+    for i in range(iterations):
+        if i % _ITERATIONS_PER_THRESHOLD == 0 and time.monotonic() > deadline:
+            break
+        rho = _to_map(problem, F)
+        if i % _ITERATIONS_PER_THRESHOLD == 0:
+            threshold = _upper_quantile(rho, positive_share)
+        rho = torch.where(rho < threshold, -rho, rho)
+        F = _impose(problem, torch.fft.rfftn(rho, dim=_DIMS).conj(), amplitude)
+    return F
+
+
+def eliminate_low_density(
+    problem: PhaseProblem,
+    F: Tensor,
+    iterations: int,
+    positive_share: Tensor,
+    sharpening: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Settle phases that are nearly right: density counts only as far as it is above a level.
+
+    rho becomes max(rho - level, 0). Cutting the level off, and not only what lies below it (the
+    low-density elimination of Shiono & Woolfson, Acta Cryst. A48, 451, 1992), leaves no steps at
+    the rim of an atom; it gives the smaller phase error here.
+
+    Parameters
+    ----------
+    problem, F, iterations, positive_share, sharpening
+        As `charge_flipping`.
+
+    Returns
+    -------
+    F
+        Half grids (B, ...): measured amplitudes as they are (not sharpened), the last phases, and
+        zero where not measured.
+    modified
+        Half grids (B, ...) of the modified density, everywhere within the resolution limits,
+        not sharpened and on the scale of the measured amplitudes: what the phases stand for.
+    """
+    amplitude = _sharpened(problem, sharpening)
+    inside = problem.measured | problem.floating
+    F = _impose(problem, F, amplitude)
+    modified = F
+    for _ in range(iterations):
+        rho = _to_map(problem, F)
+        rho = (rho - _upper_quantile(rho, positive_share)).clamp(min=0)
+        modified = torch.fft.rfftn(rho, dim=_DIMS).conj()
+        F = _impose(problem, modified, amplitude)
+    modified = torch.where(inside, modified / _boost(problem, sharpening), 0)
+    return problem.with_amplitudes(F), modified * _scale(problem, modified.abs())
+
+
+def amplitude_r(problem: PhaseProblem, F: Tensor) -> Tensor:
+    """R = sum | |F_obs| - k |F| | / sum |F_obs| over the measured, k by least squares, (B,)."""
+    modulus = F.abs()
+    difference = (_scale(problem, modulus) * modulus - problem.amplitude).abs() * problem.weight
+    return difference.sum(_DIMS) / (problem.amplitude * problem.weight).sum()
+
+
+def _scale(problem: PhaseProblem, modulus: Tensor) -> Tensor:
+    cross = (modulus * problem.amplitude * problem.weight).sum(_DIMS, keepdim=True)
+    square = (modulus**2 * problem.weight).sum(_DIMS, keepdim=True)
+    return cross / square.clamp(min=1e-30)
+
+
+def _boost(problem: PhaseProblem, sharpening: Tensor) -> Tensor:
+    b = sharpening.to(problem.d_star_sq).reshape(-1, 1, 1, 1)
+    return torch.exp(0.25 * b * problem.d_star_sq)
+
+
+def _sharpened(problem: PhaseProblem, sharpening: Tensor) -> Tensor:
+    """Measured amplitudes, sharpened, rms one over the measured, (B, half grid)."""
+    amplitude = problem.amplitude * _boost(problem, sharpening)
+    power = (amplitude**2 * problem.weight).sum(_DIMS, keepdim=True) / problem.weight.sum()
+    return amplitude / power.sqrt()
+
+
+def _impose(problem: PhaseProblem, F: Tensor, amplitude: Tensor) -> Tensor:
+    """Measured amplitudes with the phases of `F`; what was not measured floats."""
+    return torch.where(problem.measured, replace_amplitude(F, amplitude), F * problem.floating)
+
+
+def _to_map(problem: PhaseProblem, F: Tensor) -> Tensor:
+    """Density on an arbitrary scale: the one left out by an unnormalised inverse FFT."""
+    return torch.fft.irfftn(F.conj(), s=problem.shape, dim=_DIMS)
+
+
+def _upper_quantile(rho: Tensor, share: Tensor) -> Tensor:
+    """The density that a share (B,) of the voxels of each map (B, nu, nv, nw) exceeds."""
+    flat = rho.flatten(1)
+    n = flat.shape[1]
+    rank = ((1 - share.to(flat)) * n).long().clamp(0, n - 1)
+    # one sort where shares differ costs more than a selection each
+    values = [row.kthvalue(int(k) + 1).values for row, k in zip(flat, rank, strict=True)]
+    return torch.stack(values).reshape(-1, 1, 1, 1)

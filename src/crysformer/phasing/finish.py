@@ -1,0 +1,231 @@
+"""From a phase set in P1 to the crystal's own space group: hand, origin, weights, map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import gemmi
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import i0e, i1e
+
+from crysformer.crystal.density import DensityMap
+from crysformer.crystal.maps import grid_to_hkl
+from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.symmetry import P1Mapping
+from crysformer.errors import InputError
+from crysformer.phasing.candidate import Candidate, with_atoms
+from crysformer.phasing.content import CellContent
+from crysformer.phasing.hand import HandEvidence, chirality
+from crysformer.phasing.problem import PhaseProblem
+from crysformer.phasing.symmetry_origin import enantiomorph_origins, to_space_group
+
+_SAMPLE_RATE = 3.0  # of the map that is written
+_SHELLS = 20
+_PER_SHELL = 50
+# Atoms for the hand alone: more would take too long, and maps of lower resolution show no atoms.
+_MAX_ATOMS, _D_MIN = 250, 2.0
+_BOND_ERROR, _BOND_ERROR_PER_R = 0.03, 0.4
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Phases at home in the crystal's space group.
+
+    Attributes
+    ----------
+    phi, fom
+        Degrees and figure of merit, shape (n,) as the data's hkl; NaN and 0 without phase.
+    density
+        The weighted map.
+    hand
+        Probability that the hand is right.
+    agreement
+        Symmetry agreement by space group; empty in P1.
+    origin
+        How the origin was chosen.
+    notes
+        What the user should know.
+    """
+
+    phi: NDArray[np.float64]
+    fom: NDArray[np.float64]
+    density: DensityMap
+    hand: float
+    agreement: dict[str, float]
+    origin: str
+    notes: tuple[str, ...]
+
+
+def place(
+    data: CrystalData,
+    mapping: P1Mapping,
+    problem: PhaseProblem,
+    content: CellContent,
+    candidate: Candidate,
+    generator: torch.Generator,
+) -> Placed:
+    """Choose hand and origin of a candidate and return its phases for `data.hkl`.
+
+    Parameters
+    ----------
+    data
+        The crystal in its own space group.
+    mapping, problem
+        Its expansion to P1.
+    content
+        What is in the cell.
+    candidate
+        Phases in P1.
+    generator
+        For the search of atoms.
+    """
+    notes: list[str] = []
+    group = data.space_group
+    phi = _listed_phases(problem, candidate.F)
+    fom = _sim_weights(problem, candidate)
+    centrosymmetric = group.is_centrosymmetric()
+    evidence = HandEvidence(0.0, 0)
+    if centrosymmetric:
+        notes.append("the space group is centrosymmetric: phases are 0 or 180, there is no hand")
+    else:
+        evidence = _hand_evidence(problem, content, candidate, generator)
+        if evidence.centres == 0:
+            notes.append("nothing tells the hand: the mirror image fits as well")
+    inverted = evidence.log_odds < 0
+    if inverted:
+        phi = -phi
+    probability = 1.0 if centrosymmetric else HandEvidence(abs(evidence.log_odds), 0).probability
+
+    if len(group.operations()) == 1:
+        shift, origin, origin_notes = _origin_in_p1(problem, content, phi, candidate, inverted)
+        notes += origin_notes
+        phi = phi + 360.0 * (problem.data.hkl @ shift)
+        first = _first_rows(mapping, len(data))
+        phi_own, fom_own = np.mod(phi[first], 360.0), fom[first]
+        agreement: dict[str, float] = {}
+    else:
+        phi_own, agreement, fits = _into_group(data, problem, phi)
+        if not fits:
+            # only the mirror image of an enantiomorphic pair obeys the group that was given
+            probability = 1.0 - probability
+        fom_own = fom[_first_rows(mapping, len(data))]
+        origin = "symmetry elements of the space group"
+        if len(agreement) > 1:
+            names = " and ".join(agreement)
+            notes.append(f"{names} cannot be told apart by amplitudes; written in {group.xhm()}")
+    fom_own = np.where(data.measured & np.isfinite(phi_own), fom_own, 0.0)
+    phi_own = np.where(data.measured, phi_own, np.nan)
+    return Placed(
+        phi=phi_own,
+        fom=fom_own,
+        density=weighted_map(data, fom_own, phi_own),
+        hand=probability,
+        agreement=agreement,
+        origin=origin,
+        notes=tuple(notes),
+    )
+
+
+def weighted_map(
+    data: CrystalData, fom: NDArray[np.float64], phi: NDArray[np.float64]
+) -> DensityMap:
+    """The map of FOM x F with phases `phi` (degrees), in the crystal's space group."""
+    used = data.measured & np.isfinite(phi) & (fom > 0)
+    values = (fom * np.nan_to_num(data.f) * np.exp(1j * np.deg2rad(np.nan_to_num(phi))))[used]
+    asu = gemmi.ComplexAsuData(
+        data.cell, data.space_group, data.hkl[used], values.astype(np.complex64)
+    )
+    asu.ensure_asu()
+    grid = asu.transform_f_phi_to_map(sample_rate=_SAMPLE_RATE)
+    return DensityMap(np.array(grid.array, dtype=np.float32), data.cell, data.space_group)
+
+
+def _listed_phases(problem: PhaseProblem, F: torch.Tensor) -> NDArray[np.float64]:
+    """Phases in degrees of the P1 list, NaN where not measured."""
+    values = grid_to_hkl(F, torch.as_tensor(problem.data.hkl)).cpu().numpy()
+    phi = np.rad2deg(np.angle(values)).astype(np.float64)
+    return np.where(problem.data.measured, phi, np.nan)
+
+
+def _first_rows(mapping: P1Mapping, n: int) -> NDArray[np.int64]:
+    """The first P1 reflection that stems from each of the crystal's own."""
+    return np.unique(mapping.parent, return_index=True)[1][:n]
+
+
+def _sim_weights(problem: PhaseProblem, candidate: Candidate) -> NDArray[np.float64]:
+    """Expected cosine of the phase error, I1(X) / I0(X) with X = 2 Fo Fc / <(Fo - Fc)^2>.
+
+    The mean is taken in shells of resolution, so that the same misfit weighs more where
+    amplitudes are small.
+    """
+    data = problem.data
+    used = data.measured
+    observed = np.where(used, data.f, 0.0) / problem.scale
+    model = grid_to_hkl(candidate.model, torch.as_tensor(data.hkl)).abs().cpu().numpy()
+    model = model.astype(np.float64) * (observed @ model) / max(float(model @ model), 1e-30)
+    order = np.argsort(data.d, kind="stable")
+    order = order[used[order]]
+    fom = np.zeros(len(data))
+    for shell in np.array_split(order, max(1, min(_SHELLS, len(order) // _PER_SHELL))):
+        variance = np.mean((observed[shell] - model[shell]) ** 2)
+        x = 2 * observed[shell] * model[shell] / max(float(variance), 1e-12)
+        fom[shell] = i1e(x) / i0e(x)
+    return fom
+
+
+def _hand_evidence(
+    problem: PhaseProblem,
+    content: CellContent,
+    candidate: Candidate,
+    generator: torch.Generator,
+) -> HandEvidence:
+    if (
+        candidate.atoms is None
+        and content.n_atoms is not None
+        and content.n_atoms <= _MAX_ATOMS
+        and problem.data.d_min <= _D_MIN
+    ):
+        candidate = with_atoms(problem, content, [candidate], generator, cycles=1)[0]
+    if candidate.atoms is None:
+        return HandEvidence(0.0, 0)
+    return chirality(
+        candidate.atoms.frac[0].cpu().numpy(),
+        candidate.atoms.occupancy[0].cpu().numpy(),
+        problem.orth.cpu().numpy(),
+        _BOND_ERROR + _BOND_ERROR_PER_R * candidate.figures["r"],
+    )
+
+
+def _origin_in_p1(
+    problem: PhaseProblem,
+    content: CellContent,
+    phi: NDArray[np.float64],
+    candidate: Candidate,
+    inverted: bool,
+) -> tuple[NDArray[np.float64], str, list[str]]:
+    raise NotImplementedError
+
+
+def _into_group(
+    data: CrystalData, problem: PhaseProblem, phi: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], dict[str, float], bool]:
+    """Phases of `data.hkl` in its own group, agreement with it and its partner.
+
+    The last item tells whether the hand of `phi` is the one that fits the group.
+    """
+    p1 = problem.data
+    try:
+        readings = enantiomorph_origins(p1.hkl, p1.f, phi, data.space_group, data.cell)
+    except InputError:
+        return np.full(len(data), np.nan), {}, True
+    own = readings[0]
+    symmetrised = to_space_group(data, p1.hkl, p1.f, phi, own)
+    agreement = {reading.space_group.xhm(): reading.agreement for reading in readings}
+    return symmetrised.phi, agreement, not own.inverted
+
+
+def with_symmetry(candidate: Candidate, agreement: float) -> Candidate:
+    """The candidate with the agreement of its symmetry mates among its figures."""
+    return replace(candidate, figures={**candidate.figures, "symmetry": agreement})

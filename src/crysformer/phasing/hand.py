@@ -1,0 +1,158 @@
+"""Which of two mirror images a structure is: natural amino acids are L.
+
+Amplitudes cannot tell a structure from its mirror image, peptides can: every alpha carbon (but
+that of glycine) has N, C and CB around it in one sense. Atoms found in the map are tried in the
+roles of CA, N, C, O and CB, by bond lengths, distances across an angle, bonds further on, and
+scattering power; for each alpha carbon the best reading as L is weighed against the best as D.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Engh & Huber (International Tables F, 18.3): bond lengths and distances across an angle, A.
+_N_CA, _CA_C, _CA_CB, _C_O, _C_N = 1.459, 1.525, 1.532, 1.230, 1.335
+_N_C, _N_CB, _C_CB, _CA_O, _CA_NEXT = 2.462, 2.455, 2.505, 2.398, 2.433
+_CD_N = 1.473  # proline's other bond of N
+_SIDE_CHAIN_BONDS = (1.525, 1.425, 1.81)  # CB to C, O, S
+_CHIRAL_VOLUME = 2.6  # A^3, (N - CA) . ((C - CA) x (CB - CA)) of an L residue, 2.5 to 2.7
+_BONDED = (1.05, 1.95)
+_WEAKEST = 0.3  # occupancy relative to the median
+_MEAN_Z, _Z_ERROR = 6.7, 1.0
+_UNLIKELY = 40.0  # cost of a reading above which the atom is no alpha carbon
+_LARGEST_EVIDENCE = 6.0  # of one alpha carbon, natural logarithm
+
+
+@dataclass(frozen=True)
+class HandEvidence:
+    """How strongly a structure, as it stands, looks like L amino acids.
+
+    Attributes
+    ----------
+    log_odds
+        Natural logarithm of the odds of L against D; 0 where nothing can be told.
+    centres
+        Alpha carbons that the evidence comes from.
+    """
+
+    log_odds: float
+    centres: int
+
+    @property
+    def probability(self) -> float:
+        """Probability that the hand is right as it stands."""
+        return 1 / (1 + math.exp(-self.log_odds))
+
+
+def chirality(
+    frac: NDArray[np.floating],
+    occupancy: NDArray[np.floating],
+    orth: NDArray[np.floating],
+    bond_error: float = 0.04,
+) -> HandEvidence:
+    """Weigh L against D.
+
+    Parameters
+    ----------
+    frac
+        Atoms in the unit cell, fractional, shape (N, 3).
+    occupancy
+        In proportion to scattering power, shape (N,).
+    orth
+        Orthogonalisation matrix, shape (3, 3), A.
+    bond_error
+        Expected error of a distance between two atoms, A.
+    """
+    keep = occupancy > _WEAKEST * np.median(occupancy)
+    graph = _Neighbours(frac[keep], occupancy[keep], orth, bond_error)
+    evidence = []
+    for centre in range(len(graph.bonded)):
+        best = {True: math.inf, False: math.inf}
+        for is_l, cost in graph.readings(centre):
+            best[is_l] = min(best[is_l], cost)
+        if min(best.values()) < _UNLIKELY:
+            difference = 0.5 * (min(best[False], 1e6) - min(best[True], 1e6))
+            evidence.append(float(np.clip(difference, -_LARGEST_EVIDENCE, _LARGEST_EVIDENCE)))
+    return HandEvidence(log_odds=sum(evidence), centres=len(evidence))
+
+
+class _Neighbours:
+    """Bonds between the nearest images of the atoms, and what each role would cost."""
+
+    def __init__(
+        self,
+        frac: NDArray[np.floating],
+        occupancy: NDArray[np.floating],
+        orth: NDArray[np.floating],
+        error: float,
+    ) -> None:
+        difference = frac[None] - frac[:, None]
+        self.vector = (difference - np.round(difference)) @ orth.T
+        self.distance = np.linalg.norm(self.vector, axis=-1)
+        linked = (self.distance > _BONDED[0]) & (self.distance < _BONDED[1])
+        self.bonded = [np.flatnonzero(row).tolist() for row in linked]
+        self.z = _MEAN_Z * occupancy / np.median(occupancy)
+        self.error = error
+
+    def readings(self, ca: int) -> Iterable[tuple[bool, float]]:
+        """Every way to read atom `ca` as an alpha carbon: (is L, cost)."""
+        for n, c, cb in itertools.permutations(self.bonded[ca], 3):
+            others = [o for o in self.bonded[c] if o != ca]
+            for o in others:
+                cost = self._core(ca, n, c, cb, o)
+                if cost > _UNLIKELY:
+                    continue
+                cost += self._after_c(ca, c, [x for x in others if x != o])
+                cost += self._bonds(n, ca, (_C_N, _CD_N), usual=1)
+                cost += self._bonds(cb, ca, _SIDE_CHAIN_BONDS, usual=1)
+                volume = float(
+                    self.vector[ca, n] @ np.cross(self.vector[ca, c], self.vector[ca, cb])
+                )
+                flatness = ((abs(volume) - _CHIRAL_VOLUME) / (8 * self.error)) ** 2
+                yield volume > 0, cost + flatness
+
+    def _core(self, ca: int, n: int, c: int, cb: int, o: int) -> float:
+        lengths = (
+            (self.distance[ca, n], _N_CA),
+            (self.distance[ca, c], _CA_C),
+            (self.distance[ca, cb], _CA_CB),
+            (self.distance[c, o], _C_O),
+            (_across(self.vector[ca, n], self.vector[ca, c]), _N_C),
+            (_across(self.vector[ca, n], self.vector[ca, cb]), _N_CB),
+            (_across(self.vector[ca, c], self.vector[ca, cb]), _C_CB),
+            (_across(self.vector[c, ca], self.vector[c, o]), _CA_O),
+        )
+        cost = sum(((found - ideal) / self.error) ** 2 for found, ideal in lengths)
+        roles = ((ca, 6), (n, 7), (c, 6), (cb, 6), (o, 8))
+        return cost + sum(((self.z[i] - z) / _Z_ERROR) ** 2 for i, z in roles)
+
+    def _after_c(self, ca: int, c: int, others: list[int]) -> float:
+        """Cost of what else is bonded to C: the next N, or nothing at the end of a chain."""
+        if not others:
+            return 1.0
+        costs = [
+            ((self.distance[c, x] - _C_N) / self.error) ** 2
+            + ((_across(self.vector[c, ca], self.vector[c, x]) - _CA_NEXT) / self.error) ** 2
+            for x in others
+        ]
+        return min(costs) + 9.0 * (len(others) - 1)
+
+    def _bonds(self, atom: int, ca: int, ideals: tuple[float, ...], usual: int) -> float:
+        """Cost of the other bonds of an atom, each at the nearest of the ideal lengths."""
+        others = [x for x in self.bonded[atom] if x != ca]
+        if len(others) < usual:
+            return 1.0
+        return sum(
+            min(((self.distance[atom, x] - ideal) / self.error) ** 2 for ideal in ideals)
+            for x in others
+        )
+
+
+def _across(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    return float(np.linalg.norm(a - b))

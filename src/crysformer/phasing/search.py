@@ -1,0 +1,103 @@
+"""Rounds of charge flipping, each a batch of random starts, until something convinces."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from crysformer.phasing.candidate import Candidate, atoms_are_cheap, settle, with_atoms
+from crysformer.phasing.charge_flipping import charge_flipping, random_phases
+from crysformer.phasing.content import CellContent, positive_shares
+from crysformer.phasing.problem import PhaseProblem
+
+CONVINCED = 0.98
+_VOXELS = 600_000  # of a batch: a round of small cells takes about a second on a core
+_MAX_STARTS = 64
+_ITERATIONS = 200
+_MORE_ITERATIONS = 50  # with every round: hard structures need longer runs, not only more
+_MAX_ITERATIONS = 1000
+# Sharpening leaves atoms with a B between these (A^2); which is best differs between cells.
+_B_LEFT = (-2.0, 15.0)
+_KEPT = 8
+
+Progress = Callable[[float, str], None]
+"""Called with the share of the time limit used (0 to 1) and a short text."""
+
+
+@dataclass
+class Search:
+    """One crystal being searched.
+
+    Attributes
+    ----------
+    problem, content
+        The crystal in P1.
+    generator
+        Source of every random number.
+    deadline
+        `time.monotonic` after which no new batch is begun.
+    best
+        Best candidates so far, the most convincing first.
+    starts
+        Random starts tried.
+    """
+
+    problem: PhaseProblem
+    content: CellContent
+    generator: torch.Generator
+    deadline: float
+    best: list[Candidate] = field(default_factory=list)
+    starts: int = 0
+
+    @property
+    def convinced(self) -> bool:
+        """Whether a candidate is confidently right."""
+        return bool(self.best) and self.best[0].confidence >= CONVINCED
+
+    def add(self, candidates: list[Candidate]) -> None:
+        """Take over candidates, keeping the best few."""
+        pool = sorted([*self.best, *candidates], key=lambda c: c.confidence, reverse=True)
+        self.best = pool[:_KEPT]
+
+    def refine(self, candidates: list[Candidate]) -> None:
+        """Add candidates, and what refined atoms make of them where that is cheap."""
+        self.add(candidates)
+        if atoms_are_cheap(self.problem, self.content) and time.monotonic() < self.deadline:
+            self.add(with_atoms(self.problem, self.content, candidates, self.generator))
+
+    def shares(self, n: int) -> torch.Tensor:
+        """Shares of positive voxels for `n` starts, shape (n,)."""
+        volume, d_min = self.problem.cell.volume, self.problem.data.d_min
+        return positive_shares(self.content, volume, d_min, n, self.generator)
+
+    def flipping_round(self, index: int) -> None:
+        """Charge flipping from one batch of random starts."""
+        problem = self.problem
+        n = max(2, min(_MAX_STARTS, _VOXELS // problem.n_voxels))
+        shares = self.shares(n)
+        low, high = _B_LEFT
+        left = low + (high - low) * torch.rand(n, generator=self.generator)
+        sharpening = (self.content.b_iso - left).clamp(min=0)
+        iterations = min(_ITERATIONS + _MORE_ITERATIONS * index, _MAX_ITERATIONS)
+        F = random_phases(problem, n, self.generator)
+        F = charge_flipping(problem, F, iterations, shares, sharpening, self.deadline)
+        self.starts += n
+        self.refine(
+            settle(problem, self.content, "charge-flipping", F, shares, _KEPT, self.generator)
+        )
+
+    def run(self, time_limit: float, progress: Progress | None = None) -> None:
+        """Rounds of charge flipping until convinced or out of time; at least one."""
+        index = 0
+        while True:
+            self.flipping_round(index)
+            index += 1
+            used = 1 - (self.deadline - time.monotonic()) / time_limit
+            if progress is not None:
+                best = self.best[0].confidence if self.best else 0.0
+                progress(min(used, 1.0), f"{self.starts} starts, confidence {best:.2f}")
+            if self.convinced or used >= 1:
+                return

@@ -1,0 +1,101 @@
+"""What the solver hands back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from crysformer.crystal.density import DensityMap
+
+
+@dataclass(frozen=True)
+class CandidateReport:
+    """One candidate as it is reported: where it came from and its figures of merit."""
+
+    method: str
+    confidence: float
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Phases of a crystal, and an honest verdict on them.
+
+    Attributes
+    ----------
+    solved
+        Whether the confidence is high enough to say so.
+    confidence
+        Probability, 0 to 1, that the phases are right.
+    method
+        The method that found them.
+    f
+        Weighted amplitudes FOM x F, shape (n,) as the data's hkl, on its scale; 0 without phase.
+    phi
+        Degrees, shape (n,); NaN where there is none.
+    fom
+        Figure of merit, shape (n,): expected cosine of the phase error (Sim, Acta Cryst. 13, 511,
+        1960) if the solution is right, from how well its model fits each amplitude.
+    density
+        Map of `f` and `phi` in the crystal's space group.
+    space_group
+        The space group of the solution: the input's.
+    hand_probability
+        Probability that this hand, and not its mirror image, is right.
+    enantiomorph
+        For a group such as P41: the agreement with it and with its partner; empty otherwise.
+    origin
+        How the origin was chosen.
+    candidates
+        The best ones, best first.
+    seconds
+        Wall-clock time.
+    notes
+        What the user should know, one sentence each.
+    """
+
+    solved: bool
+    confidence: float
+    method: str
+    f: NDArray[np.float64]
+    phi: NDArray[np.float64]
+    fom: NDArray[np.float64]
+    density: DensityMap
+    space_group: gemmi.SpaceGroup
+    hand_probability: float
+    enantiomorph: dict[str, float]
+    origin: str
+    candidates: tuple[CandidateReport, ...]
+    seconds: float
+    notes: tuple[str, ...]
+
+    def to_summary(self) -> dict[str, Any]:
+        """The content of ``summary.json``: plain numbers, strings and lists."""
+        return {
+            "solved": self.solved,
+            "confidence": _rounded(self.confidence),
+            "method": self.method,
+            "hand_probability": _rounded(self.hand_probability),
+            "space_group": self.space_group.xhm(),
+            "enantiomorph": {name: _rounded(x) for name, x in self.enantiomorph.items()},
+            "origin": self.origin,
+            "candidates": [
+                {
+                    "method": c.method,
+                    "confidence": _rounded(c.confidence),
+                    "figures": {name: _rounded(x) for name, x in c.figures.items()},
+                }
+                for c in self.candidates
+            ],
+            "seconds": round(self.seconds, 2),
+            "notes": list(self.notes),
+        }
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None

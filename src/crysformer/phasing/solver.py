@@ -1,0 +1,150 @@
+"""The solver: every method that applies, cheap ones first, until a candidate convinces."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.sequence import read_sequences
+from crysformer.crystal.symmetry import expand_to_p1
+from crysformer.errors import InputError, UsageError
+from crysformer.models.device import pick_device
+from crysformer.phasing.candidate import Candidate, settle
+from crysformer.phasing.content import cell_content
+from crysformer.phasing.finish import place
+from crysformer.phasing.network import NotApplicable, predict
+from crysformer.phasing.problem import PhaseProblem, phase_problem
+from crysformer.phasing.search import Progress, Search
+from crysformer.phasing.solution import CandidateReport, Solution
+
+METHODS = ("auto", "network", "charge-flipping")
+SOLVED = 0.9
+"""Confidence from which a solution is called solved."""
+_MIN_REFLECTIONS = 30
+
+
+def solve(
+    data: CrystalData,
+    sequence: str | Sequence[str] | None = None,
+    *,
+    method: str = "auto",
+    time_limit: float = 120.0,
+    copies: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Solution:
+    """Find the phases of a crystal from its amplitudes.
+
+    Parameters
+    ----------
+    data
+        Measured amplitudes, any space group.
+    sequence
+        One-letter codes (several chains separated by commas or as a sequence of strings), or the
+        path of a FASTA file. Makes the search faster, the verdict firmer, and tells the hand.
+    method
+        ``"auto"``, ``"network"`` or ``"charge-flipping"``.
+    time_limit
+        Seconds after which no new batch of starts is begun and the best candidate is taken.
+    copies
+        Copies of all chains in the asymmetric unit; by default estimated.
+    seed
+        Of the random starts: the same seed tries the same starts.
+    device
+        ``"auto"`` (CUDA if there is one), ``"cpu"``, ``"cuda"``, ``"mps"``.
+    progress
+        Called with the share of the time used and a short text.
+
+    Raises
+    ------
+    UsageError
+        If an option has no meaning.
+    InputError
+        If the amplitudes or the sequence cannot be used.
+    NotApplicable
+        If ``method="network"`` and the network does not apply to this crystal.
+    """
+    begun = time.monotonic()
+    if method not in METHODS:
+        raise UsageError(f"--method {method}: expected one of {', '.join(METHODS)}")
+    if not time_limit > 0:
+        raise UsageError(f"--time-limit {time_limit:g}: expected seconds above zero")
+    sequences = _sequences(sequence)
+    n_measured = int(data.measured.sum())
+    if n_measured < _MIN_REFLECTIONS:
+        raise InputError(
+            f"{data.source}: {n_measured} amplitudes, too few to phase; expected at least "
+            f"{_MIN_REFLECTIONS}"
+        )
+    content = cell_content(data, sequences, copies)
+    p1, mapping = expand_to_p1(data)
+    problem = phase_problem(p1, pick_device(device), mapping.parent)
+    generator = torch.Generator().manual_seed(seed)
+    search = Search(problem, content, generator, begun + time_limit)
+    notes = [*data.notes, *content.notes]
+
+    if method != "charge-flipping":
+        try:
+            if len(data.space_group.operations()) > 1:
+                raise NotApplicable(f"it knows P 1, not {data.space_group.xhm()}")
+            search.refine([_network_candidate(problem, search, sequences)])
+        except NotApplicable as reason:
+            if method == "network":
+                raise
+            notes.append(f"network: not applicable ({reason})")
+    if method != "network" and not search.convinced:
+        search.run(time_limit, progress)
+
+    best = search.best[0]
+    placed = place(data, mapping, problem, content, best, generator)
+    confidence = best.confidence
+    return Solution(
+        solved=confidence >= SOLVED,
+        confidence=confidence,
+        method=best.method,
+        f=np.where(np.isfinite(data.f), data.f, 0.0) * placed.fom,
+        phi=placed.phi,
+        fom=placed.fom,
+        density=placed.density,
+        space_group=data.space_group,
+        hand_probability=placed.hand,
+        enantiomorph=placed.agreement,
+        origin=placed.origin,
+        candidates=tuple(CandidateReport(c.method, c.confidence, c.figures) for c in search.best),
+        seconds=time.monotonic() - begun,
+        notes=(*notes, *placed.notes),
+    )
+
+
+def _sequences(sequence: str | Sequence[str] | None) -> tuple[str, ...]:
+    if sequence is None:
+        return ()
+    if isinstance(sequence, str):
+        return read_sequences(sequence)
+    return tuple(chain for part in sequence for chain in read_sequences(part))
+
+
+def _network_candidate(
+    problem: PhaseProblem, search: Search, sequences: tuple[str, ...]
+) -> Candidate:
+    """The network's phases, polished by density modification.
+
+    Raises
+    ------
+    NotApplicable
+        If the network does not apply to this crystal.
+    """
+    if not sequences:
+        raise NotApplicable("it needs the sequence")
+    if search.content.copies > 1:
+        raise NotApplicable(f"it knows one molecule a cell, not {search.content.copies}")
+    prediction = predict(problem.data, sequences, device=problem.device)
+    phased = problem.data.f * np.exp(1j * np.deg2rad(prediction.phi))
+    F = problem.to_grid(np.where(np.isfinite(prediction.phi), phased, 0) / problem.scale)
+    share = search.shares(1)
+    return settle(problem, search.content, "network", F[None], share, 1, search.generator)[0]
