@@ -82,9 +82,14 @@ class PhaseProblem:
         return self.amplitude.device
 
     def to_grid(self, values: NDArray[np.float64] | NDArray[np.complex128]) -> Tensor:
-        """Values of `data.hkl`, shape (n,), on the half grid; NaN becomes zero."""
-        column = torch.as_tensor(np.nan_to_num(values), device=self.device)
-        hkl = torch.as_tensor(self.data.hkl, device=self.device)
+        """Values of `data.hkl`, shape (n,), on the half grid; NaN becomes zero.
+
+        What is listed but lies beyond the grid is left out: files often list more than was
+        measured.
+        """
+        inside = (2 * np.abs(self.data.hkl) < self.shape).all(axis=1)
+        column = torch.as_tensor(np.nan_to_num(values[inside]), device=self.device)
+        hkl = torch.as_tensor(self.data.hkl[inside], device=self.device)
         single = torch.complex64 if column.is_complex() else torch.float32
         return hkl_to_grid(hkl, column.to(single), self.shape)
 
