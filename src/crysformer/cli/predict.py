@@ -1,0 +1,77 @@
+"""Predict a map from amplitudes and sequence by the network alone.
+
+Writes PREFIX.mtz (the measured amplitudes with FWT PHWT, the Fourier transform of the raw
+predicted map, and FOM, the expected cosine of the phase error), PREFIX.ccp4 (that map) and
+PREFIX.json. Nothing is refined or polished: `crysformer solve` does that.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from crysformer.cli._common import (
+    add_data_arguments,
+    add_sequence_arguments,
+    emit,
+    load_data,
+    load_sequences,
+    log,
+)
+from crysformer.files import write_json
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_data_arguments(parser)
+    add_sequence_arguments(parser, required=True)
+    parser.add_argument(
+        "--weights",
+        metavar="NAME|FILE",
+        help="packaged weights or a .safetensors file (default: the packaged ones that fit)",
+    )
+    parser.add_argument(
+        "--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to compute"
+    )
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="PREFIX", help="writes PREFIX.mtz, .ccp4, .json"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, predict, write."""
+    data = load_data(args)
+    sequences = load_sequences(args)
+    assert sequences is not None
+
+    from crysformer.crystal.writing import write_map, write_phases
+    from crysformer.phasing.network import predict
+
+    prediction = predict(data, sequences, weights=args.weights, device=args.device)
+    for note in prediction.notes:
+        log.info("%s", note)
+    prefix = Path(args.output)
+    mtz, ccp4, summary = (
+        prefix.with_name(prefix.name + suffix) for suffix in (".mtz", ".ccp4", ".json")
+    )
+    result = {
+        "weights": prediction.weights,
+        "preset": prediction.preset,
+        "seconds": round(prediction.seconds, 3),
+        "grid": list(prediction.grid),
+        "d_min": prediction.d_min,
+        "mean_fom": round(float(prediction.fom[data.measured].mean()), 4),
+        "fom": "expected cosine of the phase error, calibrated on the validation split",
+        "notes": list(prediction.notes),
+    }
+    write_phases(mtz, data, prediction.f, prediction.phi, prediction.fom)
+    write_map(ccp4, prediction.density)
+    write_json(summary, result)
+    emit(
+        args,
+        result,
+        f"network {prediction.preset} ({prediction.weights}): map to {prediction.d_min:g} A, mean "
+        f"expected cosine {result['mean_fom']:.2f}, {prediction.seconds:.1f} s\n"
+        f"written: {mtz}, {ccp4}, {summary}",
+    )
+    return 0

@@ -1,0 +1,95 @@
+"""Train a network on crystals synthesised from a data set as it goes.
+
+Leaves weights.safetensors with weights.json (usable by `predict --weights`), history.csv,
+config.json and checkpoint.pt (for --resume) in the output folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from crysformer.cli._common import add_output_arguments, emit
+
+#: Presets by name, said here so that --help needs no torch.
+PRESETS = ("dipeptide", "dipeptide-small", "fifteen")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--preset", choices=PRESETS, help="a known network and how to train it")
+    what.add_argument(
+        "--config", metavar="TOML", help="settings of your own; may start from preset = NAME"
+    )
+    parser.add_argument(
+        "--data", required=True, metavar="DIR", help="folder made by `crysformer dataset build`"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the checkpoint in the output folder"
+    )
+    parser.add_argument(
+        "--max-time",
+        type=seconds,
+        metavar="HH:MM:SS",
+        help="stop after so long, resumed parts together; the learning rate ends on time too "
+        'where schedule = "time"',
+    )
+    parser.add_argument(
+        "--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to compute"
+    )
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="CPU threads (default: torch's choice)"
+    )
+    add_output_arguments(parser, "weights, checkpoint and history")
+
+
+def seconds(text: str) -> float:
+    """Seconds from ``HH:MM:SS``, ``MM:SS`` or a number of seconds."""
+    parts = text.split(":")
+    try:
+        values = [float(part) for part in parts]
+    except ValueError:
+        values = []
+    if not 1 <= len(values) <= 3 or any(v < 0 for v in values) or sum(values) == 0:
+        raise argparse.ArgumentTypeError(f"expected HH:MM:SS such as 01:30:00, found {text!r}")
+    total = 0.0
+    for value in values:
+        total = 60 * total + value
+    return total
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train until the budget is spent."""
+    import torch
+
+    from crysformer.models.device import pick_device
+    from crysformer.training.config import read_config, training_preset
+    from crysformer.training.loop import train
+
+    if args.threads is not None:
+        torch.set_num_threads(max(1, args.threads))
+    config = training_preset(args.preset) if args.preset else read_config(args.config)
+    result = train(
+        config,
+        args.data,
+        args.output,
+        resume=args.resume,
+        overwrite=args.overwrite,
+        max_time=args.max_time,
+        device=pick_device(args.device),
+        quiet=args.quiet,
+    )
+    emit(
+        args,
+        {
+            "weights": f"{args.output}/weights.safetensors",
+            "pc": result.pc,
+            "mean_phase_error": result.phase_error,
+            "weighted_phase_error": result.weighted_phase_error,
+            "n": result.n,
+        },
+        f"validation PC {result.pc:.4f}, mean phase error {result.phase_error:.1f} degrees, "
+        f"F-weighted {result.weighted_phase_error:.1f} ({result.n} crystals, maps as they stand)\n"
+        f"written: {args.output}/weights.safetensors",
+    )
+    return 0

@@ -1,0 +1,1 @@
+"""Networks that predict density from Patterson maps, and their weights."""

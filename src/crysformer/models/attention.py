@@ -1,0 +1,158 @@
+"""One-way attention: map tokens ask, map tokens and partial-structure tokens answer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class OneWayAttention(nn.Module):
+    """Multi-head attention of map tokens over themselves and over partial structures.
+
+    Queries come from the map tokens X only. Keys and values come from X and, by separate
+    projections, from the partial tokens U; one softmax runs over both. U is never updated here or
+    anywhere, and no token of U sees X.
+
+    Parameters
+    ----------
+    width
+        Width D of X and U.
+    heads, head_width
+        Number and width of the heads.
+    landmarks
+        None for exact attention. Otherwise attention over U goes through this many landmarks
+        (`landmark_keys`); attention over X stays exact.
+    dropout
+        On the attention weights, while training.
+
+    References
+    ----------
+    Dun et al., arXiv:2310.03899, section 3 and appendix A.
+    """
+
+    def __init__(
+        self, width: int, heads: int, head_width: int, landmarks: int | None, dropout: float
+    ) -> None:
+        super().__init__()
+        inner = heads * head_width
+        self.heads = heads
+        self.landmarks = landmarks
+        self.dropout = dropout
+        self.query_key_value = nn.Linear(width, 3 * inner)
+        self.partial_key_value = nn.Linear(width, 2 * inner)
+        self.output = nn.Linear(inner, width)
+
+    def forward(self, x: Tensor, u: Tensor, rotation: Tensor | None = None) -> Tensor:
+        """Attend.
+
+        Parameters
+        ----------
+        x
+            Map tokens, shape (B, N, D).
+        u
+            Partial tokens, shape (B, M, D).
+        rotation
+            Rotary angles of the map tokens, radians, shape (B, 1, N, head_width / 2), or None.
+        """
+        q, k, v = self._split(self.query_key_value(x), 3)
+        ku, vu = self._split(self.partial_key_value(u), 2)
+        if rotation is not None:
+            q, k = rotate(q, rotation), rotate(k, rotation)
+        dropout = self.dropout if self.training else 0.0
+        if self.landmarks is None:
+            k, v = torch.cat((k, ku), dim=2), torch.cat((v, vu), dim=2)
+            y = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+        else:
+            y = landmark_attention(q, k, v, ku, vu, self.landmarks, dropout_p=dropout)
+        mixed: Tensor = self.output(y.transpose(1, 2).flatten(2))
+        return mixed
+
+    def _split(self, projected: Tensor, parts: int) -> tuple[Tensor, ...]:
+        """(B, N, parts * H * d) to `parts` tensors (B, H, N, d)."""
+        shaped = projected.unflatten(2, (parts, self.heads, -1))
+        return shaped.permute(2, 0, 3, 1, 4).unbind(0)
+
+
+def rotate(x: Tensor, angle: Tensor) -> Tensor:
+    """Rotary positions: turn each pair (x_i, x_{i + d/2}) by its angle (Su et al., 2021).
+
+    A dot product of two vectors turned by their own positions depends on the difference of the
+    positions only.
+    """
+    first, second = x.chunk(2, dim=-1)
+    cos, sin = angle.cos(), angle.sin()
+    return torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1)
+
+
+def landmark_attention(
+    q: Tensor, k: Tensor, v: Tensor, ku: Tensor, vu: Tensor, landmarks: int,
+    dropout_p: float = 0.0, iterations: int = 6,
+) -> Tensor:  # fmt: skip
+    """Exact attention over (k, v) and Nystrom attention over (ku, vu) under one softmax.
+
+    The Nystrom approximation exp(Q Ku') ~ exp(Q L') exp(P L')^+ exp(P Ku'), with landmarks P of
+    the queries and L of the keys, is attention over the m keys L with other values and with
+    weights w in the denominator. The latter ride along as one more channel of the values, so the
+    whole is a single fused call over N + m keys instead of N + M.
+
+    Parameters
+    ----------
+    q, k, v
+        Map tokens, shape (B, H, N, d).
+    ku, vu
+        Partial tokens, shape (B, H, M, d).
+    landmarks
+        m; segment means of the queries and of ku.
+    dropout_p
+        Dropout on the weights.
+    iterations
+        Steps of the pseudo-inverse.
+
+    References
+    ----------
+    Xiong et al., Nystromformer, AAAI 2021 (arXiv:2102.03902).
+    """
+    scale = q.shape[-1] ** -0.5
+    p, keys = segment_means(q, landmarks) * scale, segment_means(ku, landmarks)
+    among = p @ keys.mT
+    across = p @ ku.mT
+    # exp(P L')^+ exp(P Ku') from row-normalised factors, which never overflow.
+    growth = (across.logsumexp(-1) - among.logsumexp(-1)).exp()[..., None]
+    inverse = pseudo_inverse(among.softmax(-1), iterations)
+    values = inverse @ (growth * (across.softmax(-1) @ vu))
+    weight = inverse @ growth
+    width = -(-(v.shape[-1] + 1) // 8) * 8  # fused kernels want a multiple of 8
+    y = functional.scaled_dot_product_attention(
+        functional.pad(q, (0, width - q.shape[-1])),
+        functional.pad(torch.cat((k, keys), dim=2), (0, width - k.shape[-1])),
+        torch.cat((_with_weight(v, torch.ones_like(v[..., :1])), _with_weight(values, weight)), 2),
+        dropout_p=dropout_p,
+        scale=scale,
+    )
+    total = y[..., v.shape[-1], None]
+    return y[..., : v.shape[-1]] / total.clamp_min(1e-4)
+
+
+def segment_means(x: Tensor, segments: int) -> Tensor:
+    """Means of equal stretches of tokens, (B, H, N, d) to (B, H, m, d)."""
+    means = functional.adaptive_avg_pool1d(x.flatten(0, 1).mT, min(segments, x.shape[2]))
+    return means.mT.unflatten(0, x.shape[:2])
+
+
+def pseudo_inverse(a: Tensor, iterations: int) -> Tensor:
+    """Moore-Penrose inverse of row-stochastic matrices (..., m, m), by matrix products only.
+
+    The iteration of Razavi et al. (2014), as in Nystromformer.
+    """
+    eye = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
+    z = a.mT / (a.abs().sum(-1).amax(-1) * a.abs().sum(-2).amax(-1))[..., None, None]
+    for _ in range(iterations):
+        az = a @ z
+        z = 0.25 * z @ (13 * eye - az @ (15 * eye - az @ (7 * eye - az)))
+    return z
+
+
+def _with_weight(values: Tensor, weight: Tensor) -> Tensor:
+    together = torch.cat((values, weight), dim=-1)
+    return functional.pad(together, (0, -together.shape[-1] % 8))

@@ -1,0 +1,245 @@
+"""CrysFormer: from a Patterson map and partial structures to electron density."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from crysformer.models.layers import (
+    CircularConv3d,
+    Grid,
+    ResidualBlock,
+    TransformerLayer,
+    from_patches,
+    to_patches,
+)
+from crysformer.models.positions import MetricPositions, TablePositions
+from crysformer.models.scaling import AmplitudeScaling, ConstantScaling
+
+TEMPLATE_GRID = 24
+
+
+@dataclass(frozen=True)
+class CrysFormerConfig:
+    """Everything that shapes the network; the defaults are the paper's dipeptide setting.
+
+    Attributes
+    ----------
+    n_residues
+        Residues J in a sequence.
+    width, depth, heads, head_width, feedforward
+        Transformer: token width D, layers, heads and their width, hidden width.
+    patch, partial_patch
+        Edge of the cubes that maps and partial structures are cut into, voxels.
+    channels, partial_channels, kernel
+        Of the first convolutions, of maps and of partial structures.
+    final_channels, final_blocks, final_kernel
+        Residual blocks between the last token and the map.
+    activation
+        "gelu" (the authors' code) or "relu" (the paper).
+    landmarks
+        Nystrom landmarks for attention over partial structures; None for exact attention.
+    dropout
+        While training.
+    positions
+        "table": one learned table an axis, by patch number. "metric": from the distance to the
+        cell centre in A, and rotary in the attention.
+    max_patches
+        Rows of the tables: patches along an axis at most.
+    scaling
+        "constant": one constant a data set, tanh at the end. "amplitudes": each example's own
+        amplitudes set all scales (`AmplitudeScaling`).
+    patterson_scale, density_scale
+        The constants, e^2/A^3 and e/A^3.
+    recycling
+        Takes an estimate of the density as one more input map (the paper's "+R").
+    d_min, sample_rate
+        Resolution of the data, A, and grid points per d_min of the maps it was trained on.
+    b_iso
+        Displacement parameter of the training crystals, A^2.
+    """
+
+    n_residues: int = 2
+    width: int = 512
+    depth: int = 6
+    heads: int = 8
+    head_width: int = 64
+    feedforward: int = 512
+    patch: int = 4
+    partial_patch: int = 4
+    channels: int = 10
+    partial_channels: int = 10
+    kernel: int = 7
+    final_channels: int = 10
+    final_blocks: int = 2
+    final_kernel: int = 5
+    activation: str = "gelu"
+    landmarks: int | None = None
+    dropout: float = 0.1
+    positions: Literal["table", "metric"] = "table"
+    max_patches: int = 32
+    scaling: Literal["constant", "amplitudes"] = "constant"
+    patterson_scale: float = 1.0
+    density_scale: float = 1.0
+    recycling: bool = False
+    d_min: float = 1.5
+    sample_rate: float = 3.0
+    b_iso: float = 20.0
+
+
+class CrysFormer(nn.Module):
+    """The network g(p, u) = e of the paper.
+
+    Map tokens X are patches of a convolved Patterson map; partial tokens U are patches of the
+    standalone densities of the residues in the sequence. Every layer updates X, looking at X and
+    at the same U; X then goes back to a map. The 20 residue densities are a buffer, so weights
+    are complete in themselves.
+
+    Parameters
+    ----------
+    config
+        Shape of the network.
+    templates
+        Standalone densities of the 20 residues in the order of `residues.CODES`, shape
+        (20, 24, 24, 24), e/A^3; None leaves them to be loaded with the weights.
+
+    References
+    ----------
+    Dun et al., arXiv:2310.03899, section 3 and appendix A.
+    """
+
+    templates: Tensor
+
+    def __init__(self, config: CrysFormerConfig, templates: Tensor | None = None) -> None:
+        super().__init__()
+        self.config = c = config
+        self.checkpointing = False
+        self.scaling: ConstantScaling | AmplitudeScaling = (
+            ConstantScaling(c.patterson_scale, c.density_scale)
+            if c.scaling == "constant"
+            else AmplitudeScaling(c.d_min, c.b_iso)
+        )
+        if templates is None:
+            templates = torch.zeros(20, TEMPLATE_GRID, TEMPLATE_GRID, TEMPLATE_GRID)
+        self.register_buffer("templates", templates.float())
+
+        maps = self.scaling.channels + c.recycling
+        self.stem = CircularConv3d(maps, c.channels, c.kernel)
+        self.embed = nn.Linear(c.channels * c.patch**3, c.width)
+        self.positions: TablePositions | MetricPositions = (
+            TablePositions(c.width, c.max_patches)
+            if c.positions == "table"
+            else MetricPositions(c.width, c.head_width)
+        )
+        self.partial_stem = CircularConv3d(1, c.partial_channels, c.kernel)
+        self.partial_embed = nn.Linear(c.partial_channels * c.partial_patch**3, c.width)
+        self.partial_positions = nn.Parameter(
+            0.02 * torch.randn((TEMPLATE_GRID // c.partial_patch) ** 3, c.width)
+        )
+        self.order = nn.Parameter(0.02 * torch.randn(c.n_residues, 1, c.width))
+        self.layers = nn.ModuleList(
+            TransformerLayer(
+                c.width, c.heads, c.head_width, c.feedforward, c.activation, c.landmarks, c.dropout
+            )
+            for _ in range(c.depth)
+        )
+        self.norm = nn.LayerNorm(c.width)
+        self.unembed = nn.Linear(c.width, c.final_channels * c.patch**3)
+        last = c.final_channels + maps * c.recycling
+        self.final = nn.Sequential(
+            *(ResidualBlock(last, c.final_kernel, c.activation) for _ in range(c.final_blocks)),
+            CircularConv3d(last, 1, 3),
+        )
+
+    def forward(
+        self,
+        patterson: Tensor,
+        residues: Tensor,
+        lengths: Tensor,
+        estimate: Tensor | None = None,
+    ) -> Tensor:
+        """Predict densities.
+
+        Parameters
+        ----------
+        patterson
+            Patterson maps, shape (B, 1, U, V, W), e^2/A^3; U, V, W multiples of the patch.
+        residues
+            The sequences, shape (B, J), indices into `residues.CODES`.
+        lengths
+            Cell edges, shape (B, 3), A.
+        estimate
+            What is known of the densities so far, shape (B, 1, U, V, W), any scale; zero or None
+            where nothing is. Only networks made for recycling look at it.
+
+        Returns
+        -------
+        Tensor
+            Densities, shape (B, 1, U, V, W), e/A^3, the molecule's centre of mass at the cell
+            centre.
+        """
+        grid = self._check(patterson, residues)
+        maps = self._inputs(patterson, lengths, estimate)
+        x = self.map_tokens(maps, lengths)
+        u = self.partial_tokens(residues)
+        rotation = self.positions.rotation(self._patch_grid(grid), lengths)
+        for layer in self.layers:
+            if self.checkpointing and self.training:
+                x = checkpoint(layer, x, u, rotation, use_reentrant=False)
+            else:
+                x = layer(x, u, rotation)
+        y = from_patches(self.unembed(self.norm(x)), self.config.patch, grid)
+        if self.config.recycling:
+            y = torch.cat((y, maps), dim=1)
+        return self.scaling.output(self.final(y), patterson, lengths)
+
+    def _inputs(self, patterson: Tensor, lengths: Tensor, estimate: Tensor | None) -> Tensor:
+        """Input channels (B, C, U, V, W): of the Patterson map, and of the estimate if any."""
+        maps = self.scaling.inputs(patterson, lengths)
+        if not self.config.recycling:
+            return maps
+        if estimate is None:
+            estimate = torch.zeros_like(patterson)
+        spread = estimate.square().mean((2, 3, 4), keepdim=True).add(1e-12).sqrt()
+        return torch.cat((maps, estimate / spread), dim=1)
+
+    def map_tokens(self, maps: Tensor, lengths: Tensor) -> Tensor:
+        """X: patches of the convolved input maps (B, C, U, V, W), with positions, (B, N, D)."""
+        patches = to_patches(self.stem(maps), self.config.patch)
+        grid = self._patch_grid((maps.shape[2], maps.shape[3], maps.shape[4]))
+        return self.embed(patches) + self.positions(grid, lengths)
+
+    def partial_tokens(self, residues: Tensor) -> Tensor:
+        """U: patches of the residues' own densities, in the order of the sequence, (B, M, D)."""
+        norm = self.templates.std().clamp_min(1e-6)
+        maps = self.partial_stem((self.templates / norm)[:, None])
+        tokens = self.partial_embed(to_patches(maps, self.config.partial_patch))
+        tokens = tokens + self.partial_positions
+        return (tokens[residues] + self.order[: residues.shape[1]]).flatten(1, 2)
+
+    def _patch_grid(self, grid: Grid) -> Grid:
+        nu, nv, nw = (n // self.config.patch for n in grid)
+        return nu, nv, nw
+
+    def _check(self, patterson: Tensor, residues: Tensor) -> Grid:
+        b, channels, *grid = patterson.shape
+        if channels != 1 or any(n % self.config.patch for n in grid):
+            raise ValueError(
+                f"patterson has shape {tuple(patterson.shape)}, expected (B, 1, U, V, W) with "
+                f"U, V, W multiples of {self.config.patch}"
+            )
+        if residues.shape != (b, self.config.n_residues):
+            raise ValueError(
+                f"residues has shape {tuple(residues.shape)}, expected "
+                f"({b}, {self.config.n_residues})"
+            )
+        return grid[0], grid[1], grid[2]
+
+
+def n_parameters(model: nn.Module) -> int:
+    """Number of trained parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

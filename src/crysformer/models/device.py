@@ -1,0 +1,28 @@
+"""Where to compute."""
+
+from __future__ import annotations
+
+import torch
+
+from crysformer.errors import UsageError
+
+
+def pick_device(name: torch.device | str) -> torch.device:
+    """The device of a name; "auto" is the first accelerator there is, else the CPU.
+
+    Raises
+    ------
+    UsageError
+        If the name is unknown or there is no such device.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"--device {name}: not available here ({reason}); try auto") from error
+    return device

@@ -1,0 +1,133 @@
+"""Building blocks: circular convolutions, patches, transformer layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from crysformer.models.attention import OneWayAttention
+
+Grid = tuple[int, int, int]
+
+ACTIVATIONS = {"gelu": nn.GELU, "relu": nn.ReLU}
+
+
+class CircularPad(torch.autograd.Function):
+    """Periodic padding of the three last axes, (B, C, U, V, W); `pad(mode="circular")`.
+
+    Torch's own spends more time in its backward pass on a CPU than the convolution behind it:
+    here the halo is added back in place.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, width: int) -> Tensor:
+        """Pad by `width` voxels on each side."""
+        ctx.width = width
+        for axis in (2, 3, 4):
+            n = x.shape[axis]
+            x = torch.cat((x.narrow(axis, n - width, width), x, x.narrow(axis, 0, width)), axis)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        """Fold the halo back onto the voxels it was copied from."""
+        (grad,), p = grads, ctx.width
+        grad = grad.clone()
+        for axis in (4, 3, 2):
+            n = grad.shape[axis] - 2 * p
+            inner = grad.narrow(axis, p, n)
+            inner.narrow(axis, n - p, p).add_(grad.narrow(axis, 0, p))
+            inner.narrow(axis, 0, p).add_(grad.narrow(axis, n + p, p))
+            grad = inner
+        return grad, None
+
+
+class CircularConv3d(nn.Conv3d):
+    """A 3D convolution over a periodic cell: size-preserving, commutes with cyclic shifts."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
+        super().__init__(in_channels, out_channels, kernel)
+        self.halo = kernel // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, U, V, W) to (B, C', U, V, W); every axis is at least kernel // 2 long."""
+        if self.halo:
+            x = CircularPad.apply(x, self.halo)
+        return functional.conv3d(x, self.weight, self.bias)
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(act(conv(x))), circular."""
+
+    def __init__(self, channels: int, kernel: int, activation: str) -> None:
+        super().__init__()
+        self.block = nn.Sequential(
+            CircularConv3d(channels, channels, kernel),
+            ACTIVATIONS[activation](),
+            CircularConv3d(channels, channels, kernel),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, U, V, W) to the same."""
+        y: Tensor = self.block(x)
+        return x + y
+
+
+class TransformerLayer(nn.Module):
+    """Pre-norm one-way attention and feed-forward, each with a skip.
+
+    Parameters
+    ----------
+    width, heads, head_width, landmarks, dropout
+        As for `OneWayAttention`.
+    feedforward
+        Hidden width of the feed-forward network.
+    activation
+        "gelu" or "relu".
+    """
+
+    def __init__(
+        self, width: int, heads: int, head_width: int, feedforward: int, activation: str,
+        landmarks: int | None, dropout: float,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.norm_map = nn.LayerNorm(width)
+        self.norm_partial = nn.LayerNorm(width)
+        self.attention = OneWayAttention(width, heads, head_width, landmarks, dropout)
+        self.norm_feedforward = nn.LayerNorm(width)
+        last = nn.Linear(feedforward, width)
+        self.feedforward = nn.Sequential(
+            nn.Linear(width, feedforward),
+            ACTIVATIONS[activation](),
+            nn.Dropout(dropout),
+            last,
+            nn.Dropout(dropout),
+        )
+        # Every layer starts as the identity, so that depth does not slow the first steps.
+        for linear in (self.attention.output, last):
+            nn.init.zeros_(linear.weight)
+            nn.init.zeros_(linear.bias)
+
+    def forward(self, x: Tensor, u: Tensor, rotation: Tensor | None) -> Tensor:
+        """Update the map tokens x (B, N, D); u (B, M, D) comes as given to every layer."""
+        x = x + self.attention(self.norm_map(x), self.norm_partial(u), rotation)
+        y: Tensor = self.feedforward(self.norm_feedforward(x))
+        return x + y
+
+
+def to_patches(x: Tensor, patch: int) -> Tensor:
+    """Cut (B, C, U, V, W) into patches: tokens (B, N, C * patch^3), w fastest."""
+    b, c, *grid = x.shape
+    nu, nv, nw = (n // patch for n in grid)
+    x = x.reshape(b, c, nu, patch, nv, patch, nw, patch)
+    return x.permute(0, 2, 4, 6, 1, 3, 5, 7).reshape(b, nu * nv * nw, c * patch**3)
+
+
+def from_patches(tokens: Tensor, patch: int, grid: Grid) -> Tensor:
+    """The inverse of `to_patches` for a voxel grid (U, V, W)."""
+    nu, nv, nw = (n // patch for n in grid)
+    x = tokens.reshape(len(tokens), nu, nv, nw, -1, patch, patch, patch)
+    return x.permute(0, 4, 1, 5, 2, 6, 3, 7).reshape(len(tokens), -1, *grid)

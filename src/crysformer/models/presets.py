@@ -1,0 +1,52 @@
+"""Named networks: the paper's two settings, and one that trains on a CPU."""
+
+from __future__ import annotations
+
+from crysformer.errors import UsageError
+from crysformer.models.crysformer import CrysFormerConfig
+
+#: The paper's dipeptide network (appendix A and the authors' public settings).
+DIPEPTIDE = CrysFormerConfig()
+
+#: The paper's 15-residue network: attention over partial structures through 64 landmarks.
+FIFTEEN = CrysFormerConfig(n_residues=15, landmarks=64)
+
+#: Dipeptides on CPUs. A map of 1.5 A data holds nothing between points 0.75 A apart, so it works
+#: on the coarsest grid that holds the resolution, with 3 A patches: some 40 tokens, not 240.
+DIPEPTIDE_SMALL = CrysFormerConfig(
+    width=256,
+    depth=5,
+    heads=8,
+    head_width=32,
+    feedforward=512,
+    partial_patch=12,
+    channels=8,
+    partial_channels=1,
+    kernel=3,
+    final_channels=8,
+    final_blocks=1,
+    final_kernel=3,
+    dropout=0.0,
+    positions="metric",
+    scaling="amplitudes",
+    sample_rate=2.0,
+)
+
+PRESETS = {
+    "dipeptide": DIPEPTIDE,
+    "dipeptide-small": DIPEPTIDE_SMALL,
+    "fifteen": FIFTEEN,
+}
+
+
+def preset(name: str) -> CrysFormerConfig:
+    """Look a preset up by name.
+
+    Raises
+    ------
+    UsageError
+        If there is no such preset.
+    """
+    if name not in PRESETS:
+        raise UsageError(f"unknown preset {name!r}; expected one of: {', '.join(sorted(PRESETS))}")
+    return PRESETS[name]

@@ -1,0 +1,117 @@
+"""What stands between maps on the scale of the data and the numbers a network works with.
+
+Both forms turn a Patterson map into input channels, and the network's one output channel into a
+density in e/A^3.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from crysformer.crystal.form_factors import gaussians
+from crysformer.crystal.maps import Shape, d_star_sq_grid, half_grid_indices
+
+_CARBON = 6
+
+
+class ConstantScaling(nn.Module):
+    """The paper's: one constant a data set, so that tanh can reach the target.
+
+    Parameters
+    ----------
+    patterson, density
+        The largest absolute value of any map of the data set, e^2/A^3 and e/A^3.
+    """
+
+    channels = 1
+
+    def __init__(self, patterson: float, density: float) -> None:
+        super().__init__()
+        self.patterson = patterson
+        self.density = density
+
+    def inputs(self, patterson: Tensor, lengths: Tensor) -> Tensor:
+        """Patterson map (B, 1, U, V, W) to input channels of the same shape."""
+        return patterson / self.patterson
+
+    def output(self, y: Tensor, patterson: Tensor, lengths: Tensor) -> Tensor:
+        """Last layer's output (B, 1, U, V, W) to density of the same shape, e/A^3."""
+        return torch.tanh(y) * self.density
+
+
+class AmplitudeScaling(nn.Module):
+    """Free of scale: the amplitudes themselves say how large the maps are.
+
+    The input channels are the Patterson map and a sharpened one without its origin peak (point
+    atoms, E^2 - 1), each with unit rms and with the Patterson origin moved to the cell centre,
+    where the molecule is. The output is cut to the measured resolution, without F(000), and takes
+    the rms that Parseval's theorem gives the true density.
+
+    Parameters
+    ----------
+    d_min
+        Resolution, A.
+    b_iso
+        Displacement parameter that sharpening takes off, A^2.
+    """
+
+    channels = 2
+
+    #: The origin peak is cut at this many rms: it carries the number of electrons, no vector.
+    _CEILING = 4.0
+
+    def __init__(self, d_min: float, b_iso: float) -> None:
+        super().__init__()
+        self.d_min = d_min
+        self.b_iso = b_iso
+        a, b = gaussians("xray", torch.float32, torch.device("cpu"))
+        self.register_buffer("_a", a[_CARBON], persistent=False)
+        self.register_buffer("_b", b[_CARBON], persistent=False)
+
+    _a: Tensor
+    _b: Tensor
+
+    def inputs(self, patterson: Tensor, lengths: Tensor) -> Tensor:
+        """Patterson map (B, 1, U, V, W), any scale, to channels (B, 2, U, V, W)."""
+        shape = _grid_of(patterson)
+        d_star_sq, measured = self._sphere(lengths, shape)
+        intensity = torch.fft.rfftn(patterson[:, 0].float(), dim=(1, 2, 3)).real
+        intensity = torch.where(measured, intensity.clamp_min(0), 0)
+        falloff = torch.exp(-d_star_sq[..., None] * (self._b + self.b_iso) / 4) @ self._a
+        point = torch.where(measured, intensity / falloff.square(), 0)
+        n = measured.sum((1, 2, 3), keepdim=True)
+        mean = point.sum((1, 2, 3), keepdim=True) / n
+        point = torch.where(measured, point / mean.clamp_min(1e-30) - 1, 0)
+        signs = _half_cell_signs(shape, patterson.device)
+        maps = torch.stack((intensity, point), dim=1) * signs
+        maps = torch.fft.irfftn(maps.to(torch.complex64), s=shape, dim=(2, 3, 4))
+        maps = maps / maps.std((2, 3, 4), keepdim=True).clamp_min(1e-30)
+        return maps.clamp_max(self._CEILING)
+
+    def output(self, y: Tensor, patterson: Tensor, lengths: Tensor) -> Tensor:
+        """Last layer's output (B, 1, U, V, W) to density of the same shape, e/A^3."""
+        shape = _grid_of(y)
+        _, measured = self._sphere(lengths, shape)
+        cut = torch.fft.rfftn(y[:, 0].float(), dim=(1, 2, 3)) * measured
+        density = torch.fft.irfftn(cut, s=shape, dim=(1, 2, 3))[:, None]
+        rms = (patterson[:, :, :1, :1, :1] / lengths.prod(1).reshape(-1, 1, 1, 1, 1)).sqrt()
+        spread = density.square().mean((2, 3, 4), keepdim=True).add(1e-12).sqrt()
+        return density * (rms / spread)
+
+    def _sphere(self, lengths: Tensor, shape: Shape) -> tuple[Tensor, Tensor]:
+        """1/d^2 and whether inside the resolution, on the half grid (B, U, V, W // 2 + 1)."""
+        d_star_sq = d_star_sq_grid(torch.diag_embed(lengths), shape)
+        return d_star_sq, (d_star_sq > 0) & (d_star_sq <= self.d_min**-2 * (1 + 1e-6))
+
+
+def _grid_of(x: Tensor) -> Shape:
+    nu, nv, nw = x.shape[-3:]
+    return nu, nv, nw
+
+
+def _half_cell_signs(shape: Shape, device: torch.device) -> Tensor:
+    """(-1)^(h + k + l): moves the origin of a map by half the cell along every axis."""
+    h, k, l = half_grid_indices(shape, device)  # noqa: E741
+    parity = h.reshape(-1, 1, 1) + k.reshape(-1, 1) + l
+    return torch.where(parity % 2 == 0, 1.0, -1.0)

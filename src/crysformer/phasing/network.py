@@ -1,0 +1,233 @@
+"""The network's prediction from measured amplitudes and a sequence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crysformer.crystal.density import DensityMap
+from crysformer.crystal.maps import Shape, patterson_from_grid
+from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.sequence import count_atoms, read_sequences
+from crysformer.data import residues
+from crysformer.errors import CrysformerError
+from crysformer.models.crysformer import CrysFormer
+from crysformer.models.device import pick_device
+from crysformer.models.recycling import recycle
+from crysformer.models.weights import load_weights, packaged_weights, read_info
+from crysformer.phasing.network_frame import TURNS, NetworkFrame, turn
+
+#: Grid points per d_min of the map that is handed out.
+_SAMPLE_RATE = 3.0
+#: Angles may differ this much from 90 degrees, and edges from the trained range by this share.
+_ANGLE_TOLERANCE = 0.5
+_EDGE_MARGIN = 0.1
+#: Reflections inside the trained resolution that must be measured at least.
+_MIN_COMPLETENESS = 0.3
+
+
+class NotApplicable(CrysformerError):  # noqa: N818 (a verdict, not a fault)
+    """No trained network fits this crystal; the message says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the network makes of a crystal.
+
+    Attributes
+    ----------
+    density
+        The raw predicted map on the scale of the amplitudes (e/A^3 if they are absolute), F(000)
+        absent, the molecule's centre of mass at the cell centre.
+    f, phi
+        Fourier transform of that map at the rows of the data, shape (n,), and degrees. Beyond the
+        network's resolution the map holds nothing: zero.
+    fom
+        Expected cosine of the phase error, shape (n,): what reflections with this ratio of
+        predicted to measured amplitude had on the validation split; zero where nothing was
+        predicted or measured.
+    preset
+        Name of the network's preset or weights.
+    weights
+        Name or file of the weights.
+    seconds
+        Wall-clock time.
+    d_min
+        Resolution of the map, A.
+    notes
+        What had to be assumed, each one sentence for the user.
+    """
+
+    density: DensityMap
+    f: NDArray[np.float64]
+    phi: NDArray[np.float64]
+    fom: NDArray[np.float64]
+    preset: str
+    weights: str
+    seconds: float
+    d_min: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def grid(self) -> Shape:
+        """Of the map."""
+        return self.density.shape
+
+
+def predict(
+    data: CrystalData,
+    sequence: str | Sequence[str],
+    weights: str | Path | None = None,
+    device: torch.device | str = "auto",
+) -> Prediction:
+    """Predict the density of a P1 crystal of one peptide.
+
+    The scale of the amplitudes does not matter. Reflections that are missing, also those beyond
+    the data's resolution but within the network's, enter with their expected intensity. The
+    prediction is the mean over the four rotations that map the cell onto itself.
+
+    Parameters
+    ----------
+    data
+        The crystal.
+    sequence
+        One chain, in one-letter codes (a sequence of chains must hold one).
+    weights
+        Packaged name or file; by default the packaged weights that fit.
+    device
+        "auto", "cpu", "cuda", "mps".
+
+    Raises
+    ------
+    NotApplicable
+        If the crystal is not of the kind the network was trained on.
+    """
+    begin = time.perf_counter()
+    chains = read_sequences(sequence) if isinstance(sequence, str) else tuple(sequence)
+    name = _choose(data, chains) if weights is None else weights
+    loaded = load_weights(name, pick_device(device))
+    check_applicable(data, chains, loaded.info)
+    config = loaded.model.config
+    frame = NetworkFrame.of(data, chains[0], config)
+    if frame.completeness < _MIN_COMPLETENESS:
+        raise NotApplicable(
+            f"{100 * frame.completeness:.0f} % of the reflections to {config.d_min:g} A are "
+            f"measured, the network needs {100 * _MIN_COMPLETENESS:.0f} %"
+        )
+    density = _predict(loaded.model, frame, chains[0], int(loaded.info.get("passes", 1)))
+    coefficients = frame.coefficients(density, data.hkl)
+    f = np.abs(coefficients)
+    ratio = np.divide(f, data.f, out=np.zeros_like(f), where=data.measured & (data.f > 0))
+    return Prediction(
+        density=DensityMap(frame.density(density, _SAMPLE_RATE), data.cell, data.space_group),
+        f=f,
+        phi=np.degrees(np.angle(coefficients)),
+        fom=_expected_cosine(ratio, loaded.info.get("calibration")),
+        preset=str(loaded.info.get("preset", loaded.name)),
+        weights=str(name),
+        seconds=time.perf_counter() - begin,
+        d_min=config.d_min,
+        notes=_notes(data, frame),
+    )
+
+
+def _predict(model: CrysFormer, frame: NetworkFrame, sequence: str, passes: int) -> Tensor:
+    """Mean prediction over the orientations a cell cannot tell apart, (U, V, W), e/A^3."""
+    device = model.templates.device
+    F = frame.amplitudes.to(torch.complex64)[None]
+    patterson = patterson_from_grid(F, frame.shape, frame.volume)
+    turned = torch.stack([turn(patterson, axes) for axes in TURNS]).to(device)
+    codes = torch.from_numpy(residues.encode(sequence).astype(np.int64)).to(device)
+    lengths = torch.tensor(frame.lengths, device=device)
+    n = len(TURNS)
+    with torch.no_grad():
+        maps = recycle(model, turned, codes.expand(n, -1), lengths.expand(n, -1), passes)
+    back = [turn(rho[0], axes) for rho, axes in zip(maps.cpu(), TURNS, strict=True)]
+    return torch.stack(back).mean(0)
+
+
+def _notes(data: CrystalData, frame: NetworkFrame) -> tuple[str, ...]:
+    if frame.completeness > 0.99:
+        return ()
+    return (
+        f"{100 * (1 - frame.completeness):.0f} % of the reflections to {frame.d_min:g} A are not "
+        f"measured (the data end at {data.d_min:.2f} A) and entered with their expected amplitude",
+    )
+
+
+def _choose(data: CrystalData, chains: Sequence[str]) -> str:
+    """The packaged weights that fit, or the reason why the nearest do not."""
+    reasons = []
+    for name, path in packaged_weights().items():
+        try:
+            check_applicable(data, chains, read_info(path))
+        except NotApplicable as reason:
+            reasons.append(f"{name}: {reason}")
+        else:
+            return name
+    raise NotApplicable("; ".join(reasons) or "no weights ship with this installation")
+
+
+def check_applicable(data: CrystalData, chains: Sequence[str], info: dict[str, Any]) -> None:
+    """Compare a crystal with what weights were trained on.
+
+    Raises
+    ------
+    NotApplicable
+        With the first reason found.
+    """
+    n_residues = info["config"]["n_residues"]
+    if data.space_group.number != 1:
+        raise NotApplicable(
+            f"the network knows P 1 crystals only, this is {data.space_group.xhm()}"
+        )
+    if data.radiation != "xray":
+        raise NotApplicable("the network was trained on X-ray amplitudes, these are of electrons")
+    if len(chains) != 1:
+        raise NotApplicable(f"the network takes one chain, {len(chains)} were given")
+    if len(chains[0]) != n_residues:
+        raise NotApplicable(
+            f"the network was trained on {n_residues} residues, the sequence has {len(chains[0])}"
+        )
+    cell = data.cell
+    if max(abs(angle - 90) for angle in (cell.alpha, cell.beta, cell.gamma)) > _ANGLE_TOLERANCE:
+        raise NotApplicable(
+            f"the network knows right angles only, this cell has {cell.alpha:g} {cell.beta:g} "
+            f"{cell.gamma:g}"
+        )
+    domain = info["domain"]
+    edges = sorted((cell.a, cell.b, cell.c), reverse=True)
+    for edge, low, high in zip(edges, domain["min_edges"], domain["max_edges"], strict=True):
+        if not low * (1 - _EDGE_MARGIN) <= edge <= high * (1 + _EDGE_MARGIN):
+            raise NotApplicable(
+                f"cell edge {edge:.1f} A is outside the trained {low:.1f} to {high:.1f} A"
+            )
+    per_atom = cell.volume / count_atoms(chains)
+    low, high = domain["volume_per_atom"]
+    if not low * (1 - _EDGE_MARGIN) <= per_atom <= high * (1 + _EDGE_MARGIN):
+        raise NotApplicable(
+            f"{per_atom:.0f} A^3 for each atom of the sequence is outside the trained {low:.0f} to "
+            f"{high:.0f}: several copies, or another molecule"
+        )
+    if not data.measured.any() or data.d_min > domain["max_d_min"]:
+        found = f"{data.d_min:.2f} A" if data.measured.any() else "nothing"
+        raise NotApplicable(
+            f"the data reach {found}, the network needs {domain['max_d_min']:.1f} A or better"
+        )
+
+
+def _expected_cosine(
+    ratio: NDArray[np.float64], calibration: dict[str, Any] | None
+) -> NDArray[np.float64]:
+    """Mean cosine of the phase error, on validation, at these predicted / measured amplitudes."""
+    if calibration is None:
+        return np.where(ratio > 0, 1.0, 0.0)
+    return np.where(ratio > 0, np.interp(ratio, calibration["ratio"], calibration["cosine"]), 0.0)

@@ -1,0 +1,156 @@
+"""A crystal as a network wants it, and a network's map as the crystal's owner wants it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crysformer.crystal.maps import (
+    Shape,
+    density_from_grid,
+    grid_from_density,
+    grid_shape,
+    grid_to_hkl,
+    half_grid_indices,
+    hkl_to_grid,
+)
+from crysformer.crystal.normalize import sum_of_squares
+from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.sequence import composition
+from crysformer.models.crysformer import CrysFormerConfig
+
+#: Rotations that map an orthogonal cell onto itself: about no axis, or by 180 degrees about one,
+#: which reverses the two axes named.
+TURNS = ((), (1, 2), (0, 2), (0, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkFrame:
+    """A crystal turned so that a >= b >= c, with its amplitudes on a network's grid.
+
+    Attributes
+    ----------
+    rotation
+        Signed permutation of determinant 1, shape (3, 3): indices in the network's frame are
+        ``hkl @ rotation.T``.
+    lengths
+        Edges in the network's frame, A.
+    amplitudes
+        |F| on absolute scale to the network's resolution, half grid of `shape`.
+    shape
+        The network's grid.
+    completeness
+        Share of those reflections that was measured; the others have their expected amplitude.
+    scale
+        Amplitude in the data's units of one electron.
+    d_min
+        The network's resolution, A.
+    """
+
+    rotation: NDArray[np.int64]
+    lengths: tuple[float, float, float]
+    amplitudes: Tensor
+    shape: Shape
+    completeness: float
+    scale: float
+    d_min: float
+
+    @classmethod
+    def of(cls, data: CrystalData, sequence: str, config: CrysFormerConfig) -> NetworkFrame:
+        """Turn a P1 crystal with right angles, and fill the gaps in its amplitudes.
+
+        The scale comes from comparing the measured intensities with those expected of the atoms
+        at random positions, with the displacement parameter the network was trained on; a missing
+        reflection takes that expectation.
+        """
+        edges = (data.cell.a, data.cell.b, data.cell.c)
+        rotation = order_axes(edges)
+        a, b, c = (float(x) for x in np.abs(rotation) @ edges)
+        shape = grid_shape((a, b, c), config.d_min, config.sample_rate, config.patch)
+
+        atoms = composition(sequence)
+        used = data.measured & (data.d >= config.d_min * (1 - 1e-6))
+        d_star_sq = data.d[used] ** -2.0
+        expected = sum_of_squares(atoms, d_star_sq) * np.exp(-0.5 * config.b_iso * d_star_sq)
+        scale = math.sqrt(float(np.sum(data.f[used] ** 2)) / float(np.sum(expected)))
+
+        hkl = torch.from_numpy(data.hkl[used] @ rotation.T)
+        measured = hkl_to_grid(hkl, torch.ones(len(hkl)), shape) > 0
+        amplitudes = hkl_to_grid(hkl, torch.from_numpy(data.f[used] / scale), shape)
+        h, k, l = half_grid_indices(shape)  # noqa: E741
+        s_sq = ((h / a) ** 2)[:, None, None] + ((k / b) ** 2)[:, None] + (l / c) ** 2
+        inside = (s_sq > 0) & (s_sq <= config.d_min**-2 * (1 + 1e-6))
+        flat = s_sq.double().numpy().ravel()
+        mean = sum_of_squares(atoms, flat) * np.exp(-0.5 * config.b_iso * flat)
+        fill = torch.from_numpy(mean).sqrt().reshape(s_sq.shape)
+        return cls(
+            rotation=rotation,
+            lengths=(a, b, c),
+            amplitudes=torch.where(measured, amplitudes, fill) * inside,
+            shape=shape,
+            completeness=float((measured & inside).sum() / inside.sum()),
+            scale=scale,
+            d_min=config.d_min,
+        )
+
+    @property
+    def volume(self) -> float:
+        """Of the cell, A^3."""
+        return math.prod(self.lengths)
+
+    def coefficients(self, density: Tensor, hkl: NDArray[np.int32]) -> NDArray[np.complex128]:
+        """Fourier transform of a map in this frame at the crystal's own indices, data's scale.
+
+        Parameters
+        ----------
+        density
+            Shape `shape`, e/A^3.
+        hkl
+            Shape (n, 3). Those beyond the network's resolution give zero.
+        """
+        F = grid_from_density(density[None].double().cpu(), self.volume)[0]
+        turned = hkl @ self.rotation.T
+        d_star_sq = np.sum((turned / np.array(self.lengths)) ** 2, axis=1)
+        inside = (d_star_sq > 0) & (d_star_sq <= self.d_min**-2 * (1 + 1e-6))
+        values = np.zeros(len(hkl), dtype=np.complex128)
+        values[inside] = grid_to_hkl(F, torch.from_numpy(turned[inside])).numpy() * self.scale
+        return values
+
+    def density(self, density: Tensor, sample_rate: float) -> NDArray[np.float32]:
+        """A map in this frame on the crystal's own axes, at another sampling, data's scale."""
+        inside = torch.nonzero(self.amplitudes > 0)
+        axes = half_grid_indices(self.shape)
+        turned = torch.stack([axis[inside[:, i]] for i, axis in enumerate(axes)], dim=1).numpy()
+        hkl = turned @ self.rotation
+        edges = tuple(float(x) for x in np.abs(self.rotation).T @ self.lengths)
+        shape = grid_shape(edges, self.d_min, sample_rate)
+        F = hkl_to_grid(
+            torch.from_numpy(hkl), torch.from_numpy(self.coefficients(density, hkl)), shape
+        )
+        return density_from_grid(F[None], shape, self.volume)[0].numpy().astype(np.float32)
+
+
+def order_axes(edges: tuple[float, float, float]) -> NDArray[np.int64]:
+    """The proper rotation by quarter turns that orders cell edges a >= b >= c.
+
+    Returns
+    -------
+    numpy.ndarray
+        Signed permutation matrix of determinant 1, shape (3, 3): row i is the old axis that
+        becomes the i-th; the last is reversed where the permutation alone would be a mirror.
+    """
+    order = np.argsort(-np.asarray(edges), kind="stable")
+    rotation = np.eye(3, dtype=np.int64)[order]
+    rotation[2] *= round(np.linalg.det(rotation))
+    return rotation
+
+
+def turn(maps: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Rotate maps (..., U, V, W) by 180 degrees: reverse the two `axes` about the origin."""
+    dims = [axis - 3 for axis in axes]
+    return maps.flip(dims).roll([1] * len(dims), dims) if dims else maps

@@ -1,0 +1,40 @@
+"""Checkpoints: everything a run needs to go on as if it had never stopped."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from crysformer.errors import InputError
+from crysformer.files import atomic_path
+
+CHECKPOINT = "checkpoint.pt"
+
+
+def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
+    """Write tensors, numbers, strings, lists and dictionaries; atomically."""
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read what `save_checkpoint` wrote; nothing else is ever unpickled.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or holds more than plain tensors and values.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no checkpoint to resume from; start without --resume") from error
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: not a readable checkpoint ({reason})") from error
+    if not isinstance(state, dict) or "model" not in state:
+        raise InputError(f"{path}: not a checkpoint of a training run")
+    return state

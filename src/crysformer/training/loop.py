@@ -1,0 +1,323 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from crysformer.data.store import FragmentStore
+from crysformer.data.synthesis import Batch, ExampleStream
+from crysformer.data.templates import residue_templates
+from crysformer.errors import CrysformerError, InputError
+from crysformer.files import prepare_output_dir, write_json
+from crysformer.models.crysformer import CrysFormer
+from crysformer.models.recycling import disturb_phases, impose_amplitudes
+from crysformer.models.weights import save_weights
+from crysformer.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
+from crysformer.training.config import TrainingConfig, from_dict, to_dict
+from crysformer.training.domain import calibration, trained_domain
+from crysformer.training.losses import LOSSES
+from crysformer.training.progress import Progress
+from crysformer.training.validation import ValidationResult, validate, validation_batches
+
+HISTORY = "history.csv"
+COLUMNS = (
+    "step", "examples", "seconds", "learning_rate", "train_loss",
+    "pc", "phase_error", "weighted_phase_error",
+)  # fmt: skip
+
+
+def train(
+    config: TrainingConfig,
+    data: str | Path,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    max_time: float | None = None,
+    device: torch.device | str = "cpu",
+    quiet: bool = True,
+) -> ValidationResult:
+    """Train a network on crystals synthesised as it goes.
+
+    The run ends after `config.examples`, or `max_time`, whichever comes first; it then leaves
+    ``weights.safetensors`` with ``weights.json``, ``checkpoint.pt``, ``history.csv`` and
+    ``config.json`` in `out`.
+
+    Parameters
+    ----------
+    config
+        Network, optimiser, budget.
+    data
+        Folder made by `data.build`.
+    out
+        Output folder.
+    resume
+        Go on from the checkpoint in `out`; the network and the data must be the same.
+    overwrite
+        Start afresh in a folder that is not empty.
+    max_time
+        Seconds, over all resumed parts together.
+    device
+        Where everything happens.
+    quiet
+        No progress bar.
+
+    Raises
+    ------
+    InputError
+        If the data set or the checkpoint does not fit.
+    CrysformerError
+        If the loss is no longer finite.
+    """
+    store = FragmentStore.open(data)
+    folder = prepare_output_dir(out, overwrite=overwrite, resume=resume)
+    trainer = Trainer(config, store, folder, max_time, torch.device(device))
+    if resume:
+        trainer.load(load_checkpoint(folder / CHECKPOINT, device))
+    write_json(folder / "config.json", to_dict(config))
+    with Progress(config.examples, max_time, quiet) as progress:
+        return trainer.run(progress)
+
+
+class Trainer:
+    """Network, optimiser, data and counters of one run; see `train`."""
+
+    def __init__(
+        self, config: TrainingConfig, store: FragmentStore, folder: Path,
+        max_time: float | None, device: torch.device,
+    ) -> None:  # fmt: skip
+        if config.schedule == "time" and max_time is None:
+            raise InputError("schedule 'time' needs a time limit; pass --max-time HH:MM:SS")
+        if store.recipe.n_residues != config.model.n_residues:
+            raise InputError(
+                f"{store.folder}: fragments of {store.recipe.n_residues} residues, the network "
+                f"takes {config.model.n_residues}; choose the preset for this data set"
+            )
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.folder = folder
+        self.max_time = max_time
+        self.device = device
+        self.data_hash = str(store.manifest.get("hashes", {}).get("fragments.parquet", ""))
+        recipe = dataclasses.replace(store.recipe, sample_rate=config.model.sample_rate)
+        patch = config.model.patch
+        self.stream = ExampleStream(
+            store.table("train"), recipe, config.batch_size, device, config.rotate, config.seed,
+            config.model.d_min, patch,
+        )  # fmt: skip
+        self.validation = validation_batches(
+            store.table("validation"), recipe, patch, config.validation_examples, device
+        )
+        if config.model.scaling == "constant":
+            scales = store.manifest["scales"]
+            config = dataclasses.replace(
+                config,
+                model=dataclasses.replace(
+                    config.model,
+                    patterson_scale=scales["patterson"]["scale"],
+                    density_scale=scales["density"]["scale"],
+                ),
+            )
+        self.model = CrysFormer(config.model, residue_templates()).to(device)
+        self.model.checkpointing = config.checkpoint_layers
+        self.averaged = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.network: Callable[..., Tensor] = (
+            torch.compile(self.model) if config.compile else self.model
+        )
+        self.optimizer = _optimizer(self.model, config)
+        self.loss = LOSSES[config.loss]
+        self.random = torch.Generator().manual_seed(config.seed)
+        self.step = 0
+        self.examples = 0
+        self.seconds = 0.0
+        self.best = -1.0
+
+    def run(self, progress: Progress) -> ValidationResult:
+        """Train until the budget is spent; validate, and write checkpoints and history."""
+        config, batches = self.config, iter(self.stream)
+        due = (self.examples // config.validate_every + 1) * config.validate_every
+        recent: list[float] = []
+        before = time.monotonic() - self.seconds
+        while not self._done():
+            recent.append(self._train_step(batches))
+            self.seconds = time.monotonic() - before
+            progress.update(self.examples, self.seconds, recent[-1])
+            if self.examples >= due and not self._done():
+                progress.message(self._record(recent))
+                recent.clear()
+                due += config.validate_every
+        progress.message(self._record(recent))
+        return self.result
+
+    def _train_step(self, batches: Iterator[Batch]) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * self._cycle()
+        total = 0.0
+        for _ in range(self.config.accumulate):
+            batch = next(batches)
+            estimate = self._estimate(batch) if self.config.model.recycling else None
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+                predicted = self.network(batch.patterson, batch.residues, batch.lengths, estimate)
+            loss = self.loss(predicted.float(), batch.density) / self.config.accumulate
+            loss.backward()
+            total += float(loss.detach())
+            self.examples += len(batch)
+        if not math.isfinite(total):
+            raise CrysformerError(
+                f"{self.folder}: the loss is {total} after {self.examples} examples; resume with "
+                "a lower learning_rate"
+            )
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self._average()
+        return total
+
+    @torch.no_grad()
+    def _estimate(self, batch: Batch) -> Tensor:
+        """What a recycling network may start from: nothing, noisy truth, or a prediction."""
+        draw = torch.rand(len(batch), generator=self.random)
+        # Up to errors beyond 120 degrees, where hardly anything is left of the truth.
+        sigma = torch.where(draw < 0.2, 20.0, 0.4 + 2.0 * (draw - 0.2) / 0.8).to(self.device)
+        noisy = disturb_phases(batch.density, sigma, self.random)
+        blank = (draw < 0.2).to(self.device).reshape(-1, 1, 1, 1, 1)
+        estimate = torch.where(blank, 0.0, noisy)
+        if float(torch.rand(1, generator=self.random)) < self.config.recycled:
+            predicted = self.model(batch.patterson, batch.residues, batch.lengths, estimate)
+            estimate = impose_amplitudes(predicted, batch.patterson)
+        return estimate
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        # The first weights are random: the average forgets them faster than later ones.
+        decay = min(self.config.ema, self.step / (self.step + 10))
+        torch._foreach_lerp_(
+            list(self.averaged.parameters()), list(self.model.parameters()), 1 - decay
+        )
+
+    def _cycle(self) -> float:
+        """One cycle: linear warm-up, then half a cosine; as a share of the peak rate."""
+        config = self.config
+        warm = min(1.0, (self.examples + 1) / max(1, config.warmup))
+        if config.schedule == "time" and self.max_time is not None:
+            share = min(1.0, self.seconds / self.max_time)
+        else:
+            share = min(1.0, self.examples / config.examples)
+        cosine = 0.5 * (1 + math.cos(math.pi * share))
+        return warm * (config.final_rate + (1 - config.final_rate) * cosine)
+
+    def _done(self) -> bool:
+        out_of_time = self.max_time is not None and self.seconds >= self.max_time
+        return out_of_time or self.examples >= self.config.examples
+
+    def _record(self, recent: list[float]) -> str:
+        """Validate the averaged weights; write weights, checkpoint and a line of history."""
+        result = validate(
+            self.averaged, self.validation, self.config.model.d_min, self.config.passes
+        )
+        self.result = result
+        train_loss = sum(recent) / len(recent) if recent else math.nan
+        rate = self.config.learning_rate * self._cycle()
+        row = (
+            self.step, self.examples, round(self.seconds, 1), f"{rate:.3e}", f"{train_loss:.5f}",
+            f"{result.pc:.5f}", f"{result.phase_error:.3f}", f"{result.weighted_phase_error:.3f}",
+        )  # fmt: skip
+        history = self.folder / HISTORY
+        new = not history.exists() or self.best < 0
+        with open(history, "w" if new else "a", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerows([COLUMNS, row] if new else [row])
+        self.best = max(self.best, result.pc)
+        save_checkpoint(self.folder / CHECKPOINT, self.state())
+        save_weights(
+            self.folder / "weights.safetensors",
+            self.averaged,
+            {
+                "preset": self.config.name,
+                "passes": self.config.passes,
+                "data_sha256": self.data_hash,
+                "domain": trained_domain(self.validation, self.config.model.d_min),
+                "calibration": calibration(self.averaged, self.validation, self.config.passes),
+                "metrics": {"split": "validation", **dataclasses.asdict(result)},
+                "training": {
+                    "examples": self.examples,
+                    "steps": self.step,
+                    "seconds": round(self.seconds),
+                    "device": str(self.device),
+                    "config": to_dict(self.config),
+                },
+            },
+        )
+        return (
+            f"{self.examples} examples, {self.seconds:.0f} s: training loss {train_loss:.4f}, "
+            f"validation PC {result.pc:.4f}, phase error {result.phase_error:.2f}, F-weighted "
+            f"{result.weighted_phase_error:.2f}"
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Everything a resumed run needs, in plain tensors and values."""
+        return {
+            "config": json.dumps(to_dict(self.config)),
+            "data": self.data_hash,
+            "model": self.model.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "stream": self.stream.state_dict(),
+            "random": torch.get_rng_state(),
+            "random_estimates": self.random.get_state(),
+            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "step": self.step,
+            "examples": self.examples,
+            "seconds": self.seconds,
+            "best": self.best,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over a checkpoint.
+
+        Raises
+        ------
+        InputError
+            If it belongs to another network or other data.
+        """
+        saved = from_dict(json.loads(state["config"]), "checkpoint")
+        if saved.model != self.config.model:
+            raise InputError(f"{self.folder}: the checkpoint holds another network than configured")
+        if state["data"] != self.data_hash:
+            raise InputError(f"{self.folder}: the checkpoint was trained on other data")
+        self.model.load_state_dict(state["model"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.stream.load_state_dict(state["stream"])
+        torch.set_rng_state(state["random"].cpu())
+        self.random.set_state(state["random_estimates"].cpu())
+        if state["random_cuda"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all([s.cpu() for s in state["random_cuda"]])
+        self.step = int(state["step"])
+        self.examples = int(state["examples"])
+        self.seconds = float(state["seconds"])
+        self.best = float(state["best"])
+
+
+def _optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+    decayed: list[Tensor] = []
+    plain: list[Tensor] = []
+    for parameter in model.parameters():
+        (decayed if parameter.ndim >= 2 else plain).append(parameter)
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, config.beta2), fused=True)

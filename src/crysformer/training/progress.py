@@ -1,0 +1,80 @@
+"""Progress of a run on stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as RichProgress
+
+log = logging.getLogger("crysformer")
+
+
+class Progress:
+    """A bar with examples/s, time left and the latest loss; plain log lines without a terminal.
+
+    Parameters
+    ----------
+    examples
+        Length of the run.
+    max_time
+        Time limit, s, if any.
+    quiet
+        No bar.
+    """
+
+    def __init__(self, examples: int, max_time: float | None, quiet: bool) -> None:
+        self._examples = examples
+        self._max_time = max_time
+        self._shown = not quiet and sys.stderr.isatty()
+        self._bar = RichProgress(
+            TextColumn("training"),
+            BarColumn(),
+            TextColumn("{task.fields[status]}"),
+            console=Console(stderr=True),
+            disable=not self._shown,
+        )
+        self._task = self._bar.add_task("training", total=1.0, status="")
+        self._begin: tuple[int, float] | None = None
+
+    def __enter__(self) -> Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def update(self, examples: int, seconds: float, loss: float) -> None:
+        """Show where the run is."""
+        if self._begin is None:
+            self._begin = (examples, seconds)
+        elapsed = seconds - self._begin[1]
+        speed = (examples - self._begin[0]) / elapsed if elapsed > 0 else 0.0
+        left = (self._examples - examples) / speed if speed else 0.0
+        share = examples / self._examples
+        if self._max_time is not None:
+            left = min(left, self._max_time - seconds) if speed else self._max_time - seconds
+            share = max(share, seconds / self._max_time)
+        minutes, rest = divmod(int(max(0.0, left)), 60)
+        hours, minutes = divmod(minutes, 60)
+        self._bar.update(
+            self._task,
+            completed=min(1.0, share),
+            status=f"{examples} examples, {speed:.1f}/s, {hours}:{minutes:02}:{rest:02} left, "
+            f"loss {loss:.4f}",
+        )
+
+    def message(self, text: str) -> None:
+        """A line that stays."""
+        if self._shown:
+            self._bar.console.print(text)
+        else:
+            log.info(text)

@@ -1,0 +1,92 @@
+"""How good a network is on the validation split."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from crysformer.crystal.compare import pearson, phase_errors
+from crysformer.crystal.maps import d_star_sq_grid, grid_from_density
+from crysformer.data.recipe import Recipe
+from crysformer.data.store import FragmentTable
+from crysformer.data.synthesis import Batch, fixed_batches
+from crysformer.models.crysformer import CrysFormer
+from crysformer.models.recycling import recycle
+
+
+@dataclasses.dataclass(frozen=True)
+class ValidationResult:
+    """Means over the examples, maps as they stand (no alignment of origin or hand).
+
+    Attributes
+    ----------
+    pc
+        Pearson correlation of predicted and true map.
+    phase_error, weighted_phase_error
+        Mean and F-weighted phase error, degrees.
+    n
+        Examples.
+    """
+
+    pc: float
+    phase_error: float
+    weighted_phase_error: float
+    n: int
+
+
+def validation_batches(
+    table: FragmentTable, recipe: Recipe, patch: int, n: int, device: torch.device | str
+) -> list[Batch]:
+    """`n` examples spread evenly over a split, in their stored orientation."""
+    rows = np.unique(np.linspace(0, len(table) - 1, min(n, len(table))).round().astype(int))
+    return list(fixed_batches(select(table, rows.tolist()), recipe, 32, device, multiple_of=patch))
+
+
+def select(table: FragmentTable, rows: Sequence[int]) -> FragmentTable:
+    """The same table with only some rows, in the order given."""
+    atoms = [np.arange(table.offset[i], table.offset[i + 1]) for i in rows]
+    counts = [len(a) for a in atoms]
+    strings: dict[str, Any] = {
+        name: [getattr(table, name)[i] for i in rows]
+        for name in ("sequence", "id", "entry", "chain", "cluster")
+    }
+    return dataclasses.replace(
+        table,
+        xyz=table.xyz[np.concatenate(atoms)],
+        offset=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
+        start=table.start[np.asarray(rows)],
+        cell=table.cell[np.asarray(rows)],
+        **strings,
+    )
+
+
+@torch.no_grad()
+def validate(
+    model: CrysFormer, batches: Sequence[Batch], d_min: float, passes: int = 1
+) -> ValidationResult:
+    """Predict every example in `passes` and compare, over the reflections to `d_min`."""
+    was_training = model.training
+    model.eval()
+    pc, mean, weighted = [], [], []
+    for batch in batches:
+        predicted = recycle(model, batch.patterson, batch.residues, batch.lengths, passes).float()
+        pc.append(pearson(predicted, batch.density))
+        volume = batch.lengths.prod(dim=1)
+        F = grid_from_density(batch.density[:, 0], volume)
+        shape = (batch.density.shape[2], batch.density.shape[3], batch.density.shape[4])
+        d_star_sq = d_star_sq_grid(torch.diag_embed(batch.lengths), shape)
+        measured = (d_star_sq > 0) & (d_star_sq <= d_min**-2 * (1 + 1e-6))
+        errors = phase_errors(grid_from_density(predicted[:, 0], volume), F, measured)
+        mean.append(errors.mean)
+        weighted.append(errors.weighted)
+    model.train(was_training)
+    return ValidationResult(
+        pc=float(torch.cat(pc).mean()),
+        phase_error=float(torch.cat(mean).mean()),
+        weighted_phase_error=float(torch.cat(weighted).mean()),
+        n=sum(len(values) for values in pc),
+    )
