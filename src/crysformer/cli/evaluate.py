@@ -2,7 +2,8 @@
 
 Writes metrics.json, examples.csv and phase_error.png into the output folder. Phase errors are
 over the measured reflections (a missing phase counts as 90 degrees), as the phases stand and after
-continuous alignment of origin and hand.
+continuous alignment of origin and hand. Beside the network stand its phases after polishing by
+density modification, and random phases polished the same way.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import Any
 from crysformer.cli._common import add_output_arguments, emit, output_folder, progress_bar
 from crysformer.files import write_json
 
-METHODS = ("solve", "charge-flipping", "network", "random")
+METHODS = (
+    "solve", "charge-flipping", "network", "network-polished", "random", "random-polished",
+)  # fmt: skip
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,24 +45,29 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, write, and print the means."""
     with output_folder(args.output, args.overwrite) as folder:
         from crysformer.evaluation.figures import phase_error_figure
-        from crysformer.evaluation.methods import Settings
-        from crysformer.evaluation.runner import Regime, evaluate
+        from crysformer.evaluation.methods import COMPANIONS, Settings
+        from crysformer.evaluation.runner import Regime, evaluate, write_table
 
-        with progress_bar(args, args.method) as progress:
-            evaluation = evaluate(
-                args.data,
-                args.method,
-                split=args.split,
-                limit=args.limit,
-                regime=Regime(args.d_min, args.amplitude_error, args.completeness),
-                settings=Settings(args.time_limit, args.seed, args.device),
-                progress=progress,
-            )
-        metrics = evaluation.metrics()
-        write_json(folder / "metrics.json", metrics)
-        evaluation.write_table(folder / "examples.csv")
-        phase_error_figure({args.method: metrics["shells"]}, folder / "phase_error.png")
-    emit(args, metrics, text(metrics))
+        evaluations = []
+        for method in (args.method, *COMPANIONS.get(args.method, ())):
+            with progress_bar(args, method) as progress:
+                evaluation = evaluate(
+                    args.data,
+                    method,
+                    split=args.split,
+                    limit=args.limit,
+                    regime=Regime(args.d_min, args.amplitude_error, args.completeness),
+                    settings=Settings(args.time_limit, args.seed, args.device),
+                    progress=progress,
+                )
+            evaluations.append(evaluation)
+        metrics, *companions = (evaluation.metrics() for evaluation in evaluations)
+        result = {**metrics, **{companion["method"]: companion for companion in companions}}
+        write_json(folder / "metrics.json", result)
+        write_table(evaluations, folder / "examples.csv")
+        shells = {m["method"]: m["shells"] for m in (metrics, *companions)}
+        phase_error_figure(shells, folder / "phase_error.png")
+    emit(args, result, "\n".join(text(m) for m in (metrics, *companions)))
     return 0
 
 

@@ -94,9 +94,42 @@ def _random(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
     return Phasing(phi=phi, seconds=time.perf_counter() - started)
 
 
+def _polished(start: Method) -> Method:
+    """Density modification of another method's phases: the same for the network's and for none."""
+
+    def run(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
+        import torch
+
+        from crysformer.crystal.maps import grid_to_hkl
+        from crysformer.phasing.candidate import settle
+        from crysformer.phasing.content import cell_content, positive_shares
+        from crysformer.phasing.problem import phase_problem
+
+        started = time.perf_counter()
+        phi = start(data, sequence, settings).phi
+        generator = torch.Generator().manual_seed(settings.seed)
+        problem, content = phase_problem(data), cell_content(data, (sequence,))
+        share = positive_shares(content, data.cell.volume, data.d_min, 1, generator)
+        phased = np.where(np.isfinite(phi), data.f * np.exp(1j * np.deg2rad(phi)), np.nan)
+        F = problem.to_grid(phased / problem.scale)
+        best = settle(problem, content, "polishing", F[None], share, 1, generator)[0]
+        found = grid_to_hkl(best.F, torch.from_numpy(data.hkl)).reshape(-1).numpy()
+        return Phasing(
+            phi=np.where(data.measured, np.rad2deg(np.angle(found)), np.nan),
+            seconds=time.perf_counter() - started,
+        )
+
+    return run
+
+
 METHODS: dict[str, Method] = {
     "solve": _solver("auto"),
     "charge-flipping": _solver("charge-flipping"),
     "network": _network,
+    "network-polished": _polished(_network),
     "random": _random,
+    "random-polished": _polished(_random),
 }
+
+COMPANIONS = {"network": ("network-polished", "random-polished")}
+"""What is measured beside a method: polishing alone can hide how good a network is."""

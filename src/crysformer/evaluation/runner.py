@@ -138,13 +138,18 @@ class Evaluation:
             )
         return rows
 
-    def write_table(self, path: Path) -> None:
-        """Write one CSV row an example."""
-        rows = [example.row() for example in self.examples]
-        with atomic_path(path) as temporary, temporary.open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+
+def write_table(evaluations: Sequence[Evaluation], path: Path) -> None:
+    """Write one CSV row for each method and example."""
+    rows = [
+        {"method": evaluation.method, **example.row()}
+        for evaluation in evaluations
+        for example in evaluation.examples
+    ]
+    with atomic_path(path) as temporary, temporary.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def evaluate(
