@@ -30,6 +30,7 @@ _SEPARATION_IN_LAYER = 1.3  # A, before the neighbour has been subtracted
 _LAYERS = 6
 _OCCUPANCY = (0.15, 3.0)  # S is 2.3 N
 _B_RANGE = (1.0, 80.0)
+_RATES = (0.05, 0.03, 0.7)  # of the descent: A, -, A^2 a step
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,18 +164,9 @@ class AtomicModel:
         cart = (atoms.frac * length).detach().requires_grad_()
         occupancy = atoms.occupancy.detach().clone().requires_grad_()
         b_iso = atoms.b_iso.detach().clone().requires_grad_()
-        rates = (0.05, 0.03, 0.7)  # A, -, A^2
-        optimiser = torch.optim.Adam(
-            [
-                {"params": [p], "lr": rate}
-                for p, rate in zip((cart, occupancy, b_iso), rates, strict=True)
-            ],
-            betas=(0.8, 0.95),
-        )
+        parameters = (cart, occupancy, b_iso)
+        descent = _Adam(parameters, rates=_RATES)
         for step in range(steps):
-            for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                warm_up = min(1.0, (step + 1) / 4)
-                group["lr"] = rate * warm_up * 0.5 * (1 + math.cos(math.pi * step / steps))
             F = self.structure_factors(EqualAtoms(cart / length, occupancy, b_iso))
             if target is None:
                 modulus = F.abs()
@@ -183,9 +175,9 @@ class AtomicModel:
             else:
                 difference = F - target
                 residual = difference.real**2 + difference.imag**2
-            optimiser.zero_grad()
-            (residual.sum() / self.total).backward()
-            optimiser.step()
+            gradients = torch.autograd.grad(residual.sum() / self.total, parameters)
+            warm_up = min(1.0, (step + 1) / 4)
+            descent.step(gradients, warm_up * 0.5 * (1 + math.cos(math.pi * step / steps)))
             with torch.no_grad():
                 occupancy.clamp_(*_OCCUPANCY)
                 b_iso.clamp_(*_B_RANGE)
@@ -197,6 +189,7 @@ class AtomicModel:
 
     def _peaks(self, rho: Tensor, occupied: Tensor, n: int) -> Tensor:
         """The `n` highest grid points of each map that keep their distance, (B, n, 3)."""
+        _, nv, nw = self.peak_shape
         shape = torch.tensor(self.peak_shape, device=rho.device)
         flat = rho.flatten(1).clone()
         rows = torch.arange(len(flat), device=rho.device)[:, None]
@@ -208,7 +201,7 @@ class AtomicModel:
         found = []
         for _ in range(n):
             best = flat.argmax(1)
-            centre = torch.stack(torch.unravel_index(best, self.peak_shape), dim=1)
+            centre = torch.stack([best // (nv * nw), best // nw % nv, best % nw], dim=1)
             found.append(centre / shape)
             flat[rows, self._around(centre, layer)] = -torch.inf
         return torch.stack(found, dim=1)
@@ -230,6 +223,29 @@ class AtomicModel:
         shape = torch.tensor((nu, nv, nw), device=centre.device)
         i, j, k = torch.remainder(centre[:, None] + offsets, shape).unbind(-1)
         return (i * nv + j) * nw + k
+
+
+class _Adam:
+    """Adam (Kingma & Ba, 2015); torch's own takes seconds to import before its first step."""
+
+    def __init__(self, parameters: tuple[Tensor, ...], rates: tuple[float, ...]) -> None:
+        self.parameters = parameters
+        self.rates = rates
+        self.mean = [torch.zeros_like(p) for p in parameters]
+        self.square = [torch.zeros_like(p) for p in parameters]
+        self.count = 0
+
+    def step(self, gradients: tuple[Tensor, ...], factor: float) -> None:
+        """Move every parameter down its gradient, its rate times `factor`."""
+        self.count += 1
+        fast, slow = 0.8, 0.95
+        with torch.no_grad():
+            for i, gradient in enumerate(gradients):
+                self.mean[i].lerp_(gradient, 1 - fast)
+                self.square[i].lerp_(gradient**2, 1 - slow)
+                mean = self.mean[i] / (1 - fast**self.count)
+                square = self.square[i] / (1 - slow**self.count)
+                self.parameters[i].sub_(factor * self.rates[i] * mean / (square.sqrt() + 1e-8))
 
 
 def _peak_shape(problem: PhaseProblem) -> Shape:

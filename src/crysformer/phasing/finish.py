@@ -18,6 +18,7 @@ from crysformer.errors import InputError
 from crysformer.phasing.candidate import Candidate, with_atoms
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.hand import HandEvidence, chirality
+from crysformer.phasing.origin import MoleculeOrigin, origin_from_atoms, origin_from_density
 from crysformer.phasing.problem import PhaseProblem
 from crysformer.phasing.symmetry_origin import enantiomorph_origins, to_space_group
 
@@ -90,7 +91,8 @@ def place(
     if centrosymmetric:
         notes.append("the space group is centrosymmetric: phases are 0 or 180, there is no hand")
     else:
-        evidence = _hand_evidence(problem, content, candidate, generator)
+        candidate = _atomic(problem, content, candidate, generator)
+        evidence = _hand_evidence(problem, candidate)
         if evidence.centres == 0:
             notes.append("nothing tells the hand: the mirror image fits as well")
     inverted = evidence.log_odds < 0
@@ -99,9 +101,12 @@ def place(
     probability = 1.0 if centrosymmetric else HandEvidence(abs(evidence.log_odds), 0).probability
 
     if len(group.operations()) == 1:
-        shift, origin, origin_notes = _origin_in_p1(problem, content, phi, candidate, inverted)
-        notes += origin_notes
+        molecule = _molecule_origin(problem, content, candidate)
+        if molecule.ambiguous:
+            notes.append(f"the origin is ambiguous: {molecule.reason}")
+        shift = 0.5 - (-molecule.centre if inverted else molecule.centre)
         phi = phi + 360.0 * (problem.data.hkl @ shift)
+        origin = "centre of mass of one molecule at the centre of the cell"
         first = _first_rows(mapping, len(data))
         phi_own, fom_own = np.mod(phi[first], 360.0), fom[first]
         agreement: dict[str, float] = {}
@@ -175,19 +180,21 @@ def _sim_weights(problem: PhaseProblem, candidate: Candidate) -> NDArray[np.floa
     return fom
 
 
-def _hand_evidence(
+def _atomic(
     problem: PhaseProblem,
     content: CellContent,
     candidate: Candidate,
     generator: torch.Generator,
-) -> HandEvidence:
-    if (
-        candidate.atoms is None
-        and content.n_atoms is not None
-        and content.n_atoms <= _MAX_ATOMS
-        and problem.data.d_min <= _D_MIN
-    ):
-        candidate = with_atoms(problem, content, [candidate], generator, cycles=1)[0]
+) -> Candidate:
+    """The candidate with atoms, if it has none and they can be found in reasonable time."""
+    too_many = content.n_atoms is None or content.n_atoms > _MAX_ATOMS
+    if candidate.atoms is not None or too_many or problem.data.d_min > _D_MIN:
+        return candidate
+    atomic = with_atoms(problem, content, [candidate], generator, cycles=1)[0]
+    return replace(candidate, atoms=atomic.atoms)
+
+
+def _hand_evidence(problem: PhaseProblem, candidate: Candidate) -> HandEvidence:
     if candidate.atoms is None:
         return HandEvidence(0.0, 0)
     return chirality(
@@ -198,14 +205,22 @@ def _hand_evidence(
     )
 
 
-def _origin_in_p1(
-    problem: PhaseProblem,
-    content: CellContent,
-    phi: NDArray[np.float64],
-    candidate: Candidate,
-    inverted: bool,
-) -> tuple[NDArray[np.float64], str, list[str]]:
-    raise NotImplementedError
+def _molecule_origin(
+    problem: PhaseProblem, content: CellContent, candidate: Candidate
+) -> MoleculeOrigin:
+    """Where one molecule lies in the P1 cell, for the hand that the candidate has."""
+    copies = content.copies * max(1, len(content.sequences))
+    if candidate.atoms is not None:
+        return origin_from_atoms(
+            candidate.atoms.frac[0].cpu().numpy().astype(np.float64),
+            problem.cell,
+            candidate.atoms.occupancy[0].cpu().numpy().astype(np.float64),
+            copies,
+        )
+    phi = _listed_phases(problem, candidate.F)
+    density = weighted_map(problem.data, _sim_weights(problem, candidate), phi)
+    n_atoms = None if content.n_atoms is None else content.n_atoms // copies
+    return origin_from_density(density, n_atoms, copies)
 
 
 def _into_group(
@@ -224,8 +239,3 @@ def _into_group(
     symmetrised = to_space_group(data, p1.hkl, p1.f, phi, own)
     agreement = {reading.space_group.xhm(): reading.agreement for reading in readings}
     return symmetrised.phi, agreement, not own.inverted
-
-
-def with_symmetry(candidate: Candidate, agreement: float) -> Candidate:
-    """The candidate with the agreement of its symmetry mates among its figures."""
-    return replace(candidate, figures={**candidate.figures, "symmetry": agreement})

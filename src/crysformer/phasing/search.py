@@ -15,7 +15,7 @@ from crysformer.phasing.problem import PhaseProblem
 
 CONVINCED = 0.98
 _VOXELS = 600_000  # of a batch: a round of small cells takes about a second on a core
-_MAX_STARTS = 64
+_FIRST_STARTS, _MAX_STARTS = 24, 64  # most small cells are solved by the first few
 _ITERATIONS = 200
 _MORE_ITERATIONS = 50  # with every round: hard structures need longer runs, not only more
 _MAX_ITERATIONS = 1000
@@ -76,7 +76,8 @@ class Search:
     def flipping_round(self, index: int) -> None:
         """Charge flipping from one batch of random starts."""
         problem = self.problem
-        n = max(2, min(_MAX_STARTS, _VOXELS // problem.n_voxels))
+        most = _MAX_STARTS if index else _FIRST_STARTS
+        n = max(2, min(most, _VOXELS // problem.n_voxels))
         shares = self.shares(n)
         low, high = _B_LEFT
         left = low + (high - low) * torch.rand(n, generator=self.generator)
