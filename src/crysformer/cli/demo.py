@@ -173,14 +173,13 @@ def _draw(
 
 
 def _closing(outcomes: list[Outcome], seconds: float) -> str:
-    right = sum(outcome.right for outcome in outcomes)
-    first = outcomes[0].folder
+    right = [outcome for outcome in outcomes if outcome.right]
+    shown = (right or outcomes)[0]
+    mtz, model = shown.folder / "solution.mtz", shown.folder / shown.sample.model_file
     return "\n".join(
         [
-            f"{right} of {len(outcomes)} crystals phased correctly in {seconds:.0f} s.",
-            "Look at one in Coot:",
-            f"  coot --auto {first / 'solution.mtz'} --pdb {first / outcomes[0].sample.model_file}",
-            "(amplitudes leave the origin open in P1: the model may sit elsewhere in the cell)",
+            f"{len(right)} of {len(outcomes)} crystals phased correctly in {seconds:.0f} s.",
+            f"Look at one in Coot, with its true model: coot --auto {mtz} --pdb {model}",
             "Your own data: crysformer solve data.mtz --sequence SEQUENCE -o DIR",
         ]
     )

@@ -73,10 +73,12 @@ def projection_figure(
             if row == 0:
                 panel.set_title(name, fontsize=10)
     figure.colorbar(mesh, ax=grid, label="density (standard deviations)", shrink=0.8)
+    if sticks is not None:
+        figure.supxlabel("lines: bonds of the model, the same in every panel", fontsize=8)
     if title:
         figure.suptitle(title, fontsize=11)
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=150, format=path.suffix.removeprefix("."))
+        figure.savefig(temporary, dpi=110, format=path.suffix.removeprefix("."))
 
 
 def _highest(density: DensityMap, axis: int) -> NDArray[np.float64]:

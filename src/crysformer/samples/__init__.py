@@ -67,12 +67,12 @@ SAMPLES = (
     ),
     Sample(
         "fifteen", "15 residues, synthetic, P1 cell 41 x 30 x 24 A, 1.5 A", "ALDQVDLYLVHWPTP",
-        "fifteen.mtz.gz", "fifteen.pdb", True, 20.0,
+        "fifteen.mtz.gz", "fifteen.pdb", True, 15.0,
         "solved, mean phase error below 15 degrees",
     ),
     Sample(
         "5e5z", "PDB 5E5Z, peptide LVHSSN, measured, P21, 1.66 A", "LVHSSN",
-        "5e5z.mtz", "5e5z.pdb.gz", False, 10.0,
+        "5e5z.mtz", "5e5z.pdb.gz", False, 8.0,
         "real data at 1.66 A in so short a time: most likely not solved, and it should say so",
     ),
 )  # fmt: skip
