@@ -1,0 +1,79 @@
+"""Dual-space recycling: from erroneous phases to refined atoms."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from crysformer.phasing.dual_space import AtomicFit, fit_atoms
+from crysformer.phasing.problem import phase_problem
+
+
+def fit(
+    crystal: Any, errors: list[float], cycles: int, seed: int = 0, **options: float
+) -> AtomicFit:
+    problem = phase_problem(crystal.data)
+    generator = torch.Generator().manual_seed(seed)
+    start = crystal.start(problem, errors)
+    n = len(crystal.number)
+    return fit_atoms(problem, start, n, 20.0, cycles, generator, **options)
+
+
+@pytest.mark.parametrize("index", [0, 2, 3])
+def test_phases_with_errors_become_atoms(dipeptide: Callable[..., Any], index: int) -> None:
+    crystal = dipeptide(index)
+    found = fit(crystal, [25.0] * 4, cycles=8, good_enough=0.02)
+    assert float(found.r[0]) < 0.03
+    comparison = crystal.compare(found.F[0])
+    assert comparison.mean_aligned < 5
+    assert comparison.cosine2_aligned > 0.99
+
+
+def test_structures_come_best_first_and_match_their_factors(
+    dipeptide: Callable[..., Any],
+) -> None:
+    crystal = dipeptide(3)
+    found = fit(crystal, [10.0, 85.0, 30.0], cycles=1)
+    assert found.r.tolist() == sorted(found.r.tolist())
+    assert float(found.r[0]) < float(found.r[2]) - 0.05
+    problem = phase_problem(crystal.data)
+    weight = problem.weight
+    modulus = found.F.abs()
+    for i in range(3):
+        k = (weight * modulus[i] * problem.amplitude).sum() / (weight * modulus[i] ** 2).sum()
+        misfit = (weight * (k * modulus[i] - problem.amplitude).abs()).sum()
+        r = misfit / (weight * problem.amplitude).sum()
+        assert float(r) == pytest.approx(float(found.r[i]), abs=1e-4)
+    assert (found.F[:, ~problem.measured] == 0).all()
+    assert found.atoms.frac.shape == (3, len(crystal.number), 3)
+
+
+def test_more_cycles_never_make_it_worse(dipeptide: Callable[..., Any]) -> None:
+    crystal = dipeptide(2)
+    r = [float(fit(crystal, [40.0, 45.0], cycles=n).r[0]) for n in (1, 2, 6)]
+    assert r == sorted(r, reverse=True)
+    assert r[2] < r[0] - 0.01
+
+
+def test_same_seed_same_atoms(dipeptide: Callable[..., Any]) -> None:
+    one, same, other = (fit(dipeptide(2), [50.0] * 2, cycles=3, seed=s) for s in (1, 1, 2))
+    assert torch.equal(one.atoms.frac, same.atoms.frac)
+    assert torch.equal(one.r, same.r)
+    assert not torch.equal(one.atoms.frac, other.atoms.frac)
+
+
+def test_good_enough_ends_the_search(dipeptide: Callable[..., Any]) -> None:
+    first = fit(dipeptide(3), [40.0], cycles=1)
+    ended = fit(dipeptide(3), [40.0], cycles=10**6, good_enough=float(first.r[0]) + 0.01)
+    torch.testing.assert_close(ended.r, first.r)
+
+
+def test_wrong_phases_do_not_reach_the_r_factor_of_right_ones(
+    dipeptide: Callable[..., Any],
+) -> None:
+    crystal = dipeptide(3)
+    random = fit(crystal, [1000.0] * 4, cycles=3)
+    assert np.abs(crystal.compare(random.F[0]).cosine2_aligned) < 0.85
+    assert float(random.r[0]) > 0.06
