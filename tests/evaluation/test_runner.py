@@ -12,10 +12,13 @@ import pytest
 from crysformer.cli import main
 from crysformer.cli.evaluate import METHODS as CLI_METHODS
 from crysformer.crystal.reflections import CrystalData
-from crysformer.errors import UsageError
+from crysformer.data.store import FragmentStore
+from crysformer.data.synthetic import synthetic_crystal
+from crysformer.errors import CrysformerError, UsageError
 from crysformer.evaluation import methods
 from crysformer.evaluation.methods import METHODS, Phasing, Settings
 from crysformer.evaluation.runner import Regime, evaluate
+from crysformer.evaluation.scoring import score
 
 
 def test_the_command_offers_every_method() -> None:
@@ -52,6 +55,48 @@ def test_verdicts_are_compared_with_the_truth(
     assert metrics["claimed_share"] == 1
     assert metrics["false_claims"] == 4 - 4 * metrics["solved_share"]
     assert metrics["seconds"] == 1.5
+
+
+def test_crystals_a_method_cannot_do_count_as_unphased(
+    data_set: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = {example.id: example for example in evaluate(data_set, "random", split="test").examples}
+    calls = 0
+
+    def picky(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
+        nonlocal calls
+        calls += 1
+        reason = "too wide" if calls == 1 else ""
+        return Phasing(np.full(len(data), np.nan), seconds=0.0, not_applicable=reason)
+
+    monkeypatch.setitem(methods.METHODS, "random", picky)
+    metrics = evaluate(data_set, "random", split="test").metrics()
+    assert metrics["n"] == len(truth)
+    assert metrics["n_not_applicable"] == 1
+    assert metrics["mean_phase_error_aligned"] == pytest.approx(90)
+    assert metrics["pc_aligned"] == pytest.approx(0, abs=1e-9)
+    calls = 0
+    with pytest.raises(CrysformerError, match="random: too wide"):
+        evaluate(data_set, "random", limit=1)
+
+
+def test_polishing_improves_nearly_right_phases(data_set: Path) -> None:
+    store = FragmentStore.open(data_set)
+    table = store.table("test")
+    crystals = {table.id[i]: synthetic_crystal(table, i, store.recipe) for i in range(len(table))}
+
+    def disturbed(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
+        noise = np.random.default_rng(0).normal(0, 45, len(data))
+        return Phasing(phi=crystals[data.source].phi_true + noise, seconds=0.0)
+
+    settings = Settings()
+    name, crystal = next(iter(crystals.items()))
+    before = disturbed(crystal.data, crystal.sequence, settings)
+    after = methods._polished(disturbed)(crystal.data, crystal.sequence, settings)
+    assert name == crystal.data.source
+    better, worse = score(crystal, after.phi, 1.5), score(crystal, before.phi, 1.5)
+    assert better.pc > worse.pc + 0.1
+    assert better.weighted_phase_error < worse.weighted_phase_error - 5
 
 
 def test_the_regime_reaches_the_method(data_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,6 +85,8 @@ def text(metrics: dict[str, Any]) -> str:
         f"  seconds each, longest           {metrics['seconds']:8.1f}"
         f" {metrics['seconds_max']:8.1f}",
     ]
+    if metrics["n_not_applicable"]:
+        lines.append(f"  not applicable to, no phases     {metrics['n_not_applicable']:8d}")
     if "false_claims" in metrics:
         lines.append(
             f"  said to be solved               {metrics['claimed_share']:8.1%},"

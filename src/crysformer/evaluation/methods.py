@@ -46,6 +46,8 @@ class Phasing:
         The method's own map, if it is more than amplitudes with `phi`.
     claimed, confidence
         The method's own verdict, where it gives one.
+    not_applicable
+        Why the method does not apply to this crystal (then there is no phase), or empty.
     """
 
     phi: NDArray[np.float64]
@@ -53,6 +55,7 @@ class Phasing:
     density: DensityMap | None = None
     claimed: bool | None = None
     confidence: float | None = None
+    not_applicable: str = ""
 
 
 Method = Callable[[CrystalData, str, Settings], Phasing]
@@ -81,9 +84,12 @@ def _solver(name: str) -> Method:
 
 
 def _network(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
-    from crysformer.phasing.network import predict
+    from crysformer.phasing.network import NotApplicable, predict
 
-    prediction = predict(data, sequence, device=settings.device)
+    try:
+        prediction = predict(data, sequence, device=settings.device)
+    except NotApplicable as reason:
+        return Phasing(np.full(len(data), np.nan), seconds=0.0, not_applicable=str(reason))
     return Phasing(phi=prediction.phi, seconds=prediction.seconds, density=prediction.density)
 
 
@@ -106,16 +112,20 @@ def _polished(start: Method) -> Method:
         from crysformer.phasing.problem import phase_problem
 
         started = time.perf_counter()
-        phi = start(data, sequence, settings).phi
+        found = start(data, sequence, settings)
+        if found.not_applicable:
+            return found
         generator = torch.Generator().manual_seed(settings.seed)
         problem, content = phase_problem(data), cell_content(data, (sequence,))
         share = positive_shares(content, data.cell.volume, data.d_min, 1, generator)
-        phased = np.where(np.isfinite(phi), data.f * np.exp(1j * np.deg2rad(phi)), np.nan)
+        phased = np.where(
+            np.isfinite(found.phi), data.f * np.exp(1j * np.deg2rad(found.phi)), np.nan
+        )
         F = problem.to_grid(phased / problem.scale)
         best = settle(problem, content, "polishing", F[None], share, 1, generator)[0]
-        found = grid_to_hkl(best.F, torch.from_numpy(data.hkl)).reshape(-1).numpy()
+        polished = grid_to_hkl(best.F, torch.from_numpy(data.hkl)).reshape(-1).numpy()
         return Phasing(
-            phi=np.where(data.measured, np.rad2deg(np.angle(found)), np.nan),
+            phi=np.where(data.measured, np.rad2deg(np.angle(polished)), np.nan),
             seconds=time.perf_counter() - started,
         )
 

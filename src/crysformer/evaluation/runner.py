@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from crysformer.data.recipe import Recipe
 from crysformer.data.store import FragmentStore, FragmentTable, Split
 from crysformer.data.synthetic import synthetic_crystal
-from crysformer.errors import InputError, UsageError
+from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.evaluation.methods import METHODS, Phasing, Settings
 from crysformer.evaluation.scoring import Score, pooled_edges, score
 from crysformer.files import atomic_path
@@ -67,6 +67,7 @@ class Example:
             "claimed": self.phasing.claimed,
             "confidence": self.phasing.confidence,
             "seconds": self.phasing.seconds,
+            "not_applicable": self.phasing.not_applicable,
         }
 
 
@@ -93,6 +94,7 @@ class Evaluation:
             "method": self.method,
             "split": self.split,
             "n": len(self.examples),
+            "n_not_applicable": sum(bool(p.not_applicable) for p in phasings),
             "seed": self.seed,
             **asdict(self.regime),
             "pc": mean("pc"),
@@ -190,6 +192,9 @@ def evaluate(
         If there is no such method.
     InputError
         If the folder is no data set, or the split is empty.
+    CrysformerError
+        If the method applies to none of the crystals. Those to which it does not apply otherwise
+        count with no phases at all.
     """
     if method not in METHODS:
         raise UsageError(f"unknown method {method!r}; expected one of: {', '.join(METHODS)}")
@@ -203,6 +208,8 @@ def evaluate(
         if progress is not None:
             share = float(np.mean([e.score.solved for e in examples]))
             progress(done / len(chosen), f"{done} of {len(chosen)}, {share:.0%} solved")
+    if all(example.phasing.not_applicable for example in examples):
+        raise CrysformerError(f"{method}: {examples[0].phasing.not_applicable}")
     return Evaluation(method, split, settings.seed, regime, examples)
 
 
