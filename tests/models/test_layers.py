@@ -29,7 +29,7 @@ def test_padding_and_its_gradient_equal_torch() -> None:
 def test_circular_convolutions_commute_with_cyclic_shifts() -> None:
     torch.manual_seed(0)
     x = torch.randn(1, 2, 8, 6, 5, dtype=torch.float64)
-    shift = dict(shifts=(3, 1, -2), dims=(2, 3, 4))
+    shift = {"shifts": (3, 1, -2), "dims": (2, 3, 4)}
     for module in (CircularConv3d(2, 2, 5), CircularConv3d(2, 2, 1), ResidualBlock(2, 3, "gelu")):
         module = module.double()
         torch.testing.assert_close(module(x.roll(**shift)), module(x).roll(**shift))

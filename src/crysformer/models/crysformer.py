@@ -18,6 +18,7 @@ from crysformer.models.layers import (
     to_patches,
 )
 from crysformer.models.positions import MetricPositions, TablePositions
+from crysformer.models.refinement import AmplitudeStep, unit_amplitudes, unit_rms
 from crysformer.models.scaling import AmplitudeScaling, ConstantScaling
 
 TEMPLATE_GRID = 24
@@ -39,6 +40,8 @@ class CrysFormerConfig:
         Of the first convolutions, of maps and of partial structures.
     final_channels, final_blocks, final_kernel
         Residual blocks between the last token and the map.
+    steps, step_channels
+        Steps of phase improvement after that (`AmplitudeStep`), and their width.
     activation
         "gelu" (the authors' code) or "relu" (the paper).
     landmarks
@@ -77,6 +80,8 @@ class CrysFormerConfig:
     final_channels: int = 10
     final_blocks: int = 2
     final_kernel: int = 5
+    steps: int = 0
+    step_channels: int = 16
     activation: str = "gelu"
     landmarks: int | None = None
     dropout: float = 0.1
@@ -154,6 +159,9 @@ class CrysFormer(nn.Module):
             *(ResidualBlock(last, c.final_kernel, c.activation) for _ in range(c.final_blocks)),
             CircularConv3d(last, 1, 3),
         )
+        self.steps = nn.ModuleList(
+            AmplitudeStep(last, c.step_channels, c.activation) for _ in range(c.steps)
+        )
 
     def forward(
         self,
@@ -195,7 +203,16 @@ class CrysFormer(nn.Module):
         y = from_patches(self.unembed(self.norm(x)), self.config.patch, grid)
         if self.config.recycling:
             y = torch.cat((y, maps), dim=1)
-        return self.scaling.output(self.final(y), patterson, lengths)
+        return self.scaling.output(self._improve(self.final(y), patterson, y), patterson, lengths)
+
+    def _improve(self, density: Tensor, patterson: Tensor, context: Tensor) -> Tensor:
+        if not self.steps:
+            return density
+        amplitude = unit_amplitudes(patterson)
+        density = unit_rms(density)
+        for step in self.steps:
+            density = step(density, amplitude, context)
+        return density
 
     def _inputs(self, patterson: Tensor, lengths: Tensor, estimate: Tensor | None) -> Tensor:
         """Input channels (B, C, U, V, W): of the Patterson map, and of the estimate if any."""
@@ -204,8 +221,7 @@ class CrysFormer(nn.Module):
             return maps
         if estimate is None:
             estimate = torch.zeros_like(patterson)
-        spread = estimate.square().mean((2, 3, 4), keepdim=True).add(1e-12).sqrt()
-        return torch.cat((maps, estimate / spread), dim=1)
+        return torch.cat((maps, unit_rms(estimate)), dim=1)
 
     def map_tokens(self, maps: Tensor, lengths: Tensor) -> Tensor:
         """X: patches of the convolved input maps (B, C, U, V, W), with positions, (B, N, D)."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from crysformer.errors import InputError, UsageError
 from crysformer.files import atomic_path, write_json
@@ -61,7 +61,7 @@ def save_weights(path: str | Path, model: CrysFormer, info: dict[str, Any]) -> N
         for name, value in model.state_dict().items()
     }
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt"})
+        temporary.write_bytes(save(tensors, metadata={"format": "pt"}))
     content = {
         "format": FORMAT,
         "config": dataclasses.asdict(model.config),

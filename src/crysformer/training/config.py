@@ -40,6 +40,9 @@ class TrainingConfig:
         Decay a step of the averaged weights that are validated and shipped; 0 for none.
     loss
         "correlation" or "mse".
+    blank
+        Of a recycling network: share of the examples that start from nothing; the others start
+        from the truth with phase errors.
     recycled
         Of a recycling network: share of the batches that start from its own prediction.
     passes
@@ -70,6 +73,7 @@ class TrainingConfig:
     clip: float = 1.0
     ema: float = 0.0
     loss: str = "mse"
+    blank: float = 0.2
     recycled: float = 0.3
     passes: int = 1
     rotate: bool = True

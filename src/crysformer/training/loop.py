@@ -19,7 +19,7 @@ from crysformer.data.store import FragmentStore
 from crysformer.data.synthesis import Batch, ExampleStream
 from crysformer.data.templates import residue_templates
 from crysformer.errors import CrysformerError, InputError
-from crysformer.files import prepare_output_dir, write_json
+from crysformer.files import atomic_path, prepare_output_dir, write_json
 from crysformer.models.crysformer import CrysFormer
 from crysformer.models.recycling import disturb_phases, impose_amplitudes
 from crysformer.models.weights import save_weights
@@ -141,7 +141,7 @@ class Trainer:
         self.step = 0
         self.examples = 0
         self.seconds = 0.0
-        self.best = -1.0
+        self.history: list[tuple[str, ...]] = []
 
     def run(self, progress: Progress) -> ValidationResult:
         """Train until the budget is spent; validate, and write checkpoints and history."""
@@ -188,11 +188,11 @@ class Trainer:
     @torch.no_grad()
     def _estimate(self, batch: Batch) -> Tensor:
         """What a recycling network may start from: nothing, noisy truth, or a prediction."""
-        draw = torch.rand(len(batch), generator=self.random)
+        blank = torch.rand(len(batch), generator=self.random) < self.config.blank
         # Up to errors beyond 120 degrees, where hardly anything is left of the truth.
-        sigma = torch.where(draw < 0.2, 20.0, 0.4 + 2.0 * (draw - 0.2) / 0.8).to(self.device)
-        noisy = disturb_phases(batch.density, sigma, self.random)
-        blank = (draw < 0.2).to(self.device).reshape(-1, 1, 1, 1, 1)
+        sigma = 0.4 + 2.0 * torch.rand(len(batch), generator=self.random)
+        noisy = disturb_phases(batch.density, sigma.to(self.device), self.random)
+        blank = blank.to(self.device).reshape(-1, 1, 1, 1, 1)
         estimate = torch.where(blank, 0.0, noisy)
         if float(torch.rand(1, generator=self.random)) < self.config.recycled:
             predicted = self.model(batch.patterson, batch.residues, batch.lengths, estimate)
@@ -234,12 +234,9 @@ class Trainer:
             self.step, self.examples, round(self.seconds, 1), f"{rate:.3e}", f"{train_loss:.5f}",
             f"{result.pc:.5f}", f"{result.phase_error:.3f}", f"{result.weighted_phase_error:.3f}",
         )  # fmt: skip
-        history = self.folder / HISTORY
-        new = not history.exists() or self.best < 0
-        with open(history, "w" if new else "a", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerows([COLUMNS, row] if new else [row])
-        self.best = max(self.best, result.pc)
+        self.history.append(tuple(str(value) for value in row))
+        with atomic_path(self.folder / HISTORY) as path, open(path, "w", newline="") as file:
+            csv.writer(file).writerows([COLUMNS, *self.history])
         save_checkpoint(self.folder / CHECKPOINT, self.state())
         save_weights(
             self.folder / "weights.safetensors",
@@ -281,7 +278,7 @@ class Trainer:
             "step": self.step,
             "examples": self.examples,
             "seconds": self.seconds,
-            "best": self.best,
+            "history": self.history,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -308,7 +305,7 @@ class Trainer:
         self.step = int(state["step"])
         self.examples = int(state["examples"])
         self.seconds = float(state["seconds"])
-        self.best = float(state["best"])
+        self.history = [tuple(row) for row in state["history"]]
 
 
 def _optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:

@@ -1,0 +1,81 @@
+"""Weights on disk: round trip, size of what ships, damaged files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from crysformer.data.templates import residue_templates
+from crysformer.errors import InputError, UsageError
+from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
+from crysformer.models.weights import load_weights, packaged_weights, save_weights
+
+TINY = CrysFormerConfig(
+    width=24, depth=1, heads=2, head_width=12, feedforward=32, partial_patch=12, channels=2,
+    partial_channels=1, kernel=3, final_channels=2, final_blocks=1, final_kernel=3, dropout=0.5,
+    recycling=True, steps=2, step_channels=4, scaling="amplitudes", positions="metric",
+)  # fmt: skip
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> tuple[Path, CrysFormer]:
+    torch.manual_seed(0)
+    model = CrysFormer(TINY, residue_templates()).eval()
+    path = tmp_path / "folder" / "own.safetensors"
+    save_weights(path, model, {"metrics": {"pc": 0.5}})
+    return path, model
+
+
+def test_round_trip_gives_the_same_densities(saved: tuple[Path, CrysFormer]) -> None:
+    path, model = saved
+    loaded = load_weights(path)
+    assert loaded.name == "own"
+    assert loaded.info["metrics"]["pc"] == 0.5
+    assert loaded.info["licence"] == "MIT"
+    assert loaded.info["sha256"] == loaded.sha256
+    assert not loaded.model.training
+    torch.testing.assert_close(loaded.model.templates, residue_templates(), rtol=1e-3, atol=1e-3)
+    patterson = torch.rand(1, 1, 16, 12, 8)
+    inputs = patterson, torch.tensor([[3, 4]]), torch.tensor([[11.0, 8.0, 5.5]])
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.model(*inputs), model(*inputs), rtol=0.02, atol=0.02)
+
+
+def test_what_ships_is_small_and_says_what_it_is() -> None:
+    packaged = packaged_weights()
+    assert "dipeptide-small" in packaged
+    assert sum(path.stat().st_size for path in packaged.values()) < 40e6
+    for name in packaged:
+        weights = load_weights(name)
+        assert weights.sha256 == weights.info["sha256"]
+        assert weights.info["metrics"]["pc"] > 0.5
+        assert weights.info["training"]["examples"] > 0
+        assert set(weights.info) >= {"config", "licence", "data_sha256", "domain", "calibration"}
+
+
+def test_damaged_or_foreign_files_are_refused(saved: tuple[Path, CrysFormer]) -> None:
+    path, _ = saved
+    with pytest.raises(UsageError, match="no such weights"):
+        load_weights(path.with_name("other.safetensors"))
+    description = path.with_suffix(".json")
+    text = description.read_text()
+    for broken, message in (
+        ("{", "not readable JSON"),
+        ("{}", "not the description"),
+        (text.replace('"width": 24', '"width": 48'), "does not fit"),
+        (text.replace('"width": 24', '"wide": 24'), "does not fit"),
+    ):
+        description.write_text(broken)
+        with pytest.raises(InputError, match=message):
+            load_weights(path)
+    description.unlink()
+    with pytest.raises(InputError, match="missing"):
+        load_weights(path)
+    description.write_text(text)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(InputError, match="not a readable safetensors"):
+        load_weights(path)
+    assert json.loads(text)["format"] == 1
