@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -162,7 +163,7 @@ class ExampleStream:
 
     def __iter__(self) -> Iterator[Batch]:
         while True:
-            generator = torch.Generator().manual_seed((self._seed << 32) + self._pool)
+            generator = self._generator()
             drawn = torch.randint(len(self._fragments), (_POOL,), generator=generator)
             index = torch.cat((self._waiting_index, drawn))
             rotation = torch.cat((self._waiting_rotation, random_rotations(_POOL, generator)))
@@ -177,6 +178,11 @@ class ExampleStream:
             self._waiting_index, self._waiting_rotation = index[left], rotation[left]
             self._pool += 1
             self._emitted = 0
+
+    def _generator(self) -> torch.Generator:
+        # torch's CPU generator takes 32 bits of a seed: mix both numbers into them.
+        mixed = np.random.SeedSequence((self._seed, self._pool)).generate_state(1)
+        return torch.Generator().manual_seed(int(mixed[0]))
 
     def _build(self, index: Tensor, rotation: Tensor) -> tuple[Tensor, Cells, list[bool]]:
         xyz, number = self._fragments.gather(index.to(self._device))
