@@ -20,6 +20,8 @@ from crysformer.samples import SAMPLES, Sample
 
 if TYPE_CHECKING:
     import gemmi
+    import numpy as np
+    from numpy.typing import NDArray
 
     from crysformer.crystal.compare import PhaseComparison
     from crysformer.crystal.density import DensityMap
@@ -137,20 +139,27 @@ def _solve_one(sample: Sample, staging: Path, folder: Path, args: argparse.Names
     structure = gemmi.read_structure(str(sample.model_path))
     phi_true = np.degrees(np.angle(model_structure_factors(structure, data.hkl)))
     truth = compare_phases(data.hkl, data.f, solution.phi, phi_true, data.cell, data.space_group)
-    predicted, network = _predict(data, sample)
+    predicted, network = _predict(data, sample, phi_true)
     _draw(staging / "maps.png", sample, structure, data.d_min, predicted, solution)
     return Outcome(sample, solution, truth, network, folder)
 
 
-def _predict(data: CrystalData, sample: Sample) -> tuple[DensityMap | None, str]:
-    """The network's map and a word on it, or why there is none."""
+def _predict(
+    data: CrystalData, sample: Sample, phi_true: NDArray[np.float64]
+) -> tuple[DensityMap | None, str]:
+    """The network's map and how good it is, or why there is none."""
+    from crysformer.crystal.compare import compare_phases
     from crysformer.phasing.network import predict
 
     try:
         prediction = predict(data, sample.sequence)
     except CrysformerError as error:
         return None, f"not applicable ({error})"
-    return prediction.density, f"{prediction.preset}, {prediction.seconds:.1f} s"
+    truth = compare_phases(data.hkl, data.f, prediction.phi, phi_true, data.cell, data.space_group)
+    return prediction.density, (
+        f"{prediction.preset}, {prediction.seconds:.1f} s, mean phase error"
+        f" {truth.mean_aligned:.1f}, F-weighted {truth.weighted_aligned:.1f} degrees"
+    )
 
 
 def _draw(
