@@ -161,7 +161,7 @@ def fit_all(paths: list[Path], out: Path) -> None:
     fitted: dict[str, object] = {}
     for kind in ("density", "atoms"):
         chosen = [row for row in rows if row["kind"] == kind]
-        x = np.array([features(kind, {n: float(r[n]) for n in FIGURES}) for r in chosen])
+        x = np.array([features({n: float(r[n]) for n in FIGURES}) for r in chosen])
         y = np.array([float(float(r["cosine"]) >= SOLVED_COSINE) for r in chosen])
         ids = sorted({r["id"] for r in chosen})
         half = {name: i % 2 for i, name in enumerate(ids)}

@@ -9,26 +9,21 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Literal
 
+_AGREEMENT = (0.35, 0.5)
+
 Kind = Literal["density", "atoms"]
 
 
-def features(kind: Kind, figures: Mapping[str, float]) -> list[float]:
-    """What the logistic regression sees: figures of merit on scales where it is nearly linear.
+def features(figures: Mapping[str, float]) -> tuple[float, float]:
+    """What the logistic regression sees: log R and the Fisher transform of the free correlation.
 
     Parameters
     ----------
-    kind
-        Whether the candidate is modified density or refined atoms.
     figures
-        ``r``, ``free_correlation``, ``noise``, and for atoms ``reflections_per_atom``.
+        ``r`` and ``free_correlation``.
     """
-    # errors of measurement add to the misfit in quadrature
-    misfit = math.sqrt(max(figures["r"] ** 2 - figures["noise"] ** 2, 1e-4))
-    free = math.atanh(min(max(figures["free_correlation"], -0.999), 0.999))
-    values = [math.log(misfit), free, figures["noise"]]
-    if kind == "atoms":
-        values.append(math.log(figures["reflections_per_atom"]))
-    return values
+    free = min(max(figures["free_correlation"], -0.999), 0.999)
+    return math.log(max(figures["r"], 1e-3)), math.atanh(free)
 
 
 def confidence(kind: Kind, figures: Mapping[str, float]) -> float:
@@ -38,11 +33,27 @@ def confidence(kind: Kind, figures: Mapping[str, float]) -> float:
     (`benchmarks/calibrate_confidence.py`), random and unsolvable ones among them.
     """
     fitted = _coefficients()[kind]
-    values = features(kind, figures)
+    values = features(figures)
     odds = fitted["intercept"] + sum(
         c * x for c, x in zip(fitted["coefficients"], values, strict=True)
     )
     return 1 / (1 + math.exp(-min(max(odds, -30.0), 30.0)))
+
+
+def symmetry_factor(agreement: float) -> float:
+    """What the symmetry of a solution found in P1 leaves of its confidence, 0 to 1.
+
+    A right solution obeys the crystal's space group, which its search did not know: phases with
+    45 degrees of error agree with themselves to about 0.5 after symmetry, wrong ones to 0.1 to
+    0.35. The limits between which the factor rises are assumptions, not fitted.
+
+    Parameters
+    ----------
+    agreement
+        F^2-weighted mean cosine of the phase differences between symmetry mates.
+    """
+    low, high = _AGREEMENT
+    return min(max((agreement - low) / (high - low), 0.0), 1.0)
 
 
 @lru_cache

@@ -22,6 +22,7 @@ _MAX_ITERATIONS = 1000
 # Sharpening leaves atoms with a B between these (A^2); which is best differs between cells.
 _B_LEFT = (-2.0, 15.0)
 _KEPT = 8
+_SETTLING = 60
 
 Progress = Callable[[float, str], None]
 """Called with the share of the time limit used (0 to 1) and a short text."""
@@ -59,8 +60,7 @@ class Search:
 
     def add(self, candidates: list[Candidate]) -> None:
         """Take over candidates, keeping the best few."""
-        pool = sorted([*self.best, *candidates], key=lambda c: c.confidence, reverse=True)
-        self.best = pool[:_KEPT]
+        self.best = sorted([*self.best, *candidates], key=_rank, reverse=True)[:_KEPT]
 
     def refine(self, candidates: list[Candidate]) -> None:
         """Add candidates, and what refined atoms make of them where that is cheap."""
@@ -84,7 +84,11 @@ class Search:
         sharpening = (self.content.b_iso - left).clamp(min=0)
         iterations = min(_ITERATIONS + _MORE_ITERATIONS * index, _MAX_ITERATIONS)
         F = random_phases(problem, n, self.generator)
-        F = charge_flipping(problem, F, iterations, shares, sharpening, self.deadline)
+        begun = time.monotonic()
+        F = charge_flipping(problem, F, 1, shares, sharpening)
+        # what follows the iterations takes as long as this many of them
+        deadline = self.deadline - _SETTLING * (time.monotonic() - begun)
+        F = charge_flipping(problem, F, iterations - 1, shares, sharpening, deadline)
         self.starts += n
         self.refine(
             settle(problem, self.content, "charge-flipping", F, shares, _KEPT, self.generator)
@@ -102,3 +106,9 @@ class Search:
                 progress(min(used, 1.0), f"{self.starts} starts, confidence {best:.2f}")
             if self.convinced or used >= 1:
                 return
+
+
+def _rank(candidate: Candidate) -> tuple[float, bool, float]:
+    """Confidence first; where that is as good as equal, atoms before density, then R."""
+    has_atoms = candidate.atoms is not None
+    return round(candidate.confidence, 2), has_atoms, -candidate.figures["r"]

@@ -14,6 +14,7 @@ from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.errors import InputError, UsageError
 from crysformer.models.device import pick_device
 from crysformer.phasing.candidate import Candidate, settle
+from crysformer.phasing.confidence import symmetry_factor
 from crysformer.phasing.content import cell_content
 from crysformer.phasing.finish import place
 from crysformer.phasing.network import NotApplicable, predict
@@ -103,6 +104,8 @@ def solve(
     best = search.best[0]
     placed = place(data, mapping, problem, content, best, generator)
     confidence = best.confidence
+    if placed.agreement:
+        confidence *= symmetry_factor(max(placed.agreement.values()))
     return Solution(
         solved=confidence >= SOLVED,
         confidence=confidence,
