@@ -1,0 +1,107 @@
+"""Figures of merit on true and on random phases."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from crysformer.crystal.alignment import Alignment, apply_alignment
+from crysformer.phasing.charge_flipping import amplitude_r, eliminate_low_density, random_phases
+from crysformer.phasing.merit import free_correlation, noise_floor
+from crysformer.phasing.problem import PhaseProblem, phase_problem
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def correlation(
+    problem: PhaseProblem, F: torch.Tensor, share: float, seed: int = 0
+) -> torch.Tensor:
+    return free_correlation(problem, F, torch.full((len(F),), share), seeded(seed))
+
+
+def test_true_phases_of_fifteen_residues_predict_amplitudes(fifteen: Callable[..., Any]) -> None:
+    crystal = fifteen(0)
+    problem = phase_problem(crystal.data)
+    F = torch.cat([crystal.start(problem, [0, 40]), random_phases(problem, 1, seeded())])
+    true, near, random = correlation(problem, F, 0.1).tolist()
+    assert true > 0.9
+    assert near > 0.9
+    assert random < 0.35
+
+
+@pytest.mark.parametrize("index", [1, 3, 5])
+def test_true_phases_of_tight_dipeptides_stand_out(
+    dipeptide: Callable[..., Any], index: int
+) -> None:
+    crystal = dipeptide(index)
+    problem = phase_problem(crystal.data)
+    F = torch.cat([crystal.start(problem), random_phases(problem, 40, seeded())])
+    found = correlation(problem, F, 0.25)
+    assert (found.abs() <= 1).all()
+    random = found[1:]
+    assert float(found[0]) > float(random.mean() + 3 * random.std())
+
+
+def test_what_is_held_out_is_not_seen(dipeptide: Callable[..., Any]) -> None:
+    """Phases settled on all amplitudes fit them far better than those they did not see."""
+    problem = phase_problem(dipeptide(0).data)
+    share = torch.full((8,), 0.25)
+    F, _ = eliminate_low_density(
+        problem, random_phases(problem, 8, seeded()), 15, share, torch.zeros(8)
+    )
+    _, model = eliminate_low_density(problem, F, 1, share, torch.zeros(8))
+    assert amplitude_r(problem, model).max() < 0.4
+    assert correlation(problem, F, 0.25).mean() < 0.45
+
+
+def test_origin_and_hand_do_not_matter(dipeptide: Callable[..., Any]) -> None:
+    crystal = dipeptide(3)
+    problem = phase_problem(crystal.data)
+    F = crystal.start(problem)
+    steps = torch.tensor([[2 / problem.shape[0], 5 / problem.shape[1], -1 / problem.shape[2]]])
+    moved = apply_alignment(F, Alignment(steps, torch.tensor([True]), torch.ones(1)))
+    expected = correlation(problem, F, 0.25)
+    torch.testing.assert_close(correlation(problem, moved, 0.25), expected, atol=2e-3, rtol=0)
+
+
+def test_same_fifths_same_figure(dipeptide: Callable[..., Any]) -> None:
+    crystal = dipeptide(3)
+    problem = phase_problem(crystal.data)
+    F = crystal.start(problem, [10])
+    one, same, other = (correlation(problem, F, 0.25, seed) for seed in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+def test_unmeasured_reflections_do_no_harm(dipeptide: Callable[..., Any]) -> None:
+    crystal = dipeptide(3)
+    data = crystal.data
+    partly = phase_problem(replace(data, f=np.where(data.d > 1.7, data.f, np.nan)))
+    only = phase_problem(data.select(data.d > 1.7))
+    F = partly.with_amplitudes(partly.to_grid(crystal.phased))[None]
+    listed, alone = correlation(partly, F, 0.25), correlation(only, F, 0.25)
+    # other fifths, otherwise the same
+    assert float(listed) == pytest.approx(float(alone), abs=0.15)
+
+
+def test_noise_floor_of_known_errors(fifteen: Callable[..., Any]) -> None:
+    crystal = fifteen(0, amplitude_error=0.1)
+    data = crystal.data
+    floor = noise_floor(phase_problem(data))
+    # <|error|> = sqrt(2 / pi) sigma for normal errors; sigma is a tenth of F
+    assert floor == pytest.approx(0.1 * np.sqrt(2 / np.pi), rel=0.02)
+    misfit = np.abs(data.f - crystal.f_true).sum() / data.f.sum()
+    assert floor == pytest.approx(misfit, rel=0.03)
+
+
+def test_noise_floor_without_uncertainties(dipeptide: Callable[..., Any]) -> None:
+    data = dipeptide(0).data
+    assert noise_floor(phase_problem(replace(data, sigf=None))) == 0
+    partly = np.where(np.arange(len(data)) % 2 == 0, 0.1 * data.f, np.nan)
+    floor = noise_floor(phase_problem(replace(data, sigf=partly)))
+    assert floor == pytest.approx(0.1 * np.sqrt(2 / np.pi), rel=1e-6)
