@@ -17,6 +17,7 @@ from crysformer.cli._common import (
     load_data,
     load_sequences,
     log,
+    output_folder,
 )
 from crysformer.files import write_json
 
@@ -51,9 +52,6 @@ def run(args: argparse.Namespace) -> int:
     for note in prediction.notes:
         log.info("%s", note)
     prefix = Path(args.output)
-    mtz, ccp4, summary = (
-        prefix.with_name(prefix.name + suffix) for suffix in (".mtz", ".ccp4", ".json")
-    )
     result = {
         "weights": prediction.weights,
         "preset": prediction.preset,
@@ -64,14 +62,17 @@ def run(args: argparse.Namespace) -> int:
         "fom": "expected cosine of the phase error, calibrated on the validation split",
         "notes": list(prediction.notes),
     }
-    write_phases(mtz, data, prediction.f, prediction.phi, prediction.fom)
-    write_map(ccp4, prediction.density)
-    write_json(summary, result)
+    with output_folder(prefix.parent, overwrite=True) as folder:
+        write_phases(
+            folder / f"{prefix.name}.mtz", data, prediction.f, prediction.phi, prediction.fom
+        )
+        write_map(folder / f"{prefix.name}.ccp4", prediction.density)
+        write_json(folder / f"{prefix.name}.json", result)
     emit(
         args,
         result,
         f"network {prediction.preset} ({prediction.weights}): map to {prediction.d_min:g} A, mean "
         f"expected cosine {result['mean_fom']:.2f}, {prediction.seconds:.1f} s\n"
-        f"written: {mtz}, {ccp4}, {summary}",
+        f"written: {prefix}.mtz, {prefix}.ccp4, {prefix}.json",
     )
     return 0
