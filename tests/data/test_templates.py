@@ -55,7 +55,7 @@ def test_authors_templates(shared_dir: Path) -> None:
     for name, ours in zip(residues.NAMES, residue_templates().double().numpy(), strict=True):
         theirs = authors[name].astype(np.float64) * AUTHORS_SCALE
         assert theirs.sum() == pytest.approx(ours.sum(), rel=0.01), name
-        assert theirs.std() == pytest.approx(ours.std(), rel=0.02), name
+        assert theirs.std() == pytest.approx(ours.std(), rel=0.025), name
         assert theirs.max() == pytest.approx(ours.max(), rel=0.08), name
         a, b = (np.sqrt(radial_power(t)) for t in (ours, theirs))
         assert np.corrcoef(a, b)[0, 1] > 0.999, name
