@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crysformer.crystal.maps import Shape, half_grid_indices
-from crysformer.phasing.origins import operators
+from crysformer.phasing.permissible_origins import operators
 
 
 class SymmetryAverage:

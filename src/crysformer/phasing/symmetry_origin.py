@@ -21,7 +21,7 @@ from crysformer.phasing.operator_correlation import (
     OperatorCorrelation,
     StructureFactorBox,
 )
-from crysformer.phasing.origins import Operators, operators, permissible_origins
+from crysformer.phasing.permissible_origins import Operators, operators, permissible_origins
 
 _IDENTITY = gemmi.Op.DEN * np.eye(3, dtype=np.int64)
 _CANDIDATES = 6
