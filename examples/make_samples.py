@@ -17,7 +17,7 @@ import numpy as np
 from crysformer.data import FragmentStore
 from crysformer.data.synthetic import SyntheticCrystal, synthetic_crystal
 
-DIPEPTIDES = {"1r6a_A_6": "wk", "2e64_B_14": "yf", "2hv5_A_112": "gf"}
+DIPEPTIDES = {"2hv5_A_18": "wk", "2e64_B_14": "yf", "2hv5_A_112": "gf"}
 FIFTEEN = {"1a80_A_96": "fifteen"}
 
 
