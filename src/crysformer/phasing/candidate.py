@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from crysformer.phasing.atoms import EqualAtoms
+from crysformer.phasing.atoms import EqualAtoms, estimate_atoms
 from crysformer.phasing.charge_flipping import amplitude_r, eliminate_low_density
 from crysformer.phasing.confidence import confidence
 from crysformer.phasing.content import CellContent
@@ -20,6 +20,7 @@ _CYCLES = 6
 # Refining this many atoms against this many reflections takes about a second for eight starts.
 _CHEAP_ATOMS = 60
 _ATOMIC_D_MIN = 2.0
+_ATOM_NUMBERS = (0.9, 1.0, 1.15)  # around the number estimated from a map
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,13 +104,18 @@ def settle(
     return sorted(candidates, key=lambda c: c.confidence, reverse=True)
 
 
-def atoms_are_cheap(problem: PhaseProblem, content: CellContent) -> bool:
+def number_of_atoms(problem: PhaseProblem, content: CellContent, candidate: Candidate) -> int:
+    """Atoms in the cell: from the sequence, or else what the candidate's map looks like."""
+    if content.n_atoms is not None:
+        return content.n_atoms
+    return estimate_atoms(problem, candidate.F, content.b_iso)
+
+
+def atoms_are_cheap(problem: PhaseProblem, content: CellContent, candidate: Candidate) -> bool:
     """Whether atoms can be tried for every promising candidate."""
-    return (
-        content.n_atoms is not None
-        and content.n_atoms <= _CHEAP_ATOMS
-        and problem.data.d_min <= _ATOMIC_D_MIN
-    )
+    if problem.data.d_min > _ATOMIC_D_MIN:
+        return False
+    return number_of_atoms(problem, content, candidate) <= _CHEAP_ATOMS
 
 
 def with_atoms(
@@ -121,25 +127,42 @@ def with_atoms(
 ) -> list[Candidate]:
     """Turn candidates into refined atoms and rate those, best first.
 
-    Structures that share an R factor are the same; only one of each is returned.
+    Without a sequence several numbers of atoms around the estimated one are tried. Structures
+    that share an R factor are the same; only one of each is returned.
     """
-    if not candidates or content.n_atoms is None:
+    if not candidates:
         return []
+    expected = number_of_atoms(problem, content, candidates[0])
+    factors = (1.0,) if content.n_atoms is not None else _ATOM_NUMBERS
+    rated: list[Candidate] = []
+    for n_atoms in sorted({max(1, round(factor * expected)) for factor in factors}):
+        rated += _fitted(problem, content, candidates, n_atoms, cycles, generator)
+    return sorted(rated, key=lambda c: c.figures["r"])
+
+
+def _fitted(
+    problem: PhaseProblem,
+    content: CellContent,
+    candidates: list[Candidate],
+    n_atoms: int,
+    cycles: int,
+    generator: torch.Generator,
+) -> list[Candidate]:
     floor = noise_floor(problem)
     starts = torch.stack([c.F for c in candidates])
     good_enough = 1.3 * floor + 0.02
-    fit = fit_atoms(problem, starts, content.n_atoms, content.b_iso, cycles, generator, good_enough)
-    rated: list[Candidate] = []
+    fit = fit_atoms(problem, starts, n_atoms, content.b_iso, cycles, generator, good_enough)
     shares = torch.tensor([c.positive_share for c in candidates])
     kept = [i for i in range(len(fit.r)) if i == 0 or float(fit.r[i] - fit.r[i - 1]) > 1e-3]
     phased = problem.with_amplitudes(fit.F)
     free = free_correlation(problem, phased[kept], shares[: len(kept)], generator)
+    rated: list[Candidate] = []
     for row, i in enumerate(kept):
         figures = {
             "r": float(fit.r[i]),
             "free_correlation": float(free[row]),
             "noise": floor,
-            "reflections_per_atom": problem.n_independent / content.n_atoms,
+            "reflections_per_atom": problem.n_independent / n_atoms,
         }
         rated.append(
             Candidate(

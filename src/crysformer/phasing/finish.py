@@ -15,7 +15,7 @@ from crysformer.crystal.maps import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
 from crysformer.errors import InputError
-from crysformer.phasing.candidate import Candidate, with_atoms
+from crysformer.phasing.candidate import Candidate, number_of_atoms, with_atoms
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.hand import HandEvidence, chirality
 from crysformer.phasing.origin import MoleculeOrigin, origin_from_atoms, origin_from_density
@@ -187,8 +187,9 @@ def _atomic(
     generator: torch.Generator,
 ) -> Candidate:
     """The candidate with atoms, if it has none and they can be found in reasonable time."""
-    too_many = content.n_atoms is None or content.n_atoms > _MAX_ATOMS
-    if candidate.atoms is not None or too_many or problem.data.d_min > _D_MIN:
+    if candidate.atoms is not None or problem.data.d_min > _D_MIN:
+        return candidate
+    if number_of_atoms(problem, content, candidate) > _MAX_ATOMS:
         return candidate
     atomic = with_atoms(problem, content, [candidate], generator, cycles=1)[0]
     return replace(candidate, atoms=atomic.atoms)

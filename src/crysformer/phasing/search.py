@@ -65,7 +65,8 @@ class Search:
     def refine(self, candidates: list[Candidate]) -> None:
         """Add candidates, and what refined atoms make of them where that is cheap."""
         self.add(candidates)
-        if atoms_are_cheap(self.problem, self.content) and time.monotonic() < self.deadline:
+        cheap = bool(candidates) and atoms_are_cheap(self.problem, self.content, candidates[0])
+        if cheap and time.monotonic() < self.deadline:
             self.add(with_atoms(self.problem, self.content, candidates, self.generator))
 
     def shares(self, n: int) -> torch.Tensor:
