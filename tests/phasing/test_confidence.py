@@ -1,0 +1,70 @@
+"""The probability that a candidate is solved, as a function of its figures of merit."""
+
+import itertools
+import json
+import math
+from importlib.resources import files
+from typing import get_args
+
+import pytest
+
+from crysformer.phasing.confidence import Kind, confidence, features, symmetry_factor
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+def figures(r: float, free: float) -> dict[str, float]:
+    return {"r": r, "free_correlation": free, "noise": 0.008, "reflections_per_atom": 14.0}
+
+
+def test_features_are_log_r_and_fishers_z() -> None:
+    assert features(figures(0.2, 0.6)) == pytest.approx((math.log(0.2), math.log(1.6 / 0.4) / 2))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_confidence_falls_with_r_and_rises_with_the_free_correlation(kind: Kind) -> None:
+    values = [0.001, 0.02, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6]
+    free = [-0.2, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99]
+    table = [[confidence(kind, figures(r, one)) for one in free] for r in values]
+    for row in table:
+        assert row == sorted(row)
+    for column in zip(*table, strict=True):
+        assert list(column) == sorted(column, reverse=True)
+    # and not for want of change
+    assert max(row[-1] - row[0] for row in table) > 0.5
+    assert max(column[0] - column[-1] for column in zip(*table, strict=True)) > 0.9
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_clear_cases_are_clear(kind: Kind) -> None:
+    assert confidence(kind, figures(0.02, 0.9)) > 0.98
+    assert confidence(kind, figures(0.35, 0.1)) < 0.02
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_extremes_stay_probabilities(kind: Kind) -> None:
+    for r, free in itertools.product([0.0, 1e-9, 1.0, 50.0], [-1.0, 0.0, 1.0]):
+        assert all(map(math.isfinite, features(figures(r, free))))
+        assert 0 <= confidence(kind, figures(r, free)) <= 1
+    assert confidence(kind, figures(0.0, 1.0)) == pytest.approx(1)
+    assert confidence(kind, figures(50.0, -1.0)) == pytest.approx(0)
+
+
+def test_coefficients_say_what_they_were_fitted_to() -> None:
+    text = files("crysformer.phasing").joinpath("confidence.json").read_text(encoding="utf-8")
+    fitted = json.loads(text)
+    assert set(fitted) == set(KINDS)
+    for one in fitted.values():
+        log_r, free = one["coefficients"]
+        assert log_r < 0 < free
+        assert one["candidates"] >= 100
+        assert one["crystals"] >= 10
+
+
+def test_symmetry_takes_confidence_away() -> None:
+    agreement = [-1.0, 0.0, 0.2, 0.4, 0.45, 0.6, 1.0]
+    factors = [symmetry_factor(one) for one in agreement]
+    assert factors == sorted(factors)
+    assert factors[:3] == [0, 0, 0]
+    assert 0 < factors[3] < factors[4] < 1
+    assert factors[5:] == [1, 1]
