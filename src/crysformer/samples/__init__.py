@@ -55,19 +55,19 @@ _DIPEPTIDE = "solved within seconds, mean phase error below 25 degrees"
 SAMPLES = (
     Sample(
         "wk", "dipeptide Trp-Lys, synthetic, tight P1 cell, 1.5 A", "WK",
-        "wk.mtz.gz", "wk.pdb", True, 10.0, _DIPEPTIDE,
+        "wk.mtz.gz", "wk.pdb", True, 20.0, _DIPEPTIDE,
     ),
     Sample(
         "yf", "dipeptide Tyr-Phe, synthetic, tight P1 cell, 1.5 A", "YF",
-        "yf.mtz.gz", "yf.pdb", True, 10.0, _DIPEPTIDE,
+        "yf.mtz.gz", "yf.pdb", True, 20.0, _DIPEPTIDE,
     ),
     Sample(
         "gf", "dipeptide Gly-Phe, synthetic, tight P1 cell, 1.5 A", "GF",
-        "gf.mtz.gz", "gf.pdb", True, 10.0, _DIPEPTIDE,
+        "gf.mtz.gz", "gf.pdb", True, 20.0, _DIPEPTIDE,
     ),
     Sample(
         "fifteen", "15 residues, synthetic, P1 cell 41 x 30 x 24 A, 1.5 A", "ALDQVDLYLVHWPTP",
-        "fifteen.mtz.gz", "fifteen.pdb", True, 15.0,
+        "fifteen.mtz.gz", "fifteen.pdb", True, 40.0,
         "solved, mean phase error below 15 degrees",
     ),
     Sample(
