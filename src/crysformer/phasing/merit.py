@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,8 @@ from crysformer.phasing.charge_flipping import eliminate_low_density
 from crysformer.phasing.problem import PhaseProblem
 
 _FOLDS = 5
+# Independent reflections to hold out: a correlation over so many is known to about 0.02.
+_HELD_OUT = 2500
 _ITERATIONS = 12
 
 
@@ -23,10 +26,10 @@ def free_correlation(
 
     A fifth of the measured reflections at a time is taken out of the map and left free while low
     density is eliminated; the correlation of the normalised amplitudes |E| so predicted with the
-    measured ones is taken over all five fifths. Wrong phases predict hardly anything, however
-    well they reproduce what they were fitted to (the idea of Bruenger's free R factor, Nature
-    355, 472, 1992). Phases that were found with all reflections keep a trace of them, so that
-    random solutions reach more than zero.
+    measured ones is taken over all fifths, or over as many as hold enough reflections. Wrong
+    phases predict hardly anything, however well they reproduce what they were fitted to (the idea
+    of Bruenger's free R factor, Nature 355, 472, 1992). Phases that were found with all
+    reflections keep a trace of them, so that random solutions reach more than zero.
 
     Parameters
     ----------
@@ -56,7 +59,8 @@ def free_correlation(
     folds = problem.to_grid(fold + 1.0).round().long() - 1
     predicted = torch.zeros_like(F.real)
     none = torch.zeros_like(positive_share)
-    for i in range(_FOLDS):
+    tried = min(_FOLDS, math.ceil(_FOLDS * _HELD_OUT / problem.n_independent))
+    for i in range(tried):
         held_out = problem.measured & (folds == i)
         work = replace(
             problem,
@@ -67,7 +71,8 @@ def free_correlation(
         start = torch.where(held_out, 0, F)
         _, modified = eliminate_low_density(work, start, _ITERATIONS, positive_share, none)
         predicted = torch.where(held_out, modified.abs() * to_e, predicted)
-    return _weighted_correlation(predicted, observed.expand_as(predicted), problem.weight)
+    weight = torch.where(folds < tried, problem.weight, 0)
+    return _weighted_correlation(predicted, observed.expand_as(predicted), weight)
 
 
 def noise_floor(problem: PhaseProblem) -> float:

@@ -78,7 +78,7 @@ class Search:
         """Charge flipping from one batch of random starts."""
         problem = self.problem
         most = _MAX_STARTS if index else _FIRST_STARTS
-        n = max(2, min(most, _VOXELS // problem.n_voxels))
+        n = max(1, min(most, _VOXELS // problem.n_voxels))
         shares = self.shares(n)
         low, high = _B_LEFT
         left = low + (high - low) * torch.rand(n, generator=self.generator)
