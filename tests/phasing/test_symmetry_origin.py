@@ -310,6 +310,20 @@ def test_missing_reflections_and_f000() -> None:
     assert error_at_best_origin(crystal.data, result.phi[:n], truth, origin) < 20
 
 
+def test_reflections_measured_as_zero_keep_a_phase() -> None:
+    rng = np.random.default_rng(9)
+    crystal = Crystal("P 21 21 21", rng)
+    phi = crystal.solved_in_p1(rng.random(3), rng, error=0)
+    f = np.abs(crystal.F)
+    zero = (np.abs(crystal.hkl) == [1, 2, 3]).all(axis=1)
+    f[zero] = 0
+    origin = find_symmetry_origin(crystal.hkl, f, phi, crystal.sg, crystal.cell)
+    result = to_space_group(crystal.data, crystal.hkl, f, phi, origin)
+    truth = crystal.factors(crystal.data.hkl)
+    assert error_at_best_origin(crystal.data, result.phi, truth, origin) < 0.05
+    assert result.fom[(np.abs(crystal.data.hkl) == [1, 2, 3]).all(axis=1)] > 0.999
+
+
 def test_p1_is_left_alone() -> None:
     rng = np.random.default_rng(9)
     crystal = Crystal("P 1 21 1", rng)

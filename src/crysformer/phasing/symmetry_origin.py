@@ -6,7 +6,6 @@ left is to find where in the cell the symmetry elements lie.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, replace
 
 import gemmi
@@ -21,13 +20,11 @@ from crysformer.phasing.operator_correlation import (
     OperatorCorrelation,
     StructureFactorBox,
 )
+from crysformer.phasing.origin_search import EqualOrigins, search
 from crysformer.phasing.permissible_origins import Operators, operators, permissible_origins
 
 _IDENTITY = gemmi.Op.DEN * np.eye(3, dtype=np.int64)
-_CANDIDATES = 6
-_DISTINCT = 0.5  # A; nearer maxima are one peak seen on two grid points
-_TERMS_TO_COMPARE = 20_000
-_PEAKS_TO_SORT = 5_000
+_REFLECTIONS = 50_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +107,8 @@ def find_symmetry_origin(
 ) -> SymmetryOrigin:
     """Find the origin at which P1 phases obey a space group best.
 
+    Of a larger list the 50,000 reflections of lowest resolution are used.
+
     Parameters
     ----------
     hkl
@@ -135,7 +134,7 @@ def find_symmetry_origin(
         return SymmetryOrigin(
             space_group, zero, False, 1.0, 1.0, -1.0, {}, zero[None], permissible.polar
         )
-    factors = StructureFactorBox(hkl, _complex(f, phi))
+    factors = _lowest_resolution(StructureFactorBox(hkl, _complex(f, phi)), cell)
     pairs = MatePairs(factors, ops)
     series = OperatorCorrelation.build(pairs)
     if len(series.m) == 0:
@@ -143,8 +142,8 @@ def find_symmetry_origin(
             f"{len(factors.hkl)} phased reflections hold no symmetry mates in {space_group.xhm()}; "
             "expand the data to P1 and phase all of them"
         )
-    equal = _EqualOrigins(space_group, cell)
-    candidates = _candidates(series, equal)
+    equal = EqualOrigins(space_group, cell)
+    candidates = search(series, equal)
     best = equal.shortest(series.refine(candidates[0]))
     agreement = series.at(best)
     others = [series.at(x) for x in candidates[1:] if equal.distance(x[None], best)[0] > 0.2]
@@ -248,7 +247,17 @@ def to_space_group(
 
 
 def _complex(f: NDArray[np.float64], phi: NDArray[np.float64]) -> NDArray[np.complex128]:
-    return np.asarray(f * np.exp(1j * np.deg2rad(phi)), dtype=np.complex128)
+    # A reflection measured as zero keeps its phase.
+    tiny = 1e-6 * np.nanmax(f, initial=0.0)
+    return np.asarray(np.maximum(f, tiny) * np.exp(1j * np.deg2rad(phi)), dtype=np.complex128)
+
+
+def _lowest_resolution(factors: StructureFactorBox, cell: gemmi.UnitCell) -> StructureFactorBox:
+    if len(factors.hkl) <= _REFLECTIONS:
+        return factors
+    d = cell.calculate_d_array(factors.hkl.astype(np.int32))
+    keep = d >= np.partition(d, -_REFLECTIONS)[-_REFLECTIONS]
+    return StructureFactorBox(factors.hkl[keep], factors.F[keep])
 
 
 def _random_agreement(factors: StructureFactorBox, ops: Operators) -> float:
@@ -259,58 +268,3 @@ def _random_agreement(factors: StructureFactorBox, ops: Operators) -> float:
     values = series.on_grid()
     top = np.unravel_index(values.argmax(), values.shape)
     return series.at(series.refine(np.array(top) / values.shape))
-
-
-class _EqualOrigins:
-    """Distances between origins that do not count moving to an equivalent one."""
-
-    def __init__(self, space_group: gemmi.SpaceGroup, cell: gemmi.UnitCell) -> None:
-        ops = operators(space_group)
-        across_polar = np.eye(3) - ops.polar_projector
-        self._across = across_polar
-        self._orth = np.array(cell.orth.mat.tolist())
-        moves = np.array(
-            [
-                shift + centring + step
-                for shift in permissible_origins(space_group).shifts
-                for centring in ops.centring / gemmi.Op.DEN
-                for step in itertools.product((-1, 0, 1), repeat=3)
-            ]
-        )
-        self._moves = moves @ across_polar.T
-
-    def _images(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return ((x - np.round(x)) @ self._across.T)[..., None, :] + self._moves
-
-    def distance(self, x: NDArray[np.float64], origin: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Distance in A of origins `x`, fractional (n, 3), from the nearest equal of `origin`."""
-        return np.asarray(
-            np.linalg.norm(self._images(x - origin) @ self._orth.T, axis=-1).min(axis=-1)
-        )
-
-    def shortest(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The equal of the origin `x`, fractional (3,), that is nearest to (0, 0, 0)."""
-        images = self._images(x)
-        return np.asarray(images[np.linalg.norm(images @ self._orth.T, axis=-1).argmin()])
-
-
-def _candidates(series: OperatorCorrelation, equal: _EqualOrigins) -> list[NDArray[np.float64]]:
-    """Distinct high maxima of the series, refined with its strongest terms, best first."""
-    values = series.on_grid()
-    shape = np.array(values.shape)
-    n = min(_PEAKS_TO_SORT, values.size)
-    top = np.argpartition(values.ravel(), -n)[-n:]
-    points = np.stack(np.unravel_index(top, values.shape), axis=1)
-    height = values.ravel()[top]
-    is_peak = np.ones(n, dtype=bool)
-    for step in itertools.product((-1, 0, 1), repeat=3):
-        is_peak &= height >= values[tuple(((points + step) % shape).T)] - 1e-12
-    order = np.argsort(-height[is_peak], kind="stable")
-    peaks = points[is_peak][order] / shape
-    strong = series.strongest(_TERMS_TO_COMPARE)
-    chosen: list[NDArray[np.float64]] = []
-    while len(peaks) and len(chosen) < _CANDIDATES:
-        chosen.append(peaks[0])
-        peaks = peaks[equal.distance(peaks, peaks[0]) > _DISTINCT]
-    refined = [strong.refine(x) for x in chosen]
-    return sorted(refined, key=series.at, reverse=True)

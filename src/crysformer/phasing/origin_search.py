@@ -1,0 +1,80 @@
+"""Search over the cell for the origin where symmetry operators agree best."""
+
+from __future__ import annotations
+
+import itertools
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from crysformer.phasing.operator_correlation import OperatorCorrelation
+from crysformer.phasing.permissible_origins import operators, permissible_origins
+
+_CANDIDATES = 6
+_DISTINCT = 0.5  # A; nearer maxima are one peak seen on two grid points
+_TERMS_TO_COMPARE = 20_000
+_PEAKS_TO_SORT = 5_000
+
+
+class EqualOrigins:
+    """Distances between origins that do not count moving to an equivalent one."""
+
+    def __init__(self, space_group: gemmi.SpaceGroup, cell: gemmi.UnitCell) -> None:
+        ops = operators(space_group)
+        across_polar = np.eye(3) - ops.polar_projector
+        self._across = across_polar
+        self._orth = np.array(cell.orth.mat.tolist())
+        moves = np.array(
+            [
+                shift + centring + step
+                for shift in permissible_origins(space_group).shifts
+                for centring in ops.centring / gemmi.Op.DEN
+                for step in itertools.product((-1, 0, 1), repeat=3)
+            ]
+        )
+        self._moves = moves @ across_polar.T
+
+    def _images(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return ((x - np.round(x)) @ self._across.T)[..., None, :] + self._moves
+
+    def distance(self, x: NDArray[np.float64], origin: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Distance in A of origins `x`, fractional (n, 3), from the nearest equal of `origin`."""
+        return np.asarray(
+            np.linalg.norm(self._images(x - origin) @ self._orth.T, axis=-1).min(axis=-1)
+        )
+
+    def shortest(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The equal of the origin `x`, fractional (3,), that is nearest to (0, 0, 0)."""
+        images = self._images(x)
+        return np.asarray(images[np.linalg.norm(images @ self._orth.T, axis=-1).argmin()])
+
+
+def search(series: OperatorCorrelation, equal: EqualOrigins) -> list[NDArray[np.float64]]:
+    """Distinct high maxima of the series, refined, best first, fractional (3,) each.
+
+    Parameters
+    ----------
+    series
+        Agreement of the operators as a function of the origin.
+    equal
+        Which origins are the same.
+    """
+    values = series.on_grid()
+    shape = np.array(values.shape)
+    n = min(_PEAKS_TO_SORT, values.size)
+    top = np.argpartition(values.ravel(), -n)[-n:]
+    points = np.stack(np.unravel_index(top, values.shape), axis=1)
+    height = values.ravel()[top]
+    is_peak = np.ones(n, dtype=bool)
+    for step in itertools.product((-1, 0, 1), repeat=3):
+        is_peak &= height >= values[tuple(((points + step) % shape).T)] - 1e-12
+    order = np.argsort(-height[is_peak], kind="stable")
+    peaks = points[is_peak][order] / shape
+    strong = series.strongest(_TERMS_TO_COMPARE)
+    chosen: list[NDArray[np.float64]] = []
+    while len(peaks) and len(chosen) < _CANDIDATES:
+        chosen.append(peaks[0])
+        peaks = peaks[equal.distance(peaks, peaks[0]) > _DISTINCT]
+    refined = [strong.refine(x) for x in chosen]
+    return sorted(refined, key=series.at, reverse=True)
