@@ -4,12 +4,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import gemmi
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from crysformer.crystal.alignment import Alignment, apply_alignment
-from crysformer.phasing.charge_flipping import amplitude_r, eliminate_low_density, random_phases
+from crysformer.crystal.maps import grid_to_hkl
+from crysformer.crystal.symmetry import expand_to_p1
+from crysformer.phasing import merit
+from crysformer.phasing.charge_flipping import eliminate_low_density, random_phases
 from crysformer.phasing.merit import free_correlation, noise_floor
 from crysformer.phasing.problem import PhaseProblem, phase_problem
 
@@ -18,9 +23,7 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def correlation(
-    problem: PhaseProblem, F: torch.Tensor, share: float, seed: int = 0
-) -> torch.Tensor:
+def correlation(problem: PhaseProblem, F: Tensor, share: float, seed: int = 0) -> Tensor:
     return free_correlation(problem, F, torch.full((len(F),), share), seeded(seed))
 
 
@@ -47,16 +50,37 @@ def test_true_phases_of_tight_dipeptides_stand_out(
     assert float(found[0]) > float(random.mean() + 3 * random.std())
 
 
-def test_what_is_held_out_is_not_seen(dipeptide: Callable[..., Any]) -> None:
-    """Phases settled on all amplitudes fit them far better than those they did not see."""
-    problem = phase_problem(dipeptide(0).data)
-    share = torch.full((8,), 0.25)
-    F, _ = eliminate_low_density(
-        problem, random_phases(problem, 8, seeded()), 15, share, torch.zeros(8)
-    )
-    _, model = eliminate_low_density(problem, F, 1, share, torch.zeros(8))
-    assert amplitude_r(problem, model).max() < 0.4
-    assert correlation(problem, F, 0.25).mean() < 0.45
+def test_held_out_reflections_are_not_given(
+    make_crystal: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = gemmi.UnitCell(9, 10, 11, 90, 100, 90)
+    frac = np.random.default_rng(0).random((12, 3))
+    crystal = make_crystal(cell, "P 1 21 1", frac, np.full(12, 7))
+    data, mapping = expand_to_p1(crystal.data)
+    problem = phase_problem(data, independent=mapping.parent)
+    held_out = []
+
+    def spy(work: PhaseProblem, start: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+        hidden = problem.measured & ~work.measured
+        assert (start[:, hidden] == 0).all()
+        assert (start[:, work.measured] != 0).all()
+        assert work.floating[hidden].all()
+        assert (work.weight[hidden] == 0).all()
+        held_out.append(hidden)
+        return eliminate_low_density(work, start, *rest)
+
+    monkeypatch.setattr(merit, "eliminate_low_density", spy)
+    correlation(problem, random_phases(problem, 1, seeded()), 0.25)
+    assert len(held_out) == 5
+    times = torch.stack(held_out).sum(0)
+    assert torch.equal(times, problem.measured.to(times.dtype))
+    for hidden in held_out:
+        share = float(hidden.sum() / problem.measured.sum())
+        assert share == pytest.approx(0.2, abs=0.08)
+        # symmetry mates, which have the same amplitude, are held out together
+        listed = grid_to_hkl(hidden.float(), torch.from_numpy(data.hkl)).numpy() > 0
+        of_parent = np.bincount(mapping.parent, listed)
+        assert set(of_parent / np.bincount(mapping.parent)) == {0.0, 1.0}
 
 
 def test_origin_and_hand_do_not_matter(dipeptide: Callable[..., Any]) -> None:
