@@ -18,8 +18,10 @@ _NEIGHBOURS = [
     (i, j, k) for i, j, k in itertools.product((-1, 0, 1), repeat=3) if (i, j, k) > (0, 0, 0)
 ]
 
-#: Most atom pairs (times fragments) held at once.
-_CHUNK = 1 << 21
+
+def _most_pairs(device: torch.device) -> int:
+    """Atom pairs (times fragments) held at once: on a CPU so that they fit its cache."""
+    return 1 << 16 if device.type == "cpu" else 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +114,7 @@ def image_contacts(xyz: Tensor, number: Tensor, lengths: Tensor, reach: float) -
         shift = lengths * lengths.new_tensor(n)
         near = (gap.square() * (shift != 0)).sum(dim=1) < reach**2
         rows = near.nonzero()[:, 0]
-        for part in rows.split(max(1, _CHUNK // xyz.shape[1] ** 2)):
+        for part in rows.split(max(1, _most_pairs(xyz.device) // xyz.shape[1] ** 2)):
             moved = xyz[part] + shift[part, None, :]
             squared = torch.zeros_like(xyz[part, :, None, 0] - moved[:, None, :, 0])
             for axis in range(3):
@@ -167,9 +169,10 @@ def _by_size(count: Tensor) -> Iterator[tuple[Tensor, int]]:
     """Row numbers in chunks of similar atom count, with each chunk's largest count."""
     order = count.argsort()
     counts = count[order].tolist()
+    most = _most_pairs(count.device)
     begin = 0
     while begin < len(counts):
-        end = begin + max(1, min(512, _CHUNK // counts[begin] ** 2))
+        end = begin + max(1, most // counts[begin] ** 2)
         end = min(end, len(counts))
         yield order[begin:end], counts[end - 1]
         begin = end
