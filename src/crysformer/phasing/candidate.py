@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,7 @@ _CYCLES = 6
 # Refining this many atoms against this many reflections takes about a second for eight starts.
 _CHEAP_ATOMS = 60
 _ATOMIC_D_MIN = 2.0
+_COPIES = 8  # structures refined side by side
 _ATOM_NUMBERS = (0.9, 1.0, 1.15)  # around the number estimated from a map
 
 
@@ -150,9 +152,11 @@ def _fitted(
 ) -> list[Candidate]:
     floor = noise_floor(problem)
     starts = torch.stack([c.F for c in candidates])
+    if cycles > 1:  # what is left out at random differs between copies of one start
+        starts = starts.repeat(math.ceil(_COPIES / len(starts)), 1, 1, 1)[:_COPIES]
     good_enough = 1.3 * floor + 0.02
     fit = fit_atoms(problem, starts, n_atoms, content.b_iso, cycles, generator, good_enough)
-    shares = torch.tensor([c.positive_share for c in candidates])
+    shares = torch.full((len(fit.r),), candidates[0].positive_share)
     kept = [i for i in range(len(fit.r)) if i == 0 or float(fit.r[i] - fit.r[i - 1]) > 1e-3]
     phased = problem.with_amplitudes(fit.F)
     free = free_correlation(problem, phased[kept], shares[: len(kept)], generator)

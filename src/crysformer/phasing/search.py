@@ -14,6 +14,7 @@ from crysformer.phasing.content import CellContent, positive_shares
 from crysformer.phasing.problem import PhaseProblem
 
 CONVINCED = 0.98
+_BEYOND_DOUBT = 0.95
 _VOXELS = 600_000  # of a batch: a round of small cells takes about a second on a core
 _FIRST_STARTS, _MAX_STARTS = 24, 64  # most small cells are solved by the first few
 _ITERATIONS = 200
@@ -110,6 +111,7 @@ class Search:
 
 
 def _rank(candidate: Candidate) -> tuple[float, bool, float]:
-    """Confidence first; where that is as good as equal, atoms before density, then R."""
+    """Confidence first; among those beyond doubt atoms before density, then R."""
     has_atoms = candidate.atoms is not None
-    return round(candidate.confidence, 2), has_atoms, -candidate.figures["r"]
+    beyond_doubt = min(candidate.confidence, _BEYOND_DOUBT)
+    return round(beyond_doubt, 2), has_atoms, -candidate.figures["r"]
