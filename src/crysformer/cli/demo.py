@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from crysformer.cli._common import emit, output_folder, progress_bar
 from crysformer.cli.solve import write_solution
-from crysformer.errors import CrysformerError
+from crysformer.files import prepare_output_dir
 from crysformer.samples import SAMPLES, Sample
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ class Outcome:
 def run(args: argparse.Namespace) -> int:
     """Solve each crystal, and say what came out."""
     started = time.perf_counter()
+    prepare_output_dir(args.output, overwrite=args.overwrite)
     outcomes = []
     for number, sample in enumerate(SAMPLES, start=1):
         if not args.json:
@@ -149,12 +150,12 @@ def _predict(
 ) -> tuple[DensityMap | None, str]:
     """The network's map and how good it is, or why there is none."""
     from crysformer.crystal.compare import compare_phases
-    from crysformer.phasing.network import predict
+    from crysformer.phasing.network import NotApplicable, predict
 
     try:
         prediction = predict(data, sample.sequence)
-    except CrysformerError as error:
-        return None, f"not applicable ({error})"
+    except NotApplicable as reason:
+        return None, f"not applicable ({reason})"
     truth = compare_phases(data.hkl, data.f, prediction.phi, phi_true, data.cell, data.space_group)
     return prediction.density, (
         f"{prediction.preset}, {prediction.seconds:.1f} s, mean phase error"

@@ -8,7 +8,9 @@ from crysformer.errors import UsageError
 
 
 def pick_device(name: torch.device | str) -> torch.device:
-    """The device of a name; "auto" is the first accelerator there is, else the CPU.
+    """The device of a name; "auto" is CUDA if there is one, else the CPU.
+
+    Apple's GPUs lack double precision and are not tested: they are used on request only.
 
     Raises
     ------
@@ -16,13 +18,11 @@ def pick_device(name: torch.device | str) -> torch.device:
         If the name is unknown or there is no such device.
     """
     if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].partition(". ")[0]
         raise UsageError(f"--device {name}: not available here ({reason}); try auto") from error
     return device

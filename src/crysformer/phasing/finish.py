@@ -149,9 +149,11 @@ def weighted_map(
 
 def _listed_phases(problem: PhaseProblem, F: torch.Tensor) -> NDArray[np.float64]:
     """Phases in degrees of the P1 list, NaN where not measured."""
-    values = grid_to_hkl(F, torch.as_tensor(problem.data.hkl)).cpu().numpy()
-    phi = np.rad2deg(np.angle(values)).astype(np.float64)
-    return np.where(problem.data.measured, phi, np.nan)
+    used = problem.data.measured  # files may list more than the grid holds
+    values = grid_to_hkl(F, torch.as_tensor(problem.data.hkl[used])).cpu().numpy()
+    phi = np.full(len(used), np.nan)
+    phi[used] = np.rad2deg(np.angle(values))
+    return phi
 
 
 def _first_rows(mapping: P1Mapping, n: int) -> NDArray[np.int64]:
@@ -168,8 +170,9 @@ def _sim_weights(problem: PhaseProblem, candidate: Candidate) -> NDArray[np.floa
     data = problem.data
     used = data.measured
     observed = np.where(used, data.f, 0.0) / problem.scale
-    model = grid_to_hkl(candidate.model, torch.as_tensor(data.hkl)).abs().cpu().numpy()
-    model = model.astype(np.float64) * (observed @ model) / max(float(model @ model), 1e-30)
+    model = np.zeros(len(data))
+    model[used] = grid_to_hkl(candidate.model, torch.as_tensor(data.hkl[used])).abs().cpu().numpy()
+    model *= (observed @ model) / max(float(model @ model), 1e-30)
     order = np.argsort(data.d, kind="stable")
     order = order[used[order]]
     fom = np.zeros(len(data))

@@ -88,10 +88,11 @@ class PhaseProblem:
         measured.
         """
         inside = (2 * np.abs(self.data.hkl) < self.shape).all(axis=1)
-        column = torch.as_tensor(np.nan_to_num(values[inside]), device=self.device)
+        column = torch.as_tensor(np.nan_to_num(values[inside]))
         hkl = torch.as_tensor(self.data.hkl[inside], device=self.device)
+        # single precision before it is moved: not every device has double
         single = torch.complex64 if column.is_complex() else torch.float32
-        return hkl_to_grid(hkl, column.to(single), self.shape)
+        return hkl_to_grid(hkl, column.to(single).to(self.device), self.shape)
 
     def with_amplitudes(self, F: Tensor) -> Tensor:
         """Phases of `F` (..., half grid) with the measured amplitudes; zero where not measured."""
