@@ -12,7 +12,7 @@ from crysformer.phasing.atoms import EqualAtoms, estimate_atoms
 from crysformer.phasing.charge_flipping import amplitude_r, eliminate_low_density
 from crysformer.phasing.confidence import confidence
 from crysformer.phasing.content import CellContent
-from crysformer.phasing.dual_space import fit_atoms
+from crysformer.phasing.dual_space import drop_surplus, fit_atoms
 from crysformer.phasing.merit import free_correlation, noise_floor
 from crysformer.phasing.problem import PhaseProblem
 
@@ -156,27 +156,31 @@ def _fitted(
         starts = starts.repeat(math.ceil(_COPIES / len(starts)), 1, 1, 1)[:_COPIES]
     good_enough = 1.3 * floor + 0.02
     fit = fit_atoms(problem, starts, n_atoms, content.b_iso, cycles, generator, good_enough)
-    shares = torch.full((len(fit.r),), candidates[0].positive_share)
-    kept = [i for i in range(len(fit.r)) if i == 0 or float(fit.r[i] - fit.r[i - 1]) > 1e-3]
-    phased = problem.with_amplitudes(fit.F)
-    free = free_correlation(problem, phased[kept], shares[: len(kept)], generator)
+    share = candidates[0].positive_share
+    distinct = [i for i in range(1, len(fit.r)) if float(fit.r[i] - fit.r[i - 1]) > 1e-3]
+    slim = drop_surplus(problem, fit)
+    r = [float(slim.r[0]), *fit.r[distinct].tolist()]
+    F = torch.cat([slim.F, fit.F[distinct]])
+    atoms = [slim.atoms, *(fit.atoms[slice(i, i + 1)] for i in distinct)]
+    phased = problem.with_amplitudes(F)
+    free = free_correlation(problem, phased, torch.full((len(r),), share), generator)
     rated: list[Candidate] = []
-    for row, i in enumerate(kept):
+    for i in range(len(r)):
         figures = {
-            "r": float(fit.r[i]),
-            "free_correlation": float(free[row]),
+            "r": r[i],
+            "free_correlation": float(free[i]),
             "noise": floor,
-            "reflections_per_atom": problem.n_independent / n_atoms,
+            "reflections_per_atom": problem.n_independent / atoms[i].frac.shape[1],
         }
         rated.append(
             Candidate(
                 method=candidates[0].method,
                 F=phased[i],
-                model=fit.F[i],
+                model=F[i],
                 figures=figures,
                 confidence=confidence("atoms", figures),
-                positive_share=float(shares[row]),
-                atoms=fit.atoms[slice(i, i + 1)],
+                positive_share=share,
+                atoms=atoms[i],
             )
         )
     return rated

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,6 +14,8 @@ from crysformer.phasing.problem import PhaseProblem
 
 _OMITTED = 0.25  # share of the atoms left out in each cycle
 _TO_PHASES, _TO_AMPLITUDES = 25, 50  # refinement steps
+_SURPLUS = 0.15  # share of the atoms that may turn out not to be there
+_R_KEPT = 1.05  # how much R may rise without an atom that is not needed
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +84,27 @@ def fit_atoms(
         trial = _refined(model, model.find(model.phased(phases), kept))
         atoms, calculated, r = _best((atoms, calculated, r), trial, len(r))
     return AtomicFit(atoms=atoms, F=model.to_grid(calculated), r=r)
+
+
+def drop_surplus(problem: PhaseProblem, fit: AtomicFit) -> AtomicFit:
+    """The best structure of a fit without atoms that the amplitudes do not need.
+
+    The number of atoms is seldom known exactly (ends of chains, waters). One too many sits beside
+    another and pulls it away, which R hardly shows but bond lengths do. The weakest atom is
+    removed as long as refinement without it brings R back.
+    """
+    atoms, F, r = fit.atoms[:1], fit.F[:1], fit.r[:1]
+    n_atoms = atoms.frac.shape[1]
+    model = AtomicModel(problem, n_atoms, float(atoms.b_iso[0]))
+    for _ in range(math.ceil(_SURPLUS * n_atoms)):
+        weakest = int(atoms.occupancy[0].argmin())
+        keep = torch.arange(atoms.frac.shape[1], device=problem.device) != weakest
+        fewer = EqualAtoms(atoms.frac[:, keep], atoms.occupancy[:, keep], atoms.b_iso)
+        trial, calculated, trial_r = _refined(model, fewer)
+        if len(keep) == 1 or float(trial_r[0]) > _R_KEPT * float(r[0]):
+            break
+        atoms, F, r = trial, model.to_grid(calculated), trial_r
+    return AtomicFit(atoms, F, r)
 
 
 _Scored = tuple[EqualAtoms, Tensor, Tensor]
