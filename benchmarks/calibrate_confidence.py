@@ -60,6 +60,8 @@ REGIMES = (
     Regime("2.5 A", d_min=2.5),
     Regime("shuffled", shuffled=True),
     Regime("shuffled-noisy", error=0.1, completeness=0.8, shuffled=True),
+    Regime("shuffled 2.0 A", d_min=2.0, shuffled=True),
+    Regime("shuffled 2.5 A", d_min=2.5, shuffled=True),
 )
 
 

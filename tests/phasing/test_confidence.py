@@ -63,8 +63,14 @@ def test_coefficients_say_what_they_were_fitted_to() -> None:
 
 def test_symmetry_takes_confidence_away() -> None:
     agreement = [-1.0, 0.0, 0.2, 0.4, 0.45, 0.6, 1.0]
-    factors = [symmetry_factor(one) for one in agreement]
+    factors = [symmetry_factor(one, random_agreement=0.05) for one in agreement]
     assert factors == sorted(factors)
     assert factors[:3] == [0, 0, 0]
     assert 0 < factors[3] < factors[4] < 1
     assert factors[5:] == [1, 1]
+
+
+def test_few_reflections_make_symmetry_cheap_and_the_limit_rises() -> None:
+    assert symmetry_factor(0.45, random_agreement=0.35) == 0
+    assert symmetry_factor(0.45, random_agreement=0.05) > 0.5
+    assert symmetry_factor(0.7, random_agreement=0.35) == 1

@@ -9,7 +9,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Literal
 
-_AGREEMENT = (0.35, 0.5)
+_LOW_AGREEMENT, _ABOVE_RANDOM, _RISE = 0.35, 0.15, 0.15
 
 Kind = Literal["density", "atoms"]
 
@@ -40,20 +40,23 @@ def confidence(kind: Kind, figures: Mapping[str, float]) -> float:
     return 1 / (1 + math.exp(-min(max(odds, -30.0), 30.0)))
 
 
-def symmetry_factor(agreement: float) -> float:
+def symmetry_factor(agreement: float, random_agreement: float) -> float:
     """What the symmetry of a solution found in P1 leaves of its confidence, 0 to 1.
 
     A right solution obeys the crystal's space group, which its search did not know: phases with
-    45 degrees of error agree with themselves to about 0.5 after symmetry, wrong ones to 0.1 to
-    0.35. The limits between which the factor rises are assumptions, not fitted.
+    35 degrees of error agree after symmetry to about 0.5, wrong ones hardly more than random ones
+    (0.02 to 0.2, the fewer reflections the more). The limits between which the factor rises are
+    assumptions, not fitted.
 
     Parameters
     ----------
     agreement
         F^2-weighted mean cosine of the phase differences between symmetry mates.
+    random_agreement
+        What random phases reach with the same reflections.
     """
-    low, high = _AGREEMENT
-    return min(max((agreement - low) / (high - low), 0.0), 1.0)
+    low = max(_LOW_AGREEMENT, random_agreement + _ABOVE_RANDOM)
+    return min(max((agreement - low) / _RISE, 0.0), 1.0)
 
 
 @lru_cache

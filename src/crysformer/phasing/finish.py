@@ -16,6 +16,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
 from crysformer.errors import InputError
 from crysformer.phasing.candidate import Candidate, number_of_atoms, with_atoms
+from crysformer.phasing.confidence import symmetry_factor
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.hand import HandEvidence, chirality
 from crysformer.phasing.origin import MoleculeOrigin, origin_from_atoms, origin_from_density
@@ -44,6 +45,8 @@ class Placed:
         Probability that the hand is right.
     agreement
         Symmetry agreement by space group; empty in P1.
+    symmetry
+        What that leaves of the confidence, 0 to 1 (`symmetry_factor`); 1 in P1.
     origin
         How the origin was chosen.
     notes
@@ -55,6 +58,7 @@ class Placed:
     density: DensityMap
     hand: float
     agreement: dict[str, float]
+    symmetry: float
     origin: str
     notes: tuple[str, ...]
 
@@ -110,9 +114,12 @@ def place(
         first = _first_rows(mapping, len(data))
         phi_own, fom_own = np.mod(phi[first], 360.0), fom[first]
         agreement: dict[str, float] = {}
+        symmetry = 1.0
     else:
-        phi_own, agreement, fits = _into_group(data, problem, phi)
-        if not fits:
+        grouped = _into_group(data, problem, phi)
+        phi_own, agreement = grouped.phi, grouped.agreement
+        symmetry = symmetry_factor(max(agreement.values()), grouped.random_agreement)
+        if not grouped.same_hand:
             # only the mirror image of an enantiomorphic pair obeys the group that was given
             probability = 1.0 - probability
         fom_own = fom[_first_rows(mapping, len(data))]
@@ -128,6 +135,7 @@ def place(
         density=weighted_map(data, fom_own, phi_own),
         hand=probability,
         agreement=agreement,
+        symmetry=symmetry,
         origin=origin,
         notes=tuple(notes),
     )
@@ -227,19 +235,27 @@ def _molecule_origin(
     return origin_from_density(density, n_atoms, copies)
 
 
-def _into_group(
-    data: CrystalData, problem: PhaseProblem, phi: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], dict[str, float], bool]:
-    """Phases of `data.hkl` in its own group, agreement with it and its partner.
+@dataclass(frozen=True, eq=False)
+class _InGroup:
+    """Phases in the crystal's own group, and how well they obey it."""
 
-    The last item tells whether the hand of `phi` is the one that fits the group.
-    """
+    phi: NDArray[np.float64]
+    agreement: dict[str, float]
+    random_agreement: float
+    same_hand: bool
+
+
+def _into_group(data: CrystalData, problem: PhaseProblem, phi: NDArray[np.float64]) -> _InGroup:
+    """Phases of `data.hkl` in its own group; no agreement if mates are too few to tell."""
     p1 = problem.data
     try:
         readings = enantiomorph_origins(p1.hkl, p1.f, phi, data.space_group, data.cell)
     except InputError:
-        return np.full(len(data), np.nan), {}, True
+        return _InGroup(np.full(len(data), np.nan), {data.space_group.xhm(): 0.0}, 0.0, True)
     own = readings[0]
-    symmetrised = to_space_group(data, p1.hkl, p1.f, phi, own)
-    agreement = {reading.space_group.xhm(): reading.agreement for reading in readings}
-    return symmetrised.phi, agreement, not own.inverted
+    return _InGroup(
+        phi=to_space_group(data, p1.hkl, p1.f, phi, own).phi,
+        agreement={reading.space_group.xhm(): reading.agreement for reading in readings},
+        random_agreement=own.random_agreement,
+        same_hand=not own.inverted,
+    )

@@ -146,7 +146,5 @@ def phase_problem(
 
 
 def replace_amplitude(F: Tensor, amplitude: Tensor) -> Tensor:
-    """`F` with its modulus replaced; a vanishing value gets phase zero."""
-    modulus = F.abs()
-    unit = torch.where(modulus > 0, F / modulus.clamp(min=1e-30), torch.ones_like(F))
-    return unit * amplitude
+    """`F` with its modulus replaced; zero, which has no phase, stays zero."""
+    return F / F.abs().clamp(min=1e-30) * amplitude

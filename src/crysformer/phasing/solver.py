@@ -14,7 +14,6 @@ from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.errors import InputError, UsageError
 from crysformer.models.device import pick_device
 from crysformer.phasing.candidate import Candidate, settle
-from crysformer.phasing.confidence import symmetry_factor
 from crysformer.phasing.content import cell_content
 from crysformer.phasing.finish import place
 from crysformer.phasing.network import NotApplicable, predict
@@ -103,9 +102,7 @@ def solve(
 
     best = search.best[0]
     placed = place(data, mapping, problem, content, best, generator)
-    confidence = best.confidence
-    if placed.agreement:
-        confidence *= symmetry_factor(max(placed.agreement.values()))
+    confidence = best.confidence * placed.symmetry
     return Solution(
         solved=confidence >= SOLVED,
         confidence=confidence,
@@ -148,6 +145,7 @@ def _network_candidate(
         raise NotApplicable(f"it knows one molecule a cell, not {search.content.copies}")
     prediction = predict(problem.data, sequences, device=problem.device)
     phased = problem.data.f * np.exp(1j * np.deg2rad(prediction.phi))
-    F = problem.to_grid(np.where(np.isfinite(prediction.phi), phased, 0) / problem.scale)
+    # beyond the network's resolution there is no phase, and density modification is to find one
+    F = problem.to_grid(np.where(prediction.f > 0, phased, np.nan) / problem.scale)
     share = search.shares(1)
     return settle(problem, search.content, "network", F[None], share, 1, search.generator)[0]
