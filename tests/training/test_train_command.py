@@ -68,7 +68,6 @@ def test_mistakes_are_one_line(
     out = ["-o", str(tmp_path / "run")]
     for command, status, words in (
         (["--preset", "dipeptide-small", "--data", str(tmp_path / "none"), *out], 1, "manifest"),
-        (["--preset", "dipeptide-small", "--data", str(dipeptides), *out], 1, "--max-time"),
         (["--preset", "fifteen", "--data", str(dipeptides), *out], 1, "15"),
         (["--preset", "other", "--data", str(dipeptides), *out], 2, "invalid choice"),
         (["--data", str(dipeptides), *out], 2, "--preset"),

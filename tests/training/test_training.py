@@ -103,6 +103,16 @@ def test_max_time_ends_a_run(dipeptides: Path, tmp_path: Path) -> None:
     assert float(last["learning_rate"]) == pytest.approx(0.02 * CONFIG.learning_rate, rel=0.01)
 
 
+def test_without_a_time_limit_the_rate_follows_the_examples(
+    dipeptides: Path, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(CONFIG, examples=16, schedule="time")
+    train(config, dipeptides, tmp_path / "run")
+    last = history(tmp_path / "run")[-1]
+    assert int(last["examples"]) == 16
+    assert float(last["learning_rate"]) == pytest.approx(0.02 * CONFIG.learning_rate, rel=0.01)
+
+
 def test_the_paper_setting_trains_on_its_scales(dipeptides: Path, tmp_path: Path) -> None:
     model = dataclasses.replace(
         SMALL, scaling="constant", positions="table", recycling=False, landmarks=4
@@ -116,8 +126,8 @@ def test_the_paper_setting_trains_on_its_scales(dipeptides: Path, tmp_path: Path
 
 
 def test_what_does_not_fit_is_refused(dipeptides: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--max-time"):
-        train(dataclasses.replace(CONFIG, schedule="time"), dipeptides, tmp_path / "a")
+    with pytest.raises(UsageError, match="seed is -1"):
+        dataclasses.replace(CONFIG, seed=-1)
     longer = dataclasses.replace(SMALL, n_residues=15)
     with pytest.raises(InputError, match="15"):
         train(dataclasses.replace(CONFIG, model=longer), dipeptides, tmp_path / "b")

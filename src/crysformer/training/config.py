@@ -29,7 +29,7 @@ class TrainingConfig:
     schedule
         What the one-cycle learning rate follows: "examples", or "time", the share of the time
         limit that has passed (a machine of unknown speed then ends its cycle on time; a resumed
-        run does not repeat the same losses).
+        run does not repeat the same losses), or of the examples where there is no time limit.
     batch_size, accumulate
         Examples a forward pass, and passes a step.
     learning_rate, warmup, final_rate
@@ -90,6 +90,8 @@ class TrainingConfig:
         for name in ("examples", "batch_size", "accumulate", "validate_every"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}, expected at least 1")
+        if self.seed < 0:
+            raise UsageError(f"seed is {self.seed}, expected a whole number from 0")
 
 
 #: How each preset is trained. The paper's two: its settings, one-cycle over its 80 epochs.

@@ -97,8 +97,6 @@ class Trainer:
         self, config: TrainingConfig, store: FragmentStore, folder: Path,
         max_time: float | None, device: torch.device,
     ) -> None:  # fmt: skip
-        if config.schedule == "time" and max_time is None:
-            raise InputError("schedule 'time' needs a time limit; pass --max-time HH:MM:SS")
         if store.recipe.n_residues != config.model.n_residues:
             raise InputError(
                 f"{store.folder}: fragments of {store.recipe.n_residues} residues, the network "
