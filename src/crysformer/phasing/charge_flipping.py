@@ -17,7 +17,7 @@ import time
 import torch
 from torch import Tensor
 
-from crysformer.phasing.problem import PhaseProblem, replace_amplitude
+from crysformer.phasing.problem import PhaseProblem
 
 _DIMS = (-3, -2, -1)
 # The threshold drifts slowly, and finding a rank costs as much as an FFT.
@@ -41,6 +41,7 @@ def charge_flipping(
     positive_share: Tensor,
     sharpening: Tensor,
     deadline: float = math.inf,
+    reserve: int = 0,
 ) -> Tensor:
     """Flip low density for a number of iterations.
 
@@ -58,6 +59,8 @@ def charge_flipping(
         B (A^2) taken away from the amplitudes, shape (B,).
     deadline
         `time.monotonic` after which the iterations end early.
+    reserve
+        End as many iterations' time before that.
 
     Returns
     -------
@@ -67,9 +70,12 @@ def charge_flipping(
     amplitude = _sharpened(problem, sharpening)
     F = _impose(problem, F, amplitude)
     threshold = F.new_zeros(())
+    begun = time.monotonic()
     for i in range(iterations):
-        if i % _ITERATIONS_PER_THRESHOLD == 0 and time.monotonic() > deadline:
-            break
+        if i % _ITERATIONS_PER_THRESHOLD == 0:
+            now = time.monotonic()
+            if now + reserve * (now - begun) / max(i, 1) > deadline:
+                break
         rho = _to_map(problem, F)
         if i % _ITERATIONS_PER_THRESHOLD == 0:
             threshold = _upper_quantile(rho, positive_share)
@@ -145,7 +151,9 @@ def _sharpened(problem: PhaseProblem, sharpening: Tensor) -> Tensor:
 
 def _impose(problem: PhaseProblem, F: Tensor, amplitude: Tensor) -> Tensor:
     """Measured amplitudes with the phases of `F`; what was not measured floats."""
-    return torch.where(problem.measured, replace_amplitude(F, amplitude), F * problem.floating)
+    parts = torch.view_as_real(F.resolve_conj())  # cheaper than the modulus of complex numbers
+    inverse = torch.rsqrt((parts[..., 0] ** 2 + parts[..., 1] ** 2).clamp_(min=1e-36))
+    return F * torch.where(problem.measured, amplitude * inverse, problem.floating)
 
 
 def _to_map(problem: PhaseProblem, F: Tensor) -> Tensor:

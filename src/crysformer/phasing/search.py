@@ -21,9 +21,9 @@ _ITERATIONS = 200
 _MORE_ITERATIONS = 50  # with every round: hard structures need longer runs, not only more
 _MAX_ITERATIONS = 1000
 # Sharpening leaves atoms with a B between these (A^2); which is best differs between cells.
-_B_LEFT = (-2.0, 15.0)
+_B_LEFT = (-2.0, 10.0)
 _KEPT = 8
-_SETTLING = 60
+_SETTLING = 60  # iterations that take as long as what follows them
 
 Progress = Callable[[float, str], None]
 """Called with the share of the time limit used (0 to 1) and a short text."""
@@ -86,11 +86,7 @@ class Search:
         sharpening = (self.content.b_iso - left).clamp(min=0)
         iterations = min(_ITERATIONS + _MORE_ITERATIONS * index, _MAX_ITERATIONS)
         F = random_phases(problem, n, self.generator)
-        begun = time.monotonic()
-        F = charge_flipping(problem, F, 1, shares, sharpening)
-        # what follows the iterations takes as long as this many of them
-        deadline = self.deadline - _SETTLING * (time.monotonic() - begun)
-        F = charge_flipping(problem, F, iterations - 1, shares, sharpening, deadline)
+        F = charge_flipping(problem, F, iterations, shares, sharpening, self.deadline, _SETTLING)
         self.starts += n
         self.refine(
             settle(problem, self.content, "charge-flipping", F, shares, _KEPT, self.generator)
