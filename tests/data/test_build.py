@@ -13,7 +13,7 @@ import gemmi
 import pyarrow.parquet as pq
 import pytest
 
-from crysformer.data import FragmentStore, Manifest, build
+from crysformer.data import FragmentStore, Manifest, build, check
 from crysformer.data import build as build_function
 from crysformer.data.curate import Curator
 from crysformer.data.store import FRAGMENTS, MANIFEST, SPLITS
@@ -142,7 +142,8 @@ def test_bad_files_are_named_and_do_not_stop(structures: Path, tmp_path: Path) -
     assert manifest.discards["file_unreadable"] == 3
     assert manifest.discards["file_without_atoms"] == 1
     assert manifest.discards["file_without_protein"] == 1
-    assert [p["file"] for p in manifest.unreadable] == ["2bad.pdb.gz", "3bad.cif", "4bad.tar.xz"]
+    names = [Path(p["file"]).name for p in manifest.unreadable]
+    assert names == ["2bad.pdb.gz", "3bad.cif", "4bad.tar.xz"]
     assert sum(manifest.counts["fragments"].values()) > 25
 
 
@@ -153,7 +154,7 @@ def test_truncated_archive_keeps_what_came_before(structures: Path, tmp_path: Pa
             tar.add(path, path.name)
     archive.write_bytes(archive.read_bytes()[:35_000])
     manifest = build([archive], tmp_path / "out", "dipeptide")
-    assert manifest.unreadable[0]["file"] == "chains.tar"
+    assert manifest.unreadable[0]["file"] == str(archive)
     assert 1 < manifest.counts["files"] < 5
 
 
@@ -215,6 +216,20 @@ def test_the_same_chain_twice_counts_once(structures: Path, tmp_path: Path) -> N
     assert once.hashes["content"] == twice.hashes["content"]
     n = sum(once.counts["fragments"].values())
     assert twice.discards["fragment_of_chain_given_twice"] == n
+
+
+def test_chain_given_again_with_other_gaps_adds_nothing(
+    structures: Path, chain: gemmi.Structure, tmp_path: Path
+) -> None:
+    del chain[0][0][3]
+    again = tmp_path / "again" / "1shg_A.pdb"
+    again.parent.mkdir()
+    chain.write_pdb(str(again))
+    source = structures / "1shg_A.pdb.gz"
+    once = build([source], tmp_path / "once", "fifteen")
+    twice = build([source, again], tmp_path / "twice", "fifteen")
+    assert once.hashes["content"] == twice.hashes["content"]
+    assert check(tmp_path / "twice") == []
 
 
 def test_limit_counts_files(structures: Path, tmp_path: Path) -> None:

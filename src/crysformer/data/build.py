@@ -15,7 +15,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -316,12 +315,15 @@ def _join(paths: Sequence[Path]) -> tuple[pa.Table, Tally]:
     if not tables:
         raise InputError("no structure files in the archives given")
     table = pa.concat_tables(tables)
-    _, first = np.unique(np.array(table["id"].to_pylist(), dtype=object), return_index=True)
-    total.discards["fragment_of_chain_given_twice"] += table.num_rows - len(first)
-    rank = {split: i for i, split in enumerate(SPLITS)}
-    splits = np.array([rank[s] for s in table["split"].to_pylist()], dtype=np.int64)
-    rows = np.sort(first)
-    return table.take(rows[np.argsort(splits[rows], kind="stable")]), total
+    first_file: dict[tuple[str, str], str] = {}
+    columns = (table[name].to_pylist() for name in ("entry", "chain", "file", "split"))
+    by_split: dict[str, list[int]] = {split: [] for split in SPLITS}
+    for row, (entry, chain, file, split) in enumerate(zip(*columns, strict=True)):
+        if first_file.setdefault((entry, chain), file) == file:
+            by_split[split].append(row)
+    rows = [row for split in SPLITS for row in by_split[split]]
+    total.discards["fragment_of_chain_given_twice"] += table.num_rows - len(rows)
+    return table.drop_columns("file").take(pa.array(rows, pa.int64())), total
 
 
 def _write_table(table: pa.Table, path: Path) -> None:

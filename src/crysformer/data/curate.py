@@ -23,6 +23,9 @@ from crysformer.data.store import COORDINATE_STEP, SCHEMA
 
 _ROWS_AT_ONCE = 4096
 
+#: Rows as they leave curation: with the structure file each comes from.
+CURATED = SCHEMA.append(pa.field("file", pa.string(), nullable=False))
+
 
 @dataclass
 class Tally:
@@ -78,14 +81,14 @@ class Curator:
     strict: bool
 
     def curate(self, files: Sequence[StructureFile]) -> tuple[pa.Table, Tally]:
-        """Fragments (`store.SCHEMA`) of some files, in input order, and what was lost."""
+        """Fragments (`CURATED`) of some files, in input order, and what was lost."""
         tally = Tally()
         windows = [window for file in files for window in self._windows(file, tally)]
         tables = [
             self._fragments(windows[i : i + _ROWS_AT_ONCE], tally)
             for i in range(0, len(windows), _ROWS_AT_ONCE)
         ]
-        return pa.concat_tables([SCHEMA.empty_table(), *tables]), tally
+        return pa.concat_tables([CURATED.empty_table(), *tables]), tally
 
     def _windows(self, file: StructureFile, tally: Tally) -> list[_Window]:
         tally.counts["files"] += 1
@@ -108,7 +111,7 @@ class Curator:
                 file, tally, "file_without_protein", "no protein chain, only other molecules"
             )
         tally.unknowns.update(unknowns(entry))
-        split = self.splitter.split(entry.name)
+        split, group = self.splitter.split(entry.name), self.splitter.group(entry.name)
         windows = []
         for chain in chains:
             tally.counts["chains"] += 1
@@ -122,9 +125,7 @@ class Curator:
             for start in window_starts(
                 chain, self.recipe.n_residues, stride, tally.discards
             ).tolist():
-                windows.append(
-                    _Window(entry.name, self.splitter.group(entry.name), split, chain, start)
-                )
+                windows.append(_Window(entry.name, group, split, chain, start, file.name))
         return windows
 
     @staticmethod
@@ -171,9 +172,10 @@ class Curator:
                 "split": [w.split for w, _ in kept],
                 "sequence": ["".join(residues.CODES[c] for c in codes[i]) for _, i in kept],
                 "cell": list(cells.lengths.numpy()[keep].astype(np.float32)),
+                "file": [w.file for w, _ in kept],
                 "xyz": [stored[i][number[i] > 0].ravel() for _, i in kept],
             },
-            schema=SCHEMA,
+            schema=CURATED,
         )
 
 
@@ -184,3 +186,4 @@ class _Window:
     split: str
     chain: Chain
     start: int
+    file: str

@@ -22,7 +22,17 @@ READ_ERRORS = (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error)
 
 @dataclass(frozen=True)
 class StructureFile:
-    """One structure file: its name for messages, and its bytes (None: unreadable, see `error`)."""
+    """One structure file.
+
+    Attributes
+    ----------
+    name
+        Its path as given; for members of an archive, ``archive/member``.
+    content
+        Its bytes, unpacked; None if it cannot be read.
+    error
+        Why it cannot be read.
+    """
 
     name: str
     content: bytes | None
@@ -80,16 +90,16 @@ def read_sources(sources: Iterable[Path]) -> Iterator[StructureFile]:
             yield from _read_archive(source)
         else:
             try:
-                yield StructureFile(source.name, _expand(source.name, source.read_bytes()))
+                yield StructureFile(str(source), _expand(source.name, source.read_bytes()))
             except READ_ERRORS as error:
-                yield StructureFile(source.name, None, f"cannot be read ({error})")
+                yield StructureFile(str(source), None, f"cannot be read ({error})")
 
 
 def _read_archive(source: Path) -> Iterator[StructureFile]:
     try:
         with tarfile.open(source, "r|*") as archive:
             for member in archive:
-                name = f"{source.name}/{member.name}"
+                name = f"{source}/{member.name}"
                 if not member.isfile() or not _is_structure(member.name):
                     continue
                 handle = archive.extractfile(member)
@@ -101,7 +111,7 @@ def _read_archive(source: Path) -> Iterator[StructureFile]:
                 except READ_ERRORS as error:
                     yield StructureFile(name, None, f"cannot be read ({error})")
     except READ_ERRORS as error:
-        yield StructureFile(source.name, None, f"archive is damaged, read up to there ({error})")
+        yield StructureFile(str(source), None, f"archive is damaged, read up to there ({error})")
 
 
 def digest_sources(sources: Sequence[Path]) -> list[dict[str, str]]:

@@ -19,6 +19,8 @@ from crysformer.data.store import FragmentTable
 
 #: SIGF / F where no error is added, so that programs that weight by it have something sensible.
 _NOMINAL_ERROR = 0.01
+#: SIGF of weaker reflections is that of this share of the rms amplitude: no SIGF is zero.
+_WEAK = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +74,9 @@ def synthetic_crystal(
     d_min
         Resolution, A; the recipe's by default.
     amplitude_error
-        x: amplitudes become F (1 + x N(0, 1)), not below zero, with SIGF = x F; for x = 0 they
-        are exact and SIGF is nominal (1 % of F).
+        x: amplitudes become F (1 + x N(0, 1)), not below zero. SIGF is x times the amplitude
+        with its error, or times a tenth of their rms if that is more: it tells nothing about the
+        error-free amplitude. For x = 0 they are exact and SIGF is nominal (x = 1 %).
     completeness
         Share of the reflections that are measured, chosen at random; the others are NaN.
     seed
@@ -108,9 +111,9 @@ def synthetic_crystal(
     f_true = F.abs().numpy()
     rng = np.random.default_rng((seed, index))
     f = np.maximum(f_true * (1 + amplitude_error * rng.standard_normal(len(f_true))), 0.0)
-    sigf = (amplitude_error or _NOMINAL_ERROR) * f_true
-    missing = rng.permutation(len(f))[round(completeness * len(f)) :]
-    f[missing] = sigf[missing] = np.nan
+    f[rng.permutation(len(f))[round(completeness * len(f)) :]] = np.nan
+    floor = _WEAK * np.sqrt(np.nanmean(f**2))
+    sigf = (amplitude_error or _NOMINAL_ERROR) * np.maximum(f, floor)
     return SyntheticCrystal(
         data=CrystalData(
             cell=cell,
