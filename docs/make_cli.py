@@ -13,8 +13,8 @@ HEAD = """# The command line
 Made by `python docs/make_cli.py` from the program's own help.
 
 Exit codes: 0 done (a run that finds no convincing solution is done, too: it says `solved: false`),
-1 failure, 2 usage, 130 interrupted. Results go to stdout, progress and log to stderr. A failure is
-one line on stderr, and leaves no half-written files. Output folders and files are made with their
+1 failure (also Ctrl-C), 2 usage. Results go to stdout, progress and log to stderr. A failure is one
+line on stderr, and leaves no half-written files. Output folders and files are made with their
 parents; one that is not empty is refused without `--overwrite`.
 """
 

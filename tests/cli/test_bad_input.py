@@ -307,6 +307,6 @@ def test_interruption_leaves_nothing(
 
     monkeypatch.setattr(crysformer.phasing.solver, "solve", interrupted)
     out = tmp_path / "new" / "out"
-    assert main(quick_solve(out)) == 130
+    assert main(quick_solve(out)) == 1
     assert one_error(capsys) == "crysformer: error: interrupted"
     assert not out.parent.exists()

@@ -106,7 +106,7 @@ def test_no_command_shows_help(capsys: pytest.CaptureFixture[str]) -> None:
         (InputError("a.mtz: empty file"), 1, "a.mtz: empty file"),
         (CrysformerError("failed"), 1, "failed"),
         (UsageError("--a contradicts --b"), 2, "--a contradicts --b"),
-        (KeyboardInterrupt(), 130, "interrupted"),
+        (KeyboardInterrupt(), 1, "interrupted"),
         (MemoryError(), 1, "out of memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: tried"), 1, "out of memory"),
         (OSError(errno.ENOSPC, "No space left on device", "x.map"), 1, "x.map: No space left"),

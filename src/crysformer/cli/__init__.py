@@ -30,7 +30,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("crysformer.cli.train", "train a network"),
 }
 
-EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 
 log = logging.getLogger("crysformer")
@@ -55,8 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 done (also when no convincing solution was found), 1 failure, 2 usage,
-        130 interrupted, 141 the reader of standard output went away.
+        0 done (also when no convincing solution was found), 1 failure (also Ctrl-C), 2 usage,
+        141 the reader of standard output went away.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     verbose = False
@@ -74,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         return EXIT_BROKEN_PIPE
     except KeyboardInterrupt:
-        return _fail("interrupted", EXIT_INTERRUPTED, verbose)
+        return _fail("interrupted", 1, verbose)
     except CrysformerError as error:
         return _fail(str(error), error.exit_code, verbose)
     except Exception as error:
