@@ -15,6 +15,7 @@ from crysformer.crystal.sequence import (
     count_atoms,
     estimate_copies,
     read_sequences,
+    sequences_of,
 )
 from crysformer.errors import InputError, UsageError
 
@@ -35,6 +36,14 @@ P21 = gemmi.SpaceGroup("P 1 21 1")
 )
 def test_codes(text: str, chains: tuple[str, ...]) -> None:
     assert read_sequences(text) == chains
+    assert sequences_of(text) == chains
+
+
+def test_chains_given_one_by_one_are_checked_too() -> None:
+    assert sequences_of(None) == ()
+    assert sequences_of(["lvh", "SSN,A(MSE)G"]) == ("LVH", "SSN", "AMG")
+    with pytest.raises(InputError, match="unknown letter 'X'"):
+        sequences_of(("LVH", "SXN"))
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,30 @@ def read_sequences(text_or_path: str | os.PathLike[str]) -> tuple[str, ...]:
     return _checked(chains, f"sequence {text!r:.60}")
 
 
+def sequences_of(sequence: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Read the chains that a library call was given.
+
+    Parameters
+    ----------
+    sequence
+        As for `read_sequences`, or several such strings, or None.
+
+    Returns
+    -------
+    tuple of str
+        One string of the twenty letters for each chain; empty for None.
+
+    Raises
+    ------
+    InputError
+        As for `read_sequences`.
+    """
+    if sequence is None:
+        return ()
+    parts = [sequence] if isinstance(sequence, str) else sequence
+    return tuple(chain for part in parts for chain in read_sequences(part))
+
+
 def _read_file(path: Path) -> tuple[str, ...]:
     try:
         content = path.read_text(encoding="utf-8")

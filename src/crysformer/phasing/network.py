@@ -16,7 +16,7 @@ from torch import Tensor
 from crysformer.crystal.density import DensityMap
 from crysformer.crystal.maps import Shape, patterson_from_grid
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.sequence import count_atoms, read_sequences
+from crysformer.crystal.sequence import count_atoms, sequences_of
 from crysformer.data import residues
 from crysformer.errors import CrysformerError
 from crysformer.models.crysformer import CrysFormer
@@ -111,7 +111,7 @@ def predict(
         If the crystal is not of the kind the network was trained on.
     """
     begin = time.perf_counter()
-    chains = read_sequences(sequence) if isinstance(sequence, str) else tuple(sequence)
+    chains = sequences_of(sequence)
     name = _choose(data, chains) if weights is None else weights
     loaded = load_weights(name, pick_device(device))
     check_applicable(data, chains, loaded.info)

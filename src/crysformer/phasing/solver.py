@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.sequence import read_sequences
+from crysformer.crystal.sequence import sequences_of
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.errors import InputError, UsageError
 from crysformer.models.device import pick_device
@@ -74,7 +74,7 @@ def solve(
         raise UsageError(f"--method {method}: expected one of {', '.join(METHODS)}")
     if not time_limit > 0:
         raise UsageError(f"--time-limit {time_limit:g}: expected seconds above zero")
-    sequences = _sequences(sequence)
+    sequences = sequences_of(sequence)
     n_measured = int(data.measured.sum())
     if n_measured < _MIN_REFLECTIONS:
         raise InputError(
@@ -119,14 +119,6 @@ def solve(
         seconds=time.monotonic() - begun,
         notes=(*notes, *placed.notes),
     )
-
-
-def _sequences(sequence: str | Sequence[str] | None) -> tuple[str, ...]:
-    if sequence is None:
-        return ()
-    if isinstance(sequence, str):
-        return read_sequences(sequence)
-    return tuple(chain for part in sequence for chain in read_sequences(part))
 
 
 def _network_candidate(
