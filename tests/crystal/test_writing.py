@@ -81,6 +81,16 @@ def test_phases_keep_every_row_and_the_setting(data: CrystalData, tmp_path: Path
     assert (np.abs(column("PHWT")) <= 180).all()
 
 
+def test_without_phase_there_is_no_map_amplitude(data: CrystalData, tmp_path: Path) -> None:
+    f_weighted, phi, fom = phases(data)
+    f_weighted[::3], phi[::3] = 0.0, np.nan
+    write_phases(tmp_path / "a.mtz", data, f_weighted, phi, fom)
+    mtz = gemmi.read_mtz_file(str(tmp_path / "a.mtz"))
+    missing = np.arange(len(data)) % 3 == 0
+    np.testing.assert_array_equal(np.isnan(mtz.column_with_label("PHWT").array), missing)
+    np.testing.assert_array_equal(np.isnan(mtz.column_with_label("FWT").array), missing)
+
+
 def test_written_amplitudes_read_back_equal(data: CrystalData, tmp_path: Path) -> None:
     """Also a check that our own phases are never taken for data."""
     write_phases(tmp_path / "a.mtz", data, *phases(data))

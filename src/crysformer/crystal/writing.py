@@ -37,14 +37,17 @@ def write_phases(
         The measured data, n reflections.
     f_weighted, phi, fom
         Map coefficient amplitude, phase in degrees, and figure of merit of each reflection, shape
-        (n,); NaN where there is none.
+        (n,); NaN where there is none. FWT is left out where there is no phase, so that a program
+        that takes both columns never meets half a coefficient.
 
     Raises
     ------
     CrysformerError
         If the file cannot be written.
     """
-    n = len(data)
+    for label, given in (("FWT", f_weighted), ("PHWT", phi), ("FOM", fom)):
+        if np.shape(given) != (len(data),):
+            raise ValueError(f"{label} has shape {np.shape(given)}, expected ({len(data)},)")
     columns: list[tuple[str, str, NDArray[np.float64]]] = [("F", "F", data.f)]
     if data.sigf is not None:
         columns.append(("SIGF", "Q", data.sigf))
@@ -52,10 +55,11 @@ def write_phases(
         columns.append(("FreeR_flag", "I", np.where(data.free == NO_FLAG, np.nan, data.free)))
     # Phases in (-180, 180], the range every program expects.
     wrapped = 180.0 - np.mod(180.0 - np.asarray(phi), 360.0)
-    columns += [("FWT", "F", f_weighted), ("PHWT", "P", wrapped), ("FOM", "W", fom)]
-    for label, _, values in columns:
-        if np.shape(values) != (n,):
-            raise ValueError(f"{label} has shape {np.shape(values)}, expected ({n},)")
+    columns += [
+        ("FWT", "F", np.where(np.isnan(phi), np.nan, f_weighted)),
+        ("PHWT", "P", wrapped),
+        ("FOM", "W", fom),
+    ]
 
     mtz = gemmi.Mtz(with_base=True)
     mtz.title = "Phases from crysformer"
