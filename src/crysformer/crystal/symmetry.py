@@ -105,11 +105,3 @@ def expand_to_p1(data: CrystalData) -> tuple[CrystalData, P1Mapping]:
         free=None if data.free is None else mapping.values(data.free),
     )
     return expanded, mapping
-
-
-def expand_phases(
-    hkl: NDArray[np.int32], phi: NDArray[np.float64], space_group: gemmi.SpaceGroup
-) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Phases in degrees of unique reflections, shape (n,), expanded to P1: (hkl, phi)."""
-    mapping = p1_mapping(hkl, space_group)
-    return mapping.hkl, mapping.phases(phi)
