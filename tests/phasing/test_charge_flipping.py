@@ -187,9 +187,9 @@ def test_amplitude_r_of_a_known_misfit(crystal: Any, problem: PhaseProblem) -> N
 
 
 def test_tight_dipeptide_is_solved(crystal: Any, problem: PhaseProblem) -> None:
-    share, light = full(8, 0.25), full(8, 5.0)
-    F = charge_flipping(problem, starts(problem, 8), 300, share, full(8, 15.0))
-    F, model = eliminate_low_density(problem, F, 15, share, light)
+    n = 16
+    F = charge_flipping(problem, starts(problem, n), 300, full(n, 0.25), full(n, 15.0))
+    F, model = eliminate_low_density(problem, F, 15, full(n, 0.25), full(n, 5.0))
     best = int(amplitude_r(problem, model).argmin())
     found = crystal.compare(F[best])
     assert found.cosine2_aligned > SOLVED_COSINE
@@ -201,11 +201,14 @@ def test_fifteen_residues_are_solved(fifteen: Callable[..., Any], completeness: 
     crystal = fifteen(0, completeness=completeness)
     problem = phase_problem(crystal.data)
     iterations = 150 if completeness == 1 else 300
-    share = full(2, 0.08)
-    F = charge_flipping(problem, starts(problem, 2), iterations, share, full(2, 10.0))
-    F, model = eliminate_low_density(problem, F, 10, share, full(2, 5.0))
-    best = int(amplitude_r(problem, model).argmin())
-    found = crystal.compare(F[best])
+    for seed in range(6):  # about every second start leads there
+        F = charge_flipping(
+            problem, starts(problem, 1, seed), iterations, full(1, 0.08), full(1, 10.0)
+        )
+        F, model = eliminate_low_density(problem, F, 10, full(1, 0.08), full(1, 5.0))
+        if float(amplitude_r(problem, model)) < 0.1:
+            break
+    found = crystal.compare(F[0])
     assert found.cosine2_aligned > SOLVED_COSINE
     assert found.mean_aligned < 15
 
