@@ -130,7 +130,8 @@ def with_atoms(
     """Turn candidates into refined atoms and rate those, best first.
 
     Without a sequence several numbers of atoms around the estimated one are tried. Structures
-    that share an R factor are the same; only one of each is returned.
+    that share an R factor are the same; only one of each is returned. With more than one cycle
+    (which is quick for small cells only) the best loses the atoms it does not need.
     """
     if not candidates:
         return []
@@ -158,10 +159,10 @@ def _fitted(
     fit = fit_atoms(problem, starts, n_atoms, content.b_iso, cycles, generator, good_enough)
     share = candidates[0].positive_share
     distinct = [i for i in range(1, len(fit.r)) if float(fit.r[i] - fit.r[i - 1]) > 1e-3]
-    slim = drop_surplus(problem, fit)
+    slim = drop_surplus(problem, fit) if cycles > 1 else fit
     r = [float(slim.r[0]), *fit.r[distinct].tolist()]
-    F = torch.cat([slim.F, fit.F[distinct]])
-    atoms = [slim.atoms, *(fit.atoms[slice(i, i + 1)] for i in distinct)]
+    F = torch.cat([slim.F[:1], fit.F[distinct]])
+    atoms = [slim.atoms[:1], *(fit.atoms[slice(i, i + 1)] for i in distinct)]
     phased = problem.with_amplitudes(F)
     free = free_correlation(problem, phased, torch.full((len(r),), share), generator)
     rated: list[Candidate] = []
