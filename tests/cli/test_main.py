@@ -169,6 +169,36 @@ def test_log_goes_to_stderr_by_volume(
     assert captured.out == ""
 
 
+@pytest.mark.parametrize("wrong", ["-1", "1.5", "one", str(2**63)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["demo"],
+        ["solve", "a.mtz", "-o", "out"],
+        ["evaluate", "--data", "set", "--method", "random", "-o", "out"],
+        ["dataset", "build", "a.pdb", "--recipe", "dipeptide", "-o", "out"],
+    ],
+)
+def test_seeds_are_whole_numbers_from_zero(
+    command: list[str], wrong: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*command, "--seed", wrong]) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert f"--seed: expected a whole number from 0, below 2^63, found {wrong!r}" in error
+
+
+def test_names_offered_are_those_of_the_layers_below() -> None:
+    from crysformer.cli import dataset, solve
+    from crysformer.data.export import FORMATS
+    from crysformer.data.recipe import RECIPES
+    from crysformer.phasing import solver
+
+    assert set(solve.METHODS) == set(solver.METHODS)
+    assert set(dataset.RECIPE_NAMES) == set(RECIPES)
+    assert set(dataset.FORMATS) == set(FORMATS)
+
+
 def test_closed_pipe_is_quiet() -> None:
     command = f"{sys.executable} -m crysformer --help | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)

@@ -56,6 +56,15 @@ def cell_constants(text: str) -> tuple[float, float, float, float, float, float]
     return a, b, c, alpha, beta, gamma
 
 
+def seed(text: str) -> int:
+    """The seed of a random generator: a whole number from 0."""
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number from 0, below 2^63, found {text!r}"
+        )
+    return int(text)
+
+
 def load_data(args: argparse.Namespace) -> CrystalData:
     """Read DATA as the options say, and log what reading had to do or assume."""
     import gemmi

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from crysformer.cli._common import emit, progress_bar
+from crysformer.cli._common import emit, progress_bar, seed
 from crysformer.errors import CrysformerError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--limit", type=_positive, metavar="N", help="read only the first N structure files"
     )
     build.add_argument("--jobs", type=_positive, default=1, metavar="N", help="processes (1)")
-    build.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the splits (0)")
+    build.add_argument("--seed", type=seed, default=0, metavar="N", help="seed of the splits (0)")
     build.add_argument(
         "--strict", action="store_true", help="drop entries whose criteria are not all known"
     )

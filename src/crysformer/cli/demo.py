@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crysformer.cli._common import emit, output_folder, progress_bar
+from crysformer.cli._common import emit, output_folder, progress_bar, seed
 from crysformer.cli.solve import write_solution
 from crysformer.files import prepare_output_dir
 from crysformer.samples import SAMPLES, Sample
@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="accept folders that are not empty"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random starts")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of the random starts")
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from crysformer.cli._common import add_output_arguments, emit, output_folder, progress_bar
+from crysformer.cli._common import add_output_arguments, emit, output_folder, progress_bar, seed
 from crysformer.files import write_json
 
 METHODS = (
@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--time-limit", type=float, default=120.0, metavar="S", help="for each crystal (120)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N")
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps")
     add_output_arguments(parser, "metrics.json, examples.csv and phase_error.png")
 

@@ -21,6 +21,7 @@ from crysformer.cli._common import (
     log,
     output_folder,
     progress_bar,
+    seed,
 )
 from crysformer.files import write_json
 
@@ -51,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds after which the best candidate so far is taken (default 120)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random starts")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of the random starts")
     parser.add_argument(
         "--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to compute"
     )
