@@ -116,6 +116,21 @@ def test_the_regime_reaches_the_method(data_set: Path, monkeypatch: pytest.Monke
     assert sum(shell["n"] for shell in shells) == data.measured.sum()
 
 
+def test_weights_reach_the_network(data_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import crysformer.phasing.network as network
+
+    seen: list[object] = []
+
+    def spy(data: CrystalData, sequence: str, weights: object, device: str) -> None:
+        seen.append(weights)
+        raise network.NotApplicable("a test")
+
+    monkeypatch.setattr(network, "predict", spy)
+    with pytest.raises(CrysformerError, match="a test"):
+        evaluate(data_set, "network", limit=1, settings=Settings(weights="own.safetensors"))
+    assert seen == ["own.safetensors"]
+
+
 @pytest.mark.parametrize("regime", [(0.1, 0, 1), (1.5, -0.1, 1), (1.5, 0, 0), (1.5, 0, 1.1)])
 def test_impossible_regimes_are_refused(regime: tuple[float, float, float]) -> None:
     with pytest.raises(UsageError, match="expected"):
@@ -151,6 +166,9 @@ def test_command_writes_table_figure_and_metrics(
         (["--limit", "0"], 2, "limit 0"),
         (["--completeness", "2"], 2, "completeness 2"),
         (["--method", "guessing"], 2, "invalid choice"),
+        (["--weights", "own.safetensors"], 2, "--weights: random takes none"),
+        (["--method", "network", "--weights", "none.safetensors"], 2, "none.safetensors"),
+        (["--seed", "-1"], 2, "--seed: expected a whole number"),
     ],
 )
 def test_bad_requests_write_nothing(

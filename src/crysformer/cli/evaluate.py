@@ -12,6 +12,7 @@ import argparse
 from typing import Any
 
 from crysformer.cli._common import add_output_arguments, emit, output_folder, progress_bar, seed
+from crysformer.errors import UsageError
 from crysformer.files import write_json
 
 METHODS = (
@@ -24,6 +25,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="DIR", help="a data set")
     parser.add_argument("--split", choices=("train", "validation", "test"), default="test")
     parser.add_argument("--method", choices=METHODS, required=True)
+    parser.add_argument(
+        "--weights",
+        metavar="NAME|FILE",
+        help="of the network methods: packaged weights or a .safetensors file (default: the "
+        "packaged ones that fit)",
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="only N crystals, drawn at random")
     group = parser.add_argument_group("the crystals' data")
     group.add_argument("--d-min", type=float, default=1.5, metavar="A", help="resolution (1.5)")
@@ -43,6 +50,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, write, and print the means."""
+    if args.weights is not None and not args.method.startswith("network"):
+        raise UsageError(f"--weights: {args.method} takes none; expected a network method")
     with output_folder(args.output, args.overwrite) as folder:
         from crysformer.evaluation.figures import phase_error_figure
         from crysformer.evaluation.methods import COMPANIONS, Settings
@@ -57,11 +66,13 @@ def run(args: argparse.Namespace) -> int:
                     split=args.split,
                     limit=args.limit,
                     regime=Regime(args.d_min, args.amplitude_error, args.completeness),
-                    settings=Settings(args.time_limit, args.seed, args.device),
+                    settings=Settings(args.time_limit, args.seed, args.device, args.weights),
                     progress=progress,
                 )
             evaluations.append(evaluation)
         metrics, *companions = (evaluation.metrics() for evaluation in evaluations)
+        if args.weights is not None:
+            metrics["weights"] = args.weights
         result = {**metrics, **{companion["method"]: companion for companion in companions}}
         write_json(folder / "metrics.json", result)
         write_table(evaluations, folder / "examples.csv")

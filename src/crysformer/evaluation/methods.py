@@ -25,11 +25,14 @@ class Settings:
         Of the random starts.
     device
         Where to compute.
+    weights
+        Of the network methods: packaged name or file; by default the packaged weights that fit.
     """
 
     time_limit: float = 120.0
     seed: int = 0
     device: str = "auto"
+    weights: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +90,7 @@ def _network(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
     from crysformer.phasing.network import NotApplicable, predict
 
     try:
-        prediction = predict(data, sequence, device=settings.device)
+        prediction = predict(data, sequence, weights=settings.weights, device=settings.device)
     except NotApplicable as reason:
         return Phasing(np.full(len(data), np.nan), seconds=0.0, not_applicable=str(reason))
     return Phasing(phi=prediction.phi, seconds=prediction.seconds, density=prediction.density)
