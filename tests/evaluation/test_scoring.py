@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from crysformer.crystal.density import DensityMap
+from crysformer.crystal.maps import density_from_grid, hkl_to_grid
 from crysformer.data.synthetic import SyntheticCrystal
 from crysformer.evaluation.scoring import N_SHELLS, Score, pooled_edges, score
 
@@ -90,12 +92,22 @@ def test_unmeasured_reflections_do_not_count(crystal: SyntheticCrystal) -> None:
 
 def test_the_methods_own_map_is_what_is_correlated(crystal: SyntheticCrystal) -> None:
     rng = np.random.default_rng(0)
-    values = crystal.density.values
-    noisy = values + rng.normal(0, values.std(), values.shape).astype(np.float32)
-    density = DensityMap(noisy, crystal.density.cell, crystal.density.space_group)
-    result = score(crystal, crystal.phi_true, D_MIN, density)
-    assert result.pc == pytest.approx(np.corrcoef(noisy.ravel(), values.ravel())[0, 1], abs=1e-5)
-    assert result.mean_phase_error == pytest.approx(0, abs=1e-4)
+    F = crystal.f_true * np.exp(1j * np.radians(crystal.phi_true))
+    noisy = F + rng.normal(0, F.std(), (2, len(F))).T.copy().view(complex)[:, 0]
+    truth = crystal.density
+    hkl = torch.from_numpy(crystal.data.hkl.astype(np.int64))
+    correlation = []
+    for shape in (truth.shape, (30, 30, 24)):
+        grid = hkl_to_grid(hkl, torch.from_numpy(noisy), shape)[None]
+        values = density_from_grid(grid, shape, truth.cell.volume)[0].numpy()
+        density = DensityMap(values.astype(np.float32), truth.cell, truth.space_group)
+        result = score(crystal, crystal.phi_true, D_MIN, density)
+        assert result.mean_phase_error == pytest.approx(0, abs=1e-4)
+        correlation.append(result.pc)
+        if shape == truth.shape:
+            expected = np.corrcoef(values.ravel(), truth.values.ravel())[0, 1]
+    assert 0.3 < expected < 0.9
+    assert correlation == pytest.approx([expected, expected], abs=1e-5)
 
 
 def test_shells_have_equal_volume_and_end_at_d_min() -> None:

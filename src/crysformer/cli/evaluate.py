@@ -2,7 +2,9 @@
 
 Writes metrics.json, examples.csv and phase_error.png into the output folder. Phase errors are
 over the measured reflections (a missing phase counts as 90 degrees), as the phases stand and after
-continuous alignment of origin and hand. Beside the network stand its phases after polishing by
+continuous alignment of origin and hand. PC is of the map that the method hands out: the network's
+raw prediction, the FOM-weighted map of solve and charge-flipping, and for the others measured
+amplitudes with the phases found. Beside the network stand its phases after polishing by
 density modification, and random phases polished the same way.
 """
 

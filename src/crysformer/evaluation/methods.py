@@ -46,7 +46,7 @@ class Phasing:
     seconds
         Wall-clock time.
     density
-        The method's own map, if it is more than amplitudes with `phi`.
+        The map that the method hands out, if it is another than measured amplitudes with `phi`.
     claimed, confidence
         The method's own verdict, where it gives one.
     not_applicable
@@ -79,6 +79,7 @@ def _solver(name: str) -> Method:
         return Phasing(
             phi=solution.phi,
             seconds=solution.seconds,
+            density=solution.density,
             claimed=solution.solved,
             confidence=solution.confidence,
         )

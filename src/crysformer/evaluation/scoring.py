@@ -21,6 +21,7 @@ from crysformer.crystal.maps import (
     d_star_sq_grid,
     density_from_grid,
     grid_from_density,
+    grid_to_hkl,
     hkl_to_grid,
 )
 from crysformer.data.synthetic import SyntheticCrystal
@@ -38,7 +39,9 @@ class Score:
     Attributes
     ----------
     pc, pc_aligned
-        Pearson correlation with the true map (paper, equation 4).
+        Pearson correlation of the map that the method hands out with the true map (paper,
+        equation 4): the network's raw prediction, the solver's FOM-weighted map, and measured
+        amplitudes with the phases for methods that find phases alone.
     mean_phase_error, weighted_phase_error
         Mean and F-weighted mean, degrees, as the phases stand.
     mean_phase_error_aligned, weighted_phase_error_aligned, cosine_aligned
@@ -94,8 +97,9 @@ def score(
     d_min
         Resolution the shells end at, A.
     density
-        The map to correlate with the true map, on the same grid. By default it is computed from
-        the measured amplitudes with `phi`.
+        The map to correlate with the true map, on any grid: its coefficients at the crystal's
+        reflections count, measured or not. By default it is computed from the measured amplitudes
+        with `phi`.
 
     Returns
     -------
@@ -118,7 +122,7 @@ def score(
 
     truth = torch.from_numpy(crystal.density.values).double()[None]
     if density is not None:
-        found = grid_from_density(torch.from_numpy(density.values).double()[None], volume)
+        found = _resampled(crystal, density)
     stands = density_from_grid(found, shape, volume)
     aligned = density_from_grid(apply_alignment(found, alignment), shape, volume)
     return Score(
@@ -134,6 +138,15 @@ def score(
         shell_mean=shells.mean[0].numpy(),
         shell_weighted=shells.weighted[0].numpy(),
     )
+
+
+def _resampled(crystal: SyntheticCrystal, density: DensityMap) -> Tensor:
+    """A map's coefficients at the crystal's reflections, as `_half_grid` has them."""
+    inside = (2 * np.abs(crystal.data.hkl) < np.array(density.shape)).all(axis=1)
+    hkl = torch.from_numpy(crystal.data.hkl[inside].astype(np.int64))
+    values = torch.from_numpy(density.values).double()[None]
+    F = grid_from_density(values, crystal.data.cell.volume)
+    return hkl_to_grid(hkl, grid_to_hkl(F, hkl), crystal.density.shape)
 
 
 def _half_grid(
