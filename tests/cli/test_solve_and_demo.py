@@ -92,11 +92,24 @@ def test_demo_compares_with_the_truth(
     assert main(["demo", "-o", str(tmp_path / "demo")]) == 2
 
 
+def test_demo_shares_out_its_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "SAMPLES", (replace(GF, time_limit=2.0), REAL))
+    monkeypatch.setattr(demo, "TIME_BUDGET", 3.0)
+    assert main(["demo", "-o", str(tmp_path), "--json"]) == 0
+    first, last = json.loads(capsys.readouterr().out)["crystals"]
+    assert 1 <= first["time_limit"] <= 2
+    assert 1 <= last["time_limit"] < 3 < REAL.time_limit
+
+
 def test_demo_tells_a_person_what_to_expect(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo, "SAMPLES", (replace(GF, time_limit=1.0),))
     assert main(["demo", "-o", str(tmp_path)]) == 0
     out = capsys.readouterr().out
+    assert out.startswith("1 crystals, 45 s for all of them together\n")
+    assert "were left for it" not in out
     for phrase in ("expected:", "came out:", "against the truth:", "network alone:", "coot --auto"):
         assert phrase in out

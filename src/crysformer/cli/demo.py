@@ -2,6 +2,7 @@
 
 Three synthetic dipeptides, one synthetic crystal of 15 residues, and one real data set. For each,
 a folder with solution.mtz, solution.ccp4, summary.json, the true model and a picture is written.
+Each crystal has a time limit of its own; 45 seconds are shared out among all of them, in order.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
     from crysformer.phasing.solver import Solution
 
 
+TIME_BUDGET = 45.0
+"""Seconds for all crystals: what earlier ones leave limits the later ones."""
+_LEAST_TIME = 1.0  # seconds, also where nothing is left
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
@@ -45,6 +51,7 @@ class Outcome:
     """What came out of one crystal, compared with the truth."""
 
     sample: Sample
+    time_limit: float
     solution: Solution
     truth: PhaseComparison
     network: str
@@ -73,6 +80,7 @@ class Outcome:
             "inverted": self.truth.inverted,
             "network": self.network,
             "seconds": self.solution.seconds,
+            "time_limit": self.time_limit,
             "folder": str(self.folder),
         }
 
@@ -86,10 +94,12 @@ class Outcome:
             (False, True): "although the phases are right",
         }[self.solution.solved, self.right]
         hand = ", other hand" if self.truth.inverted else ""
+        less = self.time_limit < self.sample.time_limit
+        left = f" (only {self.time_limit:.0f} s were left for it)" if less else ""
         return [
             f"  expected: {self.sample.expectation}",
-            f"  came out: {says} by {self.solution.method} in {self.solution.seconds:.1f} s,"
-            f" confidence {self.solution.confidence:.2f}, {agreement}",
+            f"  came out: {says} by {self.solution.method} in {self.solution.seconds:.1f} s"
+            f"{left}, confidence {self.solution.confidence:.2f}, {agreement}",
             f"  against the truth: mean phase error {self.truth.mean_aligned:.1f},"
             f" F-weighted {self.truth.weighted_aligned:.1f} degrees (origin aligned{hand})",
             f"  network alone: {self.network}",
@@ -102,12 +112,15 @@ def run(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     prepare_output_dir(args.output, overwrite=args.overwrite)
     outcomes = []
+    if not args.json:
+        print(f"{len(SAMPLES)} crystals, {TIME_BUDGET:.0f} s for all of them together", flush=True)
     for number, sample in enumerate(SAMPLES, start=1):
         if not args.json:
             print(f"[{number}/{len(SAMPLES)}] {sample.title}", flush=True)
         folder = Path(args.output) / sample.name
+        left = max(_LEAST_TIME, TIME_BUDGET - (time.perf_counter() - started))
         with output_folder(folder, args.overwrite) as staging:
-            outcome = _solve_one(sample, staging, folder, args)
+            outcome = _solve_one(sample, min(sample.time_limit, left), staging, folder, args)
         outcomes.append(outcome)
         if not args.json:
             print("\n".join(outcome.lines()) + "\n", flush=True)
@@ -117,7 +130,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _solve_one(sample: Sample, staging: Path, folder: Path, args: argparse.Namespace) -> Outcome:
+def _solve_one(
+    sample: Sample, time_limit: float, staging: Path, folder: Path, args: argparse.Namespace
+) -> Outcome:
     import gemmi
     import numpy as np
 
@@ -131,7 +146,7 @@ def _solve_one(sample: Sample, staging: Path, folder: Path, args: argparse.Names
         solution = solve(
             data,
             sequence=sample.sequence,
-            time_limit=sample.time_limit,
+            time_limit=time_limit,
             seed=args.seed,
             progress=progress,
         )
@@ -142,7 +157,7 @@ def _solve_one(sample: Sample, staging: Path, folder: Path, args: argparse.Names
     truth = compare_phases(data.hkl, data.f, solution.phi, phi_true, data.cell, data.space_group)
     predicted, network = _predict(data, sample, phi_true)
     _draw(staging / "maps.png", sample, structure, data.d_min, predicted, solution)
-    return Outcome(sample, solution, truth, network, folder)
+    return Outcome(sample, time_limit, solution, truth, network, folder)
 
 
 def _predict(

@@ -25,7 +25,7 @@ class Sample:
     synthetic
         Whether the amplitudes were calculated.
     time_limit
-        Seconds that the demonstration gives the solver.
+        Seconds that the demonstration gives the solver at most.
     expectation
         What should come out, for a person.
     """
