@@ -12,7 +12,7 @@ from torch import Tensor
 
 from crysformer.crystal.maps import grid_to_hkl
 from crysformer.crystal.structure_factors import AtomBatch, structure_factors
-from crysformer.phasing.atoms import AtomicModel, EqualAtoms
+from crysformer.phasing.atoms import AtomicModel, EqualAtoms, estimate_atoms
 from crysformer.phasing.problem import phase_problem
 
 NITROGEN = 7
@@ -243,3 +243,12 @@ def test_unmeasured_reflections_are_left_out(dipeptide: Callable[..., Any]) -> N
     full = AtomicModel(phase_problem(crystal.data), 13, b_iso=20.0)
     expected = full.structure_factors(batch(crystal.frac))[:, torch.from_numpy(~hidden)]
     torch.testing.assert_close(F / model.scale, expected / full.scale, rtol=1e-4, atol=1e-3)
+
+
+def test_number_of_atoms_is_read_off_the_map(
+    dipeptide: Callable[..., Any], fifteen: Callable[..., Any]
+) -> None:
+    for crystal in [*(dipeptide(index) for index in range(0, 14, 2)), fifteen(0)]:
+        problem = phase_problem(crystal.data)
+        found = estimate_atoms(problem, crystal.start(problem)[0], b_iso=20.0)
+        assert found == pytest.approx(len(crystal.number), rel=0.2, abs=1)

@@ -113,7 +113,7 @@ def test_atoms_without_a_sequence(
     unknown = replace(content, n_atoms=None, sequences=())
     estimated = number_of_atoms(problem, unknown, settled[0])
     assert estimated == pytest.approx(len(crystal.number), abs=3)
-    rated = with_atoms(problem, unknown, settled[:1], seeded())
+    rated = with_atoms(problem, unknown, settled[:1], seeded(), cycles=3)
     numbers = {candidate.atoms.frac.shape[1] for candidate in rated if candidate.atoms}
     assert len(numbers) > 1
     assert min(numbers) <= estimated <= max(numbers)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from crysformer.phasing.dual_space import AtomicFit, fit_atoms
+from crysformer.phasing.dual_space import AtomicFit, drop_surplus, fit_atoms
 from crysformer.phasing.problem import phase_problem
 
 
@@ -77,3 +77,22 @@ def test_wrong_phases_do_not_reach_the_r_factor_of_right_ones(
     random = fit(crystal, [1000.0] * 4, cycles=3)
     assert np.abs(crystal.compare(random.F[0]).cosine2_aligned) < 0.85
     assert float(random.r[0]) > 0.06
+
+
+@pytest.mark.parametrize("surplus", [0, 1])
+def test_atoms_that_are_not_there_are_dropped(dipeptide: Callable[..., Any], surplus: int) -> None:
+    crystal = dipeptide(3)
+    problem = phase_problem(crystal.data)
+    n = len(crystal.number)
+    generator = torch.Generator().manual_seed(0)
+    start = crystal.start(problem, [10.0] * 4)
+    found = fit_atoms(problem, start, n + surplus, 20.0, 6, generator, good_enough=0.02)
+    slim = drop_surplus(problem, found)
+    assert slim.atoms.frac.shape == (1, n, 3)
+    assert float(slim.r[0]) < 0.03
+    # one atom for each true one
+    difference = slim.atoms.frac[0].numpy()[None] - crystal.frac[:, None]
+    difference -= np.round(difference)
+    distance = np.linalg.norm(difference * crystal.data.cell.parameters[:3], axis=-1)
+    assert (distance.min(1) < 0.15).all()
+    assert sorted(distance.argmin(1)) == list(range(n))
