@@ -11,8 +11,9 @@ import torch
 
 from crysformer.crystal.maps import density_from_grid, grid_shape, hkl_to_grid, patterson_from_grid
 from crysformer.crystal.reflections import CrystalData
+from crysformer.models.orientations import TURNS, turn
 from crysformer.models.presets import DIPEPTIDE_SMALL
-from crysformer.phasing.network_frame import TURNS, NetworkFrame, order_axes, turn
+from crysformer.phasing.network_frame import NetworkFrame, order_axes
 
 CELL = (11.3, 8.6, 6.4)
 

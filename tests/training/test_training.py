@@ -32,7 +32,6 @@ SMALL = CrysFormerConfig(
 CONFIG = TrainingConfig(
     model=SMALL, examples=64, batch_size=4, accumulate=2, learning_rate=3e-3, warmup=8,
     weight_decay=0.01, ema=0.9, loss="correlation", validate_every=32, validation_examples=8,
-    passes=2,
 )  # fmt: skip
 
 
@@ -117,7 +116,7 @@ def test_the_paper_setting_trains_on_its_scales(dipeptides: Path, tmp_path: Path
     model = dataclasses.replace(
         SMALL, scaling="constant", positions="table", recycling=False, landmarks=4
     )
-    config = dataclasses.replace(CONFIG, model=model, loss="mse", examples=16, passes=1)
+    config = dataclasses.replace(CONFIG, model=model, loss="mse", examples=16)
     train(config, dipeptides, tmp_path / "run")
     saved = load_weights(tmp_path / "run" / "weights.safetensors").model.config
     assert (saved.patterson_scale, saved.density_scale) == (120.0, 4.0)

@@ -29,6 +29,8 @@ DIPEPTIDE_SMALL = CrysFormerConfig(
     dropout=0.0,
     positions="metric",
     scaling="amplitudes",
+    recycling=True,
+    steps=4,
     sample_rate=2.0,
 )
 

@@ -2,7 +2,8 @@
 
 The paper's "+R" trains once more with the previous run's predictions as a further input. Here one
 network learns to improve estimates of every quality, from true phases with noise and from its own
-predictions, and then starts from nothing and improves its own.
+predictions. In use it starts from nothing; its prediction with random phase errors then starts
+several chains of predictions, and whether one has arrived shows in its amplitudes.
 """
 
 from __future__ import annotations
@@ -11,8 +12,20 @@ import torch
 from torch import Tensor
 
 from crysformer.models.crysformer import CrysFormer
+from crysformer.models.refinement import unit_rms
 
 _GRID = (-3, -2, -1)
+
+#: Rounds of chains at most, chains in a round, predictions in each, and how many of them go on for
+#: how many more.
+_ROUNDS, _CHAINS, _PASSES, _KEPT, _MORE = 5, 8, 8, 3, 8
+#: Standard deviation of the phase errors that a chain starts with, radians.
+_START_ERROR = 1.2
+#: Share of the prediction in the next estimate, and of the chains that go on.
+_SHARE, _LAST_SHARE = 0.8, 1.0
+#: Agreement of amplitudes from which a chain has arrived. On the validation split no wrong
+#: structure reached it (docs/model.md).
+ARRIVED = 0.987
 
 
 def impose_amplitudes(density: Tensor, patterson: Tensor) -> Tensor:
@@ -49,19 +62,74 @@ def disturb_phases(density: Tensor, sigma: Tensor, generator: torch.Generator) -
     return torch.fft.irfftn(F, s=density.shape[-3:], dim=_GRID)
 
 
-def recycle(
+def next_estimate(density: Tensor, estimate: Tensor, patterson: Tensor, share: float) -> Tensor:
+    """Prediction and the estimate it came from, mixed, with the measured amplitudes.
+
+    Parameters
+    ----------
+    density, estimate, patterson
+        Shape (B, 1, U, V, W).
+    share
+        Of the prediction, 0 to 1.
+    """
+    mixed = share * unit_rms(density) + (1 - share) * unit_rms(estimate)
+    return impose_amplitudes(mixed, patterson)
+
+
+@torch.no_grad()
+def improve(
     model: CrysFormer,
+    first: Tensor,
     patterson: Tensor,
     residues: Tensor,
     lengths: Tensor,
-    passes: int,
-    estimate: Tensor | None = None,
-) -> Tensor:
-    """Predict `passes` times, each but the first from the one before; densities (B, 1, U, V, W).
+    generator: torch.Generator,
+) -> tuple[Tensor, float]:
+    """Run chains of predictions from a first one with random phase errors; keep the best.
 
-    Networks not made for recycling predict once.
+    Parameters
+    ----------
+    model
+        A network made for recycling.
+    first, patterson
+        Of one crystal, shape (1, 1, U, V, W).
+    residues, lengths
+        Shape (1, J) and (1, 3).
+    generator
+        Of the phase errors, on the CPU.
+
+    Returns
+    -------
+    density, agreement
+        The last prediction of the best chain, shape (1, 1, U, V, W), and its
+        `amplitude_agreement`. Origin and hand are those it came to.
     """
-    density: Tensor = model(patterson, residues, lengths, estimate)
-    for _ in range(passes - 1 if model.config.recycling else 0):
-        density = model(patterson, residues, lengths, impose_amplitudes(density, patterson))
-    return density
+    best, agreement = first, 0.0
+    start = impose_amplitudes(first, patterson).expand(_CHAINS, -1, -1, -1, -1)
+    sigma = torch.full((_CHAINS,), _START_ERROR, device=first.device)
+
+    def chain(estimate: Tensor, passes: int, share: float) -> tuple[Tensor, Tensor]:
+        inputs = [x.expand(len(estimate), *x.shape[1:]) for x in (patterson, residues, lengths)]
+        for _ in range(passes):
+            density: Tensor = model(*inputs, estimate)
+            estimate = next_estimate(density, estimate, inputs[0], share)
+        return density, estimate
+
+    for _ in range(_ROUNDS):
+        density, estimate = chain(disturb_phases(start, sigma, generator), _PASSES, _SHARE)
+        kept = amplitude_agreement(density, patterson).topk(_KEPT).indices
+        density, _ = chain(estimate[kept], _MORE, _LAST_SHARE)
+        found = amplitude_agreement(density, patterson)
+        chosen = int(found.argmax())
+        if float(found[chosen]) > agreement:
+            best, agreement = density[chosen : chosen + 1], float(found[chosen])
+        if agreement >= ARRIVED:
+            break
+    return best, agreement
+
+
+def amplitude_agreement(density: Tensor, patterson: Tensor) -> Tensor:
+    """Correlation (about zero) of predicted and measured amplitudes, shape (B,)."""
+    predicted = torch.fft.rfftn(density, dim=_GRID).abs().flatten(1)
+    measured = torch.fft.rfftn(patterson, dim=_GRID).real.clamp_min(0).sqrt().flatten(1)
+    return torch.nn.functional.cosine_similarity(predicted, measured, dim=1)

@@ -13,17 +13,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crysformer.crystal.alignment import apply_alignment
 from crysformer.crystal.density import DensityMap
-from crysformer.crystal.maps import Shape, patterson_from_grid
+from crysformer.crystal.maps import (
+    Shape,
+    density_from_grid,
+    grid_from_density,
+    patterson_from_grid,
+)
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.sequence import count_atoms, sequences_of
 from crysformer.data import residues
 from crysformer.errors import CrysformerError
 from crysformer.models.crysformer import CrysFormer
 from crysformer.models.device import pick_device
-from crysformer.models.recycling import recycle
+from crysformer.models.orientations import predict_averaged, turn
+from crysformer.models.recycling import ARRIVED, impose_amplitudes, improve
 from crysformer.models.weights import load_weights, packaged_weights, read_info
-from crysformer.phasing.network_frame import TURNS, NetworkFrame, turn
+from crysformer.phasing.network_frame import NetworkFrame
+from crysformer.phasing.network_placement import place_map
 
 #: Grid points per d_min of the map that is handed out.
 _SAMPLE_RATE = 3.0
@@ -62,6 +70,11 @@ class Prediction:
         Wall-clock time.
     d_min
         Resolution of the map, A.
+    arrived
+        Whether a chain of predictions arrived at a structure whose amplitudes agree with the
+        measured ones; otherwise the map is of a single prediction.
+    hand
+        Probability that the hand is right where a chain arrived, else 0.5.
     notes
         What had to be assumed, each one sentence for the user.
     """
@@ -74,6 +87,8 @@ class Prediction:
     weights: str
     seconds: float
     d_min: float
+    arrived: bool = False
+    hand: float = 0.5
     notes: tuple[str, ...] = ()
 
     @property
@@ -87,6 +102,7 @@ def predict(
     sequence: str | Sequence[str],
     weights: str | Path | None = None,
     device: torch.device | str = "auto",
+    seed: int = 0,
 ) -> Prediction:
     """Predict the density of a P1 crystal of one peptide.
 
@@ -104,6 +120,8 @@ def predict(
         Packaged name or file; by default the packaged weights that fit.
     device
         "auto", "cpu", "cuda", "mps".
+    seed
+        Of the random phase errors that chains of predictions start with.
 
     Raises
     ------
@@ -122,7 +140,9 @@ def predict(
             f"{100 * frame.completeness:.0f} % of the reflections to {config.d_min:g} A are "
             f"measured, the network needs {100 * _MIN_COMPLETENESS:.0f} %"
         )
-    density = _predict(loaded.model, frame, chains[0], int(loaded.info.get("passes", 1)))
+    generator = torch.Generator().manual_seed(seed)
+    raw = _predict(loaded.model, data, frame, chains[0], generator)
+    density = raw.density
     coefficients = frame.coefficients(density, data.hkl)
     f = np.abs(coefficients)
     ratio = np.divide(f, data.f, out=np.zeros_like(f), where=data.measured & (data.f > 0))
@@ -130,28 +150,68 @@ def predict(
         density=DensityMap(frame.density(density, _SAMPLE_RATE), data.cell, data.space_group),
         f=f,
         phi=np.degrees(np.angle(coefficients)),
-        fom=_expected_cosine(ratio, loaded.info.get("calibration")),
+        fom=_expected_cosine(ratio, loaded.info, raw),
         preset=str(loaded.info.get("preset", loaded.name)),
         weights=str(name),
         seconds=time.perf_counter() - begin,
         d_min=config.d_min,
-        notes=_notes(data, frame),
+        arrived=raw.arrived,
+        hand=raw.hand,
+        notes=(*_notes(data, frame), raw.note),
     )
 
 
-def _predict(model: CrysFormer, frame: NetworkFrame, sequence: str, passes: int) -> Tensor:
-    """Mean prediction over the orientations a cell cannot tell apart, (U, V, W), e/A^3."""
+@dataclass(frozen=True, eq=False)
+class _Raw:
+    """The network's density in its frame, (U, V, W), e/A^3, and how it came about."""
+
+    density: Tensor
+    arrived: bool
+    hand: float
+    note: str
+
+
+def _predict(
+    model: CrysFormer,
+    data: CrystalData,
+    frame: NetworkFrame,
+    sequence: str,
+    generator: torch.Generator,
+) -> _Raw:
     device = model.templates.device
     F = frame.amplitudes.to(torch.complex64)[None]
-    patterson = patterson_from_grid(F, frame.shape, frame.volume)
-    turned = torch.stack([turn(patterson, axes) for axes in TURNS]).to(device)
-    codes = torch.from_numpy(residues.encode(sequence).astype(np.int64)).to(device)
-    lengths = torch.tensor(frame.lengths, device=device)
-    n = len(TURNS)
-    with torch.no_grad():
-        maps = recycle(model, turned, codes.expand(n, -1), lengths.expand(n, -1), passes)
-    back = [turn(rho[0], axes) for rho, axes in zip(maps.cpu(), TURNS, strict=True)]
-    return torch.stack(back).mean(0)
+    patterson = patterson_from_grid(F, frame.shape, frame.volume)[None].to(device)
+    codes = torch.from_numpy(residues.encode(sequence).astype(np.int64))[None].to(device)
+    lengths = torch.tensor([frame.lengths], device=device)
+    first = predict_averaged(model, patterson, codes, lengths)
+    if not model.config.recycling:
+        return _Raw(first[0, 0].cpu(), False, 0.5, "a single prediction")
+    found, agreement = improve(model, first, patterson, codes, lengths, generator)
+    if agreement < ARRIVED:
+        note = (
+            f"a single prediction: chains of predictions did not arrive (amplitudes agree to "
+            f"{agreement:.3f}, {ARRIVED} is needed)"
+        )
+        return _Raw(first[0, 0].cpu(), False, 0.5, note)
+    placement = place_map(
+        data, sequence, frame, frame.coefficients(found[0, 0], data.hkl), generator
+    )
+    grid = grid_from_density(found[0].cpu(), frame.volume)
+    moved = apply_alignment(grid, placement.alignment)
+    centred = density_from_grid(moved, frame.shape, frame.volume)[None].to(patterson)
+    density = predict_averaged(
+        model, patterson, codes, lengths, impose_amplitudes(centred, patterson)
+    )
+    # The best map of two possibilities is their mean, by their probabilities.
+    mirrored = turn(density, (0, 1, 2))
+    hand = placement.hand
+    return _Raw(
+        (hand * density + (1 - hand) * mirrored)[0, 0].cpu(),
+        True,
+        hand,
+        f"a chain of predictions arrived (amplitudes agree to {agreement:.3f}); its origin and "
+        f"hand are by the atoms in it, the hand with probability {hand:.2f}",
+    )
 
 
 def _notes(data: CrystalData, frame: NetworkFrame) -> tuple[str, ...]:
@@ -225,9 +285,14 @@ def check_applicable(data: CrystalData, chains: Sequence[str], info: dict[str, A
 
 
 def _expected_cosine(
-    ratio: NDArray[np.float64], calibration: dict[str, Any] | None
+    ratio: NDArray[np.float64], info: dict[str, Any], raw: _Raw
 ) -> NDArray[np.float64]:
-    """Mean cosine of the phase error, on validation, at these predicted / measured amplitudes."""
-    if calibration is None:
-        return np.where(ratio > 0, 1.0, 0.0)
-    return np.where(ratio > 0, np.interp(ratio, calibration["ratio"], calibration["cosine"]), 0.0)
+    """Mean cosine of the phase error, on validation, at these predicted / measured amplitudes.
+
+    Of a chain that arrived, with the right hand; the phases of the wrong one are worth nothing.
+    """
+    calibration = info["calibration"]
+    if raw.arrived:
+        calibration = info.get("calibration_arrived", calibration)
+    cosine = np.interp(ratio, calibration["ratio"], calibration["cosine"])
+    return np.where(ratio > 0, cosine * (raw.hand if raw.arrived else 1.0), 0.0)

@@ -24,10 +24,6 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.sequence import composition
 from crysformer.models.crysformer import CrysFormerConfig
 
-#: Rotations that map an orthogonal cell onto itself: about no axis, or by 180 degrees about one,
-#: which reverses the two axes named.
-TURNS = ((), (1, 2), (0, 2), (0, 1))
-
 
 @dataclass(frozen=True, eq=False)
 class NetworkFrame:
@@ -103,7 +99,7 @@ class NetworkFrame:
         """Of the cell, A^3."""
         return math.prod(self.lengths)
 
-    def coefficients(self, density: Tensor, hkl: NDArray[np.int32]) -> NDArray[np.complex128]:
+    def coefficients(self, density: Tensor, hkl: NDArray[np.integer]) -> NDArray[np.complex128]:
         """Fourier transform of a map in this frame at the crystal's own indices, data's scale.
 
         Parameters
@@ -148,9 +144,3 @@ def order_axes(edges: tuple[float, float, float]) -> NDArray[np.int64]:
     rotation = np.eye(3, dtype=np.int64)[order]
     rotation[2] *= round(np.linalg.det(rotation))
     return rotation
-
-
-def turn(maps: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """Rotate maps (..., U, V, W) by 180 degrees: reverse the two `axes` about the origin."""
-    dims = [axis - 3 for axis in axes]
-    return maps.flip(dims).roll([1] * len(dims), dims) if dims else maps

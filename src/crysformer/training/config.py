@@ -45,8 +45,6 @@ class TrainingConfig:
         from the truth with phase errors.
     recycled
         Of a recycling network: share of the batches that start from its own prediction.
-    passes
-        Of a recycling network: predictions in a row, in validation and use.
     rotate
         Rotate every fragment at random each time it is drawn.
     bf16, compile, checkpoint_layers
@@ -55,6 +53,9 @@ class TrainingConfig:
         Examples between validations (and checkpoints).
     validation_examples
         How many, spread evenly over the split.
+    final_examples
+        The same for the figures that stand with the finished weights, which are of predictions
+        averaged over the four equivalent orientations.
     seed
         Of the weights, the draws and the dropout.
     """
@@ -73,15 +74,15 @@ class TrainingConfig:
     clip: float = 1.0
     ema: float = 0.0
     loss: str = "mse"
-    blank: float = 0.2
-    recycled: float = 0.3
-    passes: int = 1
+    blank: float = 0.3
+    recycled: float = 0.5
     rotate: bool = True
     bf16: bool = False
     compile: bool = False
     checkpoint_layers: bool = False
     validate_every: int = 20_000
     validation_examples: int = 512
+    final_examples: int = 1000
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import dataclasses
+import functools
 import json
 import math
 import time
@@ -21,11 +22,12 @@ from crysformer.data.templates import residue_templates
 from crysformer.errors import CrysformerError, InputError
 from crysformer.files import atomic_path, prepare_output_dir, write_json
 from crysformer.models.crysformer import CrysFormer
-from crysformer.models.recycling import disturb_phases, impose_amplitudes
+from crysformer.models.orientations import TURNS
+from crysformer.models.recycling import disturb_phases, next_estimate
 from crysformer.models.weights import save_weights
 from crysformer.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from crysformer.training.config import TrainingConfig, from_dict, to_dict
-from crysformer.training.domain import calibration, trained_domain
+from crysformer.training.domain import trained_domain
 from crysformer.training.losses import LOSSES
 from crysformer.training.progress import Progress
 from crysformer.training.validation import ValidationResult, validate, validation_batches
@@ -114,8 +116,12 @@ class Trainer:
             store.table("train"), recipe, config.batch_size, device, config.rotate, config.seed,
             config.model.d_min, patch,
         )  # fmt: skip
+        table = store.table("validation")
         self.validation = validation_batches(
-            store.table("validation"), recipe, patch, config.validation_examples, device
+            table, recipe, patch, config.validation_examples, device
+        )
+        self.final = functools.partial(
+            validation_batches, table, recipe, patch, config.final_examples, device
         )
         if config.model.scaling == "constant":
             scales = store.manifest["scales"]
@@ -155,8 +161,9 @@ class Trainer:
                 progress.message(self._record(recent))
                 recent.clear()
                 due += config.validate_every
-        progress.message(self._record(recent))
-        return self.result
+        if recent:
+            progress.message(self._record(recent))
+        return self._finish()
 
     def _train_step(self, batches: Iterator[Batch]) -> float:
         for group in self.optimizer.param_groups:
@@ -193,8 +200,9 @@ class Trainer:
         blank = blank.to(self.device).reshape(-1, 1, 1, 1, 1)
         estimate = torch.where(blank, 0.0, noisy)
         if float(torch.rand(1, generator=self.random)) < self.config.recycled:
+            share = 0.3 + 0.7 * float(torch.rand(1, generator=self.random))
             predicted = self.model(batch.patterson, batch.residues, batch.lengths, estimate)
-            estimate = impose_amplitudes(predicted, batch.patterson)
+            estimate = next_estimate(predicted, estimate, batch.patterson, share)
         return estimate
 
     @torch.no_grad()
@@ -222,12 +230,10 @@ class Trainer:
 
     def _record(self, recent: list[float]) -> str:
         """Validate the averaged weights; write weights, checkpoint and a line of history."""
-        result = validate(
-            self.averaged, self.validation, self.config.model.d_min, self.config.passes
-        )
-        self.result = result
-        train_loss = sum(recent) / len(recent) if recent else math.nan
-        rate = self.config.learning_rate * self._cycle()
+        config = self.config
+        result = validate(self.averaged, self.validation, config.model.d_min)
+        train_loss = sum(recent) / len(recent)
+        rate = config.learning_rate * self._cycle()
         row = (
             self.step, self.examples, round(self.seconds, 1), f"{rate:.3e}", f"{train_loss:.5f}",
             f"{result.pc:.5f}", f"{result.phase_error:.3f}", f"{result.weighted_phase_error:.3f}",
@@ -236,16 +242,30 @@ class Trainer:
         with atomic_path(self.folder / HISTORY) as path, open(path, "w", newline="") as file:
             csv.writer(file).writerows([COLUMNS, *self.history])
         save_checkpoint(self.folder / CHECKPOINT, self.state())
+        self._save(result, {"orientations": 1})
+        return (
+            f"{self.examples} examples, {self.seconds:.0f} s: training loss {train_loss:.4f}, "
+            f"validation PC {result.pc:.4f}, phase error {result.phase_error:.2f}, F-weighted "
+            f"{result.weighted_phase_error:.2f}"
+        )
+
+    def _finish(self) -> ValidationResult:
+        """The figures that stand with the weights: more examples, predicted as in use."""
+        config = self.config
+        result = validate(self.averaged, self.final(), config.model.d_min, averaged=True)
+        self._save(result, {"orientations": len(TURNS)})
+        return result
+
+    def _save(self, result: ValidationResult, how: dict[str, int]) -> None:
         save_weights(
             self.folder / "weights.safetensors",
             self.averaged,
             {
                 "preset": self.config.name,
-                "passes": self.config.passes,
                 "data_sha256": self.data_hash,
                 "domain": trained_domain(self.validation, self.config.model.d_min),
-                "calibration": calibration(self.averaged, self.validation, self.config.passes),
-                "metrics": {"split": "validation", **dataclasses.asdict(result)},
+                "calibration": result.calibration,
+                "metrics": {**result.metrics(), **how},
                 "training": {
                     "examples": self.examples,
                     "steps": self.step,
@@ -254,11 +274,6 @@ class Trainer:
                     "config": to_dict(self.config),
                 },
             },
-        )
-        return (
-            f"{self.examples} examples, {self.seconds:.0f} s: training loss {train_loss:.4f}, "
-            f"validation PC {result.pc:.4f}, phase error {result.phase_error:.2f}, F-weighted "
-            f"{result.weighted_phase_error:.2f}"
         )
 
     def state(self) -> dict[str, Any]:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from crysformer.crystal.compare import pearson, phase_errors
 from crysformer.crystal.maps import d_star_sq_grid, grid_from_density
+from crysformer.crystal.phase_errors import unit_phases
 from crysformer.data.recipe import Recipe
 from crysformer.data.store import FragmentTable
 from crysformer.data.synthesis import Batch, fixed_batches
 from crysformer.models.crysformer import CrysFormer
-from crysformer.models.recycling import recycle
+from crysformer.models.orientations import predict_averaged
+
+#: Bins of the calibration.
+_BINS = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,12 +36,27 @@ class ValidationResult:
         Mean and F-weighted phase error, degrees.
     n
         Examples.
+    calibration
+        Mean cosine of the phase error ("cosine") at ratios of predicted to true amplitude
+        ("ratio"). A network trained on 1 - PC holds back where it is unsure, so a small ratio
+        means a bad phase.
     """
 
     pc: float
     phase_error: float
     weighted_phase_error: float
     n: int
+    calibration: dict[str, list[float]]
+
+    def metrics(self) -> dict[str, Any]:
+        """The figures that stand with the weights."""
+        return {
+            "split": "validation",
+            "pc": self.pc,
+            "mean_phase_error": self.phase_error,
+            "weighted_phase_error": self.weighted_phase_error,
+            "n": self.n,
+        }
 
 
 def validation_batches(
@@ -66,21 +87,42 @@ def select(table: FragmentTable, rows: Sequence[int]) -> FragmentTable:
 
 @torch.no_grad()
 def validate(
-    model: CrysFormer, batches: Sequence[Batch], d_min: float, passes: int = 1
+    model: CrysFormer,
+    batches: Sequence[Batch],
+    d_min: float,
+    averaged: bool = False,
 ) -> ValidationResult:
-    """Predict every example in `passes` and compare, over the reflections to `d_min`."""
+    """Predict every example once and compare, over the reflections to `d_min`.
+
+    Parameters
+    ----------
+    model
+        The network.
+    batches
+        Examples.
+    d_min
+        Resolution, A.
+    averaged
+        Average over the four equivalent orientations, as `predict` does.
+    """
+    predict = functools.partial(predict_averaged, model) if averaged else model
     was_training = model.training
     model.eval()
     pc, mean, weighted = [], [], []
+    ratios, cosines = [], []
     for batch in batches:
-        predicted = recycle(model, batch.patterson, batch.residues, batch.lengths, passes).float()
+        predicted = predict(batch.patterson, batch.residues, batch.lengths).float()
         pc.append(pearson(predicted, batch.density))
         volume = batch.lengths.prod(dim=1)
         F = grid_from_density(batch.density[:, 0], volume)
         shape = (batch.density.shape[2], batch.density.shape[3], batch.density.shape[4])
         d_star_sq = d_star_sq_grid(torch.diag_embed(batch.lengths), shape)
         measured = (d_star_sq > 0) & (d_star_sq <= d_min**-2 * (1 + 1e-6))
-        errors = phase_errors(grid_from_density(predicted[:, 0], volume), F, measured)
+        F_predicted = grid_from_density(predicted[:, 0], volume)
+        errors = phase_errors(F_predicted, F, measured)
+        measured &= F.abs() > 0
+        ratios.append((F_predicted.abs() / F.abs())[measured])
+        cosines.append((unit_phases(F_predicted) * unit_phases(F).conj()).real[measured])
         mean.append(errors.mean)
         weighted.append(errors.weighted)
     model.train(was_training)
@@ -89,4 +131,18 @@ def validate(
         phase_error=float(torch.cat(mean).mean()),
         weighted_phase_error=float(torch.cat(weighted).mean()),
         n=sum(len(values) for values in pc),
+        calibration=calibrate(torch.cat(ratios), torch.cat(cosines)),
     )
+
+
+def calibrate(ratio: Tensor, cosine: Tensor) -> dict[str, list[float]]:
+    """Mean cosine of phase errors against the ratio of predicted to true amplitude.
+
+    Both of shape (n,), reflections of many crystals; means in bins of equally many reflections,
+    smallest ratio first.
+    """
+    bins = ratio.argsort().tensor_split(_BINS)
+    return {
+        "ratio": [round(float(ratio[rows].median()), 4) for rows in bins],
+        "cosine": [round(float(cosine[rows].mean()), 4) for rows in bins],
+    }
