@@ -12,7 +12,7 @@ from crysformer.crystal.alignment import Alignment, align
 from crysformer.crystal.maps import hkl_to_grid
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import expand_to_p1
-from crysformer.phasing.candidate import settle
+from crysformer.phasing.candidate import settle, with_atoms
 from crysformer.phasing.content import cell_content, positive_shares
 from crysformer.phasing.finish import place
 from crysformer.phasing.network_frame import NetworkFrame
@@ -65,8 +65,9 @@ def place_map(
     phased = np.where(data.measured, data.f, 0.0) * np.exp(1j * np.angle(coefficients))
     share = positive_shares(content, problem.cell.volume, data.d_min, 1, generator)
     F = problem.to_grid(phased / problem.scale)[None]
-    candidate = settle(problem, content, "network", F, share, 1, generator)[0]
-    placed = place(data, mapping, problem, content, candidate, generator)
+    settled = settle(problem, content, "network", F, share, 1, generator)
+    atomic = with_atoms(problem, content, settled, generator)[0]
+    placed = place(data, mapping, problem, content, atomic, generator)
 
     known = data.measured & np.isfinite(placed.phi) & (np.abs(coefficients) > 0)
     target = data.f * np.exp(1j * np.radians(np.where(known, placed.phi, 0.0)))

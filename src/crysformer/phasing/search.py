@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,8 +44,8 @@ class Search:
         `time.monotonic` after which no new batch is begun.
     best
         Best candidates so far, the most convincing first.
-    starts
-        Random starts tried.
+    starts, rounds
+        Random starts and batches of them tried.
     """
 
     problem: PhaseProblem
@@ -53,6 +54,7 @@ class Search:
     deadline: float
     best: list[Candidate] = field(default_factory=list)
     starts: int = 0
+    rounds: int = 0
 
     @property
     def convinced(self) -> bool:
@@ -92,17 +94,28 @@ class Search:
             settle(problem, self.content, "charge-flipping", F, shares, _KEPT, self.generator)
         )
 
-    def run(self, time_limit: float, progress: Progress | None = None) -> None:
-        """Rounds of charge flipping until convinced or out of time; at least one."""
-        index = 0
-        while True:
-            self.flipping_round(index)
-            index += 1
+    def run(
+        self, time_limit: float, progress: Progress | None = None, rounds: int | None = None
+    ) -> None:
+        """Rounds of charge flipping until convinced or out of time, at least one.
+
+        Parameters
+        ----------
+        time_limit
+            Seconds that the deadline stands for.
+        progress
+            Called after every round.
+        rounds
+            How many at most.
+        """
+        for done in itertools.count(1):
+            self.flipping_round(self.rounds)
+            self.rounds += 1
             used = 1 - (self.deadline - time.monotonic()) / time_limit
             if progress is not None:
                 best = self.best[0].confidence if self.best else 0.0
                 progress(min(used, 1.0), f"{self.starts} starts, confidence {best:.2f}")
-            if self.convinced or used >= 1:
+            if self.convinced or used >= 1 or done == rounds:
                 return
 
 

@@ -88,7 +88,9 @@ def solve(
     search = Search(problem, content, generator, begun + time_limit)
     notes = [*data.notes, *content.notes]
 
-    if method != "charge-flipping":
+    if method == "auto":  # one round costs less than loading the network
+        search.run(time_limit, progress, rounds=1)
+    if method != "charge-flipping" and not search.convinced:
         try:
             if len(data.space_group.operations()) > 1:
                 raise NotApplicable(f"it knows P 1, not {data.space_group.xhm()}")
@@ -97,7 +99,8 @@ def solve(
             if method == "network":
                 raise
             notes.append(f"network: not applicable ({reason})")
-    if method != "network" and not search.convinced:
+    out_of_time = bool(search.best) and time.monotonic() > search.deadline
+    if method != "network" and not search.convinced and not out_of_time:
         search.run(time_limit, progress)
 
     best = search.best[0]
