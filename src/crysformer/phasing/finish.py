@@ -112,7 +112,9 @@ def place(
         phi = phi + 360.0 * (problem.data.hkl @ shift)
         origin = "centre of mass of one molecule at the centre of the cell"
         first = _first_rows(mapping, len(data))
-        phi_own, fom_own = np.mod(phi[first], 360.0), fom[first]
+        # the input may list the Friedel mate of the reflection that P1 lists
+        phi_own = np.mod(np.where(mapping.conjugate[first], -phi[first], phi[first]), 360.0)
+        fom_own = fom[first]
         agreement: dict[str, float] = {}
         symmetry = 1.0
     else:

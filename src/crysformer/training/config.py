@@ -82,7 +82,7 @@ class TrainingConfig:
     checkpoint_layers: bool = False
     validate_every: int = 20_000
     validation_examples: int = 512
-    final_examples: int = 1000
+    final_examples: int = 256
     seed: int = 0
 
     def __post_init__(self) -> None:
