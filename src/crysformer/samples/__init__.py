@@ -54,25 +54,25 @@ _DIPEPTIDE = "solved within seconds, mean phase error below 25 degrees"
 
 SAMPLES = (
     Sample(
-        "wk", "dipeptide Trp-Lys, synthetic, tight P1 cell, 1.5 A", "WK",
-        "wk.mtz.gz", "wk.pdb", True, 20.0, _DIPEPTIDE,
-    ),
-    Sample(
-        "yf", "dipeptide Tyr-Phe, synthetic, tight P1 cell, 1.5 A", "YF",
-        "yf.mtz.gz", "yf.pdb", True, 20.0, _DIPEPTIDE,
-    ),
-    Sample(
-        "gf", "dipeptide Gly-Phe, synthetic, tight P1 cell, 1.5 A", "GF",
-        "gf.mtz.gz", "gf.pdb", True, 20.0, _DIPEPTIDE,
-    ),
-    Sample(
         "fifteen", "15 residues, synthetic, P1 cell 41 x 30 x 24 A, 1.5 A", "ALDQVDLYLVHWPTP",
-        "fifteen.mtz.gz", "fifteen.pdb", True, 40.0,
+        "fifteen.mtz.gz", "fifteen.pdb", True, 20.0,
         "solved, mean phase error below 15 degrees",
     ),
     Sample(
+        "wk", "dipeptide Trp-Lys, synthetic, tight P1 cell, 1.5 A", "WK",
+        "wk.mtz.gz", "wk.pdb", True, 10.0, _DIPEPTIDE,
+    ),
+    Sample(
+        "yf", "dipeptide Tyr-Phe, synthetic, tight P1 cell, 1.5 A", "YF",
+        "yf.mtz.gz", "yf.pdb", True, 10.0, _DIPEPTIDE,
+    ),
+    Sample(
+        "gf", "dipeptide Gly-Phe, synthetic, tight P1 cell, 1.5 A", "GF",
+        "gf.mtz.gz", "gf.pdb", True, 10.0, _DIPEPTIDE,
+    ),
+    Sample(
         "5e5z", "PDB 5E5Z, peptide LVHSSN, measured, P21, 1.66 A", "LVHSSN",
-        "5e5z.mtz", "5e5z.pdb.gz", False, 8.0,
+        "5e5z.mtz", "5e5z.pdb.gz", False, 5.0,
         "real data at 1.66 A in so short a time: most likely not solved, and it should say so",
     ),
 )  # fmt: skip
