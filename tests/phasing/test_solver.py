@@ -245,12 +245,20 @@ def no_structure(group: str = "P 1") -> CrystalData:
 
 @pytest.mark.parametrize("sequence", ["VA", None])
 def test_amplitudes_of_no_structure_are_not_called_solved(sequence: str | None) -> None:
-    found = solve(no_structure(), sequence, time_limit=0.1)
+    found = solve(no_structure(), sequence, method="charge-flipping", time_limit=0.1)
     assert not found.solved
     assert found.confidence < 0.5
     assert found.to_summary()["solved"] is False
     # the best candidate is given all the same
     assert np.isfinite(found.phi).all()
+
+
+def test_why_the_network_was_left_out_is_said() -> None:
+    found = solve(no_structure("P 1 21 1"), "A", copies=1, time_limit=0.1)
+    assert not found.solved
+    assert any(
+        note.startswith("network: not applicable") and "P 1 21 1" in note for note in found.notes
+    )
 
 
 @pytest.mark.parametrize(
