@@ -28,7 +28,7 @@ _SHELLS = 20
 _PER_SHELL = 50
 # Atoms for the hand alone: more would take too long, and maps of lower resolution show no atoms.
 _MAX_ATOMS, _D_MIN = 250, 2.0
-_BOND_ERROR, _BOND_ERROR_PER_R = 0.03, 0.4
+_BOND_ERROR, _BOND_ERROR_PER_R = 0.05, 0.8
 
 
 @dataclass(frozen=True, eq=False)
