@@ -13,13 +13,10 @@ import gemmi
 import pyarrow.parquet as pq
 import pytest
 
-from crysformer.data import FragmentStore, Manifest, build, check
-from crysformer.data import build as build_function
+from crysformer.data import FragmentStore, Manifest, build, check, parts
 from crysformer.data.curate import Curator
 from crysformer.data.store import FRAGMENTS, MANIFEST, SPLITS
 from crysformer.errors import CrysformerError, InputError, UsageError
-
-build_module = __import__(build_function.__module__, fromlist=["build"])
 
 
 def content(folder: Path) -> str:
@@ -49,7 +46,7 @@ def test_training_has_more_than_disjoint_pairs(dipeptides: FragmentStore) -> Non
 def test_same_hashes_with_two_jobs(
     structures: Path, dipeptides: FragmentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build_module, "_PART_FILES", 7)
+    monkeypatch.setattr(parts, "_PART_FILES", 7)
     two = build([structures], tmp_path / "two", "dipeptide", jobs=2)
     assert two.hashes == dipeptides.manifest["hashes"]
     assert two.discards == dipeptides.manifest["discards"]
@@ -84,7 +81,7 @@ def test_mmcif_gives_what_pdb_gives(structures: Path, tmp_path: Path) -> None:
 def test_killed_build_resumes(
     structures: Path, dipeptides: FragmentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build_module, "_PART_FILES", 7)
+    monkeypatch.setattr(parts, "_PART_FILES", 7)
     out = tmp_path / "out"
     curate, calls = Curator.curate, []
 

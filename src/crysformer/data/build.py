@@ -6,11 +6,8 @@ import importlib.metadata
 import itertools
 import json
 import logging
-import multiprocessing
 import shutil
-import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import torch
 
 from crysformer.data.curate import Curator, Tally
 from crysformer.data.entries import EntryIndex
@@ -29,18 +25,17 @@ from crysformer.data.manifest import (
     sorted_counts,
     split_counts,
 )
+from crysformer.data.parts import chunks, join_parts, write_parts
 from crysformer.data.recipe import Recipe, recipe_by_name
 from crysformer.data.scales import map_scales
-from crysformer.data.sources import StructureFile, digest_sources, find_sources, read_sources
+from crysformer.data.sources import digest_sources, find_sources, read_sources
 from crysformer.data.splits import Splitter
-from crysformer.data.store import FRAGMENTS, MANIFEST, SPLITS
+from crysformer.data.store import FRAGMENTS, MANIFEST
 from crysformer.errors import InputError, UsageError
 from crysformer.files import atomic_path, prepare_output_dir, write_json
 
 log = logging.getLogger(__name__)
 
-#: Structure files handled, and written to one part, at a time.
-_PART_FILES = 64
 _PARTS = ".parts"
 _ROW_GROUP = 65536
 #: Atoms whose maps are made to find the scales (dipeptides have about 16, fifteen about 120).
@@ -139,12 +134,12 @@ def build(
 
     files = itertools.islice(read_sources(each_source()), limit)
     try:
-        done = _run(curator, _chunks(files), parts, jobs, report)
+        done = write_parts(curator, chunks(files), parts, jobs, report)
     except KeyboardInterrupt:
         log.warning("%s: what is finished is kept; pass --resume to go on", folder)
         raise
 
-    table, tally = _join(done)
+    table, tally = join_parts(done)
     if table.num_rows == 0:
         shutil.rmtree(parts)
         if not out_existed:
@@ -223,107 +218,6 @@ def _finished(folder: Path, settings: dict[str, Any]) -> Manifest:
             f"{folder}: holds a data set made with other settings or input; pass --overwrite"
         )
     return manifest
-
-
-def _chunks(files: Iterable[StructureFile]) -> Iterator[tuple[int, list[StructureFile]]]:
-    iterator = iter(files)
-    for number in itertools.count():
-        chunk = list(itertools.islice(iterator, _PART_FILES))
-        if not chunk:
-            return
-        yield number, chunk
-
-
-def _run(
-    curator: Curator,
-    chunks: Iterable[tuple[int, list[StructureFile]]],
-    parts: Path,
-    jobs: int,
-    report: Callable[[int], None],
-) -> list[Path]:
-    """Write every missing part; return all of them in order."""
-    paths: list[Path] = []
-
-    def missing() -> Iterator[tuple[Path, list[StructureFile]]]:
-        for number, chunk in chunks:
-            path = parts / f"{number:06d}.parquet"
-            paths.append(path)
-            if path.is_file():
-                report(len(chunk))
-            else:
-                yield path, chunk
-
-    if jobs == 1:
-        for path, chunk in missing():
-            _write_part(curator, chunk, path)
-            report(len(chunk))
-        return paths
-
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, _start_worker, (curator,)) as pool:
-        running: dict[Future[None], int] = {}
-        try:
-            for path, chunk in missing():
-                running[pool.submit(_work, chunk, path)] = len(chunk)
-                if len(running) >= 2 * jobs:
-                    _collect(running, report, FIRST_COMPLETED)
-            while running:
-                _collect(running, report, FIRST_COMPLETED)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    return paths
-
-
-def _collect(running: dict[Future[None], int], report: Callable[[int], None], when: str) -> None:
-    for future in wait(running, return_when=when).done:
-        report(running.pop(future))
-        future.result()
-
-
-_curator: Curator | None = None
-
-
-def _start_worker(curator: Curator) -> None:
-    global _curator
-    # Ctrl-C reaches the whole process group; the parent decides what happens then.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
-    _curator = curator
-
-
-def _work(chunk: list[StructureFile], path: Path) -> None:
-    assert _curator is not None
-    _write_part(_curator, chunk, path)
-
-
-def _write_part(curator: Curator, chunk: list[StructureFile], path: Path) -> None:
-    table, tally = curator.curate(chunk)
-    table = table.replace_schema_metadata({"tally": tally.to_json()})
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
-
-
-def _join(paths: Sequence[Path]) -> tuple[pa.Table, Tally]:
-    """All parts as one table, split after split, chains that came twice taken once."""
-    tables = []
-    total = Tally()
-    for path in paths:
-        table = pq.read_table(path)
-        total.add(Tally.from_json(table.schema.metadata[b"tally"]))
-        tables.append(table.replace_schema_metadata(None))
-    if not tables:
-        raise InputError("no structure files in the archives given")
-    table = pa.concat_tables(tables)
-    first_file: dict[tuple[str, str], str] = {}
-    columns = (table[name].to_pylist() for name in ("entry", "chain", "file", "split"))
-    by_split: dict[str, list[int]] = {split: [] for split in SPLITS}
-    for row, (entry, chain, file, split) in enumerate(zip(*columns, strict=True)):
-        if first_file.setdefault((entry, chain), file) == file:
-            by_split[split].append(row)
-    rows = [row for split in SPLITS for row in by_split[split]]
-    total.discards["fragment_of_chain_given_twice"] += table.num_rows - len(rows)
-    return table.drop_columns("file").take(pa.array(rows, pa.int64())), total
 
 
 def _write_table(table: pa.Table, path: Path) -> None:

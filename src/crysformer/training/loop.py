@@ -23,12 +23,13 @@ from crysformer.errors import CrysformerError, InputError
 from crysformer.files import atomic_path, prepare_output_dir, write_json
 from crysformer.models.crysformer import CrysFormer
 from crysformer.models.orientations import TURNS
-from crysformer.models.recycling import disturb_phases, next_estimate
 from crysformer.models.weights import save_weights
 from crysformer.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from crysformer.training.config import TrainingConfig, from_dict, to_dict
 from crysformer.training.domain import trained_domain
+from crysformer.training.estimates import starting_estimate
 from crysformer.training.losses import LOSSES
+from crysformer.training.optimisation import learning_rate, make_optimizer
 from crysformer.training.progress import Progress
 from crysformer.training.validation import ValidationResult, validate, validation_batches
 
@@ -139,7 +140,7 @@ class Trainer:
         self.network: Callable[..., Tensor] = (
             torch.compile(self.model) if config.compile else self.model
         )
-        self.optimizer = _optimizer(self.model, config)
+        self.optimizer = make_optimizer(self.model, config)
         self.loss = LOSSES[config.loss]
         self.random = torch.Generator().manual_seed(config.seed)
         self.step = 0
@@ -167,11 +168,15 @@ class Trainer:
 
     def _train_step(self, batches: Iterator[Batch]) -> float:
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * self._cycle()
+            group["lr"] = self._learning_rate()
         total = 0.0
         for _ in range(self.config.accumulate):
             batch = next(batches)
-            estimate = self._estimate(batch) if self.config.model.recycling else None
+            estimate = (
+                starting_estimate(self.model, batch, self.config, self.random)
+                if self.config.model.recycling
+                else None
+            )
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
                 predicted = self.network(batch.patterson, batch.residues, batch.lengths, estimate)
             loss = self.loss(predicted.float(), batch.density) / self.config.accumulate
@@ -191,21 +196,6 @@ class Trainer:
         return total
 
     @torch.no_grad()
-    def _estimate(self, batch: Batch) -> Tensor:
-        """What a recycling network may start from: nothing, noisy truth, or a prediction."""
-        blank = torch.rand(len(batch), generator=self.random) < self.config.blank
-        # Up to errors beyond 120 degrees, where hardly anything is left of the truth.
-        sigma = 0.4 + 2.0 * torch.rand(len(batch), generator=self.random)
-        noisy = disturb_phases(batch.density, sigma.to(self.device), self.random)
-        blank = blank.to(self.device).reshape(-1, 1, 1, 1, 1)
-        estimate = torch.where(blank, 0.0, noisy)
-        if float(torch.rand(1, generator=self.random)) < self.config.recycled:
-            share = 0.3 + 0.7 * float(torch.rand(1, generator=self.random))
-            predicted = self.model(batch.patterson, batch.residues, batch.lengths, estimate)
-            estimate = next_estimate(predicted, estimate, batch.patterson, share)
-        return estimate
-
-    @torch.no_grad()
     def _average(self) -> None:
         # The first weights are random: the average forgets them faster than later ones.
         decay = min(self.config.ema, self.step / (self.step + 10))
@@ -213,16 +203,8 @@ class Trainer:
             list(self.averaged.parameters()), list(self.model.parameters()), 1 - decay
         )
 
-    def _cycle(self) -> float:
-        """One cycle: linear warm-up, then half a cosine; as a share of the peak rate."""
-        config = self.config
-        warm = min(1.0, (self.examples + 1) / max(1, config.warmup))
-        if config.schedule == "time" and self.max_time is not None:
-            share = min(1.0, self.seconds / self.max_time)
-        else:
-            share = min(1.0, self.examples / config.examples)
-        cosine = 0.5 * (1 + math.cos(math.pi * share))
-        return warm * (config.final_rate + (1 - config.final_rate) * cosine)
+    def _learning_rate(self) -> float:
+        return learning_rate(self.config, self.examples, self.seconds, self.max_time)
 
     def _done(self) -> bool:
         out_of_time = self.max_time is not None and self.seconds >= self.max_time
@@ -233,9 +215,9 @@ class Trainer:
         config = self.config
         result = validate(self.averaged, self.validation, config.model.d_min)
         train_loss = sum(recent) / len(recent)
-        rate = config.learning_rate * self._cycle()
         row = (
-            self.step, self.examples, round(self.seconds, 1), f"{rate:.3e}", f"{train_loss:.5f}",
+            self.step, self.examples, round(self.seconds, 1),
+            f"{self._learning_rate():.3e}", f"{train_loss:.5f}",
             f"{result.pc:.5f}", f"{result.phase_error:.3f}", f"{result.weighted_phase_error:.3f}",
         )  # fmt: skip
         self.history.append(tuple(str(value) for value in row))
@@ -319,15 +301,3 @@ class Trainer:
         self.examples = int(state["examples"])
         self.seconds = float(state["seconds"])
         self.history = [tuple(row) for row in state["history"]]
-
-
-def _optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    decayed: list[Tensor] = []
-    plain: list[Tensor] = []
-    for parameter in model.parameters():
-        (decayed if parameter.ndim >= 2 else plain).append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, config.beta2), fused=True)
