@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from crysformer.data import residues
+from crysformer.data.molecule import Molecule
 from crysformer.data.recipe import Recipe, recipe_by_name
 from crysformer.errors import InputError
 
@@ -103,6 +104,11 @@ class FragmentTable:
     def atoms(self, index: int) -> slice:
         """Rows of `xyz`, `number` and `residue` of one fragment."""
         return slice(int(self.offset[index]), int(self.offset[index + 1]))
+
+    def molecule(self, index: int) -> Molecule:
+        """One fragment by itself."""
+        xyz = self.xyz[self.atoms(index)].astype(np.float64)
+        return Molecule(self.id[index], self.sequence[index], xyz)
 
     def atom_names(self, index: int) -> list[str]:
         """Atom names of one fragment."""

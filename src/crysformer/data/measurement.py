@@ -1,0 +1,101 @@
+"""Amplitudes as if measured: errors, and reflections that were missed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+Missing = Literal["random", "wedge"]
+
+#: SIGF / F where no error is added, so that programs that weight by it have something sensible.
+_NOMINAL_ERROR = 0.01
+#: SIGF of weaker reflections is that of this share of the rms amplitude: no SIGF is zero.
+_WEAK = 0.1
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """How amplitudes are measured.
+
+    Attributes
+    ----------
+    amplitude_error
+        x: amplitudes become F (1 + x N(0, 1)), not below zero. SIGF is x times the amplitude
+        with its error, or times a tenth of their rms if that is more: it tells nothing about the
+        error-free amplitude. For x = 0 they are exact and SIGF is nominal (x = 1 %).
+    completeness
+        Share of the reflections that are measured.
+    missing
+        Which are not: ``"random"``, or a ``"wedge"`` as single-axis electron diffraction leaves:
+        a crystal tilted by up to +-t about an axis, on a flat Ewald sphere, shows the directions
+        within t of the plane that is cut at zero tilt; the rest is a double wedge about the beam.
+        Axis and beam are drawn at random, t is what gives the completeness.
+
+    Raises
+    ------
+    ValueError
+        If `completeness` is not in (0, 1] or `amplitude_error` is negative.
+    """
+
+    amplitude_error: float = 0.0
+    completeness: float = 1.0
+    missing: Missing = "random"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.completeness <= 1 or self.amplitude_error < 0:
+            raise ValueError(
+                f"completeness {self.completeness}, amplitude_error {self.amplitude_error}: "
+                "expected a share in (0, 1] and an error >= 0"
+            )
+
+
+def measure(
+    f_true: NDArray[np.float64],
+    hkl: NDArray[np.int32],
+    cell: gemmi.UnitCell,
+    measurement: Measurement,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Measure error-free amplitudes.
+
+    Parameters
+    ----------
+    f_true
+        Shape (n,).
+    hkl
+        Miller indices, shape (n, 3).
+    cell
+        Unit cell.
+    measurement
+        Errors and gaps.
+    rng
+        Of the errors first, then of the gaps.
+
+    Returns
+    -------
+    f, sigf
+        Shape (n,) each, NaN where not measured.
+    """
+    error = measurement.amplitude_error
+    f = np.maximum(f_true * (1 + error * rng.standard_normal(len(f_true))), 0.0)
+    if measurement.missing == "wedge" and measurement.completeness < 1:
+        order = np.argsort(tilt_angles(hkl, cell, rng), kind="stable")
+    else:
+        order = rng.permutation(len(f))
+    f[order[round(measurement.completeness * len(f)) :]] = np.nan
+    floor = _WEAK * np.sqrt(np.nanmean(f**2))
+    return f, (error or _NOMINAL_ERROR) * np.maximum(f, floor)
+
+
+def tilt_angles(
+    hkl: NDArray[np.int32], cell: gemmi.UnitCell, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Tilt, 0 to 90 degrees, at which each reflection shows; axis and beam random, shape (n,)."""
+    axis, other = np.linalg.qr(rng.standard_normal((3, 2)))[0].T
+    beam = np.cross(axis, other)
+    s = hkl @ np.array(cell.frac.mat.tolist())
+    return np.asarray(np.degrees(np.arctan2(np.abs(s @ beam), np.abs(s @ other))))
