@@ -18,7 +18,7 @@ import csv
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ from crysformer.crystal.maps import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.data.store import FragmentStore
 from crysformer.data.synthetic import SyntheticCrystal, synthetic_crystal
+from crysformer.evaluation.regimes.controls import shuffled_within_shells
 from crysformer.phasing.candidate import with_atoms
 from crysformer.phasing.confidence import Kind, features
 from crysformer.phasing.content import cell_content
@@ -63,17 +64,6 @@ REGIMES = (
     Regime("shuffled 2.0 A", d_min=2.0, shuffled=True),
     Regime("shuffled 2.5 A", d_min=2.5, shuffled=True),
 )
-
-
-def shuffled_within_shells(data: CrystalData, rng: np.random.Generator) -> CrystalData:
-    """The same amplitudes on other reflections of about the same resolution: no structure."""
-    f, sigf = data.f.copy(), data.sigf.copy()
-    order = np.argsort(data.d)
-    order = order[data.measured[order]]
-    for shell in np.array_split(order, max(1, len(order) // 25)):
-        other = rng.permutation(shell)
-        f[shell], sigf[shell] = data.f[other], data.sigf[other]
-    return replace(data, f=f, sigf=sigf)
 
 
 def candidates(crystal: SyntheticCrystal, data: CrystalData, seed: int) -> Iterator[tuple]:

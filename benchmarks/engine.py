@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -45,6 +44,7 @@ from crysformer.crystal.structure_factors import AtomBatch, structure_factor_gri
 from crysformer.data.cells import build_cells
 from crysformer.data.recipe import DIPEPTIDE, FIFTEEN, Recipe
 from crysformer.files import atomic_path
+from crysformer.report.hardware import machine
 
 SAMPLES = Path(__file__).parents[1] / "tests" / "samples"
 D_MIN = 1.5
@@ -264,17 +264,6 @@ def table(title: str, results: dict[str, Result]) -> list[str]:
             f"| {correlation:.7f} |"
         )
     return [*lines, ""]
-
-
-def machine() -> str:
-    cpuinfo = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    names = [line.split(":")[1].strip() for line in cpuinfo.splitlines() if "model name" in line]
-    model = names[0] if names else platform.machine()
-    device = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return (
-        f"{model}, {os.cpu_count()} cores{device}; load {os.getloadavg()[0]:.1f}; Python "
-        f"{platform.python_version()}, torch {torch.__version__}, gemmi {gemmi.__version__}"
-    )
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "solve": ("crysformer.cli.solve", "amplitudes (and sequence) to phases, a map and a verdict"),
     "predict": ("crysformer.cli.predict", "the map that the network alone predicts"),
     "evaluate": ("crysformer.cli.evaluate", "measure a method on a test set"),
+    "benchmark": ("crysformer.cli.benchmark", "all methods on the same crystals, and controls"),
     "dataset": ("crysformer.cli.dataset", "build, check and export data sets"),
     "train": ("crysformer.cli.train", "train a network"),
 }

@@ -56,6 +56,13 @@ def cell_constants(text: str) -> tuple[float, float, float, float, float, float]
     return a, b, c, alpha, beta, gamma
 
 
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return int(text)
+
+
 def seed(text: str) -> int:
     """The seed of a random generator: a whole number from 0."""
     if not text.isdecimal() or int(text) >= 2**63:

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from crysformer.cli._common import emit, progress_bar, seed
+from crysformer.cli._common import emit, positive, progress_bar, seed
 from crysformer.errors import CrysformerError
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "(default: index.tsv in a folder PATH)",
     )
     build.add_argument(
-        "--limit", type=_positive, metavar="N", help="read only the first N structure files"
+        "--limit", type=positive, metavar="N", help="read only the first N structure files"
     )
-    build.add_argument("--jobs", type=_positive, default=1, metavar="N", help="processes (1)")
+    build.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes (1)")
     build.add_argument("--seed", type=seed, default=0, metavar="N", help="seed of the splits (0)")
     build.add_argument(
         "--strict", action="store_true", help="drop entries whose criteria are not all known"
@@ -76,7 +76,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     export.add_argument("--split", choices=SPLITS, help="only this split (default: all)")
     export.add_argument(
-        "--limit", type=_positive, metavar="N", help="only the first N of each split"
+        "--limit", type=positive, metavar="N", help="only the first N of each split"
     )
     export.add_argument(
         "--overwrite", action="store_true", help="accept a folder that is not empty"
@@ -158,9 +158,3 @@ def _export(args: argparse.Namespace) -> int:
     n = export(args.folder, output, args.format, args.split, args.limit, args.overwrite)
     emit(args, {"crystals": n, "output": output}, f"{n} crystals written to {output}")
     return 0
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
-    return int(text)

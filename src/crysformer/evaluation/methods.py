@@ -111,6 +111,7 @@ def _polished(start: Method) -> Method:
         import torch
 
         from crysformer.crystal.maps import grid_to_hkl
+        from crysformer.crystal.sequence import sequences_of
         from crysformer.phasing.candidate import settle
         from crysformer.phasing.content import cell_content, positive_shares
         from crysformer.phasing.problem import phase_problem
@@ -120,7 +121,7 @@ def _polished(start: Method) -> Method:
         if found.not_applicable:
             return found
         generator = torch.Generator().manual_seed(settings.seed)
-        problem, content = phase_problem(data), cell_content(data, (sequence,))
+        problem, content = phase_problem(data), cell_content(data, sequences_of(sequence))
         share = positive_shares(content, data.cell.volume, data.d_min, 1, generator)
         phased = np.where(
             np.isfinite(found.phi), data.f * np.exp(1j * np.deg2rad(found.phi)), np.nan

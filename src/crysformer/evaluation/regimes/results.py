@@ -1,0 +1,169 @@
+"""The record of a run: one line for each cell, crystal and method, never lost or half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from crysformer.errors import InputError, UsageError
+from crysformer.files import prepare_output_dir, write_json
+
+Status = Literal["done", "not applicable", "crashed"]
+
+RESULTS = "results.jsonl"
+OPTIONS = "options.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one method made of one crystal.
+
+    Attributes
+    ----------
+    cell, number, method
+        Which crystal of which cell of the grid, and the method.
+    id, sequence
+        The molecule, and what the method was told of it.
+    status
+        ``"not applicable"`` if the method declined, ``"crashed"`` if it raised what it should not.
+    message
+        Why, if not done.
+    seconds
+        Wall-clock time.
+    solved
+        Whether the phases are right (``evaluation.scoring``); false where there are none.
+    claimed, confidence
+        The method's own verdict, None where it gives none.
+    cosine
+        Aligned F^2-weighted mean cosine of the phase error; None if not done.
+    mean_phase_error, weighted_phase_error
+        Aligned, degrees, the second F-weighted; None if not done.
+    pc
+        Pearson correlation of the map with the true one, aligned; None if not done.
+    """
+
+    cell: str
+    number: int
+    method: str
+    id: str
+    sequence: str
+    status: Status
+    message: str = ""
+    seconds: float = 0.0
+    solved: bool = False
+    claimed: bool | None = None
+    confidence: float | None = None
+    cosine: float | None = None
+    mean_phase_error: float | None = None
+    weighted_phase_error: float | None = None
+    pc: float | None = None
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """What the result is of."""
+        return self.cell, self.number, self.method
+
+    @property
+    def false_claim(self) -> bool:
+        """Whether the method said that it solved the crystal, and it did not."""
+        return bool(self.claimed) and not self.solved
+
+
+COLUMNS = tuple(field.name for field in fields(Result))
+
+
+class ResultLog:
+    """An append-only file of results in an output folder, with the options they were made with.
+
+    Parameters
+    ----------
+    folder
+        Made if missing.
+    options
+        Whatever changes a result. A run is gone on with only under the same ones.
+    resume
+        Go on with what `folder` holds, else it must be empty.
+
+    Raises
+    ------
+    UsageError
+        If the folder is not empty and `resume` is false, or the options have changed.
+    InputError
+        If a line of the record cannot be read.
+    """
+
+    def __init__(self, folder: str | Path, options: dict[str, Any], resume: bool) -> None:
+        self.folder = prepare_output_dir(folder, resume=resume)
+        self.options = options
+        known = self.folder / OPTIONS
+        if known.exists():
+            _refuse_changes(known, options)
+        else:
+            write_json(known, options)
+        self.path = self.folder / RESULTS
+        self.results = _read(self.path)
+
+    def missing(self, keys: Iterable[tuple[str, int, str]]) -> list[tuple[str, int, str]]:
+        """Those of `keys` without a result; crashes are tried again."""
+        done = {key for key, result in self.results.items() if result.status != "crashed"}
+        return [key for key in keys if key not in done]
+
+    def append(self, result: Result) -> None:
+        """Add a result: its line reaches the disk whole or not at all."""
+        line = json.dumps(asdict(result), allow_nan=False) + "\n"
+        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            os.write(handle, line.encode())
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        self.results[result.key] = result
+
+
+def read_results(path: str | Path) -> list[Result]:
+    """All results of a record (its file or folder), the latest of each crystal and method.
+
+    Raises
+    ------
+    InputError
+        If there is none, or a line cannot be read.
+    """
+    path = Path(path)
+    file = path / RESULTS if path.is_dir() else path
+    if not file.is_file():
+        raise InputError(f"{file}: no such file; expected the {RESULTS} of a benchmark")
+    return list(_read(file).values())
+
+
+def _read(path: Path) -> dict[tuple[str, int, str], Result]:
+    results: dict[tuple[str, int, str], Result] = {}
+    if not path.exists():
+        return results
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):  # a machine that stopped while writing: that crystal is done again
+        os.truncate(path, whole)
+    for number, line in enumerate(content[:whole].decode("utf-8").splitlines(), start=1):
+        try:
+            result = Result(**json.loads(line))
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path}: line {number} is no result ({error})") from error
+        results[result.key] = result
+    return results
+
+
+def _refuse_changes(path: Path, options: dict[str, Any]) -> None:
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not readable JSON ({error})") from error
+    for name in sorted({*before, *options}):
+        if before.get(name) != options.get(name):
+            raise UsageError(
+                f"{path.parent}: was begun with {name} {before.get(name)}, not "
+                f"{options.get(name)}; results would not compare, choose another folder"
+            )

@@ -1,0 +1,212 @@
+"""Run methods over the crystals of a grid, evenly, in several processes, with a time budget."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from crysformer import __version__
+from crysformer.data.store import FRAGMENTS, FragmentStore, FragmentTable, Split
+from crysformer.data.synthetic import SyntheticCrystal
+from crysformer.errors import InputError, UsageError
+from crysformer.evaluation.methods import METHODS, Settings
+from crysformer.evaluation.regimes.controls import has_truth
+from crysformer.evaluation.regimes.crystals import grid_crystal
+from crysformer.evaluation.regimes.grid import GridCell
+from crysformer.evaluation.regimes.results import Result, ResultLog
+from crysformer.evaluation.scoring import score
+from crysformer.phasing.network import NotApplicable
+
+LEFT_OUT = ("random",)
+"""Methods that are not run unless named: chance is known."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One crystal and the methods to try on it."""
+
+    data_dir: str
+    split: Split
+    cell: GridCell
+    number: int
+    methods: tuple[str, ...]
+    settings: Settings
+
+
+def chosen_methods(names: str | None) -> tuple[str, ...]:
+    """Methods from a comma-separated list; by default all that are registered but `LEFT_OUT`.
+
+    Raises
+    ------
+    UsageError
+        If there is no such method.
+    """
+    if names is None:
+        return tuple(name for name in METHODS if name not in LEFT_OUT)
+    chosen = tuple(dict.fromkeys(name.strip() for name in names.split(",")))
+    for name in chosen:
+        if name not in METHODS:
+            raise UsageError(f"--methods {name}: expected some of {', '.join(METHODS)}")
+    return chosen
+
+
+def result_options(data_dir: str | Path, split: Split, settings: Settings) -> dict[str, Any]:
+    """Everything that changes a result, the data by their content.
+
+    Raises
+    ------
+    InputError
+        If the folder is no data set.
+    """
+    store = FragmentStore.open(data_dir)
+    digest = hashlib.sha256((store.folder / FRAGMENTS).read_bytes()).hexdigest()
+    return {"data": digest, "split": split, "version": __version__, **asdict(settings)}
+
+
+def run_grid(
+    log: ResultLog,
+    data_dir: str | Path,
+    cells: Sequence[GridCell],
+    methods: Sequence[str],
+    settings: Settings,
+    n: int,
+    split: Split = "test",
+    jobs: int = 1,
+    budget: float | None = None,
+    progress: Callable[[float, str], None] | None = None,
+) -> None:
+    """Run every method on `n` crystals of every cell, as far as `log` does not hold it yet.
+
+    The first crystal of every cell comes first, then the second: whenever it ends, all cells have
+    been tried about as often, and all methods on the same crystals.
+
+    Parameters
+    ----------
+    log
+        Where results go, and what is there already.
+    data_dir, split
+        Fragments to make crystals of.
+    cells, methods
+        What to run.
+    settings
+        For every method; crystal number k is searched with the seed plus k.
+    n
+        Crystals of each cell.
+    jobs
+        Processes, one thread each. More than the machine has cores makes methods with a time
+        limit look worse than they are.
+    budget
+        Minutes after which no further crystal is begun.
+    progress
+        Called with the share done and a text after every crystal.
+
+    Raises
+    ------
+    InputError, UsageError
+        If the data set does not hold such crystals.
+    """
+    keys = [(cell.name, k, m) for k in range(n) for cell in cells for m in methods]
+    missing: dict[tuple[str, int], list[str]] = {}
+    for name, number, method in log.missing(keys):
+        missing.setdefault((name, number), []).append(method)
+    by_name = {cell.name: cell for cell in cells}
+    work = [
+        Job(str(data_dir), split, by_name[name], number, tuple(todo), settings)
+        for (name, number), todo in missing.items()
+    ]
+    deadline = None if budget is None else time.monotonic() + 60 * budget
+    for done, results in enumerate(_run_all(work, jobs, deadline), start=1):
+        for result in results:
+            log.append(result)
+        if progress is not None:
+            progress(done / len(work), f"{done} of {len(work)}, {results[0].cell}")
+
+
+def run_job(job: Job) -> list[Result]:
+    """All methods of one job, in order.
+
+    Raises
+    ------
+    InputError, UsageError
+        If the data set does not hold such a crystal.
+    """
+    crystal = grid_crystal(_table(job.data_dir, job.split), job.cell, job.number, job.settings.seed)
+    settings = replace(job.settings, seed=job.settings.seed + job.number)
+    return [_run_one(crystal, job, method, settings) for method in job.methods]
+
+
+def _run_one(crystal: SyntheticCrystal, job: Job, method: str, settings: Settings) -> Result:
+    blank = Result(job.cell.name, job.number, method, crystal.id, crystal.sequence, "done")
+    begun = time.perf_counter()
+    try:
+        phasing = METHODS[method](crystal.data, crystal.sequence, settings)
+    except (InputError, NotApplicable) as error:  # said in one line: it has declined
+        return replace(blank, status="not applicable", message=str(error))
+    except Exception as error:  # a benchmark goes on; the command fails at its end, naming it
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(where.filename).name}:{where.lineno}"
+        message = f"{type(error).__name__} at {place}: {' '.join(str(error).split())}"
+        seconds = time.perf_counter() - begun
+        return replace(blank, status="crashed", message=message, seconds=seconds)
+    if phasing.not_applicable:
+        return replace(blank, status="not applicable", message=phasing.not_applicable)
+    found = score(crystal, phasing.phi, job.cell.d_min, phasing.density)
+    return replace(
+        blank,
+        seconds=round(phasing.seconds, 3),
+        solved=found.solved and has_truth(job.cell.control),
+        claimed=None if phasing.claimed is None else bool(phasing.claimed),
+        confidence=None if phasing.confidence is None else float(phasing.confidence),
+        cosine=round(found.cosine_aligned, 5),
+        mean_phase_error=round(found.mean_phase_error_aligned, 3),
+        weighted_phase_error=round(found.weighted_phase_error_aligned, 3),
+        pc=round(found.pc_aligned, 5),
+    )
+
+
+def _run_all(work: Sequence[Job], jobs: int, deadline: float | None) -> Iterator[list[Result]]:
+    def in_time() -> bool:
+        return deadline is None or time.monotonic() < deadline
+
+    if jobs == 1:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            for job in work:
+                if not in_time():
+                    return
+                yield run_job(job)
+        finally:
+            torch.set_num_threads(threads)
+        return
+    waiting = iter(work)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (1,)) as pool:
+        running: set[Future[list[Result]]] = set()
+        try:
+            while True:
+                while len(running) < jobs and in_time() and (following := next(waiting, None)):
+                    running.add(pool.submit(run_job, following))
+                if not running:
+                    return
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    yield future.result()
+        finally:
+            for future in running:
+                future.cancel()
+
+
+@lru_cache(maxsize=1)
+def _table(data_dir: str, split: Split) -> FragmentTable:
+    return FragmentStore.open(data_dir).table(split)

@@ -1,0 +1,79 @@
+"""Everything that a benchmark leaves in its folder beside the record itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Literal
+
+from crysformer.evaluation.regimes.grid import GridCell
+from crysformer.evaluation.regimes.results import ResultLog
+from crysformer.evaluation.regimes.tables import (
+    summarise,
+    verdicts,
+    write_results,
+    write_summaries,
+)
+from crysformer.files import atomic_path, write_json
+from crysformer.report.hardware import run_head
+from crysformer.report.regimes import heat_maps, reliability_diagram
+from crysformer.report.regimes_text import controls_report, regimes_report
+
+
+def write_report(
+    log: ResultLog,
+    kind: Literal["regimes", "control"],
+    grid: Sequence[GridCell],
+    methods: Sequence[str],
+    note: str,
+) -> dict[str, Any]:
+    """Write tables, figures and the Markdown report of all results so far.
+
+    ``results.tsv`` (a line for each crystal and method), ``KIND.tsv`` (for each cell and method),
+    ``KIND.json``, ``report.md``, and the figures ``regimes.png`` and ``reliability.png``.
+
+    Parameters
+    ----------
+    log
+        The results; the files go into its folder.
+    kind
+        Which report.
+    grid, methods
+        In the order of the tables; those without results are left out.
+    note
+        Options of the run, for the head of the report.
+
+    Returns
+    -------
+    dict
+        The content of ``KIND.json``.
+    """
+    results, folder = list(log.results.values()), log.folder
+    methods = [m for m in methods if any(result.method == m for result in results)]
+    summaries, judged = summarise(results, grid, methods), verdicts(results)
+    write_results(results, folder / "results.tsv")
+    write_summaries(summaries, folder / f"{kind}.tsv")
+    figures = []
+    if kind == "regimes" and summaries:
+        heat_maps(summaries, grid, methods, folder / "regimes.png")
+        figures.append("regimes.png")
+    curves = {v.method: v.reliability for v in judged if v.reliability is not None}
+    if curves:
+        reliability_diagram(curves, folder / "reliability.png")
+        figures.append("reliability.png")
+    head = run_head(note)
+    if kind == "regimes":
+        text = regimes_report(results, grid, methods, head, figures)
+    else:
+        text = controls_report(results, methods, head, figures)
+    with atomic_path(folder / "report.md") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    content = {
+        "head": head,
+        "options": log.options,
+        "cells": [asdict(summary) for summary in summaries],
+        "verdicts": [asdict(verdict) for verdict in judged],
+        "crashes": [asdict(result) for result in results if result.status == "crashed"],
+    }
+    write_json(folder / f"{kind}.json", content)
+    return content
