@@ -1,4 +1,4 @@
-"""A small data set of dipeptides cut from the 15-residue fragments in tests/samples."""
+"""Small data sets of the 15-residue fragments in tests/samples, whole and cut into dipeptides."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from crysformer.data.synthetic import SyntheticCrystal, synthetic_crystal
 SAMPLES = Path(__file__).parents[1] / "samples"
 
 
-def dipeptides(path: Path) -> list[dict[str, object]]:
-    """Disjoint pairs of residues as rows of the fragment schema."""
+def fragments(path: Path, length: int) -> list[dict[str, object]]:
+    """Disjoint runs of `length` residues as rows of the fragment schema."""
     structure = gemmi.read_structure(str(path))
     residues = [r for r in structure[0][0] if r.name in INDEX]
     rows = []
-    for start in range(0, len(residues) - 1, 2):
-        pair = residues[start : start + 2]
-        xyz = np.array([r[name][0].pos.tolist() for r in pair for name in ATOMS[INDEX[r.name]]])
+    for start in range(0, len(residues) - length + 1, length):
+        run = residues[start : start + length]
+        xyz = np.array([r[name][0].pos.tolist() for r in run for name in ATOMS[INDEX[r.name]]])
         steps = np.round((xyz - xyz.mean(axis=0)) / COORDINATE_STEP).astype(np.int16)
         rows.append(
             {
@@ -34,10 +34,10 @@ def dipeptides(path: Path) -> list[dict[str, object]]:
                 "entry": path.stem,
                 "chain": "A",
                 "start": start,
-                "seqid": str(pair[0].seqid),
+                "seqid": str(run[0].seqid),
                 "cluster": path.stem,
                 "split": "test",
-                "sequence": gemmi.one_letter_code([r.name for r in pair]),
+                "sequence": gemmi.one_letter_code([r.name for r in run]),
                 "cell": [10.0, 9.0, 8.0],
                 "xyz": steps.ravel().tolist(),
             }
@@ -45,13 +45,22 @@ def dipeptides(path: Path) -> list[dict[str, object]]:
     return rows
 
 
+def write_data_set(folder: Path, recipe: str, length: int) -> Path:
+    rows = [row for path in sorted(SAMPLES.glob("*_15mer.pdb")) for row in fragments(path, length)]
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), folder / FRAGMENTS)
+    (folder / MANIFEST).write_text(json.dumps({"recipe": recipe}))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data_set")
-    rows = [row for path in sorted(SAMPLES.glob("*_15mer.pdb")) for row in dipeptides(path)]
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), folder / FRAGMENTS)
-    (folder / MANIFEST).write_text(json.dumps({"recipe": "dipeptide"}))
-    return folder
+    return write_data_set(tmp_path_factory.mktemp("data_set"), "dipeptide", 2)
+
+
+@pytest.fixture(scope="session")
+def fifteens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two fragments of 15 residues."""
+    return write_data_set(tmp_path_factory.mktemp("fifteens"), "fifteen", 15)
 
 
 @pytest.fixture(scope="session")
