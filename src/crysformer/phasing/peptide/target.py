@@ -73,7 +73,6 @@ class AmplitudeTarget:
         mapping = p1_mapping(data.hkl[used], data.space_group)
         hkl = np.concatenate((mapping.hkl, -mapping.hkl)).astype(np.int64)
         f = np.tile(mapping.values(data.f[used]), 2)
-        row = np.tile(np.flatnonzero(used)[mapping.parent], 2)
         limit = np.abs(hkl).max(axis=0)
         order = np.argsort(-limit, kind="stable")
         # the longest axis has the matrix product to itself, the second is halved by Friedel's law
@@ -90,8 +89,8 @@ class AmplitudeTarget:
         self.weight[box[keep]] = torch.as_tensor(weight[keep], dtype=torch.float32, device=device)
         self.weight /= self.weight.sum()
         self.n_reflections = int(used.sum())
-        self.row = torch.full((size,), -1, dtype=torch.int64)
-        self.row[box[keep]] = torch.as_tensor(row[keep])
+        self.used = used
+        self._place, self._conjugate = self._index(data.hkl[used].astype(np.int64))
 
         # symmetry mates of every reflection in the box
         self.mates: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -158,9 +157,13 @@ class AmplitudeTarget:
             torch.cat([p.gradient for p in parts if p.gradient is not None]) if gradient else None,
         )
 
-    def structure_factors(self, xyz: Tensor) -> tuple[Tensor, Tensor]:
-        """Real and imaginary parts on the box, shape (B, n_box), zero where not measured."""
-        return self._sum(xyz)[:2]
+    def structure_factors(self, xyz: Tensor) -> NDArray[np.complex128]:
+        """F of the data's reflections, shape (B, n), electrons; NaN where not within the limits."""
+        fr, fi, _ = self._sum(xyz)
+        values = (fr.double().cpu().numpy() + 1j * fi.double().cpu().numpy())[:, self._place]
+        out = np.full((len(xyz), len(self.used)), np.nan, dtype=np.complex128)
+        out[:, self.used] = np.where(self._conjugate, values.conj(), values)
+        return out
 
     def _sum(self, xyz: Tensor) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
         """Fr, Fi, and for each group its waves along x (B, 2 nx, 2 n) and y, z (B, ny nz, 2 n)."""
