@@ -36,7 +36,7 @@ class Steps:
 def climb(
     kinematics: Kinematics, target: AmplitudeTarget, pose: Pose, steps: Steps
 ) -> tuple[Pose, Tensor]:
-    """Improve every pose by Adam (Kingma & Ba, 2015); returns the last poses and correlations."""
+    """Improve every pose by Adam (Kingma & Ba, 2015); returns the last poses and scores."""
     omega = torch.tensor(
         [t.kind == "omega" for t in kinematics.peptides.torsions], device=kinematics.device
     )
@@ -67,4 +67,4 @@ def climb(
             pose.translation + moves[2],
         )
     xyz, _, _ = kinematics.coordinates(pose)
-    return pose, target.evaluate(xyz, gradient=False).correlation
+    return pose, target.evaluate(xyz, gradient=False).score

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import gemmi
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from crysformer.crystal.form_factors import form_factors, gaussians
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import p1_mapping
 
+# Pairs of atoms at a distance r overlap by exp(-r^2 / width), A^2; terms beyond d_min are nil.
+_OVERLAP_WIDTH = 4.1
+_OVERLAP_D_MIN = 2.6
 _BYTES = 6e5  # of the waves of one part of a batch: about what a core's caches hold
 
 
@@ -26,12 +30,18 @@ class Evaluation:
     ----------
     correlation
         Of measured and calculated amplitudes, shape (B,).
+    overlap
+        How much atoms overlap, shape (B,): see `AmplitudeTarget`.
+    score
+        What is to be made large: the correlation less the penalty of overlap, shape (B,).
     gradient
-        Of the correlation with respect to Cartesian coordinates, shape (B, n, 3), 1/A; None if it
-        was not asked for.
+        Of the score with respect to Cartesian coordinates, shape (B, n, 3), 1/A; None if it was
+        not asked for.
     """
 
     correlation: Tensor
+    overlap: Tensor
+    score: Tensor
     gradient: Tensor | None
 
 
@@ -41,6 +51,11 @@ class AmplitudeTarget:
     Atoms of one asymmetric unit are summed once, on a box of Miller indices, where exp(2 pi i h.x)
     is a product of one factor an axis and the sum over atoms a matrix product. The space group's
     operators only permute that box: F(h) = sum over (R, t) of F_asu(hR) exp(2 pi i h.t).
+
+    Real crystals have no overlapping molecules, whereas most wrong poses that fit amplitudes do.
+    The sum over all atom pairs, within the crystal's molecules and between them, of
+    exp(-r^2 / 4.1 A^2) is a sum over |F|^2 of low resolution, F(000) and constant terms left out,
+    so that the penalty costs next to nothing.
 
     Parameters
     ----------
@@ -52,6 +67,8 @@ class AmplitudeTarget:
         B of every atom, A^2.
     d_min, d_max
         Limits of resolution, A.
+    overlap
+        Correlation that is worth one overlapping pair for each atom.
     by_element
         Each element with its own scattering factor; otherwise all have carbon's times a constant,
         which is a little less exact and faster.
@@ -66,31 +83,43 @@ class AmplitudeTarget:
         b_iso: float,
         d_min: float = 0.0,
         d_max: float = math.inf,
+        overlap: float = 0.0,
         by_element: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
         used = data.measured & (data.d >= d_min * (1 - 1e-5)) & (data.d <= d_max)
+        self.used = used
         mapping = p1_mapping(data.hkl[used], data.space_group)
-        hkl = np.concatenate((mapping.hkl, -mapping.hkl)).astype(np.int64)
-        f = np.tile(mapping.values(data.f[used]), 2)
+        listed = mapping.hkl.astype(np.int64)
+        f = mapping.values(data.f[used])
+        if overlap > 0:
+            sphere = _sphere(data, _OVERLAP_D_MIN)
+            key = {tuple(h) for h in listed.tolist()}
+            more = np.array([h for h in sphere.tolist() if tuple(h) not in key]).reshape(-1, 3)
+            listed = np.concatenate((listed, more.astype(np.int64)))
+            f = np.concatenate((f, np.full(len(more), np.nan)))
+        hkl = np.concatenate((listed, -listed))
+        f = np.tile(f, 2)
         limit = np.abs(hkl).max(axis=0)
         order = np.argsort(-limit, kind="stable")
         # the longest axis has the matrix product to itself, the second is halved by Friedel's law
         self.axes = (int(order[0]), int(order[2]), int(order[1]))
         nx, ny, nz = (int(limit[i]) for i in self.axes)
         self.shape = (2 * nx + 1, 2 * ny + 1, nz + 1)
+        self._place, self._conjugate = self._index(data.hkl[used].astype(np.int64))
         box, half = self._index(hkl)
         keep = ~half
         size = math.prod(self.shape)
+        measured = torch.as_tensor(np.isfinite(f[keep]), device=device)
+        counted = np.where(hkl[:, self.axes[2]] == 0, 0.5, 1.0)[keep]
         self.f = torch.zeros(size, device=device)
-        self.f[box[keep]] = torch.as_tensor(f[keep], dtype=torch.float32, device=device)
-        weight = np.where(hkl[:, self.axes[2]] == 0, 0.5, 1.0)
+        self.f[box[keep]] = torch.as_tensor(np.nan_to_num(f[keep]), dtype=torch.float32).to(device)
+        all_weight = torch.zeros(size, device=device)
+        all_weight[box[keep]] = torch.as_tensor(counted, dtype=torch.float32, device=device)
         self.weight = torch.zeros(size, device=device)
-        self.weight[box[keep]] = torch.as_tensor(weight[keep], dtype=torch.float32, device=device)
+        self.weight[box[keep]] = all_weight[box[keep]] * measured
         self.weight /= self.weight.sum()
         self.n_reflections = int(used.sum())
-        self.used = used
-        self._place, self._conjugate = self._index(data.hkl[used].astype(np.int64))
 
         # symmetry mates of every reflection in the box
         self.mates: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -136,6 +165,13 @@ class AmplitudeTarget:
                 number, s_sq, b_iso, by_element, self.weight.cpu(), data.radiation
             )
         ]
+        # pairs of atoms (weighted as they scatter) from |F|^2, for each atom of the cell
+        n_cell = len(number) * (1 + len(self.mates))
+        mean_f = sum(w.sum() * f**2 for _, w, f in self.groups) / len(number)
+        pairs = 2 * (math.pi * _OVERLAP_WIDTH) ** 1.5 / data.cell.volume / n_cell
+        kernel = torch.exp(-(math.pi**2) * _OVERLAP_WIDTH * s_sq.to(device)) / mean_f
+        self.overlap = overlap
+        self.pairs = pairs * kernel * all_weight * (s_sq.to(device) > 0)
         observed = self.f - (self.weight * self.f).sum()
         self.observed = observed / (self.weight * observed**2).sum().sqrt()
         largest = max(len(rows) for rows, _, _ in self.groups)
@@ -154,6 +190,8 @@ class AmplitudeTarget:
         parts = [self._evaluate(part, gradient) for part in xyz.split(self.part)]
         return Evaluation(
             torch.cat([p.correlation for p in parts]),
+            torch.cat([p.overlap for p in parts]),
+            torch.cat([p.score for p in parts]),
             torch.cat([p.gradient for p in parts if p.gradient is not None]) if gradient else None,
         )
 
@@ -202,20 +240,25 @@ class AmplitudeTarget:
 
     def _evaluate(self, xyz: Tensor, gradient: bool) -> Evaluation:
         fr, fi, kept = self._sum(xyz)
-        amplitude = (fr * fr + fi * fi).clamp_(min=1e-12).sqrt_()
+        intensity = fr * fr + fi * fi
+        overlap = intensity @ self.pairs
+        amplitude = intensity.clamp_(min=1e-12).sqrt_()
         mean = amplitude @ self.weight
         centred = amplitude - mean[:, None]
         spread = ((centred * centred) @ self.weight).clamp_(min=1e-12).sqrt_()[:, None]
         correlation = (amplitude @ (self.weight * self.observed))[:, None] / spread
+        score = correlation[:, 0] - self.overlap * overlap
         if not gradient:
-            return Evaluation(correlation[:, 0], None)
+            return Evaluation(correlation[:, 0], overlap, score, None)
         slope = (self.observed - centred * (correlation / spread)) * self.weight
         slope /= spread * amplitude
+        if self.overlap > 0:
+            slope -= 2 * self.overlap * self.pairs
         out = xyz.new_empty(xyz.shape)
         count = 1 + len(self.mates)  # every mate moves with the asymmetric unit
         for (rows, weight, f), (left, right) in zip(self.groups, kept, strict=True):
             out[:, rows] = self._back(slope * f * count, fr, fi, left, right)
-        return Evaluation(correlation[:, 0], out @ self.to_frac)
+        return Evaluation(correlation[:, 0], overlap, score, out @ self.to_frac)
 
     def _back(self, slope: Tensor, fr: Tensor, fi: Tensor, left: Tensor, right: Tensor) -> Tensor:
         """Gradient with respect to fractional coordinates, in the order of the box's axes."""
@@ -230,6 +273,12 @@ class AmplitudeTarget:
             d_right[..., :n], right[..., n:], value=-1
         )
         return torch.cat((along_x[:, None], self.yz.mT @ turn), dim=1).mT
+
+
+def _sphere(data: CrystalData, d_min: float) -> NDArray[np.int64]:
+    """All Miller indices of P1 to `d_min`, one of each Friedel pair, F(000) left out."""
+    hkl = gemmi.make_miller_array(data.cell, gemmi.SpaceGroup("P 1"), d_min)
+    return p1_mapping(hkl, gemmi.SpaceGroup("P 1")).hkl.astype(np.int64)
 
 
 def _scattering(
