@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from crysformer.crystal.reflections import CrystalData
     from crysformer.phasing.solver import Solution
 
-METHODS = ("auto", "charge-flipping", "network")
+METHODS = ("auto", "charge-flipping", "network", "sequence")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -99,6 +99,9 @@ def write_solution(folder: Path, data: CrystalData, solution: Solution) -> dict[
     summary = solution.to_summary()
     write_phases(folder / "solution.mtz", data, solution.f, solution.phi, solution.fom)
     write_map(folder / "solution.ccp4", solution.density)
+    if solution.model is not None:
+        structure = solution.model.to_structure()
+        structure.make_mmcif_document().write_file(str(folder / "model.cif"))
     write_json(folder / "summary.json", summary)
     return summary
 

@@ -14,12 +14,14 @@ from crysformer.crystal.density import DensityMap
 from crysformer.crystal.maps import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
+from crysformer.data import residues
 from crysformer.errors import InputError
 from crysformer.phasing.candidate import Candidate, number_of_atoms, with_atoms
 from crysformer.phasing.confidence import symmetry_factor
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.hand import HandEvidence, chirality
 from crysformer.phasing.origin import MoleculeOrigin, origin_from_atoms, origin_from_density
+from crysformer.phasing.peptide.model import PeptideModel
 from crysformer.phasing.problem import PhaseProblem
 from crysformer.phasing.symmetry_origin import enantiomorph_origins, to_space_group
 
@@ -51,6 +53,8 @@ class Placed:
         How the origin was chosen.
     notes
         What the user should know.
+    model
+        The atoms, if they came from the sequence search.
     """
 
     phi: NDArray[np.float64]
@@ -61,6 +65,7 @@ class Placed:
     symmetry: float
     origin: str
     notes: tuple[str, ...]
+    model: PeptideModel | None = None
 
 
 def place(
@@ -86,6 +91,8 @@ def place(
     generator
         For the search of atoms.
     """
+    if candidate.peptide is not None:
+        return _place_peptide(data, mapping, problem, candidate, candidate.peptide)
     notes: list[str] = []
     group = data.space_group
     phi = _listed_phases(problem, candidate.F)
@@ -140,6 +147,38 @@ def place(
         symmetry=symmetry,
         origin=origin,
         notes=tuple(notes),
+    )
+
+
+def _place_peptide(
+    data: CrystalData,
+    mapping: P1Mapping,
+    problem: PhaseProblem,
+    candidate: Candidate,
+    model: PeptideModel,
+) -> Placed:
+    """A peptide model is in its space group, with L residues; in P1 only its origin is free."""
+    origin = "the peptide model in the space group's own setting"
+    if len(data.space_group.operations()) == 1:
+        first = model.peptides.chain == 0
+        mass = residues.MASSES[model.peptides.number[first]]
+        centre = mass @ model.frac[first] / mass.sum()
+        model = model.shifted(data.hkl, 0.5 - centre)
+        origin = "centre of mass of one molecule at the centre of the cell"
+    phased = data.measured & np.isfinite(model.F)
+    phi = np.where(phased, np.mod(np.rad2deg(np.angle(np.nan_to_num(model.F))), 360.0), np.nan)
+    fom = _sim_weights(problem, candidate)[_first_rows(mapping, len(data))]
+    fom = np.where(phased, fom, 0.0)
+    return Placed(
+        phi=phi,
+        fom=fom,
+        density=weighted_map(data, fom, phi),
+        hand=candidate.figures["hand"],
+        agreement={},
+        symmetry=1.0,
+        origin=origin,
+        notes=(),
+        model=model,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 
 import torch
@@ -34,9 +35,16 @@ class Steps:
 
 
 def climb(
-    kinematics: Kinematics, target: AmplitudeTarget, pose: Pose, steps: Steps
+    kinematics: Kinematics,
+    target: AmplitudeTarget,
+    pose: Pose,
+    steps: Steps,
+    deadline: float = math.inf,
 ) -> tuple[Pose, Tensor]:
-    """Improve every pose by Adam (Kingma & Ba, 2015); returns the last poses and scores."""
+    """Improve every pose by Adam (Kingma & Ba, 2015); returns the last poses and scores.
+
+    No step is begun after `deadline` (`time.monotonic`).
+    """
     omega = torch.tensor(
         [t.kind == "omega" for t in kinematics.peptides.torsions], device=kinematics.device
     )
@@ -44,6 +52,8 @@ def climb(
     squares: list[Tensor] = []
     sizes = (steps.torsion, steps.turn, steps.shift)
     for i in range(steps.number):
+        if time.monotonic() > deadline:
+            break
         xyz, frames, origins = kinematics.coordinates(pose)
         force = target.evaluate(xyz).gradient
         assert force is not None

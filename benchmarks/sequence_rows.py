@@ -1,0 +1,187 @@
+"""Candidates of the sequence search on crystals with known answer, for its confidence.
+
+    python benchmarks/sequence_rows.py --dipeptide DIR --fifteen DIR --out rows.tsv
+
+Validation crystals by the dipeptide recipe, and windows of 5 and 8 residues of the 15-residue
+fragments in cells built the same way, in several regimes; controls are searched with the sequence
+of another crystal, or have amplitudes shuffled within shells of resolution. Each candidate of each
+turn gives a row: figures of merit, the aligned F^2-weighted cosine to the truth, and whether the
+hand had to be inverted for it. `benchmarks/calibrate_confidence.py --fit` fits the confidence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from calibrate_confidence import shuffled_within_shells
+
+from crysformer.crystal.compare import compare_phases
+from crysformer.crystal.symmetry import expand_to_p1
+from crysformer.data import residues
+from crysformer.data.recipe import DIPEPTIDE, Recipe
+from crysformer.data.store import FragmentStore, FragmentTable
+from crysformer.data.synthetic import SyntheticCrystal, synthetic_crystal
+from crysformer.phasing.content import cell_content
+from crysformer.phasing.peptide.method import SequenceMethod
+from crysformer.phasing.problem import phase_problem
+
+FIGURES = (
+    *("r", "correlation", "overlap", "gap", "free_z", "reflections_per_parameter", "noise"),
+    "hand",
+)
+
+
+@dataclass(frozen=True)
+class Regime:
+    """What the data are like, and what the search is told."""
+
+    name: str
+    length: int = 2
+    d_min: float = 1.5
+    error: float = 0.0
+    completeness: float = 1.0
+    control: str = ""
+    seconds: float = 4.0
+
+
+REGIMES = (
+    Regime("noisy", error=0.1, completeness=0.8),
+    Regime("2.5 A", d_min=2.5),
+    Regime("2.5 A noisy", d_min=2.5, error=0.1, completeness=0.9),
+    Regime("very noisy 2.0 A", d_min=2.0, error=0.2, completeness=0.6),
+    Regime("noisy, other sequence", error=0.1, completeness=0.8, control="sequence"),
+    Regime("noisy, shuffled", error=0.1, completeness=0.8, control="shuffled"),
+    Regime("2.0 A, other sequence", d_min=2.0, error=0.05, control="sequence"),
+    Regime("2.5 A, other sequence", d_min=2.5, control="sequence"),
+    Regime("2.5 A, shuffled", d_min=2.5, control="shuffled"),
+    Regime("5 residues", length=5, error=0.05, seconds=25.0),
+    Regime("5 residues, other sequence", length=5, error=0.05, control="sequence", seconds=25.0),
+    Regime("5 residues, shuffled", length=5, error=0.05, control="shuffled", seconds=15.0),
+    Regime("5 residues 2.0 A", length=5, d_min=2.0, error=0.1, completeness=0.9, seconds=25.0),
+    Regime("8 residues", length=8, error=0.05, seconds=60.0),
+    Regime("8 residues, other sequence", length=8, error=0.05, control="sequence", seconds=40.0),
+)
+
+
+def windows(table: FragmentTable, length: int) -> FragmentTable:
+    """The first `length` residues of each fragment."""
+    rows = [
+        np.arange(table.offset[i], table.offset[i] + residues.N_ATOMS[codes[:length]].sum())
+        for i, codes in enumerate(table.codes)
+    ]
+    return replace(
+        table,
+        xyz=table.xyz[np.concatenate(rows)],
+        offset=np.concatenate(([0], np.cumsum([len(r) for r in rows]))),
+        sequence=[s[:length] for s in table.sequence],
+    )
+
+
+def tight_recipe(length: int) -> Recipe:
+    """The dipeptide recipe's cells for longer fragments."""
+    return replace(DIPEPTIDE, name=f"tight-{length}", n_residues=length)
+
+
+def rows_of(
+    crystal: SyntheticCrystal, other: str, regime: Regime, seed: int
+) -> list[tuple[float, dict[str, float], float, bool]]:
+    """(seconds, figures, aligned cosine, inverted) of every candidate of every turn."""
+    data = crystal.data
+    if regime.control == "shuffled":
+        data = shuffled_within_shells(data, np.random.default_rng(seed))
+    sequence = other if regime.control == "sequence" else crystal.sequence
+    p1, mapping = expand_to_p1(data)
+    problem = phase_problem(p1, "cpu", mapping.parent)
+    content = cell_content(data, (sequence,), 1)
+    begun = time.monotonic()
+    method = SequenceMethod(
+        data,
+        mapping,
+        problem,
+        content,
+        torch.Generator().manual_seed(seed),
+        begun + 4 * regime.seconds,
+    )
+    rows = []
+    while time.monotonic() - begun < regime.seconds:
+        for candidate in method.advance(1.0 + method.turns):
+            model = candidate.peptide
+            assert model is not None
+            compared = compare_phases(
+                data.hkl,
+                data.f,
+                np.rad2deg(np.angle(model.F)),
+                crystal.phi_true,
+                data.cell,
+                data.space_group,
+            )
+            cosine = compared.cosine2_aligned if not regime.control else 0.0
+            if regime.control == "sequence":
+                cosine = compared.cosine2_aligned  # a similar sequence may well phase the crystal
+            rows.append(
+                (time.monotonic() - begun, candidate.figures, cosine, compared.inverted)
+            )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dipeptide", type=Path, required=True)
+    parser.add_argument("--fifteen", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--limit", type=int, default=8, help="crystals of each regime")
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--regime", nargs="+", help="only these")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    dipeptides = FragmentStore.open(args.dipeptide).table("validation")
+    fifteen = FragmentStore.open(args.fifteen).table("validation")
+    tables = {2: dipeptides, 5: windows(fifteen, 5), 8: windows(fifteen, 8)}
+    new = not args.out.exists()
+    with args.out.open("a", newline="") as handle:
+        writer = csv.writer(handle, delimiter="\t")
+        if new:
+            writer.writerow(
+                ["recipe", "id", "regime", "kind", "seconds", *FIGURES, "cosine", "inverted"]
+            )
+        for regime in REGIMES:
+            if args.regime and regime.name not in args.regime:
+                continue
+            table = tables[regime.length]
+            chosen = np.random.default_rng(regime.length).permutation(len(table))
+            for i in range(args.first, args.first + args.limit):
+                index, other = int(chosen[i]), table.sequence[int(chosen[-1 - i])]
+                crystal = synthetic_crystal(
+                    table,
+                    index,
+                    tight_recipe(regime.length),
+                    regime.d_min,
+                    regime.error,
+                    regime.completeness,
+                )
+                rows = rows_of(crystal, other, regime, index)
+                for seconds, figures, cosine, inverted in rows:
+                    values = [f"{figures.get(name, float('nan')):.5f}" for name in FIGURES]
+                    writer.writerow(
+                        [
+                            *(f"tight-{regime.length}", crystal.id, regime.name, "sequence"),
+                            *(f"{seconds:.2f}", *values, f"{cosine:.4f}", int(inverted)),
+                        ]
+                    )
+                handle.flush()
+                best = max(rows, key=lambda row: row[1]["correlation"])
+                print(
+                    f"{regime.name:28s} {crystal.sequence} {best[0]:6.1f} s  cosine {best[2]:.3f} "
+                    + " ".join(f"{k} {v:.3f}" for k, v in best[1].items()),
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
