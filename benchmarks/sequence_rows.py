@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from calibrate_confidence import shuffled_within_shells
 
+from calibrate_confidence import shuffled_within_shells
 from crysformer.crystal.compare import compare_phases
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.data import residues
@@ -124,9 +124,7 @@ def rows_of(
             cosine = compared.cosine2_aligned if not regime.control else 0.0
             if regime.control == "sequence":
                 cosine = compared.cosine2_aligned  # a similar sequence may well phase the crystal
-            rows.append(
-                (time.monotonic() - begun, candidate.figures, cosine, compared.inverted)
-            )
+            rows.append((time.monotonic() - begun, candidate.figures, cosine, compared.inverted))
     return rows
 
 

@@ -17,7 +17,7 @@ from crysformer.phasing.candidate import Candidate, settle
 from crysformer.phasing.content import cell_content
 from crysformer.phasing.finish import place
 from crysformer.phasing.network import NotApplicable, predict
-from crysformer.phasing.peptide.method import SequenceMethod, TooLarge
+from crysformer.phasing.peptide.method import SequenceMethod, TooLarge, check_size
 from crysformer.phasing.problem import PhaseProblem, phase_problem
 from crysformer.phasing.search import Progress, Search
 from crysformer.phasing.solution import CandidateReport, Solution
@@ -105,6 +105,7 @@ def solve(
     placing: SequenceMethod | None = None
     if method in ("auto", "sequence") and not search.convinced:
         try:
+            check_size(content, cheap=method == "auto")
             placing = SequenceMethod(data, mapping, problem, content, generator, search.deadline)
         except TooLarge as reason:
             if method == "sequence":

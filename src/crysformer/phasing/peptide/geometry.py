@@ -96,7 +96,7 @@ class Peptides:
 
 
 def build_peptides(sequences: Sequence[str]) -> Peptides:
-    """Chains of L residues with trans peptide bonds, phi = psi = 180 degrees (phi of proline -65), with their OXT.
+    """Chains of L residues with their OXT, extended: trans, phi = psi = 180 degrees, proline -65.
 
     Backbone lengths and angles are Engh and Huber's; side chains are those of the most common
     conformers of the data set (`crysformer.data.templates`), put on the backbone's N, CA and C.
@@ -166,14 +166,10 @@ def dihedral(xyz: NDArray[np.float64], atoms: Sequence[int]) -> float:
 
 
 def place_atom(
-    a: NDArray[np.float64],
-    b: NDArray[np.float64],
-    c: NDArray[np.float64],
-    length: float,
-    angle: float,
-    torsion: float,
+    before: Sequence[NDArray[np.float64]], length: float, angle: float, torsion: float
 ) -> NDArray[np.float64]:
-    """The atom d with distance c-d, angle b-c-d and torsion a-b-c-d (A, degrees)."""
+    """The atom d after a, b, c with distance c-d, angle b-c-d and torsion a-b-c-d (A, degrees)."""
+    a, b, c = before
     theta, phi = math.radians(angle), math.radians(torsion)
     z = (c - b) / np.linalg.norm(c - b)
     y = np.cross(b - a, z)
@@ -197,16 +193,16 @@ def _extended_backbone(sequence: str) -> list[tuple[NDArray[np.float64], ...]]:
         ),
     ]
     for letter in sequence[1:]:
-        atoms.append(place_atom(*atoms[-3:], _C_N, _CA_C_N, 180.0))
-        atoms.append(place_atom(*atoms[-3:], _N_CA, _C_N_CA, 180.0))
+        atoms.append(place_atom(atoms[-3:], _C_N, _CA_C_N, 180.0))
+        atoms.append(place_atom(atoms[-3:], _N_CA, _C_N_CA, 180.0))
         atoms.append(
-            place_atom(*atoms[-3:], _CA_C, _N_CA_C, _PROLINE_PHI if letter == "P" else 180.0)
+            place_atom(atoms[-3:], _CA_C, _N_CA_C, _PROLINE_PHI if letter == "P" else 180.0)
         )
-    out = []
+    out: list[tuple[NDArray[np.float64], ...]] = []
     for i in range(len(sequence)):
         nitrogen, ca, carbon = atoms[3 * i : 3 * i + 3]
-        oxygen = place_atom(nitrogen, ca, carbon, _C_O, _CA_C_O, 0.0)
-        oxt = place_atom(nitrogen, ca, carbon, _C_OXT, _CA_C_OXT, 180.0)
+        oxygen = place_atom((nitrogen, ca, carbon), _C_O, _CA_C_O, 0.0)
+        oxt = place_atom((nitrogen, ca, carbon), _C_OXT, _CA_C_OXT, 180.0)
         out.append((nitrogen, ca, carbon, oxygen, oxt))
     return out
 

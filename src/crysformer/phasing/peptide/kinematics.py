@@ -33,7 +33,20 @@ class Pose:
     def __len__(self) -> int:
         return len(self.torsions)
 
-    def __getitem__(self, rows: Tensor | slice) -> Pose:
+    @property
+    def parts(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Torsions, rotation and translation."""
+        return self.torsions, self.rotation, self.translation
+
+    def to(self, device: torch.device | str) -> Pose:
+        """The same poses on another device."""
+        return Pose(*(x.to(device) for x in self.parts))
+
+    def clone(self) -> Pose:
+        """A copy that can be changed in place."""
+        return Pose(*(x.clone() for x in self.parts))
+
+    def __getitem__(self, rows: Tensor | slice | list[int]) -> Pose:
         return Pose(self.torsions[rows], self.rotation[rows], self.translation[rows])
 
 
@@ -108,9 +121,9 @@ class Kinematics:
         xyz = peptides.xyz
         frames = np.stack([_frame(xyz, a, b) for a, b in hinge])
         origins = np.array([xyz[b] for _, b in hinge])
-        above = np.array([max(p, 0) for p in parent])
-        local_frame = np.einsum("gij,gik->gjk", frames[above], frames)
-        local_origin = np.einsum("gij,gi->gj", frames[above], origins - origins[above])
+        up = np.array([max(p, 0) for p in parent])
+        local_frame = np.einsum("gij,gik->gjk", frames[up], frames)
+        local_origin = np.einsum("gij,gi->gj", frames[up], origins - origins[up])
         local = np.einsum("aij,ai->aj", frames[group], xyz - origins[group])
 
         # downstream[k, a]: whether torsion k moves atom a

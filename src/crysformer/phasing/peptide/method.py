@@ -28,6 +28,7 @@ from crysformer.phasing.problem import PhaseProblem
 
 # Residues in the asymmetric unit up to which the search is tried.
 _MAX_RESIDUES = 30
+_CHEAP_LENGTH = 12
 # Reflections held out of the search, where there are enough to spare.
 _FREE_SHARE, _FREE_FROM = 0.08, 300
 _SAME = 0.6  # F^2-weighted cosine from which two sets of phases are one solution
@@ -195,9 +196,7 @@ class SequenceMethod:
                 mirror.append(basin)
         return basins, mirror
 
-    def _compared(
-        self, a: NDArray[np.complex128], b: NDArray[np.complex128]
-    ) -> tuple[float, bool]:
+    def _compared(self, a: NDArray[np.complex128], b: NDArray[np.complex128]) -> tuple[float, bool]:
         """How alike two sets of phases are, and whether one had to be inverted for that."""
         d = self.data
         first, second = (np.rad2deg(np.angle(x)) for x in (a, b))
@@ -215,8 +214,8 @@ class SequenceMethod:
         return float(np.arctanh(np.clip(both, -0.99, 0.99)) * math.sqrt(self.free.sum() - 3))
 
 
-def check_size(content: CellContent) -> None:
-    """Refuse what the search cannot do.
+def check_size(content: CellContent, *, cheap: bool = False) -> None:
+    """Refuse what the search cannot do or, if `cheap`, what it hardly ever does in minutes.
 
     Raises
     ------
@@ -226,6 +225,11 @@ def check_size(content: CellContent) -> None:
     if not content.sequences:
         raise TooLarge("the sequence search needs the sequence")
     n_residues = content.copies * sum(len(s) for s in content.sequences)
+    n_chains = content.copies * len(content.sequences)
+    if cheap and (max(len(s) for s in content.sequences) > _CHEAP_LENGTH or n_chains > 2):
+        raise TooLarge(
+            f"it is tried for up to two chains of {_CHEAP_LENGTH} residues; ask for it by name"
+        )
     if n_residues > _MAX_RESIDUES:
         raise TooLarge(
             f"{n_residues} residues in the asymmetric unit, more than the {_MAX_RESIDUES} that the "

@@ -22,6 +22,11 @@ def perturbed(kinematics: Kinematics, pose: Pose, generator: torch.Generator) ->
     flipped (psi and the next phi by 180 degrees); the whole turned by 180 degrees about one of its
     principal axes or shifted; or a stretch of torsions taken from another pose.
     """
+    device = kinematics.device
+    if device.type != "cpu":  # cheap beside what follows, and random numbers come from the CPU
+        cpu = Pose(pose.torsions.cpu(), pose.rotation.cpu(), pose.translation.cpu())
+        changed = perturbed(Kinematics(kinematics.peptides), cpu, generator)
+        return changed.to(device)
     p, n = kinematics.peptides, len(pose)
     move = torch.multinomial(torch.tensor(_SHARES), n, True, generator=generator)
     of = {name: move == i for i, name in enumerate(_MOVES)}
@@ -75,9 +80,7 @@ def _moved_back(kinematics: Kinematics, before: Pose, after: Pose) -> Pose:
     )
 
 
-def _turned(
-    kinematics: Kinematics, pose: Pose, which: Tensor, generator: torch.Generator
-) -> Pose:
+def _turned(kinematics: Kinematics, pose: Pose, which: Tensor, generator: torch.Generator) -> Pose:
     """Some poses turned by 180 degrees about a principal axis of their first chain."""
     rows = which.nonzero()[:, 0]
     if not len(rows):

@@ -106,7 +106,7 @@ def polish(
     low, high = (math.log(b) for b in _B_RANGE)
     for _ in range(_STEPS):
         optimizer.zero_grad()
-        cost(x, log_b).sum().backward()  # type: ignore[no-untyped-call]
+        cost(x, log_b).sum().backward()
         optimizer.step()
         schedule.step()
         with torch.no_grad():

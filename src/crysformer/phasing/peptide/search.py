@@ -125,13 +125,10 @@ class SequenceSearch:
             self.archive.append(Found(self.population[order], self.score[order]))
         k = self.kinematics
         small = len(k.peptides.codes) <= 2
-        screened, starts = (
-            (_SMALL_SCREENED, _SMALL_STARTS) if small else (_SCREENED, _STARTS)
-        )
+        screened, starts = (_SMALL_SCREENED, _SMALL_STARTS) if small else (_SCREENED, _STARTS)
         poses, scores = [], []
         for _ in range(0, screened, _PART):
-            drawn = random_poses(k.peptides, _PART, self.cell, self.generator)
-            drawn = Pose(*(x.to(k.device) for x in _parts(drawn)))
+            drawn = random_poses(k.peptides, _PART, self.cell, self.generator).to(k.device)
             xyz = k.coordinates(drawn)[0]
             poses.append(drawn)
             scores.append(self.sieve.evaluate(xyz, gradient=False).score)
@@ -152,9 +149,8 @@ class SequenceSearch:
             pose, score = _best(pose, score, max(_POPULATION, round(share * len(score))))
         score = self.target.evaluate(k.coordinates(pose)[0], gradient=False).score
         self.population, self.score = _best(pose, score, _POPULATION)
-        self.archive.append(Found(self.population[:30], self.score[:30].clone()))
-        # a copy: generations change the population in place
-        self.population = Pose(*(x.clone() for x in _parts(self.population)))
+        # copies: generations change the population in place
+        self.archive.append(Found(self.population[:30].clone(), self.score[:30].clone()))
         self._best, self._stale = float(self.score.max()), 0
 
     def _generation(self) -> None:
@@ -168,7 +164,7 @@ class SequenceSearch:
         child, score = climb(k, self.target, child, Steps(35, 0.05, 0.04, 0.1), self.deadline)
         chance = torch.rand(len(score), generator=self.generator).to(score)
         taken = chance < ((score - self.score) / _TEMPERATURE).exp()
-        for old, new in zip(_parts(pose), _parts(child), strict=True):
+        for old, new in zip(pose.parts, child.parts, strict=True):
             old[taken] = new[taken]
         self.score = torch.where(taken, score, self.score)
         self.generations += 1
@@ -177,16 +173,12 @@ class SequenceSearch:
             n = len(order) // _COPIED
             drawn = torch.randint(len(order) // 3, (n,), generator=self.generator)
             source = order[drawn.to(order.device)]
-            for values in _parts(pose):
+            for values in pose.parts:
                 values[order[-n:]] = values[source]
             self.score[order[-n:]] = self.score[source]
         best = float(self.score.max())
         self._stale = 0 if best > self._best + 0.002 else self._stale + 1
         self._best = max(best, self._best)
-
-
-def _parts(pose: Pose) -> tuple[Tensor, Tensor, Tensor]:
-    return pose.torsions, pose.rotation, pose.translation
 
 
 def _best(pose: Pose, score: Tensor, n: int) -> tuple[Pose, Tensor]:

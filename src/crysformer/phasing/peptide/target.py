@@ -147,14 +147,13 @@ class AmplitudeTarget:
         unsorted = np.empty_like(grid)
         unsorted[:, list(self.axes)] = grid
         s_sq = torch.as_tensor(
-            np.maximum(np.array(data.cell.calculate_d_array(unsorted)), 1e-3) ** -2.0
+            np.maximum(np.array(data.cell.calculate_d_array(unsorted.astype(np.int32))), 1e-3)
+            ** -2.0
             * np.any(unsorted != 0, axis=1),
             dtype=torch.float32,
         )
         to_frac = np.array(data.cell.frac.mat.tolist())
-        self.to_frac = torch.as_tensor(
-            to_frac[list(self.axes)], dtype=torch.float32, device=device
-        )
+        self.to_frac = torch.as_tensor(to_frac[list(self.axes)], dtype=torch.float32, device=device)
         ranges = [torch.arange(-nx, nx + 1), torch.arange(-ny, ny + 1), torch.arange(nz + 1)]
         self.waves = [2 * math.pi * r.to(torch.float32).to(device) for r in ranges]
         y, z = torch.meshgrid(self.waves[1], self.waves[2], indexing="ij")
@@ -166,7 +165,8 @@ class AmplitudeTarget:
             )
         ]
         # pairs of atoms (weighted as they scatter) from |F|^2, for each atom of the cell
-        n_cell = len(number) * (1 + len(self.mates))
+        n_centring = len(data.space_group.operations().cen_ops)
+        n_cell = len(number) * (1 + len(self.mates)) / n_centring  # F is without centring
         mean_f = sum(w.sum() * f**2 for _, w, f in self.groups) / len(number)
         pairs = 2 * (math.pi * _OVERLAP_WIDTH) ** 1.5 / data.cell.volume / n_cell
         kernel = torch.exp(-(math.pi**2) * _OVERLAP_WIDTH * s_sq.to(device)) / mean_f
@@ -211,9 +211,7 @@ class AmplitudeTarget:
         total: Tensor | None = None
         for rows, weight, f in self.groups:
             n = len(rows)
-            x, y, z = (
-                frac[:, i, None, rows] * wave[:, None] for i, wave in enumerate(self.waves)
-            )
+            x, y, z = (frac[:, i, None, rows] * wave[:, None] for i, wave in enumerate(self.waves))
             # atoms last, so that all products run along memory
             left = x.new_empty(batch, 2, nx, 2, n)
             torch.mul(x.cos(), weight, out=left[:, 0, :, 0])
@@ -256,7 +254,7 @@ class AmplitudeTarget:
             slope -= 2 * self.overlap * self.pairs
         out = xyz.new_empty(xyz.shape)
         count = 1 + len(self.mates)  # every mate moves with the asymmetric unit
-        for (rows, weight, f), (left, right) in zip(self.groups, kept, strict=True):
+        for (rows, _weight, f), (left, right) in zip(self.groups, kept, strict=True):
             out[:, rows] = self._back(slope * f * count, fr, fi, left, right)
         return Evaluation(correlation[:, 0], overlap, score, out @ self.to_frac)
 
@@ -276,9 +274,9 @@ class AmplitudeTarget:
 
 
 def _sphere(data: CrystalData, d_min: float) -> NDArray[np.int64]:
-    """All Miller indices of P1 to `d_min`, one of each Friedel pair, F(000) left out."""
-    hkl = gemmi.make_miller_array(data.cell, gemmi.SpaceGroup("P 1"), d_min)
-    return p1_mapping(hkl, gemmi.SpaceGroup("P 1")).hkl.astype(np.int64)
+    """All Miller indices to `d_min` that are not absent, one of each Friedel pair, not F(000)."""
+    hkl = gemmi.make_miller_array(data.cell, data.space_group, d_min)
+    return p1_mapping(hkl, data.space_group).hkl.astype(np.int64)
 
 
 def _scattering(
