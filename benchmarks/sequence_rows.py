@@ -47,7 +47,7 @@ class Regime:
     error: float = 0.0
     completeness: float = 1.0
     control: str = ""
-    seconds: float = 4.0
+    seconds: float = 2.5
 
 
 REGIMES = (
@@ -61,11 +61,11 @@ REGIMES = (
     Regime("2.5 A, other sequence", d_min=2.5, control="sequence"),
     Regime("2.5 A, shuffled", d_min=2.5, control="shuffled"),
     Regime("5 residues", length=5, error=0.05, seconds=25.0),
-    Regime("5 residues, other sequence", length=5, error=0.05, control="sequence", seconds=25.0),
+    Regime("5 residues, other sequence", length=5, error=0.05, control="sequence", seconds=20.0),
     Regime("5 residues, shuffled", length=5, error=0.05, control="shuffled", seconds=15.0),
     Regime("5 residues 2.0 A", length=5, d_min=2.0, error=0.1, completeness=0.9, seconds=25.0),
     Regime("8 residues", length=8, error=0.05, seconds=60.0),
-    Regime("8 residues, other sequence", length=8, error=0.05, control="sequence", seconds=40.0),
+    Regime("8 residues, other sequence", length=8, error=0.05, control="sequence", seconds=30.0),
 )
 
 

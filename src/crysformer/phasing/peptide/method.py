@@ -123,19 +123,18 @@ class SequenceMethod:
         n_data = int(self.data.measured.sum())
         parameters = poses.torsions.shape[1] + 6 * poses.translation.shape[1]
         floor = noise_floor(self.problem)
-        candidates = []
-        likelihood = {
-            row: float(x)
-            for row, x in zip(polished.order.tolist(), polished.log_likelihood, strict=True)
-        }
-        # the best basin and its mirror image compete for the hand, the others for being right
-        hand_odds = likelihood[0] - likelihood[len(basins)] if mirror else _NO_MIRROR
+        candidates: list[Candidate] = []
         for i, row in enumerate(polished.order.tolist()):
-            own = (0, len(basins)) if row in (0, len(basins)) else (row,)
-            gap = min(
-                (likelihood[row] - x for j, x in likelihood.items() if j not in own), default=0.0
-            )
-            odds = hand_odds if row == 0 else -hand_odds if row == len(basins) else 0.0
+            others, mirrored = [], []
+            for j, F in enumerate(polished.F):
+                cosine, inverted = self._compared(polished.F[i], F) if i != j else (1.0, False)
+                if cosine < _SAME:
+                    others.append(float(polished.log_likelihood[j]))
+                elif inverted:
+                    mirrored.append(float(polished.log_likelihood[j]))
+            own = float(polished.log_likelihood[i])
+            gap = own - max(others, default=own)
+            odds = own - max(mirrored, default=own - _NO_MIRROR)
             figures = {
                 "r": float(polished.r[i]),
                 "correlation": float(target.correlation[row]),

@@ -27,12 +27,33 @@ _LOWEST_B = 8.0
 _SIEVE = (3.5, 3.0, 2.5)  # A; the first with enough reflections
 _SIEVE_REFLECTIONS = 30
 _COARSE, _MIDDLE = 3.0, 2.2
-_SCREENED, _STARTS, _POPULATION = 30_000, 1200, 100
-_SMALL_SCREENED, _SMALL_STARTS = 4000, 1000  # up to two residues in all
+_SMALL = 2  # residues in all, up to which few starts do
 _COPY_EVERY, _COPIED = 5, 8  # generations; one in so many poses
 _TEMPERATURE = 0.005
 _PART = 500
 _STALE = 60  # generations without progress, after which all begins anew
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is tried.
+
+    Attributes
+    ----------
+    screened
+        Random poses, rated at low resolution only.
+    starts
+        The best of them, improved.
+    population
+        The best of those, which are changed and improved again.
+    """
+
+    screened: int = 30_000
+    starts: int = 1200
+    population: int = 100
+
+
+_SMALL_EFFORT = Effort(4000, 1000, 100)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +89,8 @@ class SequenceSearch:
         `time.monotonic` after which no step is begun.
     device
         Where to compute.
+    effort
+        How much is tried; by default by the number of residues.
     """
 
     def __init__(
@@ -78,7 +101,10 @@ class SequenceSearch:
         generator: torch.Generator,
         deadline: float = math.inf,
         device: torch.device | str = "cpu",
+        effort: Effort | None = None,
     ) -> None:
+        small = sum(len(s) for s in sequences) <= _SMALL
+        self.effort = effort or (_SMALL_EFFORT if small else Effort())
         self.kinematics = Kinematics(build_peptides(sequences), device)
         self.generator, self.deadline = generator, deadline
         self.cell = torch.tensor(data.cell.orth.mat.tolist(), dtype=torch.float32)
@@ -124,10 +150,9 @@ class SequenceSearch:
             order = self.score.argsort(descending=True)[:10]
             self.archive.append(Found(self.population[order], self.score[order]))
         k = self.kinematics
-        small = len(k.peptides.codes) <= 2
-        screened, starts = (_SMALL_SCREENED, _SMALL_STARTS) if small else (_SCREENED, _STARTS)
+        effort = self.effort
         poses, scores = [], []
-        for _ in range(0, screened, _PART):
+        for _ in range(0, effort.screened, _PART):
             drawn = random_poses(k.peptides, _PART, self.cell, self.generator).to(k.device)
             xyz = k.coordinates(drawn)[0]
             poses.append(drawn)
@@ -136,7 +161,7 @@ class SequenceSearch:
                 break
         self.tried += _PART * len(poses)
         pose, score = join(poses), torch.cat(scores)
-        pose, score = _best(pose, score, starts)
+        pose, score = _best(pose, score, effort.starts)
         stages = (
             (_COARSE, Steps(40), 0.4),
             (_MIDDLE, Steps(40, 0.08, 0.06, 0.15), 0.4),
@@ -146,9 +171,9 @@ class SequenceSearch:
             if d not in self._targets:
                 continue
             pose, score = climb(k, self._targets[d], pose, steps, self.deadline)
-            pose, score = _best(pose, score, max(_POPULATION, round(share * len(score))))
+            pose, score = _best(pose, score, max(effort.population, round(share * len(score))))
         score = self.target.evaluate(k.coordinates(pose)[0], gradient=False).score
-        self.population, self.score = _best(pose, score, _POPULATION)
+        self.population, self.score = _best(pose, score, effort.population)
         # copies: generations change the population in place
         self.archive.append(Found(self.population[:30].clone(), self.score[:30].clone()))
         self._best, self._stale = float(self.score.max()), 0
