@@ -4,9 +4,10 @@
 
 Validation crystals by the dipeptide recipe, and windows of 5 and 8 residues of the 15-residue
 fragments in cells built the same way, in several regimes; controls are searched with the sequence
-of another crystal, or have amplitudes shuffled within shells of resolution. Each candidate of each
-turn gives a row: figures of merit, the aligned F^2-weighted cosine to the truth, and whether the
-hand had to be inverted for it. `benchmarks/calibrate_confidence.py --fit` fits the confidence.
+of another crystal, or have amplitudes shuffled within shells of resolution. Some crystals hold
+waters and a spread of B that no model has. Each candidate of each turn gives a row: figures of
+merit, the aligned F^2-weighted cosine to the truth, and whether the hand had to be inverted for
+it. `benchmarks/calibrate_confidence.py --fit` fits the confidence.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import torch
 
 from calibrate_confidence import shuffled_within_shells
 from crysformer.crystal.compare import compare_phases
+from crysformer.crystal.structure_factors import AtomBatch, structure_factors
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.data import residues
 from crysformer.data.recipe import DIPEPTIDE, Recipe
@@ -48,6 +50,7 @@ class Regime:
     completeness: float = 1.0
     control: str = ""
     seconds: float = 2.5
+    waters: bool = False
 
 
 REGIMES = (
@@ -66,6 +69,24 @@ REGIMES = (
     Regime("5 residues 2.0 A", length=5, d_min=2.0, error=0.1, completeness=0.9, seconds=25.0),
     Regime("8 residues", length=8, error=0.05, seconds=60.0),
     Regime("8 residues, other sequence", length=8, error=0.05, control="sequence", seconds=30.0),
+    Regime("5 residues, waters", length=5, error=0.1, seconds=25.0, waters=True),
+    Regime("5 residues, waters, 2.0 A", length=5, d_min=2.0, error=0.1, seconds=25.0, waters=True),
+    Regime(
+        "5 residues, waters, other sequence",
+        length=5,
+        error=0.1,
+        control="sequence",
+        seconds=20.0,
+        waters=True,
+    ),
+    Regime("dipeptides, waters", error=0.1, completeness=0.9, waters=True),
+    Regime(
+        "dipeptides, waters, other sequence",
+        error=0.1,
+        completeness=0.9,
+        control="sequence",
+        waters=True,
+    ),
 )
 
 
@@ -83,9 +104,43 @@ def windows(table: FragmentTable, length: int) -> FragmentTable:
     )
 
 
-def tight_recipe(length: int) -> Recipe:
-    """The dipeptide recipe's cells for longer fragments."""
-    return replace(DIPEPTIDE, name=f"tight-{length}", n_residues=length)
+def tight_recipe(regime: Regime) -> Recipe:
+    """The dipeptide recipe's cells for longer fragments, wider where there are waters."""
+    recipe = replace(DIPEPTIDE, name=f"tight-{regime.length}", n_residues=regime.length)
+    return replace(recipe, min_contact=3.4) if regime.waters else recipe
+
+
+def with_waters(crystal: SyntheticCrystal, regime: Regime, seed: int) -> SyntheticCrystal:
+    """The crystal as real ones are: atoms that the sequence does not tell of, and a spread of B.
+
+    Waters go to random places at least 2.6 A from everything, one for ten atoms at most.
+    """
+    rng = np.random.default_rng(seed)
+    cell, data = crystal.data.cell, crystal.data
+    sites = [site.atom for site in crystal.structure[0].all()]
+    orth = np.array(cell.orth.mat.tolist())
+    frac = np.array([atom.pos.tolist() for atom in sites]) @ np.linalg.inv(orth).T
+    number = [atom.element.atomic_number for atom in sites]
+    b_iso = list(20.0 * np.exp(0.35 * rng.standard_normal(len(sites))))
+    for place in rng.random((3000, 3)):
+        d = frac - place
+        if np.linalg.norm((d - np.round(d)) @ orth.T, axis=1).min() > 2.6:
+            frac = np.vstack((frac, place))
+            number.append(8)
+            b_iso.append(rng.uniform(20, 45))
+        if len(frac) >= 1.1 * len(sites):
+            break
+    atoms = AtomBatch(
+        frac=torch.from_numpy(frac)[None],
+        number=torch.tensor(number)[None],
+        b_iso=torch.tensor(b_iso)[None],
+        occupancy=torch.ones((1, len(frac)), dtype=torch.float64),
+    )
+    F = structure_factors(atoms, torch.from_numpy(orth), torch.from_numpy(data.hkl))[0].numpy()
+    f = np.abs(F) * np.maximum(1 + regime.error * rng.standard_normal(len(F)), 0)
+    f[~data.measured] = np.nan
+    sigf = regime.error * np.maximum(f, 0.1 * np.sqrt(np.nanmean(f**2)))
+    return replace(crystal, data=replace(data, f=f, sigf=sigf), phi_true=np.rad2deg(np.angle(F)))
 
 
 def rows_of(
@@ -158,11 +213,13 @@ def main() -> None:
                 crystal = synthetic_crystal(
                     table,
                     index,
-                    tight_recipe(regime.length),
+                    tight_recipe(regime),
                     regime.d_min,
                     regime.error,
                     regime.completeness,
                 )
+                if regime.waters:
+                    crystal = with_waters(crystal, regime, index)
                 rows = rows_of(crystal, other, regime, index)
                 for seconds, figures, cosine, inverted in rows:
                     values = [f"{figures.get(name, float('nan')):.5f}" for name in FIGURES]

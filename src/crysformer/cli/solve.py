@@ -1,7 +1,8 @@
 """Find the phases of a crystal from its amplitudes, with the sequence where it is known.
 
-Writes solution.mtz (the measured amplitudes with FWT PHWT FOM), solution.ccp4 (the map) and
-summary.json into the output folder, and prints a verdict. A run that finds nothing convincing is
+Writes solution.mtz (the measured amplitudes with FWT PHWT FOM), solution.ccp4 (the map),
+summary.json and, where the search with the sequence found the solution, model.cif into the output
+folder, and prints a verdict. A run that finds nothing convincing is
 not a failure: the best candidate is written, with solved: false.
 """
 
