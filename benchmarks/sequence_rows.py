@@ -49,7 +49,7 @@ class Regime:
     error: float = 0.0
     completeness: float = 1.0
     control: str = ""
-    seconds: float = 2.5
+    seconds: float = 2.0
     waters: bool = False
 
 
@@ -143,6 +143,30 @@ def with_waters(crystal: SyntheticCrystal, regime: Regime, seed: int) -> Synthet
     return replace(crystal, data=replace(data, f=f, sigf=sigf), phi_true=np.rad2deg(np.angle(F)))
 
 
+def load_tables(dipeptide: Path, fifteen: Path) -> dict[int, FragmentTable]:
+    """Validation fragments by their number of residues."""
+    longer = FragmentStore.open(fifteen).table("validation")
+    return {
+        2: FragmentStore.open(dipeptide).table("validation"),
+        5: windows(longer, 5),
+        8: windows(longer, 8),
+    }
+
+
+def crystal_of(
+    table: FragmentTable, regime: Regime, number: int
+) -> tuple[SyntheticCrystal, str, int]:
+    """A crystal drawn at random, the sequence of another one, and its index."""
+    chosen = np.random.default_rng(regime.length).permutation(len(table))
+    index, other = int(chosen[number]), table.sequence[int(chosen[-1 - number])]
+    crystal = synthetic_crystal(
+        table, index, tight_recipe(regime), regime.d_min, regime.error, regime.completeness
+    )
+    if regime.waters:
+        crystal = with_waters(crystal, regime, index)
+    return crystal, other, index
+
+
 def rows_of(
     crystal: SyntheticCrystal, other: str, regime: Regime, seed: int
 ) -> list[tuple[float, dict[str, float], float, bool]]:
@@ -193,9 +217,7 @@ def main() -> None:
     parser.add_argument("--regime", nargs="+", help="only these")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    dipeptides = FragmentStore.open(args.dipeptide).table("validation")
-    fifteen = FragmentStore.open(args.fifteen).table("validation")
-    tables = {2: dipeptides, 5: windows(fifteen, 5), 8: windows(fifteen, 8)}
+    tables = load_tables(args.dipeptide, args.fifteen)
     new = not args.out.exists()
     with args.out.open("a", newline="") as handle:
         writer = csv.writer(handle, delimiter="\t")
@@ -206,20 +228,8 @@ def main() -> None:
         for regime in REGIMES:
             if args.regime and regime.name not in args.regime:
                 continue
-            table = tables[regime.length]
-            chosen = np.random.default_rng(regime.length).permutation(len(table))
             for i in range(args.first, args.first + args.limit):
-                index, other = int(chosen[i]), table.sequence[int(chosen[-1 - i])]
-                crystal = synthetic_crystal(
-                    table,
-                    index,
-                    tight_recipe(regime),
-                    regime.d_min,
-                    regime.error,
-                    regime.completeness,
-                )
-                if regime.waters:
-                    crystal = with_waters(crystal, regime, index)
+                crystal, other, index = crystal_of(tables[regime.length], regime, i)
                 rows = rows_of(crystal, other, regime, index)
                 for seconds, figures, cosine, inverted in rows:
                     values = [f"{figures.get(name, float('nan')):.5f}" for name in FIGURES]

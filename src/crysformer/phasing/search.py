@@ -25,7 +25,7 @@ _MAX_ITERATIONS = 1000
 # Sharpening leaves atoms with a B between these (A^2); which is best differs between cells.
 _B_LEFT = (-2.0, 10.0)
 _KEPT = 8
-_SEQUENCE_SLICE = 1.0  # seconds of the first turn of the sequence search
+_SEQUENCE_SLICE = 2.0  # seconds of the first turn of the sequence search
 _SETTLING = 60  # iterations that take as long as what follows them
 
 Progress = Callable[[float, str], None]

@@ -31,7 +31,7 @@ _MAX_RESIDUES = 30
 _CHEAP_LENGTH = 12
 # Reflections held out of the search, where there are enough to spare.
 _FREE_SHARE, _FREE_FROM = 0.08, 300
-_SAME = 0.6  # F^2-weighted cosine from which two sets of phases are one solution
+_SAME = 0.75  # F^2-weighted cosine from which two sets of phases are one solution
 _COMPARED = 25
 _POLISHED = 4
 _COPY = 1e-4  # scores nearer than this are of one pose
