@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import gemmi
@@ -17,7 +18,7 @@ from crysformer.phasing.content import cell_content
 from crysformer.phasing.peptide.climb import Steps, climb
 from crysformer.phasing.peptide.geometry import build_peptides
 from crysformer.phasing.peptide.kinematics import Kinematics
-from crysformer.phasing.peptide.method import TooLarge, check_size
+from crysformer.phasing.peptide.method import TooLarge, check_size, enantiomorph
 from crysformer.phasing.peptide.moves import perturbed
 from crysformer.phasing.peptide.polish import polish
 from crysformer.phasing.peptide.restraints import restraints_of
@@ -143,29 +144,66 @@ def test_a_noisy_dipeptide_is_solved_with_its_model(dipeptide: Callable[..., Any
     assert sum(n for _, n in names) == len(found.model.b_iso)
 
 
-def test_a_crystal_with_a_screw_axis_is_solved(make_crystal: Callable[..., Any]) -> None:
-    kinematics = Kinematics(build_peptides(("SG",)))
-    cell = gemmi.UnitCell(8.2, 7.6, 10.4, 90, 104, 90)
+def packed(cell: gemmi.UnitCell, group: str, sequence: str, d_min: float) -> Any:
+    """Fractional coordinates and numbers of a conformation that overlaps little in this cell."""
+    kinematics = Kinematics(build_peptides((sequence,)))
     orth = torch.tensor(cell.orth.mat.tolist(), dtype=torch.float32)
-    # the conformation whose molecules overlap least in this cell
     poses = random_poses(kinematics.peptides, 3000, orth, generator(2))
     xyz = kinematics.coordinates(poses)[0]
-    group = gemmi.SpaceGroup("P 1 21 1")
-    hkl = gemmi.make_miller_array(cell, group, 2.0).astype(np.int32)
-    blank = CrystalData(cell, group, hkl, np.ones(len(hkl)), None, source="blank")
+    hkl = gemmi.make_miller_array(cell, gemmi.SpaceGroup(group), d_min).astype(np.int32)
+    blank = CrystalData(
+        cell, gemmi.SpaceGroup(group), hkl, np.ones(len(hkl)), None, source="no data"
+    )
     packing = AmplitudeTarget(blank, kinematics.peptides.number, 20.0, overlap=1.0)
     best = int(packing.evaluate(xyz, gradient=False).overlap.argmin())
     frac = xyz[best].double().numpy() @ np.linalg.inv(orth.double().numpy()).T
-    crystal = make_crystal(cell, "P 1 21 1", frac, kinematics.peptides.number)
+    return frac, kinematics.peptides.number
+
+
+def test_a_crystal_with_a_screw_axis_is_solved(make_crystal: Callable[..., Any]) -> None:
+    cell = gemmi.UnitCell(8.2, 7.6, 10.4, 90, 104, 90)
+    crystal = make_crystal(
+        cell, "P 1 21 1", *packed(cell, "P 1 21 1", "SG", 2.0), b_iso=20.0, d_min=2.0
+    )
     search = SequenceSearch(crystal.data, ("SG",), 20.0, generator(), effort=Effort(4000, 400, 50))
     found = search.advance(4.0)
-    exact = AmplitudeTarget(crystal.data, kinematics.peptides.number, 20.0, by_element=True)
+    number = search.kinematics.peptides.number
+    exact = AmplitudeTarget(crystal.data, number, 20.0, by_element=True)
     F = exact.structure_factors(search.kinematics.coordinates(found.pose[:1])[0])[0]
-    data = crystal.data
-    compared = compare_phases(
-        data.hkl, data.f, np.rad2deg(np.angle(F)), crystal.phi_true, cell, data.space_group
-    )
+    compared = crystal.compare_phases(np.rad2deg(np.angle(F)))
     assert compared.cosine2_aligned > SOLVED_COSINE
+
+
+def test_both_members_of_an_enantiomorphic_pair_are_searched(
+    make_crystal: Callable[..., Any],
+) -> None:
+    cell = gemmi.UnitCell(10.5, 10.5, 12.5, 90, 90, 90)
+    crystal = make_crystal(cell, "P 43", *packed(cell, "P 43", "SG", 2.2), b_iso=20.0, d_min=2.2)
+    other = replace(crystal.data, space_group=gemmi.SpaceGroup("P 41"))
+    found = solve(other, "SG", method="sequence", copies=1, time_limit=8.0)
+    assert found.space_group.xhm() == "P 41"
+    assert found.enantiomorph["P 43"] > found.enantiomorph["P 41"]
+    # the phases written obey the group that was given: they are of the mirror image
+    assert found.hand_probability < 0.5
+    assert found.model is not None
+    assert found.model.space_group.xhm() == "P 43"
+    mirror = compare_phases(
+        other.hkl, other.f, found.phi, -crystal.phi_true, cell, other.space_group
+    )
+    assert mirror.cosine2_aligned > SOLVED_COSINE
+    assert not mirror.inverted
+    own = crystal.compare_phases(np.rad2deg(np.angle(found.model.F)))
+    assert own.cosine2_aligned > SOLVED_COSINE
+    assert not own.inverted
+
+
+@pytest.mark.parametrize(
+    ("group", "partner"),
+    [("P 41", "P 43"), ("P 32 2 1", "P 31 2 1"), ("P 1", None), ("P 21 21 21", None)],
+)
+def test_only_enantiomorphic_groups_have_a_partner(group: str, partner: str | None) -> None:
+    found = enantiomorph(gemmi.SpaceGroup(group))
+    assert (None if found is None else found.xhm()) == partner
 
 
 def test_what_is_too_large_or_unknown_is_refused(dipeptide: Callable[..., Any]) -> None:

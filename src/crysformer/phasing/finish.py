@@ -159,25 +159,35 @@ def _place_peptide(
 ) -> Placed:
     """A peptide model is in its space group, with L residues; in P1 only its origin is free."""
     origin = "the peptide model in the space group's own setting"
+    probability = candidate.figures["hand"]
+    notes: tuple[str, ...] = ()
+    own = model.F
+    if model.space_group.xhm() != data.space_group.xhm():
+        own = own.conj()
+        probability = 1.0 - probability
+        notes = (
+            f"the model of L residues was found in {model.space_group.xhm()}, whose amplitudes are "
+            f"those of {data.space_group.xhm()}: the phases written are of its mirror image",
+        )
     if len(data.space_group.operations()) == 1:
         first = model.peptides.chain == 0
         mass = residues.MASSES[model.peptides.number[first]]
-        centre = mass @ model.frac[first] / mass.sum()
-        model = model.shifted(data.hkl, 0.5 - centre)
+        model = model.shifted(data.hkl, 0.5 - mass @ model.frac[first] / mass.sum())
+        own = model.F
         origin = "centre of mass of one molecule at the centre of the cell"
-    phased = data.measured & np.isfinite(model.F)
-    phi = np.where(phased, np.mod(np.rad2deg(np.angle(np.nan_to_num(model.F))), 360.0), np.nan)
+    phased = data.measured & np.isfinite(own)
+    phi = np.where(phased, np.mod(np.rad2deg(np.angle(np.nan_to_num(own))), 360.0), np.nan)
     fom = _sim_weights(problem, candidate)[_first_rows(mapping, len(data))]
     fom = np.where(phased, fom, 0.0)
     return Placed(
         phi=phi,
         fom=fom,
         density=weighted_map(data, fom, phi),
-        hand=candidate.figures["hand"],
-        agreement={},
+        hand=probability,
+        agreement=model.agreement,
         symmetry=1.0,
         origin=origin,
-        notes=(),
+        notes=notes,
         model=model,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import gemmi
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ _FREE_SHARE, _FREE_FROM = 0.08, 300
 _SAME = 0.75  # F^2-weighted cosine from which two sets of phases are one solution
 _COMPARED = 25
 _POLISHED = 4
+_PROGRESS = 0.003  # of the score, for which it is worth to refine again
 _COPY = 1e-4  # scores nearer than this are of one pose
 # Log odds of the hand for a difference in log likelihood, and the latter where nothing found has
 # the mirrored phases.
@@ -68,6 +70,8 @@ class SequenceMethod:
         On the CPU.
     deadline
         `time.monotonic` after which the search stops.
+    mirrored
+        Whether `data` is in the other member of an enantiomorphic pair, and `mapping` is not.
 
     Raises
     ------
@@ -83,7 +87,10 @@ class SequenceMethod:
         content: CellContent,
         generator: torch.Generator,
         deadline: float,
+        *,
+        mirrored: bool = False,
     ) -> None:
+        """See the class; of an enantiomorphic pair of groups both are searched in turns."""
         sequences = content.sequences * content.copies
         check_size(content)
         self.data, self.mapping, self.problem, self.content = data, mapping, problem, content
@@ -101,19 +108,37 @@ class SequenceMethod:
             device=problem.device,
         )
         self.turns = 0
+        self.correlation = 0.0
         self._rated = -math.inf
+        partner = enantiomorph(data.space_group)
+        self.partner: SequenceMethod | None = None
+        if partner is not None and not mirrored:
+            self.partner = SequenceMethod(
+                replace(data, space_group=partner),
+                mapping,
+                problem,
+                content,
+                generator,
+                deadline,
+                mirrored=True,
+            )
 
     def advance(self, seconds: float) -> list[Candidate]:
         """Search on for about so long; candidates if there is a better pose than before."""
+        models = self._models(seconds)
+        agreement: dict[str, float] = {}
+        if self.partner is not None:
+            models += self.partner._models(seconds)
+            agreement = {m.data.space_group.xhm(): m.correlation for m in (self, self.partner)}
+        return [self._candidate(replace(m, agreement=agreement), f) for m, f in models]
+
+    def _models(self, seconds: float) -> list[tuple[PeptideModel, dict[str, float]]]:
+        """The best pose of each of the best basins, refined, with its figures of merit."""
         found = self.search.advance(seconds)
         self.turns += 1
-        if float(found.score[0]) <= self._rated + 0.003:
+        if float(found.score[0]) <= self._rated + _PROGRESS:
             return []
         self._rated = float(found.score[0])
-        return self._candidates(found)
-
-    def _candidates(self, found: Found) -> list[Candidate]:
-        """The best pose of each of the best basins, refined and rated."""
         basins, mirror = self._basins(found)
         k = self.search.kinematics
         poses = join([b.pose for b in (*basins, *mirror)])
@@ -123,7 +148,7 @@ class SequenceMethod:
         n_data = int(self.data.measured.sum())
         parameters = poses.torsions.shape[1] + 6 * poses.translation.shape[1]
         floor = noise_floor(self.problem)
-        candidates: list[Candidate] = []
+        models = []
         for i, row in enumerate(polished.order.tolist()):
             others, mirrored = [], []
             for j, F in enumerate(polished.F):
@@ -153,12 +178,16 @@ class SequenceMethod:
                 self.data.space_group,
                 polished.F[i],
             )
-            candidates.append(self._candidate(model, figures))
-        return candidates
+            models.append((model, figures))
+        self.correlation = max(self.correlation, *(f["correlation"] for _, f in models))
+        return models
 
     def _candidate(self, model: PeptideModel, figures: dict[str, float]) -> Candidate:
-        F = np.abs(self.mapping.values(np.nan_to_num(model.F)))
-        phi = np.deg2rad(self.mapping.phases(np.rad2deg(np.angle(np.nan_to_num(model.F)))))
+        own = np.nan_to_num(model.F)
+        if model.space_group.xhm() != self.data.space_group.xhm():
+            own = own.conj()  # the mirror image obeys the group that was given
+        F = np.abs(self.mapping.values(own))
+        phi = np.deg2rad(self.mapping.phases(np.rad2deg(np.angle(own))))
         phased = self.problem.to_grid(F * np.exp(1j * phi) / self.problem.scale)
         return Candidate(
             method="sequence",
@@ -240,6 +269,15 @@ def _different(score: Tensor) -> Tensor:
     """Which of descending scores are not copies of the one before."""
     step = torch.cat((score.new_ones(1), score[:-1] - score[1:]))
     return (step > _COPY).nonzero()[:, 0]
+
+
+def enantiomorph(group: gemmi.SpaceGroup) -> gemmi.SpaceGroup | None:
+    """The group that mirror images of its structures have, if it is another one (P41 and P43)."""
+    if not group.is_enantiomorphic():
+        return None
+    operations = group.operations()
+    operations.change_basis_forward(gemmi.Op("-x,-y,-z"))
+    return gemmi.find_spacegroup_by_ops(operations)
 
 
 def _held_out(data: CrystalData, generator: torch.Generator) -> NDArray[np.bool_]:

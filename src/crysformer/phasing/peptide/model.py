@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import gemmi
 import numpy as np
@@ -29,6 +29,9 @@ class PeptideModel:
     F
         Structure factors of the data's reflections, complex, shape (n_data,), on the scale of the
         data; NaN where not measured.
+    agreement
+        Where the space group is one of an enantiomorphic pair (P41 and P43), which amplitudes do
+        not tell apart: the best correlation of amplitudes reached in each of the two.
     """
 
     peptides: Peptides
@@ -37,6 +40,7 @@ class PeptideModel:
     cell: gemmi.UnitCell
     space_group: gemmi.SpaceGroup
     F: NDArray[np.complex128]
+    agreement: dict[str, float] = field(default_factory=dict)
 
     @property
     def frac(self) -> NDArray[np.float64]:
@@ -50,14 +54,7 @@ class PeptideModel:
         """
         orth = np.array(self.cell.orth.mat.tolist())
         phase = np.exp(2j * np.pi * (hkl @ shift))
-        return PeptideModel(
-            self.peptides,
-            self.xyz + orth @ shift,
-            self.b_iso,
-            self.cell,
-            self.space_group,
-            self.F * phase,
-        )
+        return replace(self, xyz=self.xyz + orth @ shift, F=self.F * phase)
 
     def to_structure(self) -> gemmi.Structure:
         """As a gemmi structure: chains A, B, ..., residues from 1."""
