@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gemmi
@@ -12,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crysformer.crystal.form_factors import form_factors, gaussians
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import p1_mapping
+from crysformer.phasing.peptide.scattering import scattering_groups
 
 # Pairs of atoms at a distance r overlap by exp(-r^2 / width), A^2; terms beyond d_min are nil.
 _OVERLAP_WIDTH = 4.1
@@ -160,7 +159,7 @@ class AmplitudeTarget:
         self.yz = torch.stack((y.flatten(), z.flatten()), dim=1)
         self.groups = [
             (rows.to(device), weight.to(device), f.to(device))
-            for rows, weight, f in _scattering(
+            for rows, weight, f in scattering_groups(
                 number, s_sq, b_iso, by_element, self.weight.cpu(), data.radiation
             )
         ]
@@ -277,26 +276,3 @@ def _sphere(data: CrystalData, d_min: float) -> NDArray[np.int64]:
     """All Miller indices to `d_min` that are not absent, one of each Friedel pair, not F(000)."""
     hkl = gemmi.make_miller_array(data.cell, data.space_group, d_min)
     return p1_mapping(hkl, data.space_group).hkl.astype(np.int64)
-
-
-def _scattering(
-    number: NDArray[np.int64],
-    s_sq: Tensor,
-    b_iso: float,
-    by_element: bool,
-    weight: Tensor,
-    radiation: str,
-) -> Sequence[tuple[Tensor, Tensor, Tensor]]:
-    """Groups of atoms: their rows, their weights, and the scattering factor of the group."""
-    a, b = gaussians("electron" if radiation == "electron" else "xray")
-    elements = sorted(set(number.tolist()))
-    debye = torch.exp(-0.25 * b_iso * s_sq)
-    f = dict(zip(elements, form_factors(a[elements], b[elements], s_sq), strict=True))
-    rows = {z: torch.as_tensor(np.flatnonzero(number == z)) for z in elements}
-    if by_element:
-        return [(rows[z], torch.ones(len(rows[z])), f[z] * debye) for z in elements]
-    carbon = f[6]
-    relative = torch.ones(len(number))
-    for z in elements:
-        relative[rows[z]] = (weight * f[z] / carbon).sum()
-    return [(torch.arange(len(number)), relative, carbon * debye)]
