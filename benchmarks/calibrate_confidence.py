@@ -6,8 +6,9 @@
 The first form runs one or two rounds of charge flipping on validation crystals in several regimes
 (exact, noisy and incomplete, lower resolution) and on controls whose amplitudes are shuffled within
 shells of resolution, and appends a row for each candidate kept: figures of merit, and the aligned
-F^2-weighted cosine to the truth. The second fits one logistic regression each for modified density
-and for refined atoms, prints a reliability table from a fit to the other half of the crystals, and
+F^2-weighted cosine to the truth. The second fits one logistic regression each for modified density,
+for refined atoms and for peptide models (rows of `sequence_rows.py`), for the kinds that the rows
+hold, prints a reliability table from a fit to the other half of the crystals, and
 writes src/crysformer/phasing/confidence.json.
 """
 
@@ -18,8 +19,10 @@ import csv
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -39,6 +42,7 @@ from crysformer.phasing.problem import phase_problem
 from crysformer.phasing.search import Search
 
 FIGURES = ("r", "free_correlation", "noise", "reflections_per_atom")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 RIDGE = 1e-2
 
 
@@ -148,12 +152,23 @@ def report(kind: Kind, p: NDArray[np.float64], y: NDArray[np.float64]) -> None:
     print(f"  expected calibration error {error:.4f}; false above 0.9: {false}")
 
 
+def numbers(row: dict[str, str]) -> dict[str, float]:
+    """The columns of a row that are numbers."""
+    found = {}
+    for name, text in row.items():
+        with suppress(ValueError):
+            found[name] = float(text)
+    return found
+
+
 def fit_all(paths: list[Path], out: Path) -> None:
     rows = [row for path in paths for row in csv.DictReader(path.open(), delimiter="\t")]
-    fitted: dict[str, object] = {}
-    for kind in ("density", "atoms"):
+    fitted: dict[str, object] = json.loads(out.read_text(encoding="utf-8"))
+    for kind in KINDS:
         chosen = [row for row in rows if row["kind"] == kind]
-        x = np.array([features({n: float(r[n]) for n in FIGURES}) for r in chosen])
+        if not chosen:  # keeps what it had
+            continue
+        x = np.array([features(kind, numbers(row)) for row in chosen])
         y = np.array([float(float(r["cosine"]) >= SOLVED_COSINE) for r in chosen])
         ids = sorted({r["id"] for r in chosen})
         half = {name: i % 2 for i, name in enumerate(ids)}

@@ -14,11 +14,26 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def figures(r: float, free: float) -> dict[str, float]:
-    return {"r": r, "free_correlation": free, "noise": 0.008, "reflections_per_atom": 14.0}
+    """Of a candidate with this R and this correlation, of whatever kind."""
+    density = {"r": r, "free_correlation": free, "noise": 0.008, "reflections_per_atom": 14.0}
+    return density | {
+        "correlation": free,
+        "reflections_per_parameter": 12.0,
+        "gap": 0.4 * free,
+        "free_z": 4.0 * free,
+    }
 
 
-def test_features_are_log_r_and_fishers_z() -> None:
-    assert features(figures(0.2, 0.6)) == pytest.approx((math.log(0.2), math.log(1.6 / 0.4) / 2))
+@pytest.mark.parametrize("kind", ["density", "atoms"])
+def test_features_are_log_r_and_fishers_z(kind: Kind) -> None:
+    found = features(kind, figures(0.2, 0.6))
+    assert found == pytest.approx((math.log(0.2), math.log(1.6 / 0.4) / 2))
+
+
+def test_features_of_a_peptide_model_are_those_named() -> None:
+    found = features("sequence", figures(0.2, 0.6))
+    expected = (math.log(0.2), math.log(1.6 / 0.4) / 2, math.log(12.0), 0.24, 2.4)
+    assert found == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -44,7 +59,7 @@ def test_clear_cases_are_clear(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_extremes_stay_probabilities(kind: Kind) -> None:
     for r, free in itertools.product([0.0, 1e-9, 1.0, 50.0], [-1.0, 0.0, 1.0]):
-        assert all(map(math.isfinite, features(figures(r, free))))
+        assert all(map(math.isfinite, features(kind, figures(r, free))))
         assert 0 <= confidence(kind, figures(r, free)) <= 1
     assert confidence(kind, figures(0.0, 1.0)) == pytest.approx(1)
     assert confidence(kind, figures(50.0, -1.0)) == pytest.approx(0)
@@ -54,9 +69,10 @@ def test_coefficients_say_what_they_were_fitted_to() -> None:
     text = files("crysformer.phasing").joinpath("confidence.json").read_text(encoding="utf-8")
     fitted = json.loads(text)
     assert set(fitted) == set(KINDS)
-    for one in fitted.values():
-        log_r, free = one["coefficients"]
-        assert log_r < 0 < free
+    for kind, one in fitted.items():
+        log_r, correlation, *others = one["coefficients"]
+        assert log_r < 0 < correlation
+        assert len(others) == len(features(kind, figures(0.2, 0.6))) - 2
         assert one["candidates"] >= 100
         assert one["crystals"] >= 10
 

@@ -1,7 +1,8 @@
 """Find the phases of a crystal from its amplitudes, with the sequence where it is known.
 
-Writes solution.mtz (the measured amplitudes with FWT PHWT FOM), solution.ccp4 (the map) and
-summary.json into the output folder, and prints a verdict. A run that finds nothing convincing is
+Writes solution.mtz (the measured amplitudes with FWT PHWT FOM), solution.ccp4 (the map),
+summary.json and, where the search with the sequence found the solution, model.cif into the output
+folder, and prints a verdict. A run that finds nothing convincing is
 not a failure: the best candidate is written, with solved: false.
 """
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from crysformer.crystal.reflections import CrystalData
     from crysformer.phasing.solver import Solution
 
-METHODS = ("auto", "charge-flipping", "network")
+METHODS = ("auto", "charge-flipping", "network", "sequence")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -99,6 +100,9 @@ def write_solution(folder: Path, data: CrystalData, solution: Solution) -> dict[
     summary = solution.to_summary()
     write_phases(folder / "solution.mtz", data, solution.f, solution.phi, solution.fom)
     write_map(folder / "solution.ccp4", solution.density)
+    if solution.model is not None:
+        structure = solution.model.to_structure()
+        structure.make_mmcif_document().write_file(str(folder / "model.cif"))
     write_json(folder / "summary.json", summary)
     return summary
 

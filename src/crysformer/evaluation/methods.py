@@ -140,6 +140,7 @@ def _polished(start: Method) -> Method:
 METHODS: dict[str, Method] = {
     "solve": _solver("auto"),
     "charge-flipping": _solver("charge-flipping"),
+    "sequence": _solver("sequence"),
     "network": _network,
     "network-polished": _polished(_network),
     "random": _random,

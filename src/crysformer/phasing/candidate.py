@@ -14,6 +14,7 @@ from crysformer.phasing.confidence import confidence
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.dual_space import drop_surplus, fit_atoms
 from crysformer.phasing.merit import free_correlation, noise_floor
+from crysformer.phasing.peptide.model import PeptideModel
 from crysformer.phasing.problem import PhaseProblem
 
 _ELIMINATIONS = 15
@@ -46,6 +47,8 @@ class Candidate:
         Share of voxels above the level in density modification.
     atoms
         The refined atoms, where there are any (a batch of one).
+    peptide
+        The peptide model that the phases are of, if they came from the sequence search.
     """
 
     method: str
@@ -55,6 +58,7 @@ class Candidate:
     confidence: float
     positive_share: float
     atoms: EqualAtoms | None = None
+    peptide: PeptideModel | None = None
 
 
 def settle(

@@ -11,19 +11,39 @@ from typing import Any, Literal
 
 _LOW_AGREEMENT, _ABOVE_RANDOM, _RISE = 0.35, 0.15, 0.15
 
-Kind = Literal["density", "atoms"]
+Kind = Literal["density", "atoms", "sequence"]
 
 
-def features(figures: Mapping[str, float]) -> tuple[float, float]:
-    """What the logistic regression sees: log R and the Fisher transform of the free correlation.
+def features(kind: Kind, figures: Mapping[str, float]) -> tuple[float, ...]:
+    """What the logistic regression sees.
+
+    Log R and the Fisher transform of the free correlation; of a peptide model, which has a known
+    number of parameters, log R, the Fisher transform of the correlation of amplitudes, log of
+    reflections to a parameter, the gap in likelihood to the next best solution, and how well
+    reflections held out of the search are predicted.
 
     Parameters
     ----------
+    kind
+        Of the candidate.
     figures
-        ``r`` and ``free_correlation``.
+        ``r`` and ``free_correlation``; or ``r``, ``correlation``, ``reflections_per_parameter``,
+        ``gap`` and ``free_z``.
     """
-    free = min(max(figures["free_correlation"], -0.999), 0.999)
-    return math.log(max(figures["r"], 1e-3)), math.atanh(free)
+    log_r = math.log(max(figures["r"], 1e-3))
+    if kind == "sequence":
+        return (
+            log_r,
+            _fisher(figures["correlation"]),
+            math.log(max(figures["reflections_per_parameter"], 1e-3)),
+            figures["gap"],
+            figures["free_z"],
+        )
+    return log_r, _fisher(figures["free_correlation"])
+
+
+def _fisher(correlation: float) -> float:
+    return math.atanh(min(max(correlation, -0.999), 0.999))
 
 
 def confidence(kind: Kind, figures: Mapping[str, float]) -> float:
@@ -33,7 +53,7 @@ def confidence(kind: Kind, figures: Mapping[str, float]) -> float:
     (`benchmarks/calibrate_confidence.py`), random and unsolvable ones among them.
     """
     fitted = _coefficients()[kind]
-    values = features(figures)
+    values = features(kind, figures)
     odds = fitted["intercept"] + sum(
         c * x for c, x in zip(fitted["coefficients"], values, strict=True)
     )

@@ -8,24 +8,24 @@ import gemmi
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import i0e, i1e
 
 from crysformer.crystal.density import DensityMap
 from crysformer.crystal.maps import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
+from crysformer.data import residues
 from crysformer.errors import InputError
 from crysformer.phasing.candidate import Candidate, number_of_atoms, with_atoms
 from crysformer.phasing.confidence import symmetry_factor
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.hand import HandEvidence, chirality
 from crysformer.phasing.origin import MoleculeOrigin, origin_from_atoms, origin_from_density
+from crysformer.phasing.peptide.model import PeptideModel
 from crysformer.phasing.problem import PhaseProblem
 from crysformer.phasing.symmetry_origin import enantiomorph_origins, to_space_group
+from crysformer.phasing.weights import sim_weights
 
 _SAMPLE_RATE = 3.0  # of the map that is written
-_SHELLS = 20
-_PER_SHELL = 50
 # Atoms for the hand alone: more would take too long, and maps of lower resolution show no atoms.
 _MAX_ATOMS, _D_MIN = 250, 2.0
 _BOND_ERROR, _BOND_ERROR_PER_R = 0.05, 0.8
@@ -51,6 +51,8 @@ class Placed:
         How the origin was chosen.
     notes
         What the user should know.
+    model
+        The atoms, if they came from the sequence search.
     """
 
     phi: NDArray[np.float64]
@@ -61,6 +63,7 @@ class Placed:
     symmetry: float
     origin: str
     notes: tuple[str, ...]
+    model: PeptideModel | None = None
 
 
 def place(
@@ -86,10 +89,12 @@ def place(
     generator
         For the search of atoms.
     """
+    if candidate.peptide is not None:
+        return _place_peptide(data, mapping, problem, candidate, candidate.peptide)
     notes: list[str] = []
     group = data.space_group
     phi = _listed_phases(problem, candidate.F)
-    fom = _sim_weights(problem, candidate)
+    fom = sim_weights(problem, candidate)
     centrosymmetric = group.is_centrosymmetric()
     evidence = HandEvidence(0.0, 0)
     if centrosymmetric:
@@ -143,6 +148,48 @@ def place(
     )
 
 
+def _place_peptide(
+    data: CrystalData,
+    mapping: P1Mapping,
+    problem: PhaseProblem,
+    candidate: Candidate,
+    model: PeptideModel,
+) -> Placed:
+    """A peptide model is in its space group, with L residues; in P1 only its origin is free."""
+    origin = "the peptide model in the space group's own setting"
+    probability = candidate.figures["hand"]
+    notes: tuple[str, ...] = ()
+    own = model.F
+    if model.space_group.xhm() != data.space_group.xhm():
+        own = own.conj()
+        probability = 1.0 - probability
+        notes = (
+            f"the model of L residues was found in {model.space_group.xhm()}, whose amplitudes are "
+            f"those of {data.space_group.xhm()}: the phases written are of its mirror image",
+        )
+    if len(data.space_group.operations()) == 1:
+        first = model.peptides.chain == 0
+        mass = residues.MASSES[model.peptides.number[first]]
+        model = model.shifted(data.hkl, 0.5 - mass @ model.frac[first] / mass.sum())
+        own = model.F
+        origin = "centre of mass of one molecule at the centre of the cell"
+    phased = data.measured & np.isfinite(own)
+    phi = np.where(phased, np.mod(np.rad2deg(np.angle(np.nan_to_num(own))), 360.0), np.nan)
+    fom = sim_weights(problem, candidate)[_first_rows(mapping, len(data))]
+    fom = np.where(phased, fom, 0.0)
+    return Placed(
+        phi=phi,
+        fom=fom,
+        density=weighted_map(data, fom, phi),
+        hand=probability,
+        agreement=model.agreement,
+        symmetry=1.0,
+        origin=origin,
+        notes=notes,
+        model=model,
+    )
+
+
 def weighted_map(
     data: CrystalData, fom: NDArray[np.float64], phi: NDArray[np.float64]
 ) -> DensityMap:
@@ -169,28 +216,6 @@ def _listed_phases(problem: PhaseProblem, F: torch.Tensor) -> NDArray[np.float64
 def _first_rows(mapping: P1Mapping, n: int) -> NDArray[np.int64]:
     """The first P1 reflection that stems from each of the crystal's own."""
     return np.unique(mapping.parent, return_index=True)[1][:n]
-
-
-def _sim_weights(problem: PhaseProblem, candidate: Candidate) -> NDArray[np.float64]:
-    """Expected cosine of the phase error, I1(X) / I0(X) with X = 2 Fo Fc / <(Fo - Fc)^2>.
-
-    The mean is taken in shells of resolution, so that the same misfit weighs more where
-    amplitudes are small.
-    """
-    data = problem.data
-    used = data.measured
-    observed = np.where(used, data.f, 0.0) / problem.scale
-    model = np.zeros(len(data))
-    model[used] = grid_to_hkl(candidate.model, torch.as_tensor(data.hkl[used])).abs().cpu().numpy()
-    model *= (observed @ model) / max(float(model @ model), 1e-30)
-    order = np.argsort(data.d, kind="stable")
-    order = order[used[order]]
-    fom = np.zeros(len(data))
-    for shell in np.array_split(order, max(1, min(_SHELLS, len(order) // _PER_SHELL))):
-        variance = np.mean((observed[shell] - model[shell]) ** 2)
-        x = 2 * observed[shell] * model[shell] / max(float(variance), 1e-12)
-        fom[shell] = i1e(x) / i0e(x)
-    return fom
 
 
 def _atomic(
@@ -232,7 +257,7 @@ def _molecule_origin(
             copies,
         )
     phi = _listed_phases(problem, candidate.F)
-    density = weighted_map(problem.data, _sim_weights(problem, candidate), phi)
+    density = weighted_map(problem.data, sim_weights(problem, candidate), phi)
     n_atoms = None if content.n_atoms is None else content.n_atoms // copies
     return origin_from_density(density, n_atoms, copies)
 

@@ -12,6 +12,7 @@ import torch
 from crysformer.phasing.candidate import Candidate, atoms_are_cheap, settle, with_atoms
 from crysformer.phasing.charge_flipping import charge_flipping, random_phases
 from crysformer.phasing.content import CellContent, positive_shares
+from crysformer.phasing.peptide.method import SequenceMethod
 from crysformer.phasing.problem import PhaseProblem
 
 CONVINCED = 0.98
@@ -24,6 +25,7 @@ _MAX_ITERATIONS = 1000
 # Sharpening leaves atoms with a B between these (A^2); which is best differs between cells.
 _B_LEFT = (-2.0, 10.0)
 _KEPT = 8
+_SEQUENCE_SLICE = 2.0  # seconds of the first turn of the sequence search
 _SETTLING = 60  # iterations that take as long as what follows them
 
 Progress = Callable[[float, str], None]
@@ -94,6 +96,17 @@ class Search:
             settle(problem, self.content, "charge-flipping", F, shares, _KEPT, self.generator)
         )
 
+    def place_sequence(
+        self, method: SequenceMethod, time_limit: float, progress: Progress | None = None
+    ) -> None:
+        """One turn of the search with the sequence, longer the longer it has run."""
+        self.add(method.advance(_SEQUENCE_SLICE * (1 + method.turns)))
+        if progress is not None:
+            used = 1 - (self.deadline - time.monotonic()) / time_limit
+            best = self.best[0].confidence if self.best else 0.0
+            text = f"{method.search.tried} poses, confidence {best:.2f}"
+            progress(min(used, 1.0), text)
+
     def run(
         self, time_limit: float, progress: Progress | None = None, rounds: int | None = None
     ) -> None:
@@ -121,6 +134,6 @@ class Search:
 
 def _rank(candidate: Candidate) -> tuple[float, bool, float]:
     """Confidence first; among those beyond doubt atoms before density, then R."""
-    has_atoms = candidate.atoms is not None
+    has_atoms = candidate.atoms is not None or candidate.peptide is not None
     beyond_doubt = min(candidate.confidence, _BEYOND_DOUBT)
     return round(beyond_doubt, 2), has_atoms, -candidate.figures["r"]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.density import DensityMap
+from crysformer.phasing.peptide.model import PeptideModel
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class Solution:
         Wall-clock time.
     notes
         What the user should know, one sentence each.
+    model
+        The atoms, where the sequence search found them.
     """
 
     solved: bool
@@ -73,6 +76,7 @@ class Solution:
     candidates: tuple[CandidateReport, ...]
     seconds: float
     notes: tuple[str, ...]
+    model: PeptideModel | None = None
 
     def to_summary(self) -> dict[str, Any]:
         """The content of ``summary.json``: plain numbers, strings and lists."""

@@ -17,11 +17,12 @@ from crysformer.phasing.candidate import Candidate, settle
 from crysformer.phasing.content import cell_content
 from crysformer.phasing.finish import place
 from crysformer.phasing.network import NotApplicable, predict
+from crysformer.phasing.peptide.method import SequenceMethod, TooLarge, check_size
 from crysformer.phasing.problem import PhaseProblem, phase_problem
 from crysformer.phasing.search import Progress, Search
 from crysformer.phasing.solution import CandidateReport, Solution
 
-METHODS = ("auto", "network", "charge-flipping")
+METHODS = ("auto", "network", "charge-flipping", "sequence")
 SOLVED = 0.9
 """Confidence from which a solution is called solved."""
 _MIN_REFLECTIONS = 30
@@ -48,7 +49,7 @@ def solve(
         One-letter codes (several chains separated by commas or as a sequence of strings), or the
         path of a FASTA file. Makes the search faster, the verdict firmer, and tells the hand.
     method
-        ``"auto"``, ``"network"`` or ``"charge-flipping"``.
+        ``"auto"``, ``"network"``, ``"charge-flipping"`` or ``"sequence"``.
     time_limit
         Seconds after which no new batch of starts is begun and the best candidate is taken.
     copies
@@ -68,6 +69,8 @@ def solve(
         If the amplitudes or the sequence cannot be used.
     NotApplicable
         If ``method="network"`` and the network does not apply to this crystal.
+    TooLarge
+        If ``method="sequence"`` and the sequence search does not apply to it.
     """
     begun = time.monotonic()
     if method not in METHODS:
@@ -90,7 +93,7 @@ def solve(
 
     if method == "auto":  # one round costs less than loading the network
         search.run(time_limit, progress, rounds=1)
-    if method != "charge-flipping" and not search.convinced:
+    if method in ("auto", "network") and not search.convinced:
         try:
             if len(data.space_group.operations()) > 1:
                 raise NotApplicable(f"it knows P 1, not {data.space_group.xhm()}")
@@ -99,9 +102,24 @@ def solve(
             if method == "network":
                 raise
             notes.append(f"network: not applicable ({reason})")
-    out_of_time = bool(search.best) and time.monotonic() > search.deadline
-    if method != "network" and not search.convinced and not out_of_time:
-        search.run(time_limit, progress)
+    placing: SequenceMethod | None = None
+    if method in ("auto", "sequence") and not search.convinced:
+        try:
+            check_size(content, cheap=method == "auto")
+            placing = SequenceMethod(data, mapping, problem, content, generator, search.deadline)
+        except TooLarge as reason:
+            if method == "sequence":
+                raise
+            notes.append(f"sequence search: not applicable ({reason})")
+    while True:
+        out_of_time = bool(search.best) and time.monotonic() > search.deadline
+        if method == "network" or search.convinced or out_of_time:
+            break
+        if placing is not None:
+            search.place_sequence(placing, time_limit, progress)
+        if method != "sequence" and not search.convinced:
+            rounds = None if placing is None else 1
+            search.run(time_limit, progress, rounds=rounds)
 
     best = search.best[0]
     placed = place(data, mapping, problem, content, best, generator)
@@ -121,6 +139,7 @@ def solve(
         candidates=tuple(CandidateReport(c.method, c.confidence, c.figures) for c in search.best),
         seconds=time.monotonic() - begun,
         notes=(*notes, *placed.notes),
+        model=placed.model,
     )
 
 

@@ -1,0 +1,252 @@
+"""Candidates of the sequence search on crystals with known answer, for its confidence.
+
+    python benchmarks/sequence_rows.py --dipeptide DIR --fifteen DIR --out rows.tsv
+
+Validation crystals by the dipeptide recipe, and windows of 5 and 8 residues of the 15-residue
+fragments in cells built the same way, in several regimes; controls are searched with the sequence
+of another crystal, or have amplitudes shuffled within shells of resolution. Some crystals hold
+waters and a spread of B that no model has. Each candidate of each turn gives a row: figures of
+merit, the aligned F^2-weighted cosine to the truth, and whether the hand had to be inverted for
+it. `benchmarks/calibrate_confidence.py --fit` fits the confidence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from calibrate_confidence import shuffled_within_shells
+from crysformer.crystal.compare import compare_phases
+from crysformer.crystal.structure_factors import AtomBatch, structure_factors
+from crysformer.crystal.symmetry import expand_to_p1
+from crysformer.data import residues
+from crysformer.data.recipe import DIPEPTIDE, Recipe
+from crysformer.data.store import FragmentStore, FragmentTable
+from crysformer.data.synthetic import SyntheticCrystal, synthetic_crystal
+from crysformer.phasing.content import cell_content
+from crysformer.phasing.peptide.method import SequenceMethod
+from crysformer.phasing.problem import phase_problem
+
+FIGURES = (
+    *("r", "correlation", "overlap", "gap", "free_z", "reflections_per_parameter", "noise"),
+    "hand",
+)
+
+
+@dataclass(frozen=True)
+class Regime:
+    """What the data are like, and what the search is told."""
+
+    name: str
+    length: int = 2
+    d_min: float = 1.5
+    error: float = 0.0
+    completeness: float = 1.0
+    control: str = ""
+    seconds: float = 2.0
+    waters: bool = False
+
+
+REGIMES = (
+    Regime("noisy", error=0.1, completeness=0.8),
+    Regime("2.5 A", d_min=2.5),
+    Regime("2.5 A noisy", d_min=2.5, error=0.1, completeness=0.9),
+    Regime("very noisy 2.0 A", d_min=2.0, error=0.2, completeness=0.6),
+    Regime("noisy, other sequence", error=0.1, completeness=0.8, control="sequence"),
+    Regime("noisy, shuffled", error=0.1, completeness=0.8, control="shuffled"),
+    Regime("2.0 A, other sequence", d_min=2.0, error=0.05, control="sequence"),
+    Regime("2.5 A, other sequence", d_min=2.5, control="sequence"),
+    Regime("2.5 A, shuffled", d_min=2.5, control="shuffled"),
+    Regime("5 residues", length=5, error=0.05, seconds=25.0),
+    Regime("5 residues, other sequence", length=5, error=0.05, control="sequence", seconds=20.0),
+    Regime("5 residues, shuffled", length=5, error=0.05, control="shuffled", seconds=15.0),
+    Regime("5 residues 2.0 A", length=5, d_min=2.0, error=0.1, completeness=0.9, seconds=25.0),
+    Regime("8 residues", length=8, error=0.05, seconds=60.0),
+    Regime("8 residues, other sequence", length=8, error=0.05, control="sequence", seconds=30.0),
+    Regime("5 residues, waters", length=5, error=0.1, seconds=25.0, waters=True),
+    Regime("5 residues, waters, 2.0 A", length=5, d_min=2.0, error=0.1, seconds=25.0, waters=True),
+    Regime(
+        "5 residues, waters, other sequence",
+        length=5,
+        error=0.1,
+        control="sequence",
+        seconds=20.0,
+        waters=True,
+    ),
+    Regime("dipeptides, waters", error=0.1, completeness=0.9, waters=True),
+    Regime(
+        "dipeptides, waters, other sequence",
+        error=0.1,
+        completeness=0.9,
+        control="sequence",
+        waters=True,
+    ),
+)
+
+
+def windows(table: FragmentTable, length: int) -> FragmentTable:
+    """The first `length` residues of each fragment."""
+    rows = [
+        np.arange(table.offset[i], table.offset[i] + residues.N_ATOMS[codes[:length]].sum())
+        for i, codes in enumerate(table.codes)
+    ]
+    return replace(
+        table,
+        xyz=table.xyz[np.concatenate(rows)],
+        offset=np.concatenate(([0], np.cumsum([len(r) for r in rows]))),
+        sequence=[s[:length] for s in table.sequence],
+    )
+
+
+def tight_recipe(regime: Regime) -> Recipe:
+    """The dipeptide recipe's cells for longer fragments, wider where there are waters."""
+    recipe = replace(DIPEPTIDE, name=f"tight-{regime.length}", n_residues=regime.length)
+    return replace(recipe, min_contact=3.4) if regime.waters else recipe
+
+
+def with_waters(crystal: SyntheticCrystal, regime: Regime, seed: int) -> SyntheticCrystal:
+    """The crystal as real ones are: atoms that the sequence does not tell of, and a spread of B.
+
+    Waters go to random places at least 2.6 A from everything, one for ten atoms at most.
+    """
+    rng = np.random.default_rng(seed)
+    cell, data = crystal.data.cell, crystal.data
+    sites = [site.atom for site in crystal.structure[0].all()]
+    orth = np.array(cell.orth.mat.tolist())
+    frac = np.array([atom.pos.tolist() for atom in sites]) @ np.linalg.inv(orth).T
+    number = [atom.element.atomic_number for atom in sites]
+    b_iso = list(20.0 * np.exp(0.35 * rng.standard_normal(len(sites))))
+    for place in rng.random((3000, 3)):
+        d = frac - place
+        if np.linalg.norm((d - np.round(d)) @ orth.T, axis=1).min() > 2.6:
+            frac = np.vstack((frac, place))
+            number.append(8)
+            b_iso.append(rng.uniform(20, 45))
+        if len(frac) >= 1.1 * len(sites):
+            break
+    atoms = AtomBatch(
+        frac=torch.from_numpy(frac)[None],
+        number=torch.tensor(number)[None],
+        b_iso=torch.tensor(b_iso)[None],
+        occupancy=torch.ones((1, len(frac)), dtype=torch.float64),
+    )
+    F = structure_factors(atoms, torch.from_numpy(orth), torch.from_numpy(data.hkl))[0].numpy()
+    f = np.abs(F) * np.maximum(1 + regime.error * rng.standard_normal(len(F)), 0)
+    f[~data.measured] = np.nan
+    sigf = regime.error * np.maximum(f, 0.1 * np.sqrt(np.nanmean(f**2)))
+    return replace(crystal, data=replace(data, f=f, sigf=sigf), phi_true=np.rad2deg(np.angle(F)))
+
+
+def load_tables(dipeptide: Path, fifteen: Path) -> dict[int, FragmentTable]:
+    """Validation fragments by their number of residues."""
+    longer = FragmentStore.open(fifteen).table("validation")
+    return {
+        2: FragmentStore.open(dipeptide).table("validation"),
+        5: windows(longer, 5),
+        8: windows(longer, 8),
+    }
+
+
+def crystal_of(
+    table: FragmentTable, regime: Regime, number: int
+) -> tuple[SyntheticCrystal, str, int]:
+    """A crystal drawn at random, the sequence of another one, and its index."""
+    chosen = np.random.default_rng(regime.length).permutation(len(table))
+    index, other = int(chosen[number]), table.sequence[int(chosen[-1 - number])]
+    crystal = synthetic_crystal(
+        table, index, tight_recipe(regime), regime.d_min, regime.error, regime.completeness
+    )
+    if regime.waters:
+        crystal = with_waters(crystal, regime, index)
+    return crystal, other, index
+
+
+def rows_of(
+    crystal: SyntheticCrystal, other: str, regime: Regime, seed: int
+) -> list[tuple[float, dict[str, float], float, bool]]:
+    """(seconds, figures, aligned cosine, inverted) of every candidate of every turn."""
+    data = crystal.data
+    if regime.control == "shuffled":
+        data = shuffled_within_shells(data, np.random.default_rng(seed))
+    sequence = other if regime.control == "sequence" else crystal.sequence
+    p1, mapping = expand_to_p1(data)
+    problem = phase_problem(p1, "cpu", mapping.parent)
+    content = cell_content(data, (sequence,), 1)
+    begun = time.monotonic()
+    method = SequenceMethod(
+        data,
+        mapping,
+        problem,
+        content,
+        torch.Generator().manual_seed(seed),
+        begun + 4 * regime.seconds,
+    )
+    rows = []
+    while time.monotonic() - begun < regime.seconds:
+        for candidate in method.advance(1.0 + method.turns):
+            model = candidate.peptide
+            assert model is not None
+            compared = compare_phases(
+                data.hkl,
+                data.f,
+                np.rad2deg(np.angle(model.F)),
+                crystal.phi_true,
+                data.cell,
+                data.space_group,
+            )
+            cosine = compared.cosine2_aligned if not regime.control else 0.0
+            if regime.control == "sequence":
+                cosine = compared.cosine2_aligned  # a similar sequence may well phase the crystal
+            rows.append((time.monotonic() - begun, candidate.figures, cosine, compared.inverted))
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dipeptide", type=Path, required=True)
+    parser.add_argument("--fifteen", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--limit", type=int, default=8, help="crystals of each regime")
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--regime", nargs="+", help="only these")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    tables = load_tables(args.dipeptide, args.fifteen)
+    new = not args.out.exists()
+    with args.out.open("a", newline="") as handle:
+        writer = csv.writer(handle, delimiter="\t")
+        if new:
+            writer.writerow(
+                ["recipe", "id", "regime", "kind", "seconds", *FIGURES, "cosine", "inverted"]
+            )
+        for regime in REGIMES:
+            if args.regime and regime.name not in args.regime:
+                continue
+            for i in range(args.first, args.first + args.limit):
+                crystal, other, index = crystal_of(tables[regime.length], regime, i)
+                rows = rows_of(crystal, other, regime, index)
+                for seconds, figures, cosine, inverted in rows:
+                    values = [f"{figures.get(name, float('nan')):.5f}" for name in FIGURES]
+                    writer.writerow(
+                        [
+                            *(f"tight-{regime.length}", crystal.id, regime.name, "sequence"),
+                            *(f"{seconds:.2f}", *values, f"{cosine:.4f}", int(inverted)),
+                        ]
+                    )
+                handle.flush()
+                best = max(rows, key=lambda row: row[1]["correlation"])
+                print(
+                    f"{regime.name:28s} {crystal.sequence} {best[0]:6.1f} s  cosine {best[2]:.3f} "
+                    + " ".join(f"{k} {v:.3f}" for k, v in best[1].items()),
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Phasing with a known sequence: peptides of standard geometry fitted to amplitudes."""

@@ -1,0 +1,250 @@
+"""Peptides of any sequence in standard geometry, and which of their bonds turn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crysformer.data import residues
+from crysformer.data.templates import template_coordinates
+
+# Engh & Huber (International Tables F, 18.3): lengths in A, angles in degrees.
+_N_CA, _CA_C, _C_N, _C_O, _C_OXT = 1.458, 1.525, 1.329, 1.231, 1.250
+_N_CA_C, _CA_C_N, _C_N_CA, _CA_C_O, _CA_C_OXT = 111.2, 116.2, 121.7, 120.8, 117.0
+_PROLINE_PHI = -65.0
+_BONDED = (1.05, 1.95)  # within a residue, A
+#: Pairs of atoms whose bond turns, by residue: chi 1, chi 2, ...
+CHI = {
+    "ARG": "CA-CB CB-CG CG-CD CD-NE",
+    "ASN": "CA-CB CB-CG",
+    "ASP": "CA-CB CB-CG",
+    "CYS": "CA-CB",
+    "GLN": "CA-CB CB-CG CG-CD",
+    "GLU": "CA-CB CB-CG CG-CD",
+    "HIS": "CA-CB CB-CG",
+    "ILE": "CA-CB CB-CG1",
+    "LEU": "CA-CB CB-CG",
+    "LYS": "CA-CB CB-CG CG-CD CD-CE",
+    "MET": "CA-CB CB-CG CG-SD",
+    "PHE": "CA-CB CB-CG",
+    "SER": "CA-CB",
+    "THR": "CA-CB",
+    "TRP": "CA-CB CB-CG",
+    "TYR": "CA-CB CB-CG",
+    "VAL": "CA-CB",
+}
+
+
+@dataclass(frozen=True)
+class Torsion:
+    """A bond that turns.
+
+    Attributes
+    ----------
+    kind
+        ``phi``, ``psi``, ``omega`` or ``chi1`` to ``chi4``.
+    residue
+        Number of its residue along all chains, from 0; omega belongs to the residue before the
+        bond.
+    atoms
+        The four atoms of the angle; the bond is between the middle two.
+    reference
+        Its value in `Peptides.xyz`, radians.
+    """
+
+    kind: str
+    residue: int
+    atoms: tuple[int, int, int, int]
+    reference: float
+
+
+@dataclass(frozen=True, eq=False)
+class Peptides:
+    """One or several chains in standard geometry, extended, each where it happens to lie.
+
+    Attributes
+    ----------
+    sequences
+        One-letter codes of each chain.
+    names, number, residue, chain
+        Of each atom: name, atomic number, residue along all chains and chain, from 0.
+    xyz
+        Reference coordinates, shape (n, 3), A.
+    bonds
+        Pairs of bonded atoms.
+    torsions
+        Bonds that turn.
+    """
+
+    sequences: tuple[str, ...]
+    names: tuple[str, ...]
+    number: NDArray[np.int64]
+    residue: NDArray[np.int64]
+    chain: NDArray[np.int64]
+    xyz: NDArray[np.float64]
+    bonds: tuple[tuple[int, int], ...]
+    torsions: tuple[Torsion, ...]
+
+    @property
+    def codes(self) -> str:
+        """One-letter codes of all residues, chain after chain."""
+        return "".join(self.sequences)
+
+
+def build_peptides(sequences: Sequence[str]) -> Peptides:
+    """Chains of L residues with their OXT, extended: trans, phi = psi = 180 degrees, proline -65.
+
+    Backbone lengths and angles are Engh and Huber's; side chains are those of the most common
+    conformers of the data set (`crysformer.data.templates`), put on the backbone's N, CA and C.
+    """
+    xyz: list[NDArray[np.float64]] = []
+    names: list[str] = []
+    residue: list[int] = []
+    chain: list[int] = []
+    bonds: list[tuple[int, int]] = []
+    first = 0
+    for c, sequence in enumerate(sequences):
+        backbone = _extended_backbone(sequence)
+        end: int | None = None
+        for i, letter in enumerate(sequence):
+            n, ca, carbon, oxygen, oxt = backbone[i]
+            name = residues.NAMES[residues.CODES.index(letter)]
+            atoms = list(residues.ATOMS[residues.CODES.index(letter)])
+            template = template_coordinates()[name] @ _frame(n, ca, carbon).T + ca
+            placed = dict(zip(atoms, template, strict=True))
+            placed |= {"N": n, "CA": ca, "C": carbon, "O": oxygen}
+            if i == len(sequence) - 1:
+                atoms.append("OXT")
+                placed["OXT"] = oxt
+            start = len(names)
+            coordinates = np.array([placed[a] for a in atoms])
+            distance = np.linalg.norm(coordinates[:, None] - coordinates[None], axis=2)
+            near = np.argwhere((distance > _BONDED[0]) & (distance < _BONDED[1]))
+            bonds += [(start + int(a), start + int(b)) for a, b in near if a < b]
+            if end is not None:
+                bonds.append((end, start))
+            end = start + atoms.index("C")
+            xyz.append(coordinates)
+            names += atoms
+            residue += [first + i] * len(atoms)
+            chain += [c] * len(atoms)
+        first += len(sequence)
+    coordinates = np.concatenate(xyz)
+    number = np.array([{"C": 6, "N": 7, "O": 8, "S": 16}[name[0]] for name in names])
+    peptides = Peptides(
+        tuple(sequences),
+        tuple(names),
+        number,
+        np.array(residue),
+        np.array(chain),
+        coordinates,
+        tuple(bonds),
+        (),
+    )
+    return Peptides(
+        peptides.sequences,
+        peptides.names,
+        number,
+        peptides.residue,
+        peptides.chain,
+        coordinates,
+        peptides.bonds,
+        tuple(_torsions(peptides)),
+    )
+
+
+def dihedral(xyz: NDArray[np.float64], atoms: Sequence[int]) -> float:
+    """Torsion angle of four atoms in radians, -pi to pi (IUPAC sign)."""
+    p = xyz[list(atoms)]
+    b0, b1, b2 = p[1] - p[0], p[2] - p[1], p[3] - p[2]
+    n0, n1 = np.cross(b0, b1), np.cross(b1, b2)
+    return float(math.atan2(np.linalg.norm(b1) * (b0 @ n1), n0 @ n1))
+
+
+def place_atom(
+    before: Sequence[NDArray[np.float64]], length: float, angle: float, torsion: float
+) -> NDArray[np.float64]:
+    """The atom d after a, b, c with distance c-d, angle b-c-d and torsion a-b-c-d (A, degrees)."""
+    a, b, c = before
+    theta, phi = math.radians(angle), math.radians(torsion)
+    z = (c - b) / np.linalg.norm(c - b)
+    y = np.cross(b - a, z)
+    y /= np.linalg.norm(y)
+    x = np.cross(y, z)
+    step = -math.cos(theta) * z + math.sin(theta) * (math.cos(phi) * x + math.sin(phi) * y)
+    return np.asarray(c + length * step)
+
+
+def _extended_backbone(sequence: str) -> list[tuple[NDArray[np.float64], ...]]:
+    """N, CA, C, O and OXT of each residue."""
+    atoms = [
+        np.zeros(3),
+        np.array([_N_CA, 0.0, 0.0]),
+        np.array(
+            [
+                _N_CA - _CA_C * math.cos(math.radians(_N_CA_C)),
+                _CA_C * math.sin(math.radians(_N_CA_C)),
+                0.0,
+            ]
+        ),
+    ]
+    for letter in sequence[1:]:
+        atoms.append(place_atom(atoms[-3:], _C_N, _CA_C_N, 180.0))
+        atoms.append(place_atom(atoms[-3:], _N_CA, _C_N_CA, 180.0))
+        atoms.append(
+            place_atom(atoms[-3:], _CA_C, _N_CA_C, _PROLINE_PHI if letter == "P" else 180.0)
+        )
+    out: list[tuple[NDArray[np.float64], ...]] = []
+    for i in range(len(sequence)):
+        nitrogen, ca, carbon = atoms[3 * i : 3 * i + 3]
+        oxygen = place_atom((nitrogen, ca, carbon), _C_O, _CA_C_O, 0.0)
+        oxt = place_atom((nitrogen, ca, carbon), _C_OXT, _CA_C_OXT, 180.0)
+        out.append((nitrogen, ca, carbon, oxygen, oxt))
+    return out
+
+
+def _frame(
+    n: NDArray[np.float64], ca: NDArray[np.float64], c: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Columns: the axes of `crysformer.data.conformers.backbone_frame`."""
+    x = (c - ca) / np.linalg.norm(c - ca)
+    y = (n - ca) - ((n - ca) @ x) * x
+    y /= np.linalg.norm(y)
+    return np.stack((x, y, np.cross(x, y)), axis=1)
+
+
+def _torsions(p: Peptides) -> list[Torsion]:
+    index = {(int(r), name): i for i, (r, name) in enumerate(zip(p.residue, p.names, strict=True))}
+    linked: dict[int, list[int]] = {i: [] for i in range(len(p.names))}
+    for a, b in p.bonds:
+        linked[a].append(b)
+        linked[b].append(a)
+    found = []
+
+    def add(kind: str, residue: int, quad: tuple[int, int, int, int]) -> None:
+        found.append(Torsion(kind, residue, quad, dihedral(p.xyz, quad)))
+
+    first = 0
+    for sequence in p.sequences:
+        for i in range(first, first + len(sequence)):
+            n, ca, c = (index[i, name] for name in ("N", "CA", "C"))
+            if i > first and p.codes[i] != "P":  # proline's ring holds its phi
+                add("phi", i, (index[i - 1, "C"], n, ca, c))
+            if i < first + len(sequence) - 1:
+                add("psi", i, (n, ca, c, index[i + 1, "N"]))
+                add("omega", i, (ca, c, index[i + 1, "N"], index[i + 1, "CA"]))
+            else:
+                add("psi", i, (n, ca, c, index[i, "OXT"]))
+            name = residues.NAMES[residues.CODES.index(p.codes[i])]
+            for k, bond in enumerate(CHI.get(name, "").split(), start=1):
+                b, d = (index[i, atom] for atom in bond.split("-"))
+                # N before CA, else the earlier atom of the side chain; the first-listed one after
+                a = n if k == 1 else min(x for x in linked[b] if x != d and p.names[x] != "C")
+                e = min(x for x in linked[d] if x != b)
+                add(f"chi{k}", i, (a, b, d, e))
+        first += len(sequence)
+    return found

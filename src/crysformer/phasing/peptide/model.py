@@ -1,0 +1,88 @@
+"""The atomic model of a peptide candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from crysformer.data import residues
+from crysformer.phasing.peptide.geometry import Peptides
+
+
+@dataclass(frozen=True, eq=False)
+class PeptideModel:
+    """Atoms of one asymmetric unit in the crystal's own setting.
+
+    Attributes
+    ----------
+    peptides
+        Names, elements and residues of the atoms.
+    xyz
+        Cartesian coordinates, shape (n, 3), A.
+    b_iso
+        A^2, shape (n,).
+    cell, space_group
+        Of the crystal.
+    F
+        Structure factors of the data's reflections, complex, shape (n_data,), on the scale of the
+        data; NaN where not measured.
+    agreement
+        Where the space group is one of an enantiomorphic pair (P41 and P43), which amplitudes do
+        not tell apart: the best correlation of amplitudes reached in each of the two.
+    """
+
+    peptides: Peptides
+    xyz: NDArray[np.float64]
+    b_iso: NDArray[np.float64]
+    cell: gemmi.UnitCell
+    space_group: gemmi.SpaceGroup
+    F: NDArray[np.complex128]
+    agreement: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def frac(self) -> NDArray[np.float64]:
+        """Fractional coordinates, shape (n, 3)."""
+        return np.asarray(self.xyz @ np.array(self.cell.frac.mat.tolist()).T)
+
+    def shifted(self, hkl: NDArray[np.int32], shift: NDArray[np.float64]) -> PeptideModel:
+        """The same model with its origin moved by `shift` (fractional, shape (3,)).
+
+        `hkl`, shape (n_data, 3), are the indices of `F`.
+        """
+        orth = np.array(self.cell.orth.mat.tolist())
+        phase = np.exp(2j * np.pi * (hkl @ shift))
+        return replace(self, xyz=self.xyz + orth @ shift, F=self.F * phase)
+
+    def to_structure(self) -> gemmi.Structure:
+        """As a gemmi structure: chains A, B, ..., residues from 1."""
+        p = self.peptides
+        structure = gemmi.Structure()
+        structure.cell = self.cell
+        structure.spacegroup_hm = self.space_group.xhm()
+        model = gemmi.Model(1)
+        first = 0
+        for c, sequence in enumerate(p.sequences):
+            chain = gemmi.Chain(chr(ord("A") + c % 26))
+            for i, letter in enumerate(sequence):
+                residue = gemmi.Residue()
+                residue.name = residues.NAMES[residues.CODES.index(letter)]
+                residue.seqid = gemmi.SeqId(i + 1, " ")
+                residue.entity_type = gemmi.EntityType.Polymer
+                for j in np.flatnonzero(p.residue == first + i).tolist():
+                    atom = gemmi.Atom()
+                    atom.name = p.names[j]
+                    atom.element = gemmi.Element(int(p.number[j]))
+                    atom.pos = gemmi.Position(*self.xyz[j].tolist())
+                    atom.occ = 1.0
+                    atom.b_iso = float(self.b_iso[j])
+                    residue.add_atom(atom)
+                chain.add_residue(residue)
+            first += len(sequence)
+            model.add_chain(chain)
+        structure.add_model(model)
+        structure.setup_entities()
+        structure.assign_label_seq_id()
+        return structure

@@ -1,0 +1,132 @@
+"""Cartesian refinement of a few models with restraints and a B for each atom."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.structure_factors import AtomBatch, structure_factors
+from crysformer.phasing.peptide.kinematics import Kinematics
+from crysformer.phasing.peptide.restraints import restraints_of
+
+_STEPS = 120
+_STEP_XYZ, _STEP_LOG_B = 0.03, 0.06
+_B_SPREAD, _B_BONDED = 0.5, 0.25  # expected spread of log B, and between bonded atoms
+_B_RANGE = (1.0, 100.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Polished:
+    """Refined models, the likeliest first.
+
+    Attributes
+    ----------
+    xyz
+        Cartesian coordinates of one asymmetric unit, shape (B, n, 3), A.
+    b_iso
+        A^2, shape (B, n).
+    F
+        Structure factors of the data's reflections, complex, shape (B, n_data), on the scale of
+        the data; NaN where not measured.
+    r
+        R factor, shape (B,).
+    log_likelihood
+        Natural logarithm, shape (B,), of data and restraints up to a constant.
+    order
+        Which of the models given each one was, shape (B,).
+    """
+
+    xyz: Tensor
+    b_iso: Tensor
+    F: np.ndarray
+    r: Tensor
+    log_likelihood: Tensor
+    order: Tensor
+
+
+def polish(
+    data: CrystalData,
+    kinematics: Kinematics,
+    xyz: Tensor,
+    b_iso: float,
+    deadline: float = math.inf,
+) -> Polished:
+    """Refine coordinates, shape (B, n, 3), and B against the amplitudes.
+
+    Made small is n ln sum (|Fo| - k |Fc|)^2, the likelihood of Gaussian errors of one unknown
+    size, plus chi-squared of distances and of log B (between bonded atoms, and around the mean).
+    """
+    device = kinematics.device
+    restraints = restraints_of(kinematics)
+    used = data.measured
+    hkl = torch.as_tensor(data.hkl[used], device=device).to(torch.float32)
+    observed = torch.as_tensor(data.f[used], dtype=torch.float32, device=device)
+    orth = torch.tensor(data.cell.orth.mat.tolist(), dtype=torch.float32, device=device)
+    to_frac = torch.tensor(data.cell.frac.mat.tolist(), dtype=torch.float32, device=device)
+    ops = [
+        (torch.tensor(op.rot, dtype=torch.float32) / op.DEN, torch.tensor(op.tran) / op.DEN)
+        for op in data.space_group.operations()
+    ]
+    number = torch.as_tensor(kinematics.peptides.number, device=device)
+    n_ops = len(ops)
+
+    def calculated(x: Tensor, log_b: Tensor) -> Tensor:
+        frac = x @ to_frac.mT
+        mates = torch.cat([frac @ r.to(x).mT + t.to(x) for r, t in ops], dim=1)
+        batch = AtomBatch(
+            frac=mates,
+            number=number.repeat(len(x), n_ops),
+            b_iso=log_b.exp().repeat(1, n_ops),
+            occupancy=torch.ones_like(mates[..., 0]),
+        )
+        return structure_factors(batch, orth, hkl, data.radiation)
+
+    def cost(x: Tensor, log_b: Tensor) -> Tensor:
+        amplitude = calculated(x, log_b).abs()
+        scale = (amplitude @ observed) / (amplitude**2).sum(1)
+        misfit = ((observed - scale[:, None] * amplitude) ** 2).sum(1)
+        b = restraints.bonds
+        smooth = (((log_b[:, b[:, 0]] - log_b[:, b[:, 1]]) / _B_BONDED) ** 2).sum(1)
+        spread = (((log_b - log_b.mean(1, keepdim=True)) / _B_SPREAD) ** 2).sum(1)
+        return len(observed) * misfit.log() + restraints.chi_squared(x) + smooth + spread
+
+    x = xyz.clone().requires_grad_()
+    log_b = torch.full(xyz.shape[:2], math.log(b_iso), device=device).requires_grad_()
+    optimizer = torch.optim.Adam(
+        [{"params": [x], "lr": _STEP_XYZ}, {"params": [log_b], "lr": _STEP_LOG_B}],
+        betas=(0.8, 0.95),
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _STEPS, 1e-3)
+    low, high = (math.log(b) for b in _B_RANGE)
+    for _ in range(_STEPS):
+        optimizer.zero_grad()
+        cost(x, log_b).sum().backward()
+        optimizer.step()
+        schedule.step()
+        with torch.no_grad():
+            log_b.clamp_(low, high)
+        if time.monotonic() > deadline:
+            break
+    with torch.no_grad():
+        likelihood = -0.5 * cost(x, log_b)
+        order = likelihood.argsort(descending=True)
+        F = calculated(x, log_b)[order]
+        amplitude = F.abs()
+        scale = (amplitude @ observed) / (amplitude**2).sum(1)
+        r = (observed - scale[:, None] * amplitude).abs().sum(1) / observed.sum()
+    full = np.full((len(x), len(data)), np.nan, dtype=np.complex128)
+    full[:, used] = (scale[:, None] * F).cpu().numpy()
+    return Polished(
+        xyz=x.detach()[order],
+        b_iso=log_b.detach().exp()[order],
+        F=full,
+        r=r,
+        log_likelihood=likelihood[order],
+        order=order,
+    )

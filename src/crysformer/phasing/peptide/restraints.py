@@ -1,0 +1,99 @@
+"""What standard geometry fixes: bonds, angles, flat groups, and the hand of every centre."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from crysformer.phasing.peptide.kinematics import Kinematics
+
+_BOND, _ANGLE, _FLAT = 0.02, 0.04, 0.06  # expected errors of a distance, A
+_VOLUME = 0.2  # and of a chiral volume, A^3
+
+
+@dataclass(frozen=True, eq=False)
+class Restraints:
+    """Pairs of atoms with their ideal distance, and centres with their ideal chiral volume.
+
+    Attributes
+    ----------
+    first, second
+        Atoms, shape (m,).
+    distance, sigma
+        A, shape (m,).
+    bonds
+        Bonded pairs, shape (k, 2).
+    centres
+        Atoms with three neighbours, and these, shape (c, 4).
+    volume
+        (a - centre) . ((b - centre) x (c - centre)), shape (c,), A^3.
+    """
+
+    first: Tensor
+    second: Tensor
+    distance: Tensor
+    sigma: Tensor
+    bonds: Tensor
+    centres: Tensor
+    volume: Tensor
+
+    def chi_squared(self, xyz: Tensor) -> Tensor:
+        """Sum of squared deviations in units of sigma, shape (B,), of coordinates (B, n, 3)."""
+        found = torch.linalg.vector_norm(xyz[:, self.first] - xyz[:, self.second], dim=2)
+        lengths = (((found - self.distance) / self.sigma) ** 2).sum(1)
+        volumes = (((chiral_volumes(xyz, self.centres) - self.volume) / _VOLUME) ** 2).sum(1)
+        return lengths + volumes
+
+
+def chiral_volumes(xyz: Tensor, centres: Tensor) -> Tensor:
+    """Volumes spanned by three bonds of each centre, shape (B, c), A^3."""
+    arms = xyz[:, centres[:, 1:]] - xyz[:, centres[:, :1]]
+    return torch.linalg.det(arms)
+
+
+def restraints_of(kinematics: Kinematics) -> Restraints:
+    """Restraints of chains: every pair of atoms whose distance no torsion changes.
+
+    These are bonds, distances across one angle, and all pairs of atoms in one rigid group; the
+    peptide bond counts as rigid, flat and trans. The chiral volume of every atom with three
+    neighbours keeps alpha carbons L and flat atoms flat.
+    """
+    p = kinematics.peptides
+    n = len(p.names)
+    steps = np.full((n, n), 9)
+    for a, b in p.bonds:
+        steps[a, b] = steps[b, a] = 1
+    linked = steps == 1
+    across = (linked.astype(int) @ linked.astype(int) > 0) & ~linked
+    steps[across] = 2
+    np.fill_diagonal(steps, 0)
+    group = kinematics.group.cpu().numpy()
+    rigid = group[:, None] == group[None, :]
+    for torsion in p.torsions:
+        if torsion.kind == "omega":
+            _, c, nitrogen, _ = torsion.atoms
+            flat = np.flatnonzero((steps[c] == 1) | (steps[nitrogen] == 1))
+            rigid[np.ix_(flat, flat)] = True
+    first, second = np.nonzero(np.triu((steps <= 2) | rigid, 1))
+    distance = np.linalg.norm(p.xyz[first] - p.xyz[second], axis=1)
+    sigma = np.array([0.0, _BOND, _ANGLE, *[_FLAT] * 7])[steps[first, second]]
+    device = kinematics.device
+    neighbours = [np.flatnonzero(row).tolist() for row in linked]
+    centres = torch.tensor([[i, *near] for i, near in enumerate(neighbours) if len(near) == 3])
+    ideal = chiral_volumes(torch.as_tensor(p.xyz)[None], centres)[0]
+
+    def single(values: np.ndarray) -> Tensor:
+        return torch.as_tensor(values, dtype=torch.float32, device=device)
+
+    return Restraints(
+        torch.as_tensor(first, device=device),
+        torch.as_tensor(second, device=device),
+        single(distance),
+        single(sigma),
+        torch.tensor(p.bonds, device=device),
+        centres.to(device),
+        ideal.to(device, torch.float32),
+    )

@@ -1,0 +1,102 @@
+"""Random conformations as peptides have them: backbone classes, rotamers, any orientation."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from crysformer.data import residues
+from crysformer.phasing.peptide.geometry import Peptides
+from crysformer.phasing.peptide.kinematics import Pose, random_rotations
+
+# phi, psi and their spread (degrees) of the regions of the Ramachandran plot.
+_REGIONS = ((-120.0, 132.0, 22.0), (-72.0, 148.0, 18.0), (-64.0, -42.0, 14.0), (58.0, 42.0, 14.0))
+# How often a residue is in each, for chains that are strands, helices, or neither.
+_SHARES = (
+    (0.72, 0.24, 0.03, 0.01),
+    (0.02, 0.05, 0.91, 0.02),
+    (0.30, 0.27, 0.36, 0.07),
+)
+_CHAINS = (0.4, 0.15, 0.45)
+_MIRRORED_GLYCINE = 0.5
+_OMEGA_SPREAD = 4.0
+_CHI_SPREAD = 12.0
+_ALIPHATIC = ((-65.0, 0.22), (178.0, 0.63), (65.0, 0.15))
+_CHI1 = ((-65.0, 0.52), (-178.0, 0.33), (63.0, 0.15))
+_RING = ((90.0, 0.5), (-90.0, 0.5))
+_FLAT = (*((30.0 * i, 1 / 12) for i in range(12)),)
+#: Wells (degrees, share) where they differ from those above; flat groups may turn anywhere.
+_WELLS = {
+    ("VAL", 1): ((175.0, 0.70), (-60.0, 0.20), (64.0, 0.10)),
+    ("THR", 1): ((62.0, 0.46), (-60.0, 0.46), (-175.0, 0.08)),
+    ("SER", 1): ((63.0, 0.46), (-64.0, 0.29), (178.0, 0.25)),
+    ("ILE", 1): ((-63.0, 0.74), (62.0, 0.14), (-175.0, 0.12)),
+    ("LEU", 2): ((174.0, 0.62), (64.0, 0.33), (-70.0, 0.05)),
+    **{(name, 2): _RING for name in ("PHE", "TYR")},
+    **{(name, 2): _FLAT for name in ("ASN", "ASP", "HIS", "TRP")},
+    **{(name, 3): _FLAT for name in ("GLN", "GLU")},
+    ("ARG", 4): ((180.0, 0.45), (90.0, 0.275), (-90.0, 0.275)),
+}
+
+
+def random_poses(peptides: Peptides, n: int, cell: Tensor, generator: torch.Generator) -> Pose:
+    """Random conformations at random places of the cell.
+
+    Parameters
+    ----------
+    peptides
+        The chains.
+    n
+        How many poses.
+    cell
+        Orthogonalisation matrix, shape (3, 3), A.
+    generator
+        On the CPU.
+    """
+    chains = len(peptides.sequences)
+    rotation = random_rotations(n * chains, generator).view(n, chains, 3, 3)
+    place = torch.rand(n, chains, 3, generator=generator) @ cell.mT
+    return Pose(random_torsions(peptides, n, generator), rotation, place)
+
+
+def random_torsions(peptides: Peptides, n: int, generator: torch.Generator) -> Tensor:
+    """Torsion angles of `n` conformations, shape (n, K), radians."""
+    codes = peptides.codes
+    regions = torch.tensor(_REGIONS)
+    kind = torch.multinomial(
+        torch.tensor(_CHAINS), n * len(peptides.sequences), True, generator=generator
+    ).view(n, -1)
+    shares = torch.tensor(_SHARES)
+    chain_of = [c for c, sequence in enumerate(peptides.sequences) for _ in sequence]
+    phi_psi = torch.empty(n, len(codes), 2)
+    for i, letter in enumerate(codes):
+        chosen = torch.multinomial(shares[kind[:, chain_of[i]]], 1, generator=generator)[:, 0]
+        centre = regions[chosen]
+        angles = centre[:, :2] + centre[:, 2:] * torch.randn(n, 2, generator=generator)
+        if letter == "G":
+            mirrored = torch.rand(n, generator=generator) < _MIRRORED_GLYCINE
+            angles = torch.where(mirrored[:, None], -angles, angles)
+        phi_psi[:, i] = angles
+    out = torch.empty(n, len(peptides.torsions))
+    for k, torsion in enumerate(peptides.torsions):
+        if torsion.kind in ("phi", "psi"):
+            out[:, k] = phi_psi[:, torsion.residue, int(torsion.kind == "psi")]
+            continue
+        if torsion.kind == "omega":
+            wells: tuple[tuple[float, float], ...] = ((180.0, 1.0),)
+            spread = _OMEGA_SPREAD
+        else:
+            wells, spread = chi_wells(codes[torsion.residue], int(torsion.kind[3:])), _CHI_SPREAD
+        share = torch.tensor([w for _, w in wells])
+        centre = torch.tensor([x for x, _ in wells])
+        chosen = torch.multinomial(share, n, True, generator=generator)
+        out[:, k] = centre[chosen] + spread * torch.randn(n, generator=generator)
+    return out * (math.pi / 180)
+
+
+def chi_wells(letter: str, number: int) -> tuple[tuple[float, float], ...]:
+    """Where a side chain's torsion likes to be: (degrees, share) of each well."""
+    name = residues.NAMES[residues.CODES.index(letter)]
+    return _WELLS.get((name, number), _CHI1 if number == 1 else _ALIPHATIC)

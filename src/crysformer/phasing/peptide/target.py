@@ -1,0 +1,278 @@
+"""How well many conformations reproduce the amplitudes, and the gradient of that."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import gemmi
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.symmetry import p1_mapping
+from crysformer.phasing.peptide.scattering import scattering_groups
+
+# Pairs of atoms at a distance r overlap by exp(-r^2 / width), A^2; terms beyond d_min are nil.
+_OVERLAP_WIDTH = 4.1
+_OVERLAP_D_MIN = 2.6
+_BYTES = 6e5  # of the waves of one part of a batch: about what a core's caches hold
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Correlations and their gradient.
+
+    Attributes
+    ----------
+    correlation
+        Of measured and calculated amplitudes, shape (B,).
+    overlap
+        How much atoms overlap, shape (B,): see `AmplitudeTarget`.
+    score
+        What is to be made large: the correlation less the penalty of overlap, shape (B,).
+    gradient
+        Of the score with respect to Cartesian coordinates, shape (B, n, 3), 1/A; None if it was
+        not asked for.
+    """
+
+    correlation: Tensor
+    overlap: Tensor
+    score: Tensor
+    gradient: Tensor | None
+
+
+class AmplitudeTarget:
+    """Correlation of |Fo| and |Fc| for atoms in the crystal's own space group.
+
+    Atoms of one asymmetric unit are summed once, on a box of Miller indices, where exp(2 pi i h.x)
+    is a product of one factor an axis and the sum over atoms a matrix product. The space group's
+    operators only permute that box: F(h) = sum over (R, t) of F_asu(hR) exp(2 pi i h.t).
+
+    Real crystals have no overlapping molecules, whereas most wrong poses that fit amplitudes do.
+    The sum over all atom pairs, within the crystal's molecules and between them, of
+    exp(-r^2 / 4.1 A^2) is a sum over |F|^2 of low resolution, F(000) and constant terms left out,
+    so that the penalty costs next to nothing.
+
+    Parameters
+    ----------
+    data
+        The crystal, any space group.
+    number
+        Atomic numbers of the asymmetric unit, shape (n,).
+    b_iso
+        B of every atom, A^2.
+    d_min, d_max
+        Limits of resolution, A.
+    overlap
+        Correlation that is worth one overlapping pair for each atom.
+    by_element
+        Each element with its own scattering factor; otherwise all have carbon's times a constant,
+        which is a little less exact and faster.
+    device
+        Where to compute.
+    """
+
+    def __init__(
+        self,
+        data: CrystalData,
+        number: NDArray[np.int64],
+        b_iso: float,
+        d_min: float = 0.0,
+        d_max: float = math.inf,
+        overlap: float = 0.0,
+        by_element: bool = False,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        used = data.measured & (data.d >= d_min * (1 - 1e-5)) & (data.d <= d_max)
+        self.used = used
+        mapping = p1_mapping(data.hkl[used], data.space_group)
+        listed = mapping.hkl.astype(np.int64)
+        f = mapping.values(data.f[used])
+        if overlap > 0:
+            sphere = _sphere(data, _OVERLAP_D_MIN)
+            key = {tuple(h) for h in listed.tolist()}
+            more = np.array([h for h in sphere.tolist() if tuple(h) not in key]).reshape(-1, 3)
+            listed = np.concatenate((listed, more.astype(np.int64)))
+            f = np.concatenate((f, np.full(len(more), np.nan)))
+        hkl = np.concatenate((listed, -listed))
+        f = np.tile(f, 2)
+        limit = np.abs(hkl).max(axis=0)
+        order = np.argsort(-limit, kind="stable")
+        # the longest axis has the matrix product to itself, the second is halved by Friedel's law
+        self.axes = (int(order[0]), int(order[2]), int(order[1]))
+        nx, ny, nz = (int(limit[i]) for i in self.axes)
+        self.shape = (2 * nx + 1, 2 * ny + 1, nz + 1)
+        self._place, self._conjugate = self._index(data.hkl[used].astype(np.int64))
+        box, half = self._index(hkl)
+        keep = ~half
+        size = math.prod(self.shape)
+        measured = torch.as_tensor(np.isfinite(f[keep]), device=device)
+        counted = np.where(hkl[:, self.axes[2]] == 0, 0.5, 1.0)[keep]
+        self.f = torch.zeros(size, device=device)
+        self.f[box[keep]] = torch.as_tensor(np.nan_to_num(f[keep]), dtype=torch.float32).to(device)
+        all_weight = torch.zeros(size, device=device)
+        all_weight[box[keep]] = torch.as_tensor(counted, dtype=torch.float32, device=device)
+        self.weight = torch.zeros(size, device=device)
+        self.weight[box[keep]] = all_weight[box[keep]] * measured
+        self.weight /= self.weight.sum()
+        self.n_reflections = int(used.sum())
+
+        # symmetry mates of every reflection in the box
+        self.mates: list[tuple[Tensor, Tensor, Tensor]] = []
+        for op in data.space_group.operations().sym_ops:
+            rotation, shift = np.array(op.rot) // op.DEN, np.array(op.tran) / op.DEN
+            if np.array_equal(rotation, np.eye(3)) and not shift.any():
+                continue
+            mate, conjugate = self._index(hkl[keep] @ rotation)
+            index = torch.zeros(size, dtype=torch.int64, device=device)
+            index[box[keep]] = torch.as_tensor(mate, device=device)
+            angle = 2 * math.pi * (hkl[keep] @ shift)
+            factor = torch.zeros(3, size, device=device)  # cos, sin of the phase shift, sign of Fi
+            for i, values in enumerate(
+                (np.cos(angle), np.sin(angle), np.where(conjugate, -1.0, 1.0))
+            ):
+                factor[i, box[keep]] = torch.as_tensor(values, dtype=torch.float32, device=device)
+            self.mates.append((index, factor[:2], factor[2]))
+
+        grid = np.stack(
+            np.meshgrid(
+                np.arange(-nx, nx + 1), np.arange(-ny, ny + 1), np.arange(nz + 1), indexing="ij"
+            ),
+            axis=-1,
+        ).reshape(-1, 3)
+        unsorted = np.empty_like(grid)
+        unsorted[:, list(self.axes)] = grid
+        s_sq = torch.as_tensor(
+            np.maximum(np.array(data.cell.calculate_d_array(unsorted.astype(np.int32))), 1e-3)
+            ** -2.0
+            * np.any(unsorted != 0, axis=1),
+            dtype=torch.float32,
+        )
+        to_frac = np.array(data.cell.frac.mat.tolist())
+        self.to_frac = torch.as_tensor(to_frac[list(self.axes)], dtype=torch.float32, device=device)
+        ranges = [torch.arange(-nx, nx + 1), torch.arange(-ny, ny + 1), torch.arange(nz + 1)]
+        self.waves = [2 * math.pi * r.to(torch.float32).to(device) for r in ranges]
+        y, z = torch.meshgrid(self.waves[1], self.waves[2], indexing="ij")
+        self.yz = torch.stack((y.flatten(), z.flatten()), dim=1)
+        self.groups = [
+            (rows.to(device), weight.to(device), f.to(device))
+            for rows, weight, f in scattering_groups(
+                number, s_sq, b_iso, by_element, self.weight.cpu(), data.radiation
+            )
+        ]
+        # pairs of atoms (weighted as they scatter) from |F|^2, for each atom of the cell
+        n_centring = len(data.space_group.operations().cen_ops)
+        n_cell = len(number) * (1 + len(self.mates)) / n_centring  # F is without centring
+        mean_f = sum(w.sum() * f**2 for _, w, f in self.groups) / len(number)
+        pairs = 2 * (math.pi * _OVERLAP_WIDTH) ** 1.5 / data.cell.volume / n_cell
+        kernel = torch.exp(-(math.pi**2) * _OVERLAP_WIDTH * s_sq.to(device)) / mean_f
+        self.overlap = overlap
+        self.pairs = pairs * kernel * all_weight * (s_sq.to(device) > 0)
+        observed = self.f - (self.weight * self.f).sum()
+        self.observed = observed / (self.weight * observed**2).sum().sqrt()
+        largest = max(len(rows) for rows, _, _ in self.groups)
+        self.part = max(4, int(_BYTES / (8 * largest * self.shape[1] * self.shape[2])))
+
+    def _index(self, hkl: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Places in the box, and which of them hold the Friedel mate."""
+        h = hkl[:, list(self.axes)]
+        flip = h[:, 2] < 0
+        h = np.where(flip[:, None], -h, h)
+        nx, ny = self.shape[0] // 2, self.shape[1] // 2
+        return ((h[:, 0] + nx) * self.shape[1] + h[:, 1] + ny) * self.shape[2] + h[:, 2], flip
+
+    def evaluate(self, xyz: Tensor, gradient: bool = True) -> Evaluation:
+        """Correlation, shape (B,), of Cartesian coordinates (B, n, 3), A, and its gradient."""
+        parts = [self._evaluate(part, gradient) for part in xyz.split(self.part)]
+        return Evaluation(
+            torch.cat([p.correlation for p in parts]),
+            torch.cat([p.overlap for p in parts]),
+            torch.cat([p.score for p in parts]),
+            torch.cat([p.gradient for p in parts if p.gradient is not None]) if gradient else None,
+        )
+
+    def structure_factors(self, xyz: Tensor) -> NDArray[np.complex128]:
+        """F of the data's reflections, shape (B, n), electrons; NaN where not within the limits."""
+        fr, fi, _ = self._sum(xyz)
+        values = (fr.double().cpu().numpy() + 1j * fi.double().cpu().numpy())[:, self._place]
+        out = np.full((len(xyz), len(self.used)), np.nan, dtype=np.complex128)
+        out[:, self.used] = np.where(self._conjugate, values.conj(), values)
+        return out
+
+    def _sum(self, xyz: Tensor) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
+        """Fr, Fi, and for each group its waves along x (B, 2 nx, 2 n) and y, z (B, ny nz, 2 n)."""
+        batch, (nx, ny, nz) = len(xyz), self.shape
+        frac = (xyz @ self.to_frac.mT).mT
+        kept = []
+        total: Tensor | None = None
+        for rows, weight, f in self.groups:
+            n = len(rows)
+            x, y, z = (frac[:, i, None, rows] * wave[:, None] for i, wave in enumerate(self.waves))
+            # atoms last, so that all products run along memory
+            left = x.new_empty(batch, 2, nx, 2, n)
+            torch.mul(x.cos(), weight, out=left[:, 0, :, 0])
+            torch.mul(x.sin(), weight, out=left[:, 1, :, 0])
+            torch.neg(left[:, 1, :, 0], out=left[:, 0, :, 1])
+            left[:, 1, :, 1] = left[:, 0, :, 0]
+            right = x.new_empty(batch, ny, nz, 2, n)
+            y_r, y_i = y.cos()[:, :, None], y.sin()[:, :, None]
+            z_r, z_i = z.cos()[:, None], z.sin()[:, None]
+            torch.mul(y_r, z_r, out=right[..., 0, :]).addcmul_(y_i, z_i, value=-1)
+            torch.mul(y_r, z_i, out=right[..., 1, :]).addcmul_(y_i, z_r)
+            left, right = left.view(batch, 2 * nx, 2 * n), right.view(batch, ny * nz, 2 * n)
+            summed = torch.bmm(left, right.mT).view(batch, 2, nx * ny * nz).mul_(f)
+            total = summed if total is None else total.add_(summed)
+            kept.append((left, right))
+        assert total is not None
+        fr, fi = total[:, 0], total[:, 1]
+        for index, shift, sign in self.mates:
+            mate = total.index_select(2, index)
+            mr, mi = mate[:, 0], mate[:, 1] * sign
+            fr = fr + mr * shift[0] - mi * shift[1]
+            fi = fi + mr * shift[1] + mi * shift[0]
+        return fr, fi, kept
+
+    def _evaluate(self, xyz: Tensor, gradient: bool) -> Evaluation:
+        fr, fi, kept = self._sum(xyz)
+        intensity = fr * fr + fi * fi
+        overlap = intensity @ self.pairs
+        amplitude = intensity.clamp_(min=1e-12).sqrt_()
+        mean = amplitude @ self.weight
+        centred = amplitude - mean[:, None]
+        spread = ((centred * centred) @ self.weight).clamp_(min=1e-12).sqrt_()[:, None]
+        correlation = (amplitude @ (self.weight * self.observed))[:, None] / spread
+        score = correlation[:, 0] - self.overlap * overlap
+        if not gradient:
+            return Evaluation(correlation[:, 0], overlap, score, None)
+        slope = (self.observed - centred * (correlation / spread)) * self.weight
+        slope /= spread * amplitude
+        if self.overlap > 0:
+            slope -= 2 * self.overlap * self.pairs
+        out = xyz.new_empty(xyz.shape)
+        count = 1 + len(self.mates)  # every mate moves with the asymmetric unit
+        for (rows, _weight, f), (left, right) in zip(self.groups, kept, strict=True):
+            out[:, rows] = self._back(slope * f * count, fr, fi, left, right)
+        return Evaluation(correlation[:, 0], overlap, score, out @ self.to_frac)
+
+    def _back(self, slope: Tensor, fr: Tensor, fi: Tensor, left: Tensor, right: Tensor) -> Tensor:
+        """Gradient with respect to fractional coordinates, in the order of the box's axes."""
+        batch, nx, n = len(slope), self.shape[0], left.shape[2] // 2
+        d = torch.stack((slope * fr, slope * fi), dim=1).view(batch, 2 * nx, -1)
+        d_left, d_right = torch.bmm(d, right), torch.bmm(d.mT, left)
+        xr, xi = left[:, :nx, :n], left[:, nx:, :n]
+        dxr = d_left[:, :nx, :n] + d_left[:, nx:, n:]
+        dxi = d_left[:, nx:, :n] - d_left[:, :nx, n:]
+        along_x = self.waves[0] @ (dxi * xr).addcmul_(dxr, xi, value=-1)
+        turn = (d_right[..., n:] * right[..., :n]).addcmul_(
+            d_right[..., :n], right[..., n:], value=-1
+        )
+        return torch.cat((along_x[:, None], self.yz.mT @ turn), dim=1).mT
+
+
+def _sphere(data: CrystalData, d_min: float) -> NDArray[np.int64]:
+    """All Miller indices to `d_min` that are not absent, one of each Friedel pair, not F(000)."""
+    hkl = gemmi.make_miller_array(data.cell, data.space_group, d_min)
+    return p1_mapping(hkl, data.space_group).hkl.astype(np.int64)
