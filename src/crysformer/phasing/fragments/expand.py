@@ -1,0 +1,126 @@
+"""From a placed fragment to the whole structure, by density modification in P1."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import i0e, i1e
+from torch import Tensor
+
+from crysformer.crystal.normalize import normalized_amplitudes, normalized_e
+from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.symmetry import P1Mapping
+from crysformer.phasing.charge_flipping import eliminate_low_density
+from crysformer.phasing.merit import free_correlation
+from crysformer.phasing.problem import PhaseProblem
+
+_ITERATIONS = 20  # between looks at the clock
+_FRAGMENT_RMS = 0.3  # A, of an ideal fragment's atoms in place
+_B_LEFT = 2.0  # A^2, after sharpening
+_DIMS = (-3, -2, -1)
+
+
+def weighted_start(
+    problem: PhaseProblem,
+    data: CrystalData,
+    mapping: P1Mapping,
+    F: NDArray[np.complex128],
+    share: float,
+) -> Tensor:
+    """Measured amplitudes with a fragment's phases and Sim's weights, on the half grid of P1.
+
+    Parameters
+    ----------
+    problem
+        The crystal in P1.
+    data
+        In its own space group.
+    mapping
+        From one to the other.
+    F
+        Structure factors of the fragment and its symmetry mates, shape (n,).
+    share
+        Of the scattering power in the fragment, 0 to 1.
+    """
+    modulus = np.where(data.measured, np.abs(F), np.nan)
+    e_c = normalized_amplitudes(modulus, data.d)
+    e_o = normalized_e(data)
+    # sigma_A of an incomplete model with coordinate errors (Read, Acta Cryst. A42, 140, 1986)
+    sigma_a = np.sqrt(share) * np.exp(-2 / 3 * np.pi**2 * _FRAGMENT_RMS**2 / data.d**2)
+    x = np.nan_to_num(2 * sigma_a * e_o * e_c / (1 - sigma_a**2))
+    fom = i1e(x) / i0e(x)
+    f = np.where(data.measured, data.f * fom, 0.0) / problem.scale
+    phi = mapping.phases(np.rad2deg(np.angle(F)))
+    return problem.to_grid(mapping.values(f) * np.exp(1j * np.deg2rad(phi)))
+
+
+def expand(
+    problem: PhaseProblem,
+    start: Tensor,
+    positive_share: float,
+    b_iso: float,
+    rounds: tuple[tuple[int, int], ...],
+    generator: torch.Generator,
+    deadline: float,
+) -> tuple[Tensor, Tensor]:
+    """Let density modification find the rest of the structure, from several starts.
+
+    Parameters
+    ----------
+    problem
+        The crystal in P1.
+    start
+        Weighted amplitudes with phases, half grids (B, ...); more starts than go on.
+    positive_share
+        Share of the voxels above the level.
+    b_iso
+        Mean B of the atoms, A^2; most of it is taken away from the amplitudes, without which
+        density modification gets nowhere.
+    rounds
+        How many starts take part in each round, and how many iterations each gets.
+    generator
+        For the cross-validation that chooses among them.
+    deadline
+        `time.monotonic` after which the round under way is the last.
+
+    Returns
+    -------
+    (F, free)
+        Measured amplitudes with the phases found, half grids (m, ...), best first, and their free
+        correlations, shape (m,).
+    """
+    F = torch.cat([_first_map(problem, one[None], positive_share) for one in start])
+    free = torch.zeros(len(F))
+    for n, iterations in rounds:
+        F = F[:n]
+        done: list[Tensor] = []
+        for one in F:  # one after the other: large maps gain nothing from sharing an FFT
+            share = torch.tensor([positive_share])
+            sharpening = torch.tensor([max(0.0, b_iso - _B_LEFT)])
+            for _ in range(max(1, iterations // _ITERATIONS)):
+                one = eliminate_low_density(
+                    problem, one.reshape(1, *F.shape[1:]), _ITERATIONS, share, sharpening
+                )[0]
+                if time.monotonic() > deadline:
+                    break
+            done.append(one)
+            if time.monotonic() > deadline:
+                break
+        F = torch.cat(done)
+        shares = torch.full((len(F),), positive_share)
+        free = free_correlation(problem, F, shares, generator)
+        order = free.argsort(descending=True)
+        F, free = F[order], free[order]
+        if time.monotonic() > deadline:
+            break
+    return F, free
+
+
+def _first_map(problem: PhaseProblem, F: Tensor, positive_share: float) -> Tensor:
+    """Phases from the highest density of a weighted map; later ones drop the weights."""
+    rho = torch.fft.irfftn(F.conj(), s=problem.shape, dim=_DIMS)
+    level = rho.flatten().kthvalue(max(1, int((1 - positive_share) * rho.numel()))).values
+    return torch.fft.rfftn((rho - level).clamp(min=0), dim=_DIMS).conj()

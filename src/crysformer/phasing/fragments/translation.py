@@ -1,0 +1,109 @@
+"""Where an oriented fragment lies among its symmetry mates."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
+
+from crysformer.crystal.maps import grid_shape
+from crysformer.crystal.normalize import normalized_e
+from crysformer.crystal.reflections import CrystalData
+from crysformer.phasing.fragments.library import Fragment
+
+_D_MIN = 2.5  # A; finer adds peaks, not knowledge
+_SAMPLE_RATE = 3.0
+
+
+class TranslationFunction:
+    """Sum of (E^2 - 1) |F(t)|^2 over all translations t at once (Crowther & Blow, 1967).
+
+    F(h; t) is the sum over operators (R, T) of f(hR) exp(2 pi i [h.T + hR.t]), f the transform of
+    the oriented fragment; its square holds a Fourier coefficient at h(R_j - R_k) for every pair.
+
+    Parameters
+    ----------
+    data
+        The crystal, any space group.
+    fragment
+        What to place.
+    """
+
+    def __init__(self, data: CrystalData, fragment: Fragment) -> None:
+        e = normalized_e(data)
+        used = data.measured & np.isfinite(e) & (data.d >= _D_MIN)
+        self.hkl = data.hkl[used].astype(np.int64)
+        self.e = np.minimum(e[used], 4.0)
+        operations = data.space_group.operations().sym_ops
+        self.rotations = [np.array(op.rot) // op.DEN for op in operations]
+        self.shifts = [np.array(op.tran) / op.DEN for op in operations]
+        self.to_frac = np.array(data.cell.frac.mat.tolist())
+        self.fragment = fragment
+        # products of two mates: twice the indices of the data
+        self.shape = grid_shape(data.cell, max(_D_MIN, data.d_min) / 2, _SAMPLE_RATE / 1.2)
+
+    def mates(self, rotation: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """Each symmetry mate's structure factors for t = 0, shape (operators, reflections)."""
+        frac = self.fragment.xyz @ rotation.T @ self.to_frac.T
+        out = []
+        for turn, shift in zip(self.rotations, self.shifts, strict=True):
+            phase = (self.hkl @ turn) @ frac.T + (self.hkl @ shift)[:, None]
+            out.append(np.exp(2j * math.pi * phase) @ self.fragment.number)
+        return np.array(out)
+
+    def correlation(
+        self, mates: NDArray[np.complex128], translation: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Of |E| and |F| for fractional translations (B, 3), shape (B,)."""
+        total = np.zeros((len(translation), len(self.hkl)), dtype=np.complex128)
+        for turn, mate in zip(self.rotations, mates, strict=True):
+            total += mate * np.exp(2j * math.pi * translation @ (self.hkl @ turn).T)
+        amplitude = np.abs(total)
+        a = amplitude - amplitude.mean(axis=1, keepdims=True)
+        b = self.e - self.e.mean()
+        return np.asarray((a @ b) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b)))
+
+    def best(
+        self, rotation: NDArray[np.float64], n: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The best fractional translations (m, 3) of an orientation, and their correlations (m,).
+
+        Where the origin is free along an axis (P1, and along the axis of P21) any place will do.
+        """
+        mates = self.mates(rotation)
+        weight = self.e**2 - 1
+        F = np.zeros(self.shape, dtype=np.complex128)
+        for j, first in enumerate(mates):
+            for k in range(j):
+                index = (self.hkl @ (self.rotations[j] - self.rotations[k])) % self.shape
+                np.add.at(F, tuple(index.T), weight * first * mates[k].conj())
+        # sum of F(m) exp(+2 pi i m.t); the pairs (k, j) are the complex conjugates
+        values = np.fft.ifftn(F).real
+        peaks = np.argwhere(values == maximum_filter(values, size=3, mode="wrap"))
+        heights = values[tuple(peaks.T)]
+        # a free direction repeats every peak along itself
+        order = np.argsort(-heights, kind="stable")
+        peaks = peaks[order][: 40 * n]
+        translation = self._one_of_each(peaks / np.array(self.shape))[: 4 * n]
+        correlation = self.correlation(mates, translation)
+        best = np.argsort(-correlation)[:n]
+        return translation[best], correlation[best]
+
+    def _one_of_each(self, translation: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Translations without those that differ along free directions of the origin only."""
+        free = self._free()
+        moved = translation * ~free
+        _, rows = np.unique(np.round(moved, 6), axis=0, return_index=True)
+        return np.asarray(moved[np.sort(rows)])
+
+    def _free(self) -> NDArray[np.bool_]:
+        """Axes along which every operator leaves a shift as it is."""
+        unit = np.eye(3, dtype=int)
+        return np.array(
+            [
+                all(np.array_equal(turn[:, axis], unit[axis]) for turn in self.rotations)
+                for axis in range(3)
+            ]
+        )

@@ -1,0 +1,186 @@
+"""Fragment search: ideal pieces, their transforms, orientation, translation, completion."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import gemmi
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from crysformer.crystal.compare import compare_phases
+from crysformer.crystal.maps import grid_to_hkl
+from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.symmetry import expand_to_p1
+from crysformer.phasing.content import CellContent
+from crysformer.phasing.fragments.expand import expand, weighted_start
+from crysformer.phasing.fragments.library import Fragment, ideal_fragment
+from crysformer.phasing.fragments.placement import PlacedFragment, structure_factors
+from crysformer.phasing.fragments.rotation import (
+    FragmentTransform,
+    RotationFunction,
+    best_rotations,
+)
+from crysformer.phasing.fragments.search import fragment_candidates, fragments_for
+from crysformer.phasing.fragments.translation import TranslationFunction
+from crysformer.phasing.problem import phase_problem
+
+
+def alpha_carbons(fragment: Fragment) -> NDArray[np.float64]:
+    """Every fifth atom from the second: N CA C O CB."""
+    return fragment.xyz[1::5]
+
+
+def crystal(
+    xyz: NDArray[np.float64],
+    number: NDArray[np.int64],
+    cell: gemmi.UnitCell,
+    group: str,
+    d_min: float,
+    b_iso: float = 5.0,
+) -> tuple[CrystalData, NDArray[np.complex128]]:
+    """Amplitudes and structure factors by gemmi's direct summation, atoms in A."""
+    space_group = gemmi.SpaceGroup(group)
+    structure = gemmi.SmallStructure()  # of every symmetry mate, in P1
+    structure.cell = cell
+    for position, z in zip(xyz, number, strict=True):
+        frac = cell.fractionalize(gemmi.Position(*position)).tolist()
+        for op in space_group.operations():
+            site = gemmi.SmallStructure.Site()
+            site.element = gemmi.Element(int(z))
+            site.fract = gemmi.Fractional(*op.apply_to_xyz(frac))
+            site.occ, site.u_iso = 1.0, b_iso / (8 * math.pi**2)
+            structure.add_site(site)
+    hkl = gemmi.make_miller_array(cell, space_group, d_min)
+    calculator = gemmi.StructureFactorCalculatorX(cell)
+    F = np.array([calculator.calculate_sf_from_small_structure(structure, h) for h in hkl])
+    data = CrystalData(cell=cell, space_group=space_group, hkl=hkl.astype(np.int32), f=np.abs(F))
+    return data, F
+
+
+def test_a_helix_rises_as_helices_do() -> None:
+    ca = alpha_carbons(ideal_fragment("helix", 12))
+    assert np.linalg.norm(ca[1:] - ca[:-1], axis=1) == pytest.approx(3.8, abs=0.05)
+    assert np.linalg.norm(ca[3:] - ca[:-3], axis=1) == pytest.approx(5.1, abs=0.4)
+    # 18 residues are five turns of 5.4 A
+    assert np.linalg.norm(ca[11] - ca[0]) == pytest.approx(11 * 1.5, abs=1.0)
+    # right-handed: the torsion of four alpha carbons is near +50 degrees
+    one, two, three = ca[1] - ca[0], ca[2] - ca[1], ca[3] - ca[2]
+    assert np.dot(np.cross(one, two), three) > 0
+
+
+def test_a_strand_is_stretched() -> None:
+    ca = alpha_carbons(ideal_fragment("strand", 6))
+    assert np.linalg.norm(ca[2:] - ca[:-2], axis=1) == pytest.approx(6.6, abs=0.4)
+
+
+def test_fragments_fit_into_the_molecule() -> None:
+    assert [f.name for f in fragments_for(["GNNQQNY"])] == ["strand of 6"]
+    assert fragments_for(["ELLKKLLEELKG"])[0].name == "helix of 12"
+    assert not fragments_for(["WK"])
+
+
+def test_interpolated_intensity_is_the_direct_sum() -> None:
+    fragment = ideal_fragment("helix", 8)
+    transform = FragmentTransform(fragment, 2.0)
+    s = torch.randn(500, 3, generator=torch.Generator().manual_seed(0))
+    s = 0.5 * s / s.norm(dim=1, keepdim=True) * torch.rand(500, 1)
+    wave = torch.exp(2j * math.pi * (s.double() @ torch.tensor(fragment.xyz).T))
+    direct = (wave @ torch.tensor(fragment.number, dtype=torch.complex128)).abs() ** 2
+    found = transform.intensity(s).double()
+    assert float((found - direct).norm() / direct.norm()) < 0.03
+
+
+def test_rotation_is_recovered() -> None:
+    fragment = ideal_fragment("helix", 8)
+    true = Rotation.random(random_state=3).as_matrix()
+    xyz = fragment.xyz @ true.T + 4.0
+    data, _ = crystal(xyz, fragment.number, gemmi.UnitCell(16, 17, 19, 88, 95, 101), "P 1", 1.5)
+    rotation, score = best_rotations(
+        data, fragment, 3, torch.Generator().manual_seed(0), n_tried=6000
+    )
+    placed = np.einsum("bij,aj->bai", rotation.numpy(), fragment.xyz)
+    difference = placed - fragment.xyz @ true.T
+    assert np.sqrt((difference**2).sum(2).mean(1))[0] < 0.2
+    function = RotationFunction(data, 2.0)
+    at_truth = function.scan(
+        FragmentTransform(fragment, 2.0), torch.tensor(true[None], dtype=torch.float32)
+    )
+    assert float(score[0]) > 0.8 * float(at_truth)
+
+
+@pytest.mark.parametrize("group", ["P 1 21 1", "P 21 21 21", "C 1 2 1", "P 41"])
+def test_translation_is_recovered(group: str) -> None:
+    fragment = ideal_fragment("helix", 6)
+    turned = fragment.xyz @ Rotation.random(random_state=1).as_matrix().T
+    cell = gemmi.UnitCell(24, 24, 27, 90, 90, 90)
+    data, _ = crystal(turned + np.array([5.0, 3.0, 8.0]), fragment.number, cell, group, 2.0)
+    function = TranslationFunction(data, Fragment("turned", fragment.number, turned))
+    where, correlation = function.best(np.eye(3), 3)
+    mates = function.mates(np.eye(3))
+    at_truth = function.correlation(mates, np.array([[5.0, 3.0, 8.0]]) / [24, 24, 27])[0]
+    assert at_truth > 0.75
+    # on grid points the maximum itself is missed, but not by much
+    assert correlation[0] > 0.95 * at_truth
+    assert function.correlation(mates, where[:1])[0] == pytest.approx(correlation[0])
+    elsewhere = np.random.default_rng(0).random((200, 3))
+    assert function.correlation(mates, elsewhere).max() < correlation[0] + 1e-6
+
+
+def two_helices() -> tuple[CrystalData, NDArray[np.complex128], Fragment]:
+    """A P1 crystal of a helix of 12 and one of 8, 0.1 A off the ideal, and the first of them."""
+    first, second = ideal_fragment("helix", 12), ideal_fragment("helix", 8)
+    turned = first.xyz @ Rotation.random(random_state=5).as_matrix().T
+    other = second.xyz @ Rotation.random(random_state=6).as_matrix().T
+    other += [0.0, 1.0, 11.0]
+    xyz = np.concatenate([turned, other])
+    xyz += np.random.default_rng(0).normal(0, 0.1, xyz.shape)
+    number = np.concatenate([first.number, second.number])
+    data, F = crystal(xyz, number, gemmi.UnitCell(19, 18, 22, 90, 100, 95), "P 1", 1.1)
+    return data, F, Fragment("true", first.number, turned)
+
+
+def test_one_helix_in_place_completes_a_crystal_of_two() -> None:
+    data, F, first = two_helices()
+    p1, mapping = expand_to_p1(data)
+    problem = phase_problem(p1, "cpu", mapping.parent)
+    pose = PlacedFragment(first, torch.tensor(first.xyz, dtype=torch.float32), 1.0)
+    start = weighted_start(problem, data, mapping, structure_factors(data, pose, 5.0), 0.6)
+    wrong = start.abs() * torch.polar(torch.ones_like(start.abs()), 6.0 * torch.rand(start.shape))
+    expanded, free = expand(
+        problem,
+        torch.stack([wrong, start]),
+        0.15,
+        5.0,
+        ((2, 20), (1, 20)),
+        torch.Generator().manual_seed(0),
+        math.inf,
+    )
+    assert solved(data, F, expanded[0])
+    assert float(free[0]) > 0.6
+
+
+def solved(data: CrystalData, F: NDArray[np.complex128], phases: torch.Tensor) -> bool:
+    """Whether phases on the half grid of P1 are those of `F`, up to origin and hand."""
+    p1, mapping = expand_to_p1(data)
+    phi = np.rad2deg(np.angle(grid_to_hkl(phases, torch.tensor(p1.hkl)).numpy()))
+    truth = mapping.phases(np.rad2deg(np.angle(F)))
+    found = compare_phases(p1.hkl, p1.f, phi, truth, p1.cell, p1.space_group)
+    return found.cosine2_aligned > 0.85
+
+
+@pytest.mark.slow
+def test_a_helix_is_found_and_completes_a_crystal_of_two() -> None:
+    data, F, _ = two_helices()
+    p1, mapping = expand_to_p1(data)
+    problem = phase_problem(p1, "cpu", mapping.parent)
+    content = CellContent(100, 5.0, ("A" * 12,), 1, ())
+    candidates = fragment_candidates(
+        problem, data, mapping, content, torch.Generator().manual_seed(0), time.monotonic() + 60
+    )
+    assert solved(data, F, candidates[0].F)
+    assert candidates[0].figures["free_correlation"] > 0.6
