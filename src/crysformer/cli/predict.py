@@ -19,6 +19,7 @@ from crysformer.cli._common import (
     log,
     output_folder,
 )
+from crysformer.errors import UsageError
 from crysformer.files import write_json
 
 
@@ -48,21 +49,21 @@ def run(args: argparse.Namespace) -> int:
     from crysformer.crystal.writing import write_map, write_phases
     from crysformer.phasing.network import predict
 
-    prediction = predict(data, sequences, weights=args.weights, device=args.device)
-    for note in prediction.notes:
-        log.info("%s", note)
-    prefix = Path(args.output)
-    result = {
-        "weights": prediction.weights,
-        "preset": prediction.preset,
-        "seconds": round(prediction.seconds, 3),
-        "grid": list(prediction.grid),
-        "d_min": prediction.d_min,
-        "mean_fom": round(float(prediction.fom[data.measured].mean()), 4),
-        "fom": "expected cosine of the phase error, calibrated on the validation split",
-        "notes": list(prediction.notes),
-    }
+    prefix = output_prefix(args.output)
     with output_folder(prefix.parent, overwrite=True) as folder:
+        prediction = predict(data, sequences, weights=args.weights, device=args.device)
+        for note in prediction.notes:
+            log.info("%s", note)
+        result = {
+            "weights": prediction.weights,
+            "preset": prediction.preset,
+            "seconds": round(prediction.seconds, 3),
+            "grid": list(prediction.grid),
+            "d_min": prediction.d_min,
+            "mean_fom": round(float(prediction.fom[data.measured].mean()), 4),
+            "fom": "expected cosine of the phase error, calibrated on the validation split",
+            "notes": list(prediction.notes),
+        }
         write_phases(
             folder / f"{prefix.name}.mtz", data, prediction.f, prediction.phi, prediction.fom
         )
@@ -76,3 +77,20 @@ def run(args: argparse.Namespace) -> int:
         f"written: {prefix}.mtz, {prefix}.ccp4, {prefix}.json",
     )
     return 0
+
+
+def output_prefix(text: str) -> Path:
+    """The path that PREFIX stands for.
+
+    Raises
+    ------
+    UsageError
+        If it names no file, or one of its files is a folder already.
+    """
+    prefix = Path(text)
+    if prefix.name in ("", ".."):
+        raise UsageError(f"{text}: a folder, expected the beginning of file names, as out/map")
+    for ending in (".mtz", ".ccp4", ".json"):
+        if Path(f"{prefix}{ending}").is_dir():
+            raise UsageError(f"{prefix}{ending}: is a folder; choose another output prefix")
+    return prefix
