@@ -84,6 +84,11 @@ def train(
         If the loss is no longer finite.
     """
     store = FragmentStore.open(data)
+    if store.recipe.n_residues != config.model.n_residues:
+        raise InputError(
+            f"{store.folder}: fragments of {store.recipe.n_residues} residues, the network "
+            f"takes {config.model.n_residues}; choose the preset for this data set"
+        )
     folder = prepare_output_dir(out, overwrite=overwrite, resume=resume)
     trainer = Trainer(config, store, folder, max_time, torch.device(device))
     if resume:
@@ -100,11 +105,6 @@ class Trainer:
         self, config: TrainingConfig, store: FragmentStore, folder: Path,
         max_time: float | None, device: torch.device,
     ) -> None:  # fmt: skip
-        if store.recipe.n_residues != config.model.n_residues:
-            raise InputError(
-                f"{store.folder}: fragments of {store.recipe.n_residues} residues, the network "
-                f"takes {config.model.n_residues}; choose the preset for this data set"
-            )
         torch.manual_seed(config.seed)
         self.config = config
         self.folder = folder
