@@ -6,6 +6,8 @@ import gemmi
 import numpy as np
 import pytest
 import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from crysformer.crystal.maps import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
@@ -100,6 +102,28 @@ def test_nyquist_planes_are_left_out(case: tuple[CrystalData, PhaseProblem]) -> 
     for axis in even:
         assert not used.select(axis, problem.shape[axis] // 2).any()
     assert used.any()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    edges=st.tuples(*[st.floats(1.0, 60.0)] * 3),
+    angles=st.tuples(*[st.floats(60.0, 119.0)] * 3),
+    d_min=st.floats(2.5, 5.0),
+)
+def test_no_reflection_reaches_the_nyquist_planes(
+    edges: tuple[float, float, float], angles: tuple[float, float, float], d_min: float
+) -> None:
+    assume(sum(angles) < 355 and max(angles) < sum(angles) - max(angles) - 5)
+    cell = gemmi.UnitCell(*edges, *angles)
+    hkl = gemmi.make_miller_array(cell, P1, d_min).astype(np.int32)
+    assume(len(hkl) > 0)
+    problem = phase_problem(CrystalData(cell, P1, hkl, np.ones(len(hkl))))
+    used = problem.measured | problem.floating
+    for axis, n in enumerate(problem.shape):
+        if n % 2 == 0:
+            assert not used.select(axis, n // 2).any()
+    # the listed limit is the last reflection's, so that no more than these are within it
+    assert int(problem.weight.sum()) == 2 * len(hkl)
 
 
 def test_phases_with_measured_amplitudes(case: tuple[CrystalData, PhaseProblem]) -> None:

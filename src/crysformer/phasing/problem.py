@@ -125,11 +125,9 @@ def phase_problem(
     f = torch.as_tensor(data.f[used] / scale, dtype=torch.float32, device=device)
     measured = hkl_to_grid(hkl, torch.ones_like(f), shape) > 0
     d_star_sq = d_star_sq_grid(orth, shape)[0]
+    # |h| <= a / d_min within the limit, and the grid reaches 1.2 a / d_min: no reflection lies on
+    # the planes at Nyquist, which are their own mates and hold no complete pairs
     inside = d_star_sq <= (1 + LIMIT_TOLERANCE) / d_min**2
-    # the planes at Nyquist are their own mates and hold no complete pairs
-    for axis, n in enumerate(shape):
-        if n % 2 == 0:
-            inside.select(axis, n // 2).fill_(False)
     multiplicity = friedel_multiplicity(measured.to(torch.float32))
     return PhaseProblem(
         data=data,
