@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from crysformer import data as data
     from crysformer.crystal.density import DensityMap as DensityMap
+    from crysformer.crystal.quality.report import DataReport as DataReport
+    from crysformer.crystal.quality.report import data_report as data_report
     from crysformer.crystal.reading import read_crystal as read_crystal
     from crysformer.crystal.reflections import CrystalData as CrystalData
     from crysformer.phasing.network import Prediction as Prediction
@@ -26,9 +28,11 @@ __version__ = "0.1.0"
 
 _HOME = {
     "CrystalData": "crysformer.crystal.reflections",
+    "DataReport": "crysformer.crystal.quality.report",
     "DensityMap": "crysformer.crystal.density",
     "Prediction": "crysformer.phasing.network",
     "Solution": "crysformer.phasing.solver",
+    "data_report": "crysformer.crystal.quality.report",
     "predict": "crysformer.phasing.network",
     "read_crystal": "crysformer.crystal.reading",
     "solve": "crysformer.phasing.solver",
@@ -36,10 +40,12 @@ _HOME = {
 
 __all__ = [
     "CrystalData",
+    "DataReport",
     "DensityMap",
     "Prediction",
     "Solution",
     "data",
+    "data_report",
     "predict",
     "read_crystal",
     "solve",

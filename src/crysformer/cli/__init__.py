@@ -22,7 +22,10 @@ from crysformer.errors import CrysformerError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("crysformer.cli.demo", "solve the bundled crystals and compare with the truth"),
-    "info": ("crysformer.cli.info", "versions, devices, weights and external programs"),
+    "info": (
+        "crysformer.cli.info",
+        "what the data tell before phasing; without DATA, what is installed",
+    ),
     "solve": ("crysformer.cli.solve", "amplitudes (and sequence) to phases, a map and a verdict"),
     "predict": ("crysformer.cli.predict", "the map that the network alone predicts"),
     "evaluate": ("crysformer.cli.evaluate", "measure a method on a test set"),
@@ -78,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CrysformerError as error:
         return _fail(str(error), error.exit_code, verbose)
     except Exception as error:
-        return _fail(_describe(error), 1, verbose)
+        return _fail(describe_error(error), 1, verbose)
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
@@ -167,7 +170,7 @@ def _logging(args: argparse.Namespace) -> Iterator[None]:
         log.setLevel(level)
 
 
-def _describe(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """One line for an exception that is not ours: what ran out, or where the program is wrong."""
     text = " ".join(str(error).split())
     torch = sys.modules.get("torch")

@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("crysformer")
 
 
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+def add_data_arguments(
+    parser: argparse.ArgumentParser,
+    help: str = "reflections: .mtz, SF-mmCIF (.cif, .ent) or SHELX .hkl; .gz",
+    *,
+    required: bool = True,
+) -> None:
     """Add DATA and the options that say how to read it."""
-    parser.add_argument(
-        "data", metavar="DATA", help="reflections: .mtz, SF-mmCIF (.cif, .ent) or SHELX .hkl; .gz"
-    )
+    parser.add_argument("data", metavar="DATA", nargs=None if required else "?", help=help)
     group = parser.add_argument_group("reading DATA")
     group.add_argument(
         "--cell",
@@ -97,6 +100,16 @@ def add_sequence_arguments(parser: argparse.ArgumentParser, *, required: bool = 
         required=required,
         metavar="SEQ|FASTA",
         help="one-letter codes (several chains: separated by commas) or a FASTA file",
+    )
+
+
+def add_copies_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --copies."""
+    parser.add_argument(
+        "--copies",
+        type=int,
+        metavar="N",
+        help="molecules in the asymmetric unit (default: estimated from the cell)",
     )
 
 

@@ -1,4 +1,9 @@
-"""Show versions, devices, the weights with their hashes, and the external programs found."""
+"""Report on a crystal's data before phasing, or show what is installed.
+
+With DATA: completeness, Wilson B, anisotropy, distribution of the intensities, twinning,
+pseudo-translation and, with a sequence, the solvent content; a warning wherever an assumption of
+the methods fails. Without: versions, devices, weights with their hashes, external programs found.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +14,19 @@ import os
 import platform
 import shutil
 import sys
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import crysformer
-from crysformer.cli._common import emit
+from crysformer.cli._common import (
+    add_copies_argument,
+    add_data_arguments,
+    add_sequence_arguments,
+    emit,
+    load_data,
+    load_sequences,
+)
+from crysformer.errors import UsageError
 
 PACKAGES = ("numpy", "scipy", "gemmi", "torch", "pyarrow", "safetensors", "matplotlib", "rich")
 PROGRAMS = {
@@ -25,11 +37,21 @@ PROGRAMS = {
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """No options of its own."""
+    """Declare the options, all of them about DATA."""
+    add_data_arguments(
+        parser, "reflections to report on; without, what is installed is shown", required=False
+    )
+    add_sequence_arguments(parser)
+    add_copies_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Gather and print."""
+    """Report on the data, or on the installation."""
+    if args.data is not None:
+        return _report_on_data(args)
+    for option in ("cell", "space_group", "labin", "sequence", "copies"):
+        if getattr(args, option) is not None:
+            raise UsageError(f"--{option.replace('_', '-')} needs DATA; name a reflection file")
     result = {
         "crysformer": crysformer.__version__,
         "python": platform.python_version(),
@@ -40,6 +62,15 @@ def run(args: argparse.Namespace) -> int:
         "programs": {name: _find_program(name) for name in PROGRAMS},
     }
     emit(args, result, _text(result))
+    return 0
+
+
+def _report_on_data(args: argparse.Namespace) -> int:
+    from crysformer.crystal.quality.report import data_report
+
+    report = data_report(load_data(args), load_sequences(args), args.copies)
+    result = {"source": report.source, "space_group": report.space_group, **report.to_dict()}
+    emit(args, result, report.text())
     return 0
 
 
@@ -76,22 +107,14 @@ def _devices() -> list[dict[str, Any]]:
 
 
 def _weights() -> list[dict[str, Any]]:
-    """The safetensors files that ship with the package: name, bytes, sha256."""
-    folder = files("crysformer") / "weights"
-    if not folder.is_dir():
-        return []
-    entries = []
-    for item in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if item.name.endswith(".safetensors"):
-            content = item.read_bytes()
-            entries.append(
-                {
-                    "name": item.name.removesuffix(".safetensors"),
-                    "bytes": len(content),
-                    "sha256": hashlib.sha256(content).hexdigest(),
-                }
-            )
-    return entries
+    """The weights that ship with the package: name, bytes, sha256."""
+    from crysformer.models.weights import packaged_weights
+
+    contents = {name: path.read_bytes() for name, path in packaged_weights().items()}
+    return [
+        {"name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for name, content in contents.items()
+    ]
 
 
 def _text(result: dict[str, Any]) -> str:

@@ -109,10 +109,23 @@ def normalized_e(data: CrystalData, n_shells: int | None = None) -> NDArray[np.f
 
 @dataclass(frozen=True)
 class WilsonFit:
-    """F_observed ~ scale * F_absolute, whose atoms have B = `b_iso` (A^2) on average."""
+    """F_observed ~ scale * F_absolute, whose atoms have B = `b_iso` (A^2) on average.
+
+    Attributes
+    ----------
+    scale, b_iso
+        The straight line.
+    b_error
+        Standard uncertainty of `b_iso` from the scatter of the points around it, A^2.
+    d_max, d_min
+        Resolution of the reflections used, A.
+    """
 
     scale: float
     b_iso: float
+    b_error: float
+    d_max: float
+    d_min: float
 
 
 def wilson_b(
@@ -154,8 +167,14 @@ def wilson_b(
     shells = np.array_split(order, n_shells)
     x = [s_sq[shell].mean() for shell in shells]
     y = [np.log(ratio[shell].mean()) for shell in shells]
-    slope, intercept = np.polyfit(x, y, 1)
-    return WilsonFit(scale=float(np.exp(intercept / 2)), b_iso=float(-2 * slope))
+    (slope, intercept), covariance = np.polyfit(x, y, 1, cov=True)
+    return WilsonFit(
+        scale=float(np.exp(intercept / 2)),
+        b_iso=float(-2 * slope),
+        b_error=float(2 * np.sqrt(covariance[0, 0])),
+        d_max=float(data.d[used].max()),
+        d_min=float(data.d[used].min()),
+    )
 
 
 def sum_of_squares(

@@ -158,6 +158,20 @@ def composition(sequence: str) -> dict[str, int]:
     return {element: counts[element] for element in "CNOS" if counts[element]}
 
 
+def cell_composition(
+    space_group: gemmi.SpaceGroup, sequences: Sequence[str], copies: int
+) -> dict[str, int]:
+    """Atoms of the whole unit cell by element, hydrogen left out.
+
+    `copies` are of all chains, in the asymmetric unit.
+    """
+    total: Counter[str] = Counter()
+    for sequence in sequences:
+        total.update(composition(sequence))
+    images = copies * len(space_group.operations())
+    return {element: images * count for element, count in total.items()}
+
+
 def count_atoms(sequences: Sequence[str]) -> int:
     """Atoms but hydrogen in one copy of all chains, with their terminal OXT."""
     return sum(sum(composition(sequence).values()) for sequence in sequences)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,10 +10,10 @@ import torch
 
 from crysformer.crystal.normalize import PROTEIN_RESIDUE, wilson_b
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.sequence import check_fits, composition, estimate_copies
+from crysformer.crystal.sequence import cell_composition, check_fits, estimate_copies
 from crysformer.errors import UsageError
 
-_B_RANGE = (3.0, 80.0)
+B_RANGE = (3.0, 80.0)
 # Share of the voxels that charge flipping should leave positive: measured on tight dipeptide
 # cells and on 15-residue fragments in empty cells at 1.5 A, in between linear in the atoms for a
 # volume, and in proportion to the area of an atom at other resolutions.
@@ -71,15 +70,14 @@ def cell_content(
             copies = estimate.copies
             notes.append(estimate.statement)
         check_fits(data.cell, data.space_group, sequences, copies)
-        total: Counter[str] = Counter()
-        for sequence in sequences:
-            total.update(composition(sequence))
-        images = copies * len(data.space_group.operations())
-        contents = {element: images * count for element, count in total.items()}
-        n_atoms = images * sum(total.values())
+        atoms = cell_composition(data.space_group, sequences, copies)
+        contents, n_atoms = atoms, sum(atoms.values())
     elif copies is not None:
         raise UsageError("--copies needs --sequence: without it there is nothing to count")
-    b_iso = float(np.clip(wilson_b(data, contents).b_iso, *_B_RANGE))
+    wilson = wilson_b(data, contents).b_iso
+    b_iso = float(np.clip(wilson, *B_RANGE))
+    if b_iso != wilson:
+        notes.append(f"the Wilson plot gives a B of {wilson:.1f} A^2; the search takes {b_iso:g}")
     return CellContent(n_atoms, b_iso, tuple(sequences), copies or 1, tuple(notes))
 
 

@@ -1,0 +1,58 @@
+"""How much of a crystal is solvent, from its cell and its sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import gemmi
+
+from crysformer.crystal.sequence import count_atoms
+
+_WATER: Final = 18.015
+#: Volume that protein takes, A^3/Da (Matthews, J. Mol. Biol. 33, 491, 1968).
+_PROTEIN_VOLUME: Final = 1.23
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How tightly chains fill a crystal.
+
+    Attributes
+    ----------
+    copies
+        Copies of all chains in the asymmetric unit.
+    volume_per_atom
+        Volume of the asymmetric unit for each atom but hydrogen, A^3.
+    matthews
+        Matthews coefficient, A^3/Da.
+    solvent
+        Share of the volume that is not protein, not below 0.
+    """
+
+    copies: int
+    volume_per_atom: float
+    matthews: float
+    solvent: float
+
+
+def packing(
+    cell: gemmi.UnitCell, space_group: gemmi.SpaceGroup, sequences: Sequence[str], copies: int
+) -> Packing:
+    """Matthews coefficient and solvent share of `copies` copies of the chains (at least one)."""
+    volume = cell.volume / len(space_group.operations()) / copies
+    mass = sum(chain_mass(sequence) for sequence in sequences)
+    return Packing(
+        copies=copies,
+        volume_per_atom=volume / count_atoms(sequences),
+        matthews=volume / mass,
+        solvent=max(0.0, 1 - _PROTEIN_VOLUME * mass / volume),
+    )
+
+
+def chain_mass(sequence: str) -> float:
+    """Mass of one chain with all its hydrogens (basic residues protonated), Da."""
+    names = gemmi.expand_one_letter_sequence(sequence, gemmi.ResidueKind.AA)
+    residues = sum(gemmi.find_tabulated_residue(name).weight for name in names)
+    return float(residues - (len(names) - 1) * _WATER)

@@ -1,0 +1,1 @@
+"""What the amplitudes tell about the crystal before anything is phased."""

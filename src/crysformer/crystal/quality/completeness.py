@@ -1,0 +1,81 @@
+"""How many of the reflections that the crystal can give were measured."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import gemmi
+import numpy as np
+
+from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.structure_factors import LIMIT_TOLERANCE
+
+_SHELLS = 10
+_PER_SHELL = 20
+_SAME_D = 1e-6  # relative
+
+
+@dataclass(frozen=True)
+class Shell:
+    """One resolution shell, `d_max` >= d > `d_min` (A): measured out of possible reflections."""
+
+    d_max: float
+    d_min: float
+    measured: int
+    possible: int
+
+    @property
+    def completeness(self) -> float:
+        """Share measured, 0 to 1."""
+        return self.measured / max(self.possible, 1)
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """Unique reflections of the space group to the data's d_min, absences and F(000) left out.
+
+    Attributes
+    ----------
+    measured, possible
+        Numbers of unique reflections.
+    shells
+        From low to high resolution, equally many possible reflections in each.
+    """
+
+    measured: int
+    possible: int
+    shells: tuple[Shell, ...]
+
+    @property
+    def overall(self) -> float:
+        """Share measured, 0 to 1."""
+        return self.measured / max(self.possible, 1)
+
+
+def completeness(data: CrystalData, n_shells: int | None = None) -> Completeness:
+    """Count unique reflections, overall and in shells; Friedel mates are one reflection.
+
+    Parameters
+    ----------
+    data
+        The crystal; without measured reflections the shares are zero.
+    n_shells
+        By default 10, fewer where a shell would hold less than 20.
+    """
+    # the limit itself must be inside, whichever way its d was rounded
+    limit = data.d_min / np.sqrt(1 + LIMIT_TOLERANCE)
+    possible = gemmi.make_miller_array(data.cell, data.space_group, limit)
+    d_possible = np.sort(data.cell.calculate_d_array(possible))[::-1]
+    d_measured = data.d[data.measured]
+    if n_shells is None:
+        n_shells = min(_SHELLS, max(1, len(d_possible) // _PER_SHELL))
+    # the same borders for both, so that reflections of equal d are never torn apart
+    last = [part[-1] * (1 - _SAME_D) for part in np.array_split(d_possible, n_shells)]
+    shells = []
+    for high, low in itertools.pairwise([np.inf, *last]):
+        part = d_possible[(d_possible <= high) & (d_possible > low)]
+        if len(part):
+            inside = int(((d_measured <= high) & (d_measured > low)).sum())
+            shells.append(Shell(float(part[0]), float(part[-1]), inside, len(part)))
+    return Completeness(len(d_measured), len(d_possible), tuple(shells))

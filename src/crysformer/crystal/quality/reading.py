@@ -1,0 +1,266 @@
+"""What the figures of a data report mean: text for a person, and warnings.
+
+A warning needs an effect that is both large and beyond its uncertainty: few reflections give a
+number, not an alarm. The limits are the usual ones of the field, and are stated in each rule.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crysformer.crystal.quality.moments import Moments
+from crysformer.crystal.quality.pseudo_translation import PattersonPeak
+
+if TYPE_CHECKING:
+    from crysformer.crystal.quality.report import DataReport
+
+# <|L|> below 0.44 is the usual sign of a twin (about a tenth of the volume in the other domain).
+_TWIN_L, _PERFECT_L = 0.44, 0.375
+_SIGMAS, _MANY_SIGMAS = 4.0, 5.0
+_PSEUDO_TRANSLATION = 0.2
+_COMPLETE, _NEARLY_ALL = 0.8, 0.9
+_B_RANGE = (3.0, 80.0)  # of ordinary crystals of peptides and proteins, A^2
+_FALL_OFF = 10.0  # ratio of intensities between directions at the resolution limit
+_SAME = 0.7  # correlation of intensities that a missing operator relates
+_CUT = 0.5  # F / sigma: weaker reflections show that the file was not cut at a sigma
+
+
+def warnings_of(report: DataReport) -> tuple[str, ...]:
+    """One plain sentence for each assumption that fails."""
+    rules = (_incomplete, _wilson, _anisotropic, _pseudo_translation, _twinned, _centric)
+    return tuple(sentence for rule in rules if (sentence := rule(report)) is not None)
+
+
+def _incomplete(report: DataReport) -> str | None:
+    found = report.completeness
+    if found.overall < _COMPLETE:
+        return (
+            f"only {100 * found.overall:.0f} % of the reflections to {report.d_min:.2f} A are "
+            "measured; what is missing has to be guessed"
+        )
+    lowest = found.shells[0]
+    if lowest.completeness < _COMPLETE:
+        return (
+            f"only {100 * lowest.completeness:.0f} % of the reflections with d above "
+            f"{lowest.d_min:.2f} A are measured; strong ones are among the missing"
+        )
+    return None
+
+
+def _wilson(report: DataReport) -> str | None:
+    low, high = _B_RANGE
+    b = report.wilson.b_iso
+    if low <= b <= high:
+        return None
+    return (
+        f"the Wilson plot gives a B of {b:.1f} A^2, outside {low:g} to {high:g}: too few "
+        "reflections, weak ones left out, or scattering factors that do not apply (neutrons?)"
+    )
+
+
+def _anisotropic(report: DataReport) -> str | None:
+    spread, error = report.fall_off.spread, report.fall_off.uncertainty
+    ratio = float(np.exp(spread / (2 * report.d_min**2)))
+    if spread < _MANY_SIGMAS * error or ratio < _FALL_OFF:
+        return None
+    return (
+        f"strongly anisotropic: B differs by {spread:.0f} A^2 between directions, so that "
+        f"intensities at {report.d_min:.2f} A differ {ratio:.0f}-fold; nothing corrects for it"
+    )
+
+
+def has_pseudo_translation(report: DataReport) -> bool:
+    """Whether a far Patterson peak is large (the usual 20 % of the origin) and significant."""
+    peak = report.patterson
+    return (
+        isinstance(peak, PattersonPeak)
+        and peak.height > _PSEUDO_TRANSLATION
+        and peak.height > _MANY_SIGMAS * peak.error
+    )
+
+
+def _pseudo_translation(report: DataReport) -> str | None:
+    if not has_pseudo_translation(report):
+        return None
+    assert isinstance(report.patterson, PattersonPeak)
+    return (
+        f"translational pseudo-symmetry: a Patterson peak of {100 * report.patterson.height:.0f} % "
+        f"of the origin at {_vector(report.patterson)}; moments of intensities and figures of "
+        "merit mislead"
+    )
+
+
+def _twinned(report: DataReport) -> str | None:
+    test, acentric = report.l_test, report.acentric
+    law = report.twin_laws[0] if report.twin_laws else None
+    same = law is not None and law.correlation - _SIGMAS / np.sqrt(law.pairs) > _SAME
+    relation = ""
+    if same and law is not None:
+        relation = f" {law.operator} relates intensities with correlation {law.correlation:.2f}"
+    low = (
+        test is not None and test.mean_abs < _TWIN_L and test.mean_abs + _SIGMAS * test.error < 0.5
+    )
+    if test is None or acentric is None or not low:
+        return f"the symmetry may be higher:{relation}" if relation else None
+    # <I^2>/<I>^2 of a twin is 2 - 2 a (1 - a): at least half of that must show, except where
+    # pseudo-translation raises the moments, which does not touch L
+    lowered = test.twin_fraction * (1 - test.twin_fraction)
+    agrees = acentric.second < 2 - lowered or has_pseudo_translation(report)
+    possible = test.mean_abs + _SIGMAS * test.error > _PERFECT_L
+    if not same and (not agrees or not possible or _weak_left_out(report)):
+        return (
+            f"the L-test reads twinned (<|L|> {test.mean_abs:.3f}, second moment "
+            f"{acentric.second:.2f}){_why(report)}; twinning cannot be judged"
+        )
+    return (
+        f"twinned: <|L|> is {test.mean_abs:.3f} (untwinned 0.5, perfect twin 0.375), a twin "
+        f"fraction of about {test.twin_fraction:.2f}{';' if relation else ''}{relation}; twins "
+        "are not solved here"
+    )
+
+
+def _weak_left_out(report: DataReport) -> bool:
+    """Whether what is missing may be the weak reflections, which makes data look twinned."""
+    least = report.least_f_over_sigma
+    return report.completeness.overall < _NEARLY_ALL and (least is None or least > _CUT)
+
+
+def _why(report: DataReport) -> str:
+    if _weak_left_out(report):
+        return ", but so it does where weak reflections were left out, and some are missing"
+    return ", but no twin has such figures"
+
+
+def _centric(report: DataReport) -> str | None:
+    """Acentric reflections distributed as if they were centric."""
+    found = report.acentric
+    if found is None or has_pseudo_translation(report):
+        return None
+    if found.second - 3 * found.second_error < 2.3 or (
+        found.deviation - 3 * found.deviation_error < 0.8
+    ):
+        return None
+    return (
+        f"acentric reflections look centric (<|E^2-1|> {found.deviation:.3f}, centric 0.968): the "
+        "crystal may be centrosymmetric, or the space group another one"
+    )
+
+
+def _vector(peak: PattersonPeak) -> str:
+    return "(" + ", ".join(f"{x:.2f}" for x in peak.vector) + f"), {peak.distance:.0f} A"
+
+
+def summary_lines(report: DataReport) -> list[str]:
+    """A few lines for the log of a run."""
+    shells, wilson = report.completeness.shells, report.wilson
+    lines = [
+        f"data: {100 * report.completeness.overall:.1f} % complete to {report.d_min:.2f} A "
+        f"({100 * shells[0].completeness:.0f} % in the lowest shell, "
+        f"{100 * shells[-1].completeness:.0f} % in the highest); "
+        f"Wilson B {wilson.b_iso:.1f} +- {wilson.b_error:.1f} A^2 from {wilson.d_max:.2f} to "
+        f"{wilson.d_min:.2f} A; spread with direction {report.fall_off.spread:.1f} A^2"
+    ]
+    figures = []
+    if report.acentric is not None:
+        figures.append(f"acentric {_moments(report.acentric)}")
+    if report.centric is not None:
+        figures.append(f"centric {_moments(report.centric)}")
+    if report.l_test is not None:
+        test = report.l_test
+        figures.append(f"<|L|> {test.mean_abs:.3f} +- {test.error:.3f}")
+    if figures:
+        lines.append("intensities: " + "; ".join(figures))
+    return lines
+
+
+def _moments(found: Moments) -> str:
+    return (
+        f"<I^2>/<I>^2 {found.second:.2f} +- {found.second_error:.2f}, <|E^2-1|> "
+        f"{found.deviation:.3f} +- {found.deviation_error:.3f}"
+    )
+
+
+def full_text(report: DataReport) -> str:
+    """The whole report."""
+    wilson, fall_off = report.wilson, report.fall_off
+    lines = [
+        f"{report.source}: {report.completeness.measured} amplitudes, {report.space_group}, "
+        f"{report.d_max:.2f} to {report.d_min:.2f} A",
+        "",
+        f"completeness {100 * report.completeness.overall:.1f} % "
+        f"({report.completeness.measured} of {report.completeness.possible} unique)",
+    ]
+    lines += [
+        f"  {shell.d_max:7.2f} - {shell.d_min:5.2f} A  {100 * shell.completeness:5.1f} %"
+        f"  ({shell.measured} of {shell.possible})"
+        for shell in report.completeness.shells
+    ]
+    lines += [
+        "",
+        f"Wilson B {wilson.b_iso:.1f} +- {wilson.b_error:.1f} A^2, scale {wilson.scale:.4g}"
+        f"{'' if report.packing else ' (relative: no sequence)'}, from {wilson.d_max:.2f} to "
+        f"{wilson.d_min:.2f} A",
+        f"anisotropy: B differs by {fall_off.spread:.1f} +- {fall_off.uncertainty:.1f} A^2",
+    ]
+    for b, axis, limit in zip(report.principal_b, fall_off.axes, report.axis_limits, strict=True):
+        reach = "" if limit is None else f", I/sigma 2 at {_limit(limit)}"
+        direction = ", ".join(f"{x:5.2f}" for x in axis)
+        lines.append(f"  B {b:5.1f} A^2 along ({direction}){reach}")
+    lines += ["", *_statistics(report), "", *_symmetry(report)]
+    if report.packing is not None:
+        packed = report.packing
+        lines += [
+            "",
+            f"contents: {packed.copies} in the asymmetric unit, Matthews coefficient "
+            f"{packed.matthews:.2f} A^3/Da, {100 * packed.solvent:.0f} % solvent, "
+            f"{packed.volume_per_atom:.1f} A^3 for each atom",
+        ]
+    warnings = report.warnings
+    lines += ["", *(f"warning: {sentence}" for sentence in warnings)] if warnings else []
+    return "\n".join(lines)
+
+
+def _limit(limit: float) -> str:
+    return f"{limit:.2f} A" if np.isfinite(limit) else "no resolution"
+
+
+def _statistics(report: DataReport) -> list[str]:
+    if report.strong_d_min is None:
+        return ["statistics of intensities: none, no shell has a mean I/sigma of 3"]
+    lines = [f"statistics of intensities (to {report.strong_d_min:.2f} A)"]
+    if report.acentric is not None:
+        lines.append(f"  acentric ({report.acentric.n}): {_moments(report.acentric)}")
+        lines.append("    untwinned 2, 0.736; perfect twin 1.5, 0.541")
+    if report.centric is not None:
+        lines.append(f"  centric ({report.centric.n}): {_moments(report.centric)}")
+        lines.append("    untwinned 3, 0.968; perfect twin 2, 0.736")
+    test = report.l_test
+    if test is None:
+        lines.append("  L-test: too few pairs of acentric reflections")
+    else:
+        lines.append(
+            f"  L-test: <|L|> {test.mean_abs:.3f} +- {test.error:.3f}, <L^2> "
+            f"{test.mean_square:.3f} ({test.pairs} pairs)"
+        )
+        lines.append("    untwinned 0.5, 0.333; perfect twin 0.375, 0.2")
+    lines.append(f"  {100 * report.centric_share:.0f} % of the reflections are centric")
+    return lines
+
+
+def _symmetry(report: DataReport) -> list[str]:
+    peak = report.patterson
+    if isinstance(peak, str):
+        lines = [f"pseudo-translation: not applicable ({peak})"]
+    else:
+        lines = [
+            f"pseudo-translation: largest far Patterson peak {100 * peak.height:.0f} % of the "
+            f"origin (chance: {100 * peak.error:.0f} %) at {_vector(peak)}"
+        ]
+    for law in report.twin_laws[:3]:
+        lines.append(
+            f"operator {law.operator}, possible for this lattice: intensities correlate "
+            f"{law.correlation:.2f} ({law.pairs} pairs)"
+        )
+    return lines

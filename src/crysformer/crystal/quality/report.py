@@ -1,0 +1,227 @@
+"""Everything the amplitudes tell before phasing, in one object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crysformer.crystal.matthews import Packing, packing
+from crysformer.crystal.normalize import WilsonFit, wilson_b
+from crysformer.crystal.quality.completeness import Completeness, completeness
+from crysformer.crystal.quality.fall_off import FallOff, fit_fall_off
+from crysformer.crystal.quality.moments import Moments, moments
+from crysformer.crystal.quality.pseudo_translation import PattersonPeak, patterson_peak
+from crysformer.crystal.quality.reading import full_text, summary_lines, warnings_of
+from crysformer.crystal.quality.signal import STRONG, directional_limits, signal_limit
+from crysformer.crystal.quality.twin_laws import TwinLaw, twin_laws
+from crysformer.crystal.quality.twinning import LTest, l_test
+from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.sequence import cell_composition, check_fits, estimate_copies, sequences_of
+from crysformer.errors import InputError
+
+_MIN_REFLECTIONS = 30
+
+
+@dataclass(frozen=True, eq=False)
+class DataReport:
+    """What is known of a crystal's data before phasing.
+
+    Attributes
+    ----------
+    source, space_group
+        The file, and the space group's symbol.
+    d_max, d_min
+        Resolution limits of the measured reflections, A.
+    completeness
+        Of the unique set of the space group.
+    wilson
+        Scale and mean B, estimated from the data. The scale is absolute only with a sequence.
+    fall_off
+        Anisotropy, and the normalised intensities that the statistics are of.
+    principal_b
+        B along the three axes of `fall_off`, A^2.
+    axis_limits
+        Where I / sigma falls below 2 around those axes, A; None without uncertainties.
+    strong_d_min
+        Statistics of intensities use reflections to this limit, A, where the mean I / sigma of a
+        shell falls below 3; None where nothing is strong enough.
+    acentric, centric
+        Moments of the intensities; None where there are too few.
+    centric_share
+        Share of centric reflections among the measured.
+    least_f_over_sigma
+        The weakest measurement, None without uncertainties.
+    l_test
+        None where there are too few pairs.
+    patterson
+        The largest far peak, or why there is none to tell of.
+    twin_laws
+        Operators that the lattice allows and the space group lacks.
+    packing
+        None without sequences.
+    """
+
+    source: str
+    space_group: str
+    d_max: float
+    d_min: float
+    completeness: Completeness
+    wilson: WilsonFit
+    fall_off: FallOff
+    principal_b: tuple[float, ...]
+    axis_limits: tuple[float | None, ...]
+    strong_d_min: float | None
+    acentric: Moments | None
+    centric: Moments | None
+    centric_share: float
+    least_f_over_sigma: float | None
+    l_test: LTest | None
+    patterson: PattersonPeak | str
+    twin_laws: tuple[TwinLaw, ...]
+    packing: Packing | None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Where an assumption of the methods fails, one plain sentence each."""
+        return warnings_of(self)
+
+    def lines(self) -> list[str]:
+        """The report in a few lines, without the warnings."""
+        return summary_lines(self)
+
+    def text(self) -> str:
+        """The full report for a person, with the warnings."""
+        return full_text(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings and lists; what does not apply is None."""
+        shells = [
+            {**_plain(asdict(shell)), "completeness": round(shell.completeness, 4)}
+            for shell in self.completeness.shells
+        ]
+        peak = self.patterson
+        return {
+            "reflections": self.completeness.measured,
+            "d_max": round(self.d_max, 3),
+            "d_min": round(self.d_min, 3),
+            "completeness": {
+                "overall": round(self.completeness.overall, 4),
+                "possible": self.completeness.possible,
+                "shells": shells,
+            },
+            "wilson": _plain(asdict(self.wilson)),
+            "anisotropy": {
+                "principal_b": _plain(list(self.principal_b)),
+                "axes": _plain(self.fall_off.axes.tolist()),
+                "spread": _plain(self.fall_off.spread),
+                "uncertainty": _plain(self.fall_off.uncertainty),
+                "limits": _plain(list(self.axis_limits)),
+            },
+            "statistics_d_min": _plain(self.strong_d_min),
+            "acentric": None if self.acentric is None else _plain(asdict(self.acentric)),
+            "centric": None if self.centric is None else _plain(asdict(self.centric)),
+            "centric_share": _plain(self.centric_share),
+            "least_f_over_sigma": _plain(self.least_f_over_sigma),
+            "l_test": None if self.l_test is None else _plain(asdict(self.l_test)),
+            "patterson_peak": None if isinstance(peak, str) else _plain(asdict(peak)),
+            "patterson_not_applicable": peak if isinstance(peak, str) else None,
+            "twin_laws": [_plain(asdict(law)) for law in self.twin_laws],
+            "packing": None if self.packing is None else _plain(asdict(self.packing)),
+            "warnings": list(self.warnings),
+        }
+
+
+def data_report(
+    data: CrystalData,
+    sequence: str | Sequence[str] | None = None,
+    copies: int | None = None,
+) -> DataReport:
+    """Report on a crystal's data before phasing.
+
+    Parameters
+    ----------
+    data
+        The crystal.
+    sequence
+        As for `crysformer.solve`; gives the Matthews coefficient and the scale of the Wilson plot.
+    copies
+        Copies of all chains in the asymmetric unit; by default estimated.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 30 amplitudes above zero, or the sequence cannot be read or does
+        not fit.
+    UsageError
+        If copies are not positive.
+    """
+    n_positive = int((data.f[data.measured] > 0).sum())
+    if n_positive < _MIN_REFLECTIONS:
+        raise InputError(
+            f"{data.source}: {n_positive} amplitudes above zero, too few for statistics; expected "
+            f"at least {_MIN_REFLECTIONS}"
+        )
+    chains = sequences_of(sequence)
+    packed = None
+    if chains:
+        if copies is None:
+            copies = estimate_copies(data.cell, data.space_group, chains).copies
+        check_fits(data.cell, data.space_group, chains, copies)
+        packed = packing(data.cell, data.space_group, chains, copies)
+    fall_off = fit_fall_off(data)
+    wilson = _wilson(data, chains, packed)
+    strong = signal_limit(data, data.measured, STRONG)
+    if data.sigf is None:
+        strong = data.d_min
+    use = data.measured & (data.d >= (np.inf if strong is None else strong))
+    centric = np.asarray(data.space_group.operations().centric_flag_array(data.hkl), dtype=bool)
+    e_squared = fall_off.e_squared
+    return DataReport(
+        source=data.source,
+        space_group=data.space_group.xhm(),
+        d_max=data.d_max,
+        d_min=data.d_min,
+        completeness=completeness(data),
+        wilson=wilson,
+        fall_off=fall_off,
+        principal_b=tuple((wilson.b_iso + fall_off.deviations).tolist()),
+        axis_limits=tuple(directional_limits(data, fall_off.axes)),
+        strong_d_min=strong if strong is not None and np.isfinite(strong) else None,
+        acentric=moments(e_squared[use & ~centric]),
+        centric=moments(e_squared[use & centric]),
+        centric_share=float(centric[data.measured].mean()),
+        least_f_over_sigma=_least(data),
+        l_test=l_test(data, e_squared, use),
+        patterson=patterson_peak(data),
+        twin_laws=twin_laws(data, e_squared, use),
+        packing=packed,
+    )
+
+
+def _wilson(data: CrystalData, chains: tuple[str, ...], packed: Packing | None) -> WilsonFit:
+    if packed is None:
+        return wilson_b(data)
+    return wilson_b(data, cell_composition(data.space_group, chains, packed.copies))
+
+
+def _least(data: CrystalData) -> float | None:
+    if data.sigf is None:
+        return None
+    there = data.measured & (data.sigf > 0)
+    ratio: NDArray[np.float64] = data.f[there] / data.sigf[there]
+    return float(ratio.min()) if there.any() else None
+
+
+def _plain(value: Any) -> Any:
+    """Rounded for JSON; what is not finite becomes None."""
+    if isinstance(value, dict):
+        return {name: _plain(x) for name, x in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(x) for x in value]
+    if isinstance(value, float):
+        return float(f"{value:.5g}") if np.isfinite(value) else None
+    return value

@@ -1,0 +1,66 @@
+"""How far the signal reaches, over all directions and along the axes of anisotropy."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crysformer.crystal.quality.fall_off import cartesian
+from crysformer.crystal.reflections import CrystalData
+
+#: Mean I / sigma of a shell above which the distribution of intensities can be trusted ...
+STRONG = 3.0
+#: ... and above which it counts as signal along an axis.
+SIGNAL = 2.0
+_CONE = np.cos(np.deg2rad(30.0))
+_SHELLS = 20
+_PER_SHELL = 20
+
+
+def signal_limit(
+    data: CrystalData, use: NDArray[np.bool_], ratio: float, per_shell: int = 50
+) -> float | None:
+    """Resolution (A) of the last shell before mean I / sigma(I) falls below `ratio`.
+
+    I / sigma(I) is F / (2 sigma(F)). Shells hold equally many of the measured reflections that
+    `use`, shape (n,), picks; the first that is too weak ends the count.
+
+    Returns
+    -------
+    The limit, infinite if already the first shell is too weak; None without uncertainties or
+    without reflections.
+    """
+    if data.sigf is None:
+        return None
+    rows = np.flatnonzero(use & data.measured & np.isfinite(data.sigf))
+    if len(rows) == 0:
+        return None
+    d = data.d
+    rows = rows[np.argsort(-d[rows], kind="stable")]
+    limit = np.inf
+    for shell in np.array_split(rows, int(np.clip(len(rows) // per_shell, 1, _SHELLS))):
+        if np.mean(data.f[shell] / (2 * data.sigf[shell])) < ratio:
+            break
+        limit = float(d[shell].min())
+    return limit
+
+
+def directional_limits(data: CrystalData, axes: NDArray[np.float64]) -> list[float | None]:
+    """Where mean I / sigma(I) falls below 2 within 30 degrees of each axis.
+
+    Parameters
+    ----------
+    data
+        The crystal.
+    axes
+        Cartesian unit vectors, shape (m, 3).
+
+    Returns
+    -------
+    One limit (A) an axis, as `signal_limit`; None where a cone holds no reflections.
+    """
+    inside = np.zeros((len(axes), len(data)), dtype=bool)
+    for op in data.space_group.operations().sym_ops:
+        s = cartesian(data, data.hkl @ (np.array(op.rot) // op.DEN))
+        inside |= np.abs(axes @ s.T) > _CONE * np.linalg.norm(s, axis=1)
+    return [signal_limit(data, cone, SIGNAL, _PER_SHELL) for cone in inside]

@@ -1,0 +1,79 @@
+"""Operators of the lattice that the space group lacks: twin laws, or symmetry that was missed.
+
+Intensities that such an operator relates are unrelated in an ordinary crystal. They agree if the
+true symmetry is higher, and nearly so in a twin: with domains of a and 1 - a their correlation is
+2 a (1 - a) / (a^2 + (1 - a)^2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from crysformer.crystal.quality.twinning import distinct_pairs
+from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.symmetry import p1_mapping
+
+#: Degrees by which the lattice may miss the operator.
+_OBLIQUITY = 3.0
+_MIN_PAIRS = 20
+
+
+@dataclass(frozen=True)
+class TwinLaw:
+    """An operator in reciprocal space, such as ``k,h,-l``, and what it does to the intensities.
+
+    Attributes
+    ----------
+    operator
+        As text.
+    pairs
+        How many independent pairs it relates.
+    correlation
+        Of their normalised intensities.
+    """
+
+    operator: str
+    pairs: int
+    correlation: float
+
+
+def twin_laws(
+    data: CrystalData, e_squared: NDArray[np.float64], use: NDArray[np.bool_]
+) -> tuple[TwinLaw, ...]:
+    """Every law of at least 20 pairs, the highest correlation first.
+
+    Parameters
+    ----------
+    data
+        The crystal.
+    e_squared
+        Normalised intensities, shape (n,), of reflections that are used.
+    use
+        Which to use, shape (n,).
+    """
+    rows = np.flatnonzero(use & np.isfinite(e_squared))
+    mapping = p1_mapping(data.hkl[rows], data.space_group)
+    every = np.concatenate([mapping.hkl, -mapping.hkl]).astype(np.int64)
+    row = np.tile(rows[mapping.parent], 2)
+    base = 8 * int(np.abs(every).max(initial=0)) + 1
+    place = np.array([base * base, base, 1])
+    order = np.argsort(every @ place)
+    key, row = (every @ place)[order], row[order]
+    laws = []
+    for op in gemmi.find_twin_laws(data.cell, data.space_group, _OBLIQUITY, False):
+        mates = (data.hkl[rows] @ (np.array(op.rot) // op.DEN)).astype(np.int64) @ place
+        at = np.minimum(np.searchsorted(key, mates), max(len(key) - 1, 0))
+        found = key[at] == mates
+        first, second = distinct_pairs(data, rows[found], row[at[found]])
+        one, other = e_squared[first], e_squared[second]
+        if len(first) < _MIN_PAIRS or np.ptp(one) + np.ptp(other) == 0:
+            continue
+        # a pair has no first member, so both orders count
+        both, mirrored = np.concatenate([one, other]), np.concatenate([other, one])
+        correlation = float(np.corrcoef(both, mirrored)[0, 1])
+        laws.append(TwinLaw(gemmi.Op(op.triplet()).as_hkl().triplet(), len(first), correlation))
+    return tuple(sorted(laws, key=lambda law: -law.correlation))

@@ -1,0 +1,70 @@
+"""The report on data before phasing, by `info DATA` and by `solve`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import gemmi
+import numpy as np
+import pytest
+
+from crysformer.cli import main
+from crysformer.crystal.quality.report import data_report
+from crysformer.crystal.reading import read_crystal
+from crysformer.samples import SAMPLES
+
+GF = next(sample for sample in SAMPLES if sample.name == "gf")
+REAL = next(sample for sample in SAMPLES if not sample.synthetic)
+
+
+def test_info_on_data_prints_the_report(capsys: pytest.CaptureFixture[str]) -> None:
+    report = data_report(read_crystal(REAL.data_path), REAL.sequence)
+    argv = ["info", str(REAL.data_path), "--sequence", REAL.sequence]
+    assert main(argv) == 0
+    assert capsys.readouterr().out == report.text() + "\n"
+    assert main([*argv, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["source"] == str(REAL.data_path)
+    assert {name: printed[name] for name in report.to_dict()} == report.to_dict()
+    assert printed["packing"]["copies"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        (["--sequence", "GG"], 2, "--sequence needs DATA"),
+        (["--space-group", "P1"], 2, "--space-group needs DATA"),
+        (["no/such.mtz"], 1, "no/such.mtz: no such file"),
+        ([str(GF.data_path), "--copies", "0", "--sequence", "GF"], 2, "copies"),
+    ],
+)
+def test_info_says_what_is_wrong_in_one_line(
+    options: list[str], status: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["info", *options]) == status
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert message in captured.err
+
+
+def test_solve_reports_first_and_keeps_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, gaps = tmp_path / "out", tmp_path / "gaps.mtz"
+    mtz = gemmi.read_mtz_file(str(GF.data_path))
+    mtz.set_data(mtz.array[np.arange(mtz.nreflections) % 3 > 0])
+    mtz.write_to_file(str(gaps))
+    assert main(["solve", str(gaps), "--time-limit", "1", "-o", str(out), "--json"]) == 0
+    captured = capsys.readouterr()
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary == json.loads(captured.out)
+    report = data_report(read_crystal(gaps))
+    assert report.warnings[0].startswith("only 6")
+    assert summary["data"] == report.to_dict()
+    for line in report.lines():
+        assert line in captured.err
+    for warning in report.warnings:
+        assert f"warning: {warning}" in captured.err
+        assert warning in summary["notes"]
