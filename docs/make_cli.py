@@ -14,7 +14,8 @@ Made by `python docs/make_cli.py` from the program's own help.
 
 Exit codes: 0 done (a run that finds no convincing solution is done, too: it says `solved: false`),
 1 failure (also Ctrl-C), 2 usage. Results go to stdout, progress and log to stderr. A failure is one
-line on stderr, and leaves no half-written files. Output folders and files are made with their
+line on stderr, and leaves no half-written files; an interrupted `solve` leaves its state, for
+`--resume`. Output folders and files are made with their
 parents; one that is not empty is refused without `--overwrite`.
 """
 

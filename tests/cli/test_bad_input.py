@@ -310,3 +310,31 @@ def test_interruption_leaves_nothing(
     assert main(quick_solve(out)) == 1
     assert one_error(capsys) == "crysformer: error: interrupted"
     assert not out.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("prefix", "status", "message"),
+    [
+        ("{}/file/out", 2, "is a file"),
+        ("{}/taken", 2, "taken.ccp4: is a folder"),
+        ("{}/..", 2, "expected the beginning of file names"),
+    ],
+)
+def test_predict_looks_at_its_output_first(
+    prefix: str,
+    status: int,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def too_early(*args: object, **options: object) -> None:
+        raise AssertionError("the network ran before the output was looked at")
+
+    monkeypatch.setattr("crysformer.phasing.network.predict", too_early)
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "taken.ccp4").mkdir()
+    argv = ["predict", str(GOOD), "--sequence", "WK", "-o", prefix.replace("{}", str(tmp_path))]
+    assert main(argv) == status
+    assert message in one_error(capsys)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken.ccp4"]

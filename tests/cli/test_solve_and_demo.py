@@ -29,7 +29,7 @@ def test_solve_writes_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert 0 <= summary["confidence"] <= 1
     assert "349 amplitudes to 1.51 A" in captured.err
     names = {path.name for path in out.iterdir()}
-    assert names == {"solution.mtz", "solution.ccp4", "summary.json"}
+    assert names == {"solution.mtz", "solution.ccp4", "summary.json", "state.safetensors"}
 
     mtz = gemmi.read_mtz_file(str(out / "solution.mtz"))
     assert mtz.column_labels() == ["H", "K", "L", "F", "SIGF", "FWT", "PHWT", "FOM"]
@@ -72,6 +72,26 @@ def test_existing_solution_is_kept_without_overwrite(
     assert main(argv) == 2
     assert (tmp_path / "out" / "summary.json").read_bytes() == before
     assert main([*argv, "--overwrite"]) == 0
+
+
+def test_a_search_is_resumed_and_keeps_its_results_when_it_cannot_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["solve", str(REAL.data_path), "--time-limit", "0.5", "-q", "--json"]
+    argv += ["--method", "charge-flipping", "-o", str(tmp_path / "out")]
+    assert main([*argv, "--resume"]) == 0  # nothing to go on from: a first run
+    first = json.loads(capsys.readouterr().out)
+    assert main([*argv, "--resume"]) == 0
+    second = json.loads(capsys.readouterr().out)
+    assert second["starts"] > first["starts"]
+    assert second["seconds"] > first["seconds"]
+    assert any(note.startswith("resumed after") for note in second["notes"])
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert main([*argv, "--resume", "--sequence", REAL.sequence]) == 1
+    error = capsys.readouterr().err.strip().splitlines()
+    assert len(error) == 1
+    assert f"the sequence unknown, not {REAL.sequence}" in error[0]
+    assert kept == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 
 
 def test_demo_compares_with_the_truth(

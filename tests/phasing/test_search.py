@@ -1,5 +1,6 @@
 """Rounds of charge flipping: what is kept, when they end, and that they repeat."""
 
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 
 from crysformer.crystal.compare import SOLVED_COSINE
 from crysformer.crystal.reflections import CrystalData
-from crysformer.phasing import charge_flipping, search
+from crysformer.phasing import charge_flipping, merit, search
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.content import cell_content
 from crysformer.phasing.problem import phase_problem
@@ -167,3 +168,37 @@ def test_starts_of_a_round_fit_the_cell(
             found.flipping_round(index)
         assert batches == expected
         assert found.starts == sum(expected)
+
+
+def test_rating_of_a_huge_cell_ends_soon_after_the_deadline(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a clock by iterations: every map that is made takes a minute
+    seconds = {"now": 0.0}
+    original = charge_flipping._to_map
+
+    def slow(*rest: Any) -> torch.Tensor:
+        seconds["now"] += 60.0
+        return original(*rest)
+
+    still = SimpleNamespace(monotonic=lambda: seconds["now"])
+    for module in (search, charge_flipping, merit):
+        monkeypatch.setattr(module, "time", still)
+    monkeypatch.setattr(charge_flipping, "_to_map", slow)
+    found = make_search(random_data(), deadline=100.0)
+    found.run(100.0)
+    assert found.best
+    assert all(np.isfinite(one.confidence) for one in found.best)
+    # one or two to flip, two to settle, two to rate: not the hundred of a full rating
+    assert seconds["now"] <= 6 * 60
+    assert found.rounds == 1
+
+
+def test_rating_in_time_is_not_cut_short(dipeptide: Callable[..., Any]) -> None:
+    data = dipeptide(0).data
+    figures = []
+    for deadline in (np.inf, time.monotonic() + 1e6):
+        found = make_search(data, deadline=deadline)
+        found.flipping_round(0)
+        figures.append([one.figures for one in found.best])
+    assert figures[0] == figures[1]

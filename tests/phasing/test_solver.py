@@ -282,6 +282,15 @@ def test_what_makes_no_sense_is_refused(
     assert "\n" not in str(caught.value)
 
 
+def test_no_network_after_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_late(*rest: Any, **options: Any) -> None:
+        raise AssertionError("the network was asked after the deadline")
+
+    monkeypatch.setattr(solver, "predict", too_late)
+    found = solve(no_structure(), "VA", copies=1, time_limit=0.1)
+    assert "network: not applicable (the time was up)" in found.notes
+
+
 def test_the_network_refuses_other_groups() -> None:
     with pytest.raises(NotApplicable, match="P 1 21 1"):
         solve(no_structure("P 1 21 1"), "A", copies=1, method="network")

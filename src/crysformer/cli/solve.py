@@ -1,9 +1,16 @@
 """Find the phases of a crystal from its amplitudes, with the sequence where it is known.
 
-Writes solution.mtz (the measured amplitudes with FWT PHWT FOM), solution.ccp4 (the map),
-summary.json and, where the search with the sequence found the solution, model.cif into the output
-folder, and prints a verdict. A run that finds nothing convincing is
-not a failure: the best candidate is written, with solved: false.
+What the data tell before phasing (completeness, Wilson B, twinning and so on) is said first;
+`crysformer info DATA` tells all of it. Writes solution.mtz (the measured amplitudes with FWT PHWT
+FOM), solution.ccp4 (the map), summary.json and, where the search with the sequence found the
+solution, model.cif into the output folder, and prints a verdict. A run that finds nothing
+convincing is not a failure: the best candidate is written, with solved: false.
+What was found is kept in state.safetensors as the search goes; --resume goes on from it, also after
+the run was killed.
+
+DATA may be a list, LIST.tsv: tab-separated, with the header data, sequence, copies (and name, if
+file names are not enough). Paths are relative to the list; sequence and copies may be empty. Every
+crystal gets a folder of its own below the output folder, beside results.tsv and results.json.
 """
 
 from __future__ import annotations
@@ -13,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crysformer.cli._common import (
+    add_copies_argument,
     add_data_arguments,
     add_output_arguments,
     add_sequence_arguments,
@@ -24,25 +32,27 @@ from crysformer.cli._common import (
     progress_bar,
     seed,
 )
+from crysformer.errors import UsageError
 from crysformer.files import write_json
 
 if TYPE_CHECKING:
+    from crysformer.crystal.quality.report import DataReport
     from crysformer.crystal.reflections import CrystalData
+    from crysformer.phasing.search import Progress
     from crysformer.phasing.solver import Solution
 
 METHODS = ("auto", "charge-flipping", "network", "sequence")
+LIST_ENDING = ".tsv"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    add_data_arguments(parser)
-    add_sequence_arguments(parser)
-    parser.add_argument(
-        "--copies",
-        type=int,
-        metavar="N",
-        help="molecules in the asymmetric unit (default: estimated from the cell)",
+    add_data_arguments(
+        parser,
+        "reflections: .mtz, SF-mmCIF (.cif, .ent) or SHELX .hkl; .gz; or a list of them, .tsv",
     )
+    add_sequence_arguments(parser)
+    add_copies_argument(parser)
     parser.add_argument(
         "--method", choices=METHODS, default="auto", help="default: every method that applies"
     )
@@ -57,31 +67,61 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to compute"
     )
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="crystals of a list solved side by side"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the state in the output folder, for another time limit; of a list, skip "
+        "the crystals that are complete",
+    )
     add_output_arguments(parser, "solution.mtz, solution.ccp4 and summary.json")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read, solve, write, and say what came out."""
+    """Solve one crystal, or a list of them, and say what came out."""
+    if args.data.endswith(LIST_ENDING):
+        from crysformer.cli import _solve_list
+
+        return _solve_list.run(args)
+    if args.jobs != 1:
+        raise UsageError(f"--jobs is for a list of crystals ({LIST_ENDING}), not for {args.data}")
+    with progress_bar(args, "solving") as progress:
+        summary, text = solve_one(args, progress)
+    emit(args, summary, text)
+    return 0
+
+
+def solve_one(args: argparse.Namespace, progress: Progress | None) -> tuple[dict[str, Any], str]:
+    """Read, solve and write one crystal; returns summary.json and the verdict for a person."""
     data = load_data(args)
     sequences = load_sequences(args)
-    with output_folder(args.output, args.overwrite) as folder:
+    with output_folder(args.output, args.overwrite or args.resume) as folder:
+        from crysformer.crystal.quality.report import data_report
         from crysformer.phasing.solver import solve
+        from crysformer.phasing.state import STATE
 
         log.info("%s", describe(data))
-        with progress_bar(args, "solving") as progress:
-            solution = solve(
-                data,
-                sequence=sequences,
-                method=args.method,
-                time_limit=args.time_limit,
-                copies=args.copies,
-                seed=args.seed,
-                device=args.device,
-                progress=progress,
-            )
-        summary = write_solution(folder, data, solution)
-    emit(args, summary, verdict(data, solution, Path(args.output)))
-    return 0
+        report = data_report(data, sequences, args.copies)
+        for line in report.lines():
+            log.info("%s", line)
+        for warning in report.warnings:
+            log.warning("%s", warning)
+        solution = solve(
+            data,
+            sequence=sequences,
+            method=args.method,
+            time_limit=args.time_limit,
+            copies=args.copies,
+            seed=args.seed,
+            device=args.device,
+            progress=progress,
+            state=Path(args.output) / STATE,  # where a killed run leaves it
+            resume=args.resume,
+        )
+        summary = write_solution(folder, data, solution, report)
+    return summary, verdict(data, solution, Path(args.output))
 
 
 def describe(data: CrystalData) -> str:
@@ -93,11 +133,16 @@ def describe(data: CrystalData) -> str:
     )
 
 
-def write_solution(folder: Path, data: CrystalData, solution: Solution) -> dict[str, Any]:
+def write_solution(
+    folder: Path, data: CrystalData, solution: Solution, report: DataReport | None = None
+) -> dict[str, Any]:
     """Write the three result files into `folder`; returns the content of summary.json."""
     from crysformer.crystal.writing import write_map, write_phases
 
     summary = solution.to_summary()
+    if report is not None:
+        summary["data"] = report.to_dict()
+        summary["notes"] += report.warnings
     write_phases(folder / "solution.mtz", data, solution.f, solution.phi, solution.fom)
     write_map(folder / "solution.ccp4", solution.density)
     if solution.model is not None:

@@ -69,6 +69,7 @@ def settle(
     positive_share: Tensor,
     n_keep: int,
     generator: torch.Generator,
+    deadline: float = math.inf,
 ) -> list[Candidate]:
     """Polish phases by density modification and rate them, best first.
 
@@ -86,13 +87,17 @@ def settle(
         How many to keep, by R factor.
     generator
         For the cross-validation.
+    deadline
+        `time.monotonic` after which polishing and rating are cut short (large cells only need it).
     """
     sharpening = torch.full_like(positive_share, 0.25 * content.b_iso)
-    F, model = eliminate_low_density(problem, F, _ELIMINATIONS, positive_share, sharpening)
+    F, model = eliminate_low_density(
+        problem, F, _ELIMINATIONS, positive_share, sharpening, deadline
+    )
     r = amplitude_r(problem, model)
     keep = r.argsort()[:n_keep]
     F, model, r, positive_share = F[keep], model[keep], r[keep], positive_share[keep.cpu()]
-    free = free_correlation(problem, F, positive_share, generator)
+    free = free_correlation(problem, F, positive_share, generator, deadline)
     floor = noise_floor(problem)
     candidates = []
     for i in range(len(keep)):

@@ -22,6 +22,7 @@ from crysformer.phasing.problem import PhaseProblem
 _DIMS = (-3, -2, -1)
 # The threshold drifts slowly, and finding a rank costs as much as an FFT.
 _ITERATIONS_PER_THRESHOLD = 10
+_FEWEST_ELIMINATIONS = 2
 
 
 def random_phases(problem: PhaseProblem, n: int, generator: torch.Generator) -> Tensor:
@@ -72,10 +73,9 @@ def charge_flipping(
     threshold = F.new_zeros(())
     begun = time.monotonic()
     for i in range(iterations):
-        if i % _ITERATIONS_PER_THRESHOLD == 0:
-            now = time.monotonic()
-            if now + reserve * (now - begun) / max(i, 1) > deadline:
-                break
+        now = time.monotonic()
+        if now + reserve * (now - begun) / max(i, 1) > deadline:
+            break
         rho = _to_map(problem, F)
         if i % _ITERATIONS_PER_THRESHOLD == 0:
             threshold = _upper_quantile(rho, positive_share)
@@ -90,6 +90,7 @@ def eliminate_low_density(
     iterations: int,
     positive_share: Tensor,
     sharpening: Tensor,
+    deadline: float = math.inf,
 ) -> tuple[Tensor, Tensor]:
     """Settle phases that are nearly right: density counts only as far as it is above a level.
 
@@ -101,6 +102,8 @@ def eliminate_low_density(
     ----------
     problem, F, iterations, positive_share, sharpening
         As `charge_flipping`.
+    deadline
+        `time.monotonic` after which the iterations end early, but not before the first few.
 
     Returns
     -------
@@ -115,7 +118,9 @@ def eliminate_low_density(
     inside = problem.measured | problem.floating
     F = _impose(problem, F, amplitude)
     modified = F
-    for _ in range(iterations):
+    for i in range(iterations):
+        if i >= _FEWEST_ELIMINATIONS and time.monotonic() > deadline:
+            break
         rho = _to_map(problem, F)
         rho = (rho - _upper_quantile(rho, positive_share)).clamp(min=0)
         modified = torch.fft.rfftn(rho, dim=_DIMS).conj()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,11 @@ _ITERATIONS = 12
 
 
 def free_correlation(
-    problem: PhaseProblem, F: Tensor, positive_share: Tensor, generator: torch.Generator
+    problem: PhaseProblem,
+    F: Tensor,
+    positive_share: Tensor,
+    generator: torch.Generator,
+    deadline: float = math.inf,
 ) -> Tensor:
     """How well density modification predicts amplitudes it is not given.
 
@@ -41,6 +46,9 @@ def free_correlation(
         As in `eliminate_low_density`, shape (B,).
     generator
         For the choice of the fifths.
+    deadline
+        `time.monotonic` after which no further fifth is begun and iterations end early; the first
+        fifth always counts.
 
     Returns
     -------
@@ -61,6 +69,9 @@ def free_correlation(
     none = torch.zeros_like(positive_share)
     tried = min(_FOLDS, math.ceil(_FOLDS * _HELD_OUT / problem.n_independent))
     for i in range(tried):
+        if i and time.monotonic() > deadline:
+            tried = i
+            break
         held_out = problem.measured & (folds == i)
         work = replace(
             problem,
@@ -69,7 +80,9 @@ def free_correlation(
             weight=torch.where(held_out, 0, problem.weight),
         )
         start = torch.where(held_out, 0, F)
-        _, modified = eliminate_low_density(work, start, _ITERATIONS, positive_share, none)
+        _, modified = eliminate_low_density(
+            work, start, _ITERATIONS, positive_share, none, deadline
+        )
         predicted = torch.where(held_out, modified.abs() * to_e, predicted)
     weight = torch.where(folds < tried, problem.weight, 0)
     return _weighted_correlation(predicted, observed.expand_as(predicted), weight)

@@ -27,6 +27,9 @@ _B_LEFT = (-2.0, 10.0)
 _KEPT = 8
 _SEQUENCE_SLICE = 2.0  # seconds of the first turn of the sequence search
 _SETTLING = 60  # iterations that take as long as what follows them
+# Seconds after the deadline for rating, which is cut short then: only cells of millions of grid
+# points need as long, and what rating tells is worth the wait in all others.
+_GRACE = 5.0
 
 Progress = Callable[[float, str], None]
 """Called with the share of the time limit used (0 to 1) and a short text."""
@@ -48,6 +51,8 @@ class Search:
         Best candidates so far, the most convincing first.
     starts, rounds
         Random starts and batches of them tried.
+    keep
+        Called after every round, to save what was found.
     """
 
     problem: PhaseProblem
@@ -57,11 +62,17 @@ class Search:
     best: list[Candidate] = field(default_factory=list)
     starts: int = 0
     rounds: int = 0
+    keep: Callable[[Search], None] | None = None
 
     @property
     def convinced(self) -> bool:
         """Whether a candidate is confidently right."""
         return bool(self.best) and self.best[0].confidence >= CONVINCED
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the deadline has passed, with something to show."""
+        return bool(self.best) and time.monotonic() > self.deadline
 
     def add(self, candidates: list[Candidate]) -> None:
         """Take over candidates, keeping the best few."""
@@ -92,8 +103,9 @@ class Search:
         F = random_phases(problem, n, self.generator)
         F = charge_flipping(problem, F, iterations, shares, sharpening, self.deadline, _SETTLING)
         self.starts += n
+        end = self.deadline + _GRACE
         self.refine(
-            settle(problem, self.content, "charge-flipping", F, shares, _KEPT, self.generator)
+            settle(problem, self.content, "charge-flipping", F, shares, _KEPT, self.generator, end)
         )
 
     def place_sequence(
@@ -101,6 +113,8 @@ class Search:
     ) -> None:
         """One turn of the search with the sequence, longer the longer it has run."""
         self.add(method.advance(_SEQUENCE_SLICE * (1 + method.turns)))
+        if self.keep is not None:
+            self.keep(self)
         if progress is not None:
             used = 1 - (self.deadline - time.monotonic()) / time_limit
             best = self.best[0].confidence if self.best else 0.0
@@ -124,6 +138,8 @@ class Search:
         for done in itertools.count(1):
             self.flipping_round(self.rounds)
             self.rounds += 1
+            if self.keep is not None:
+                self.keep(self)
             used = 1 - (self.deadline - time.monotonic()) / time_limit
             if progress is not None:
                 best = self.best[0].confidence if self.best else 0.0

@@ -55,9 +55,11 @@ class Solution:
     candidates
         The best ones, best first.
     seconds
-        Wall-clock time.
+        Wall-clock time, of all resumed runs together.
     notes
         What the user should know, one sentence each.
+    starts
+        Random starts of charge flipping, of all resumed runs together.
     model
         The atoms, where the sequence search found them.
     """
@@ -76,6 +78,7 @@ class Solution:
     candidates: tuple[CandidateReport, ...]
     seconds: float
     notes: tuple[str, ...]
+    starts: int = 0
     model: PeptideModel | None = None
 
     def to_summary(self) -> dict[str, Any]:
@@ -97,6 +100,7 @@ class Solution:
                 for c in self.candidates
             ],
             "seconds": round(self.seconds, 2),
+            "starts": self.starts,
             "notes": list(self.notes),
         }
 

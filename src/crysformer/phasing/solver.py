@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from crysformer.phasing.peptide.method import SequenceMethod, TooLarge, check_si
 from crysformer.phasing.problem import PhaseProblem, phase_problem
 from crysformer.phasing.search import Progress, Search
 from crysformer.phasing.solution import CandidateReport, Solution
+from crysformer.phasing.state import SavedSearch
 
 METHODS = ("auto", "network", "charge-flipping", "sequence")
 SOLVED = 0.9
@@ -38,6 +40,8 @@ def solve(
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
+    state: str | Path | None = None,
+    resume: bool = False,
 ) -> Solution:
     """Find the phases of a crystal from its amplitudes.
 
@@ -60,13 +64,18 @@ def solve(
         ``"auto"`` (CUDA if there is one), ``"cpu"``, ``"cuda"``, ``"mps"``.
     progress
         Called with the share of the time used and a short text.
+    state
+        A file (``state.safetensors``) to keep what was found in, written as rounds go; one that is
+        there is replaced.
+    resume
+        Go on from `state`, if it is there, for another `time_limit`.
 
     Raises
     ------
     UsageError
         If an option has no meaning.
     InputError
-        If the amplitudes or the sequence cannot be used.
+        If the amplitudes, the sequence or the state cannot be used.
     NotApplicable
         If ``method="network"`` and the network does not apply to this crystal.
     TooLarge
@@ -90,13 +99,24 @@ def solve(
     generator = torch.Generator().manual_seed(seed)
     search = Search(problem, content, generator, begun + time_limit)
     notes = [*data.notes, *content.notes]
+    saved = None
+    if state is not None:
+        options = {"method": method, "seed": seed, "time_limit": time_limit}
+        saved = SavedSearch(state, data, sequences, content.copies, options)
+        if not resume:
+            saved.path.unlink(missing_ok=True)
+        elif saved.restore(search):
+            notes.append(f"resumed after {saved.seconds:.0f} s and {search.starts} starts")
+        search.keep = saved.keep
 
-    if method == "auto":  # one round costs less than loading the network
+    if method == "auto" and not search.convinced:  # one round costs less than loading the network
         search.run(time_limit, progress, rounds=1)
     if method in ("auto", "network") and not search.convinced:
         try:
             if len(data.space_group.operations()) > 1:
                 raise NotApplicable(f"it knows P 1, not {data.space_group.xhm()}")
+            if search.out_of_time:
+                raise NotApplicable("the time was up")
             search.refine([_network_candidate(problem, search, sequences)])
         except NotApplicable as reason:
             if method == "network":
@@ -112,8 +132,7 @@ def solve(
                 raise
             notes.append(f"sequence search: not applicable ({reason})")
     while True:
-        out_of_time = bool(search.best) and time.monotonic() > search.deadline
-        if method == "network" or search.convinced or out_of_time:
+        if method == "network" or search.convinced or search.out_of_time:
             break
         if placing is not None:
             search.place_sequence(placing, time_limit, progress)
@@ -122,7 +141,11 @@ def solve(
             search.run(time_limit, progress, rounds=rounds)
 
     best = search.best[0]
+    drawn = generator.get_state()
     placed = place(data, mapping, problem, content, best, generator)
+    if saved is not None:
+        generator.set_state(drawn)  # placing is no part of the search, but its seconds count
+        saved.write(search)
     confidence = best.confidence * placed.symmetry
     return Solution(
         solved=confidence >= SOLVED,
@@ -137,7 +160,8 @@ def solve(
         enantiomorph=placed.agreement,
         origin=placed.origin,
         candidates=tuple(CandidateReport(c.method, c.confidence, c.figures) for c in search.best),
-        seconds=time.monotonic() - begun,
+        seconds=time.monotonic() - begun + (saved.seconds if saved is not None else 0.0),
+        starts=search.starts,
         notes=(*notes, *placed.notes),
         model=placed.model,
     )

@@ -1,0 +1,253 @@
+"""``crysformer solve LIST.tsv``: many crystals, a process each, one table at the end."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import json
+import logging
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, NoReturn
+
+from crysformer.cli._common import emit, log, progress_bar
+from crysformer.crystal.crystal_list import ListedCrystal, read_list
+from crysformer.errors import CrysformerError, InputError, UsageError
+from crysformer.files import atomic_path, prepare_output_dir, write_json
+
+#: Columns of results.tsv.
+FIELDS = (
+    "name", "data", "sequence", "copies", "status", "confidence", "method", "hand_probability",
+    "seconds", "starts", "warnings", "message",
+)  # fmt: skip
+#: What is in the folder of a crystal that is complete.
+RESULTS = ("solution.mtz", "solution.ccp4", "summary.json")
+_POLL = 0.5  # seconds between looks at processes that have nothing to say
+
+
+@dataclass
+class _Job:
+    """One crystal in its process; `share` is how much of it is done."""
+
+    crystal: ListedCrystal
+    process: BaseProcess
+    pipe: Connection
+    share: float = 0.0
+
+
+def run(args: argparse.Namespace) -> int:
+    """Solve every crystal of the list; 1 if one could not be done, when all others are."""
+    for option in ("sequence", "copies"):
+        if getattr(args, option) is not None:
+            raise UsageError(f"--{option} is for one crystal; a list has a column {option}")
+    if args.jobs < 1:
+        raise UsageError(f"--jobs {args.jobs}: expected a whole number from 1")
+    crystals = read_list(args.data)
+    folder = prepare_output_dir(args.output, overwrite=args.overwrite, resume=args.resume)
+    done = _complete(folder, crystals) if args.resume else {}
+    if args.resume:
+        log.info("%d of %d are complete already", len(done), len(crystals))
+    waiting = [crystal for crystal in crystals if crystal.name not in done]
+    try:
+        with progress_bar(args, "solving") as progress:
+            for record, share in _solve_all(args, folder, waiting):
+                if record is not None:
+                    done[record["name"]] = record
+                    _write(folder, crystals, done)
+                    log.info("%s", _line(record))
+                if progress is not None:
+                    solved = sum(r["status"] == "solved" for r in done.values())
+                    text = f"{len(done)} of {len(crystals)}, {solved} solved"
+                    progress((len(done) + share) / len(crystals), text)
+    finally:
+        _write(folder, crystals, done)
+    records = [done[crystal.name] for crystal in crystals]
+    emit(args, _content(records), _table(records) + f"\nwritten: {folder / 'results.tsv'}")
+    failed = [record for record in records if record["status"] == "failed"]
+    for record in failed:
+        log.error("%s: %s", record["name"], record["message"])
+    return 1 if failed else 0
+
+
+def _solve_all(
+    args: argparse.Namespace, folder: Path, crystals: list[ListedCrystal]
+) -> Iterator[tuple[dict[str, Any] | None, float]]:
+    """Records as they are finished (or None), with the share done of those under way, summed."""
+    # Forked from a clean process that has everything imported, where the system can do that.
+    forks = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if forks else "spawn")
+    if forks:
+        context.set_forkserver_preload(["crysformer.phasing.solver", __name__])
+    threads = max(1, (os.cpu_count() or 1) // args.jobs)
+    queue, running = list(crystals), list[_Job]()
+    try:
+        while queue or running:
+            while queue and len(running) < args.jobs:
+                running.append(_start(context, args, folder, queue.pop(0), threads))
+            for ready in wait([job.pipe for job in running], timeout=_POLL):
+                job = next(job for job in running if job.pipe is ready)
+                record = _listen(job)
+                if record is not None:
+                    running.remove(job)
+                yield record, sum(other.share for other in running)
+    finally:
+        for job in running:
+            job.process.terminate()
+        for job in running:
+            job.process.join()
+
+
+def _start(
+    context: Any, args: argparse.Namespace, folder: Path, crystal: ListedCrystal, threads: int
+) -> _Job:
+    options = argparse.Namespace(**{**vars(args), "run": None})
+    options.data, options.sequence = str(crystal.data), crystal.sequence
+    options.copies, options.output = crystal.copies, str(folder / crystal.name)
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(options, theirs, threads), name=crystal.name)
+    process.start()
+    theirs.close()
+    return _Job(crystal, process, ours)
+
+
+def _listen(job: _Job) -> dict[str, Any] | None:
+    """Take what a job says: its record if it has ended, else None."""
+    try:
+        kind, content = job.pipe.recv()
+    except EOFError:
+        job.process.join()
+        code = job.process.exitcode
+        kind, content = "failed", f"the process died (exit code {code}); perhaps out of memory"
+    if kind == "progress":
+        job.share = float(content)
+        return None
+    job.process.join()
+    job.pipe.close()
+    if kind == "failed":
+        return _record(job.crystal, "failed", message=content)
+    return _solved(job.crystal, content)
+
+
+def _child(options: argparse.Namespace, pipe: Connection, threads: int) -> None:
+    """Solve one crystal and tell of it; terminating leaves no half-written files."""
+    import torch
+
+    from crysformer.cli import describe_error
+    from crysformer.cli.solve import solve_one
+
+    def stop(*_: object) -> NoReturn:
+        raise SystemExit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the parent decides
+    signal.signal(signal.SIGTERM, stop)
+    log.addHandler(logging.NullHandler())  # what it would say is in its summary
+    torch.set_num_threads(threads)
+
+    def progress(share: float, text: str) -> None:
+        with contextlib.suppress(OSError):
+            pipe.send(("progress", share))
+
+    try:
+        summary, _ = solve_one(options, progress)
+    except CrysformerError as error:
+        pipe.send(("failed", str(error)))
+    except Exception as error:
+        pipe.send(("failed", describe_error(error)))
+    else:
+        pipe.send(("done", summary))
+
+
+def _record(crystal: ListedCrystal, status: str, **more: Any) -> dict[str, Any]:
+    record: dict[str, Any] = dict.fromkeys(FIELDS)
+    given = {name: str(x) if name == "data" else x for name, x in vars(crystal).items()}
+    return {**record, **given, "status": status, **more}
+
+
+def _solved(crystal: ListedCrystal, summary: dict[str, Any]) -> dict[str, Any]:
+    return _record(
+        crystal,
+        "solved" if summary["solved"] else "not solved",
+        confidence=summary["confidence"],
+        method=summary["method"],
+        hand_probability=summary["hand_probability"],
+        seconds=summary["seconds"],
+        starts=summary["starts"],
+        warnings=len(summary["data"]["warnings"]),
+    )
+
+
+def _complete(folder: Path, crystals: Sequence[ListedCrystal]) -> dict[str, dict[str, Any]]:
+    """Records, by name, of the crystals that an earlier run with the same list row finished."""
+    try:
+        records = json.loads((folder / "results.json").read_text(encoding="utf-8"))["crystals"]
+        earlier = {record["name"]: record for record in records}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder / 'results.json'}: not the results of a list ({error}); remove it"
+        ) from error
+    return {
+        crystal.name: earlier[crystal.name]
+        for crystal in crystals
+        if earlier.get(crystal.name, {}).get("status") in ("solved", "not solved")
+        and all(
+            earlier[crystal.name][name] == value
+            for name, value in _record(crystal, "").items()
+            if name in ("data", "sequence", "copies")
+        )
+        and all((folder / crystal.name / name).is_file() for name in RESULTS)
+    }
+
+
+def _content(records: list[dict[str, Any]]) -> dict[str, Any]:
+    states = [record["status"] for record in records]
+    return {
+        "n": len(records),
+        "solved": states.count("solved"),
+        "not_solved": states.count("not solved"),
+        "failed": states.count("failed"),
+        "crystals": records,
+    }
+
+
+def _write(
+    folder: Path, crystals: tuple[ListedCrystal, ...], done: dict[str, dict[str, Any]]
+) -> None:
+    """results.tsv and results.json of what is done, in the order of the list."""
+    records = [done[crystal.name] for crystal in crystals if crystal.name in done]
+    write_json(folder / "results.json", _content(records))
+    with (
+        atomic_path(folder / "results.tsv") as path,
+        open(path, "w", encoding="utf-8", newline="") as file,
+    ):
+        table = csv.DictWriter(file, FIELDS, delimiter="\t", lineterminator="\n")
+        table.writeheader()
+        table.writerows(records)
+
+
+def _line(record: dict[str, Any]) -> str:
+    if record["status"] == "failed":
+        return f"{record['name']}: failed, {record['message']}"
+    return (
+        f"{record['name']}: {record['status']}, confidence {record['confidence']:.2f}, "
+        f"{record['method']}, {record['seconds']:.1f} s"
+    )
+
+
+def _table(records: list[dict[str, Any]]) -> str:
+    content = _content(records)
+    return "\n".join(
+        [
+            *(_line(record) for record in records),
+            f"{content['n']} crystals: {content['solved']} solved, {content['not_solved']} not "
+            f"solved, {content['failed']} failed",
+        ]
+    )

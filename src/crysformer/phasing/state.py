@@ -1,0 +1,224 @@
+"""What a search has found so far, on disk: a killed or unfinished run goes on from it.
+
+One safetensors file: the random generator, and of each candidate the structure factors of the
+measured reflections (nothing else of its half grids is used) and the atoms or the peptide.
+Counters, figures of merit and what the search was of are JSON in the file's metadata.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from crysformer.crystal.maps import grid_to_hkl, hkl_to_grid
+from crysformer.crystal.reflections import CrystalData
+from crysformer.errors import InputError
+from crysformer.files import atomic_path
+from crysformer.phasing.atoms import EqualAtoms
+from crysformer.phasing.candidate import Candidate
+from crysformer.phasing.peptide.geometry import build_peptides
+from crysformer.phasing.peptide.model import PeptideModel
+from crysformer.phasing.problem import PhaseProblem
+from crysformer.phasing.search import Search
+
+STATE: Final = "state.safetensors"
+_FORMAT: Final = 1
+_INTERVAL: Final = 10.0  # seconds between writes: short runs are not slowed down
+
+
+class SavedSearch:
+    """The state file of one search.
+
+    Parameters
+    ----------
+    path
+        The file; a file that is there already is only read by `restore`.
+    data
+        The crystal in its own space group.
+    sequences, copies
+        What it is searched with.
+    options
+        How; kept for the record, a resumed search may have others.
+
+    Attributes
+    ----------
+    seconds, runs
+        Wall-clock time of earlier runs of this search together, and how many they were.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        data: CrystalData,
+        sequences: Sequence[str],
+        copies: int,
+        options: dict[str, Any],
+    ) -> None:
+        self.path = Path(path)
+        self._data = data
+        self._of = {
+            "data": data_hash(data),
+            "sequence": ",".join(sequences),
+            "copies": copies,
+        }
+        self._options = options
+        self._begun = self._written = time.monotonic()
+        self.seconds = 0.0
+        self.runs = 0
+
+    def keep(self, search: Search) -> None:
+        """Write the state of `search` if the last time was a while ago."""
+        if time.monotonic() - self._written >= _INTERVAL:
+            self.write(search)
+
+    def write(self, search: Search) -> None:
+        """Write the state of `search`, whole or not at all."""
+        tensors, candidates = {"generator": search.generator.get_state()}, []
+        for i, candidate in enumerate(search.best):
+            tensors |= {f"{i}.{name}": x for name, x in _tensors(search.problem, candidate).items()}
+            candidates.append(
+                {
+                    "method": candidate.method,
+                    "figures": candidate.figures,
+                    "confidence": candidate.confidence,
+                    "positive_share": candidate.positive_share,
+                    "peptide": _described(candidate.peptide),
+                }
+            )
+        content = {
+            "format": _FORMAT,
+            **self._of,
+            "options": self._options,
+            "starts": search.starts,
+            "rounds": search.rounds,
+            "seconds": self.seconds + time.monotonic() - self._begun,
+            "runs": self.runs + 1,
+            "candidates": candidates,
+        }
+        with atomic_path(self.path) as temporary:
+            temporary.write_bytes(save(tensors, metadata={"state": json.dumps(content)}))
+        self._written = time.monotonic()
+
+    def restore(self, search: Search) -> bool:
+        """Make `search` go on from the file; False if there is no file.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged, or of other data, another sequence or other copies.
+        """
+        if not self.path.exists():
+            return False
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                content = json.loads((file.metadata() or {})["state"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            raise InputError(
+                f"{self.path}: not a readable state of a search ({error}); remove it"
+            ) from error
+        self._check(content)
+        search.generator.set_state(tensors["generator"])
+        search.starts, search.rounds = content["starts"], content["rounds"]
+        search.add(
+            [
+                _candidate(search.problem, self._data, values, tensors, i)
+                for i, values in enumerate(content["candidates"])
+            ]
+        )
+        self.seconds, self.runs = content["seconds"], content["runs"]
+        return True
+
+    def _check(self, content: dict[str, Any]) -> None:
+        if content.get("format") != _FORMAT:
+            raise InputError(
+                f"{self.path}: a state of format {content.get('format')}, expected {_FORMAT}; "
+                "remove it"
+            )
+        for name, now in self._of.items():
+            if content[name] != now:
+                what = "other reflection data" if name == "data" else (
+                    f"the {name} {content[name] or 'unknown'}, not {now or 'unknown'}"
+                )  # fmt: skip
+                raise InputError(
+                    f"{self.path}: the search to resume is of {what}; choose another output folder"
+                )
+
+
+def data_hash(data: CrystalData) -> str:
+    """SHA-256 of everything measured: cell, space group, indices, amplitudes, uncertainties."""
+    digest = hashlib.sha256()
+    digest.update(repr((data.cell.parameters, data.space_group.xhm(), data.radiation)).encode())
+    for column in (data.hkl, data.f, data.sigf):
+        if column is not None:
+            digest.update(np.ascontiguousarray(column).tobytes())
+    return digest.hexdigest()
+
+
+def _measured(problem: PhaseProblem) -> Tensor:
+    return torch.as_tensor(problem.data.hkl[problem.data.measured], device=problem.device)
+
+
+def _tensors(problem: PhaseProblem, candidate: Candidate) -> dict[str, Tensor]:
+    hkl = _measured(problem)
+    found = {
+        name: torch.view_as_real(grid_to_hkl(grid, hkl).resolve_conj())
+        for name, grid in (("F", candidate.F), ("model", candidate.model))
+    }
+    if candidate.atoms is not None:
+        found |= vars(candidate.atoms)
+    if candidate.peptide is not None:
+        model = candidate.peptide
+        found["peptide_xyz"] = torch.from_numpy(model.xyz)
+        found["peptide_b"] = torch.from_numpy(model.b_iso)
+        found["peptide_F"] = torch.view_as_real(torch.from_numpy(model.F.astype(np.complex128)))
+    return {name: x.detach().cpu().contiguous() for name, x in found.items()}
+
+
+def _described(model: PeptideModel | None) -> dict[str, Any] | None:
+    """What of a peptide model is no array; its topology follows from the sequences."""
+    if model is None:
+        return None
+    return {"sequences": list(model.peptides.sequences), "agreement": model.agreement}
+
+
+def _candidate(
+    problem: PhaseProblem,
+    data: CrystalData,
+    values: dict[str, Any],
+    tensors: dict[str, Tensor],
+    i: int,
+) -> Candidate:
+    hkl = _measured(problem)
+    own = {
+        name.split(".", 1)[1]: tensor if "peptide" in name else tensor.to(problem.device)
+        for name, tensor in tensors.items()
+        if name.startswith(f"{i}.")
+    }
+    F, model = (
+        hkl_to_grid(hkl, torch.view_as_complex(own[name]), problem.shape) for name in ("F", "model")
+    )
+    atoms = EqualAtoms(own["frac"], own["occupancy"], own["b_iso"]) if "frac" in own else None
+    described = values.pop("peptide")
+    peptide = None
+    if described is not None:
+        peptide = PeptideModel(
+            peptides=build_peptides(described["sequences"]),
+            xyz=own["peptide_xyz"].numpy(),
+            b_iso=own["peptide_b"].numpy(),
+            cell=data.cell,
+            space_group=data.space_group,
+            F=torch.view_as_complex(own["peptide_F"]).numpy(),
+            agreement=described["agreement"],
+        )
+    return Candidate(F=F, model=model, atoms=atoms, peptide=peptide, **values)

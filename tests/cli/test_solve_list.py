@@ -1,0 +1,164 @@
+"""Many crystals by one command: a folder each, one table, and nothing lost on the way."""
+
+from __future__ import annotations
+
+import csv
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from crysformer.cli import _solve_list, main
+from crysformer.crystal.crystal_list import ListedCrystal
+from crysformer.samples import SAMPLES
+
+GF, WK = (next(sample for sample in SAMPLES if sample.name == name) for name in ("gf", "wk"))
+QUICK = ["--time-limit", "1", "--method", "charge-flipping"]
+
+
+def write_list(folder: Path, *rows: tuple[object, ...]) -> Path:
+    path = folder / "list.tsv"
+    lines = [("data", "sequence", "copies"), *rows]
+    path.write_text("".join("\t".join(map(str, line)) + "\n" for line in lines))
+    return path
+
+
+def test_a_bad_file_does_not_stop_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = write_list(
+        tmp_path,
+        (GF.data_path, GF.sequence, ""),
+        ("broken.mtz", "", ""),
+        (WK.data_path, WK.sequence, 1),
+        ("none.mtz", "", ""),
+    )
+    (tmp_path / "broken.mtz").write_bytes(b"MTZ nonsense")
+    out = tmp_path / "new" / "out"
+    argv = ["solve", str(listed), "-o", str(out), "--jobs", "2", *QUICK]
+    assert main([*argv, "--json"]) == 1
+    captured = capsys.readouterr()
+    results = json.loads(captured.out)
+    assert results == json.loads((out / "results.json").read_text())
+    assert results["n"] == 4
+    assert results["failed"] == 2
+    states = {record["name"]: record["status"] for record in results["crystals"]}
+    assert list(states) == ["gf", "broken", "wk", "none"]
+    assert states["broken"] == states["none"] == "failed"
+    with open(out / "results.tsv", newline="") as file:
+        table = list(csv.DictReader(file, delimiter="\t"))
+    assert [row["name"] for row in table] == list(states)
+    for row, record in zip(table, results["crystals"], strict=True):
+        assert row["status"] == record["status"]
+        if record["status"] == "failed":
+            assert not (out / record["name"]).exists()
+            assert f"error: {record['name']}: {record['message']}" in captured.err
+            assert str(tmp_path) in record["message"]
+            continue
+        summary = json.loads((out / record["name"] / "summary.json").read_text())
+        assert record["confidence"] == summary["confidence"]
+        assert record["status"] == ("solved" if summary["solved"] else "not solved")
+        assert (out / record["name"] / "solution.mtz").is_file()
+    last = captured.err.strip().splitlines()[-2:]
+    assert [line.split(":")[1].strip() for line in last] == ["broken", "none"]
+
+    # a second run is refused, and a resumed one redoes only what is not complete
+    before = {name: (out / name / "summary.json").stat().st_mtime_ns for name in ("gf", "wk")}
+    assert main(argv) == 2
+    assert "not empty" in capsys.readouterr().err
+    (out / "wk" / "solution.ccp4").unlink()
+    (tmp_path / "broken.mtz").unlink()
+    assert main([*argv, "--resume"]) == 1
+    captured = capsys.readouterr()
+    assert "1 of 4 are complete already" in captured.err
+    assert "4 crystals: " in captured.out
+    assert "2 failed" in captured.out
+    after = {name: (out / name / "summary.json").stat().st_mtime_ns for name in ("gf", "wk")}
+    assert after["gf"] == before["gf"]
+    assert after["wk"] > before["wk"]
+    assert (out / "wk" / "solution.ccp4").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        (["--sequence", "GG"], 2, "--sequence is for one crystal"),
+        (["--copies", "2"], 2, "--copies is for one crystal"),
+        (["--jobs", "0"], 2, "--jobs 0"),
+    ],
+)
+def test_options_that_do_not_go_with_a_list(
+    options: list[str],
+    status: int,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    listed = write_list(tmp_path, (GF.data_path, "", ""))
+    assert main(["solve", str(listed), "-o", str(tmp_path / "out"), *options]) == status
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_lists_and_jobs_that_cannot_be_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["-o", str(tmp_path / "out")]
+    for argv, status, message in (
+        ([str(write_list(tmp_path)), *out], 1, "no rows"),
+        ([str(tmp_path / "none.tsv"), *out], 1, "no such file"),
+        ([str(GF.data_path), "--jobs", "2", *out], 2, "--jobs is for a list"),
+    ):
+        assert main(["solve", *argv]) == status
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
+def test_an_interrupted_list_keeps_what_is_done(tmp_path: Path) -> None:
+    noise = SAMPLES[-1]  # real data, not solved in any time
+    assert not noise.synthetic
+    listed = write_list(tmp_path, (GF.data_path, GF.sequence, ""), (noise.data_path, "", ""))
+    out = tmp_path / "out"
+    argv = [sys.executable, "-m", "crysformer", "solve", str(listed), "-o", str(out)]
+    process = subprocess.Popen(
+        [*argv, "--time-limit", "60"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    end = time.monotonic() + 90
+    while not (out / "5e5z").exists() and time.monotonic() < end:
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert stdout == ""
+    assert stderr.strip().splitlines()[-1] == "crysformer: error: interrupted"
+    assert "Traceback" not in stderr
+    results = json.loads((out / "results.json").read_text())
+    assert [record["name"] for record in results["crystals"]] == ["gf"]
+    assert (out / "gf" / "solution.mtz").is_file()
+    assert not list(out.glob("5e5z/.partial*"))
+    assert not (out / "5e5z" / "summary.json").exists()
+
+
+def test_a_process_that_dies_is_a_failure_of_its_crystal() -> None:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=os._exit, args=(7,))
+    process.start()
+    theirs.close()
+    crystal = ListedCrystal("one", Path("one.mtz"), None, None)
+    record = _solve_list._listen(_solve_list._Job(crystal, process, ours))
+    assert record is not None
+    assert record["status"] == "failed"
+    assert "exit code 7" in record["message"]
