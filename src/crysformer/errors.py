@@ -20,3 +20,7 @@ class UsageError(CrysformerError):
     """Options that contradict each other, or an option that cannot be honoured (exit 2)."""
 
     exit_code = 2
+
+
+class NotApplicable(CrysformerError):  # noqa: N818 (a verdict, not a fault)
+    """A method does not apply to this crystal; the message says why."""

@@ -14,7 +14,7 @@ from crysformer.cli.evaluate import METHODS as CLI_METHODS
 from crysformer.crystal.reflections import CrystalData
 from crysformer.data.store import FragmentStore
 from crysformer.data.synthetic import synthetic_crystal
-from crysformer.errors import CrysformerError, UsageError
+from crysformer.errors import CrysformerError, NotApplicable, UsageError
 from crysformer.evaluation import methods
 from crysformer.evaluation.methods import METHODS, Phasing, Settings
 from crysformer.evaluation.runner import Regime, evaluate
@@ -123,7 +123,7 @@ def test_weights_reach_the_network(data_set: Path, monkeypatch: pytest.MonkeyPat
 
     def spy(data: CrystalData, sequence: str, weights: object, device: str) -> None:
         seen.append(weights)
-        raise network.NotApplicable("a test")
+        raise NotApplicable("a test")
 
     monkeypatch.setattr(network, "predict", spy)
     with pytest.raises(CrysformerError, match="a test"):

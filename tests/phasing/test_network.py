@@ -15,10 +15,10 @@ from crysformer.crystal.density import DensityMap
 from crysformer.crystal.reading import read_crystal
 from crysformer.crystal.reflections import CrystalData
 from crysformer.data.templates import residue_templates
-from crysformer.errors import UsageError
+from crysformer.errors import NotApplicable, UsageError
 from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
 from crysformer.models.weights import save_weights
-from crysformer.phasing.network import NotApplicable, predict
+from crysformer.phasing.network import predict
 
 TINY = CrysFormerConfig(
     width=24, depth=2, heads=2, head_width=12, feedforward=32, partial_patch=12, channels=2,

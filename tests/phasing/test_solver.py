@@ -12,9 +12,8 @@ import pytest
 
 from crysformer.crystal.compare import SOLVED_COSINE
 from crysformer.crystal.reflections import CrystalData
-from crysformer.errors import InputError, UsageError
-from crysformer.phasing import solver
-from crysformer.phasing.network import NotApplicable
+from crysformer.errors import InputError, NotApplicable, UsageError
+from crysformer.phasing import schedule, solver
 from crysformer.phasing.solution import CandidateReport, Solution
 from crysformer.phasing.solver import METHODS, SOLVED, solve
 
@@ -264,7 +263,7 @@ def test_why_the_network_was_left_out_is_said() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"method": "magic"}, UsageError, "--method magic: expected one of auto, network"),
+        ({"method": "magic"}, UsageError, "--method magic: expected one of auto, charge-flipping"),
         ({"time_limit": 0.0}, UsageError, "--time-limit 0"),
         ({"time_limit": float("nan")}, UsageError, "--time-limit nan"),
         ({"copies": 2}, UsageError, "--copies needs --sequence"),
@@ -286,9 +285,9 @@ def test_no_network_after_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> Non
     def too_late(*rest: Any, **options: Any) -> None:
         raise AssertionError("the network was asked after the deadline")
 
-    monkeypatch.setattr(solver, "predict", too_late)
+    monkeypatch.setattr(schedule, "predict", too_late)
     found = solve(no_structure(), "VA", copies=1, time_limit=0.1)
-    assert "network: not applicable (the time was up)" in found.notes
+    assert "network: not applicable (too little time was left)" in found.notes
 
 
 def test_the_network_refuses_other_groups() -> None:

@@ -165,7 +165,8 @@ def _predict(
 ) -> tuple[DensityMap | None, str]:
     """The network's map and how good it is, or why there is none."""
     from crysformer.crystal.compare import compare_phases
-    from crysformer.phasing.network import NotApplicable, predict
+    from crysformer.errors import NotApplicable
+    from crysformer.phasing.network import predict
 
     try:
         prediction = predict(data, sample.sequence)

@@ -18,7 +18,7 @@ from crysformer.errors import UsageError
 from crysformer.files import write_json
 
 METHODS = (
-    "solve", "charge-flipping", "sequence", "network", "network-polished", "random",
+    "solve", "charge-flipping", "network", "network-polished", "fragments", "sequence", "random",
     "random-polished",
 )  # fmt: skip
 

@@ -88,7 +88,8 @@ def _solver(name: str) -> Method:
 
 
 def _network(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
-    from crysformer.phasing.network import NotApplicable, predict
+    from crysformer.errors import NotApplicable
+    from crysformer.phasing.network import predict
 
     try:
         prediction = predict(data, sequence, weights=settings.weights, device=settings.device)
@@ -140,6 +141,7 @@ def _polished(start: Method) -> Method:
 METHODS: dict[str, Method] = {
     "solve": _solver("auto"),
     "charge-flipping": _solver("charge-flipping"),
+    "fragments": _solver("fragments"),
     "sequence": _solver("sequence"),
     "network": _network,
     "network-polished": _polished(_network),

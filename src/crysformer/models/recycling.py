@@ -8,6 +8,9 @@ several chains of predictions, and whether one has arrived shows in its amplitud
 
 from __future__ import annotations
 
+import math
+import time
+
 import torch
 from torch import Tensor
 
@@ -84,6 +87,7 @@ def improve(
     residues: Tensor,
     lengths: Tensor,
     generator: torch.Generator,
+    deadline: float = math.inf,
 ) -> tuple[Tensor, float]:
     """Run chains of predictions from a first one with random phase errors; keep the best.
 
@@ -97,6 +101,8 @@ def improve(
         Shape (1, J) and (1, 3).
     generator
         Of the phase errors, on the CPU.
+    deadline
+        `time.monotonic` after which no further round of chains is begun.
 
     Returns
     -------
@@ -123,7 +129,7 @@ def improve(
         chosen = int(found.argmax())
         if float(found[chosen]) > agreement:
             best, agreement = density[chosen : chosen + 1], float(found[chosen])
-        if agreement >= ARRIVED:
+        if agreement >= ARRIVED or time.monotonic() > deadline:
             break
     return best, agreement
 

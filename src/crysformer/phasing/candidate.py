@@ -49,6 +49,8 @@ class Candidate:
         The refined atoms, where there are any (a batch of one).
     peptide
         The peptide model that the phases are of, if they came from the sequence search.
+    hand_log_odds
+        What the phases' origin says for the hand that they have.
     """
 
     method: str
@@ -59,6 +61,7 @@ class Candidate:
     positive_share: float
     atoms: EqualAtoms | None = None
     peptide: PeptideModel | None = None
+    hand_log_odds: float = 0.0
 
 
 def settle(

@@ -102,7 +102,8 @@ def place(
     else:
         candidate = _atomic(problem, content, candidate, generator)
         evidence = _hand_evidence(problem, candidate)
-        if evidence.centres == 0:
+        evidence = replace(evidence, log_odds=evidence.log_odds + candidate.hand_log_odds)
+        if evidence.log_odds == 0:
             notes.append("nothing tells the hand: the mirror image fits as well")
     inverted = evidence.log_odds < 0
     if inverted:

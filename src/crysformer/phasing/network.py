@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from crysformer.crystal.maps import (
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.sequence import count_atoms, sequences_of
 from crysformer.data import residues
-from crysformer.errors import CrysformerError
+from crysformer.errors import NotApplicable
 from crysformer.models.crysformer import CrysFormer
 from crysformer.models.device import pick_device
 from crysformer.models.orientations import predict_averaged, turn
@@ -38,12 +39,10 @@ _SAMPLE_RATE = 3.0
 #: Angles may differ this much from 90 degrees, and edges from the trained range by this share.
 _ANGLE_TOLERANCE = 0.5
 _EDGE_MARGIN = 0.1
+#: The best reflection of data cut at a limit lies a little before it.
+_D_MIN_MARGIN = 0.03
 #: Reflections inside the trained resolution that must be measured at least.
 _MIN_COMPLETENESS = 0.3
-
-
-class NotApplicable(CrysformerError):  # noqa: N818 (a verdict, not a fault)
-    """No trained network fits this crystal; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +102,7 @@ def predict(
     weights: str | Path | None = None,
     device: torch.device | str = "auto",
     seed: int = 0,
+    deadline: float = math.inf,
 ) -> Prediction:
     """Predict the density of a P1 crystal of one peptide.
 
@@ -122,6 +122,8 @@ def predict(
         "auto", "cpu", "cuda", "mps".
     seed
         Of the random phase errors that chains of predictions start with.
+    deadline
+        `time.monotonic` after which no further chains are begun.
 
     Raises
     ------
@@ -141,7 +143,7 @@ def predict(
             f"measured, the network needs {100 * _MIN_COMPLETENESS:.0f} %"
         )
     generator = torch.Generator().manual_seed(seed)
-    raw = _predict(loaded.model, data, frame, chains[0], generator)
+    raw = _predict(loaded.model, data, frame, chains[0], generator, deadline)
     density = raw.density
     coefficients = frame.coefficients(density, data.hkl)
     f = np.abs(coefficients)
@@ -177,6 +179,7 @@ def _predict(
     frame: NetworkFrame,
     sequence: str,
     generator: torch.Generator,
+    deadline: float,
 ) -> _Raw:
     device = model.templates.device
     F = frame.amplitudes.to(torch.complex64)[None]
@@ -186,7 +189,7 @@ def _predict(
     first = predict_averaged(model, patterson, codes, lengths)
     if not model.config.recycling:
         return _Raw(first[0, 0].cpu(), False, 0.5, "a single prediction")
-    found, agreement = improve(model, first, patterson, codes, lengths, generator)
+    found, agreement = improve(model, first, patterson, codes, lengths, generator, deadline)
     if agreement < ARRIVED:
         note = (
             f"a single prediction: chains of predictions did not arrive (amplitudes agree to "
@@ -277,7 +280,7 @@ def check_applicable(data: CrystalData, chains: Sequence[str], info: dict[str, A
             f"{per_atom:.0f} A^3 for each atom of the sequence is outside the trained {low:.0f} to "
             f"{high:.0f}: several copies, or another molecule"
         )
-    if not data.measured.any() or data.d_min > domain["max_d_min"]:
+    if not data.measured.any() or data.d_min > domain["max_d_min"] * (1 + _D_MIN_MARGIN):
         found = f"{data.d_min:.2f} A" if data.measured.any() else "nothing"
         raise NotApplicable(
             f"the data reach {found}, the network needs {domain['max_d_min']:.1f} A or better"

@@ -14,17 +14,14 @@ from crysformer.crystal.sequence import sequences_of
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.errors import InputError, UsageError
 from crysformer.models.device import pick_device
-from crysformer.phasing.candidate import Candidate, settle
 from crysformer.phasing.content import cell_content
 from crysformer.phasing.finish import place
-from crysformer.phasing.network import NotApplicable, predict
-from crysformer.phasing.peptide.method import SequenceMethod, TooLarge, check_size
-from crysformer.phasing.problem import PhaseProblem, phase_problem
+from crysformer.phasing.problem import phase_problem
+from crysformer.phasing.schedule import METHODS, Schedule
 from crysformer.phasing.search import Progress, Search
 from crysformer.phasing.solution import CandidateReport, Solution
 from crysformer.phasing.state import SavedSearch
 
-METHODS = ("auto", "network", "charge-flipping", "sequence")
 SOLVED = 0.9
 """Confidence from which a solution is called solved."""
 _MIN_REFLECTIONS = 30
@@ -53,7 +50,8 @@ def solve(
         One-letter codes (several chains separated by commas or as a sequence of strings), or the
         path of a FASTA file. Makes the search faster, the verdict firmer, and tells the hand.
     method
-        ``"auto"``, ``"network"``, ``"charge-flipping"`` or ``"sequence"``.
+        ``"auto"`` (every one that applies), ``"charge-flipping"``, ``"network"``,
+        ``"fragments"`` or ``"sequence"``.
     time_limit
         Seconds after which no new batch of starts is begun and the best candidate is taken.
     copies
@@ -77,9 +75,7 @@ def solve(
     InputError
         If the amplitudes, the sequence or the state cannot be used.
     NotApplicable
-        If ``method="network"`` and the network does not apply to this crystal.
-    TooLarge
-        If ``method="sequence"`` and the sequence search does not apply to it.
+        If one method was asked for and it does not apply to this crystal.
     """
     begun = time.monotonic()
     if method not in METHODS:
@@ -109,36 +105,9 @@ def solve(
             notes.append(f"resumed after {saved.seconds:.0f} s and {search.starts} starts")
         search.keep = saved.keep
 
-    if method == "auto" and not search.convinced:  # one round costs less than loading the network
-        search.run(time_limit, progress, rounds=1)
-    if method in ("auto", "network") and not search.convinced:
-        try:
-            if len(data.space_group.operations()) > 1:
-                raise NotApplicable(f"it knows P 1, not {data.space_group.xhm()}")
-            if search.out_of_time:
-                raise NotApplicable("the time was up")
-            search.refine([_network_candidate(problem, search, sequences)])
-        except NotApplicable as reason:
-            if method == "network":
-                raise
-            notes.append(f"network: not applicable ({reason})")
-    placing: SequenceMethod | None = None
-    if method in ("auto", "sequence") and not search.convinced:
-        try:
-            check_size(content, cheap=method == "auto")
-            placing = SequenceMethod(data, mapping, problem, content, generator, search.deadline)
-        except TooLarge as reason:
-            if method == "sequence":
-                raise
-            notes.append(f"sequence search: not applicable ({reason})")
-    while True:
-        if method == "network" or search.convinced or search.out_of_time:
-            break
-        if placing is not None:
-            search.place_sequence(placing, time_limit, progress)
-        if method != "sequence" and not search.convinced:
-            rounds = None if placing is None else 1
-            search.run(time_limit, progress, rounds=rounds)
+    schedule = Schedule(method, data, mapping, search, time_limit, progress)
+    schedule.run()
+    notes += schedule.notes
 
     best = search.best[0]
     drawn = generator.get_state()
@@ -165,25 +134,3 @@ def solve(
         notes=(*notes, *placed.notes),
         model=placed.model,
     )
-
-
-def _network_candidate(
-    problem: PhaseProblem, search: Search, sequences: tuple[str, ...]
-) -> Candidate:
-    """The network's phases, polished by density modification.
-
-    Raises
-    ------
-    NotApplicable
-        If the network does not apply to this crystal.
-    """
-    if not sequences:
-        raise NotApplicable("it needs the sequence")
-    if search.content.copies > 1:
-        raise NotApplicable(f"it knows one molecule a cell, not {search.content.copies}")
-    prediction = predict(problem.data, sequences, device=problem.device)
-    phased = problem.data.f * np.exp(1j * np.deg2rad(prediction.phi))
-    # beyond the network's resolution there is no phase, and density modification is to find one
-    F = problem.to_grid(np.where(prediction.f > 0, phased, np.nan) / problem.scale)
-    share = search.shares(1)
-    return settle(problem, search.content, "network", F[None], share, 1, search.generator)[0]

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import gemmi
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
@@ -92,6 +93,7 @@ class SavedSearch:
                     "figures": candidate.figures,
                     "confidence": candidate.confidence,
                     "positive_share": candidate.positive_share,
+                    "hand_log_odds": candidate.hand_log_odds,
                     "peptide": _described(candidate.peptide),
                 }
             )
@@ -189,7 +191,11 @@ def _described(model: PeptideModel | None) -> dict[str, Any] | None:
     """What of a peptide model is no array; its topology follows from the sequences."""
     if model is None:
         return None
-    return {"sequences": list(model.peptides.sequences), "agreement": model.agreement}
+    return {
+        "sequences": list(model.peptides.sequences),
+        "space_group": model.space_group.xhm(),
+        "agreement": model.agreement,
+    }
 
 
 def _candidate(
@@ -217,7 +223,7 @@ def _candidate(
             xyz=own["peptide_xyz"].numpy(),
             b_iso=own["peptide_b"].numpy(),
             cell=data.cell,
-            space_group=data.space_group,
+            space_group=gemmi.SpaceGroup(described["space_group"]),
             F=torch.view_as_complex(own["peptide_F"]).numpy(),
             agreement=described["agreement"],
         )

@@ -12,14 +12,13 @@ import pytest
 
 from crysformer.cli import main
 from crysformer.crystal.reflections import CrystalData
-from crysformer.errors import InputError, UsageError
+from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.evaluation import methods
 from crysformer.evaluation.methods import METHODS, Phasing, Settings
 from crysformer.evaluation.regimes.grid import GRID, GridCell, select
 from crysformer.evaluation.regimes.results import Result, ResultLog, read_results
 from crysformer.evaluation.regimes.run import LEFT_OUT, chosen_methods, result_options, run_grid
 from crysformer.evaluation.regimes.tables import compare_methods, summarise, verdicts
-from crysformer.phasing.network import NotApplicable
 
 CELLS = select(GRID, "2-tight,2-tight-err20,5-tight")
 SETTINGS = Settings(time_limit=1.0, device="cpu")

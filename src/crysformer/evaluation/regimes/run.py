@@ -18,14 +18,13 @@ import torch
 from crysformer import __version__
 from crysformer.data.store import FRAGMENTS, FragmentStore, FragmentTable, Split
 from crysformer.data.synthetic import SyntheticCrystal
-from crysformer.errors import InputError, UsageError
+from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.evaluation.methods import METHODS, Settings
 from crysformer.evaluation.regimes.controls import has_truth
 from crysformer.evaluation.regimes.crystals import grid_crystal
 from crysformer.evaluation.regimes.grid import GridCell
 from crysformer.evaluation.regimes.results import Result, ResultLog
 from crysformer.evaluation.scoring import score
-from crysformer.phasing.network import NotApplicable
 
 LEFT_OUT = ("random",)
 """Methods that are not run unless named: chance is known."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
+from crysformer.errors import NotApplicable
 from crysformer.phasing.candidate import Candidate, settle
 from crysformer.phasing.content import CellContent, positive_shares
 from crysformer.phasing.fragments.expand import expand, weighted_start
@@ -21,6 +23,8 @@ D_MIN = 1.3
 _POSES = 16
 # Starts that take part in each round of density modification, and their iterations.
 _ROUNDS = ((16, 20), (6, 60), (2, 120))
+# Log odds of the hand: ideal fragments are of L residues, helices right-handed. An assumption.
+_HAND = 3.0
 _RIGHT = 0.75  # free correlation that wrong phases never come near
 _VOLUME_PER_ATOM = 20.0  # A^3, solvent included, where the content is not known
 _HELICES, _STRANDS = (12, 8), (6,)
@@ -32,6 +36,20 @@ def fragments_for(sequences: Sequence[str]) -> list[Fragment]:
     helices = [ideal_fragment("helix", n) for n in _HELICES if n <= longest]
     strands = [ideal_fragment("strand", n) for n in _STRANDS if n <= longest]
     return [*helices[:1], *strands, *helices[1:]]
+
+
+def check_fragments(data: CrystalData, content: CellContent) -> None:
+    """Refuse crystals from which fragments cannot be completed.
+
+    Raises
+    ------
+    NotApplicable
+        If the resolution is too low or the molecules too short.
+    """
+    if data.d_min > D_MIN:
+        raise NotApplicable(f"it needs data to {D_MIN:g} A, these end at {data.d_min:.2f}")
+    if not fragments_for(content.sequences):
+        raise NotApplicable(f"it needs chains of {min(*_HELICES, *_STRANDS)} residues or more")
 
 
 def fragment_candidates(
@@ -84,7 +102,10 @@ def fragment_candidates(
         report(f"completing a {fragment.name}")
         F, free = expand(problem, starts, share, content.b_iso, _ROUNDS, generator, deadline)
         shares = torch.full((1,), share)
-        found += settle(problem, content, "fragments", F[:1], shares, 1, generator)
+        found += [
+            replace(candidate, hand_log_odds=_HAND)
+            for candidate in settle(problem, content, "fragments", F[:1], shares, 1, generator)
+        ]
         if float(free[0]) > _RIGHT:
             break
     return sorted(found, key=lambda c: c.confidence, reverse=True)

@@ -15,7 +15,7 @@ from crysformer.crystal.compare import compare_phases
 from crysformer.crystal.normalize import epsilon_factors, normalized_amplitudes
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
-from crysformer.errors import CrysformerError
+from crysformer.errors import NotApplicable
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.confidence import confidence
 from crysformer.phasing.content import CellContent
@@ -42,7 +42,7 @@ _COPY = 1e-4  # scores nearer than this are of one pose
 _HAND, _NO_MIRROR = 0.1, 40.0
 
 
-class TooLarge(CrysformerError):  # noqa: N818 (a verdict, not a fault)
+class TooLarge(NotApplicable):
     """The sequence search does not apply to this crystal; the message says why."""
 
 

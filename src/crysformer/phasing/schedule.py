@@ -1,0 +1,148 @@
+"""Which method when: cheap ones first, until a candidate convinces or the time is up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.symmetry import P1Mapping
+from crysformer.errors import NotApplicable
+from crysformer.phasing.candidate import Candidate, settle
+from crysformer.phasing.fragments.search import check_fragments, fragment_candidates
+from crysformer.phasing.network import predict
+from crysformer.phasing.peptide.method import SequenceMethod, check_size
+from crysformer.phasing.search import Progress, Search
+
+METHODS = ("auto", "charge-flipping", "network", "fragments", "sequence")
+_NETWORK_SECONDS = 5.0  # loading it, and some chains of predictions
+_FRAGMENT_SHARE = 0.6  # of the time left
+
+
+@dataclass
+class Schedule:
+    """The methods that a search may turn to.
+
+    Attributes
+    ----------
+    method
+        One of `METHODS`.
+    data, mapping
+        The crystal in its own space group, and its expansion to P1.
+    search
+        What was found so far; its content holds the sequences.
+    time_limit
+        Seconds that the deadline of the search stands for.
+    progress
+        Called with the share of the time used and a short text.
+    notes
+        What did not apply, and why.
+    """
+
+    method: str
+    data: CrystalData
+    mapping: P1Mapping
+    search: Search
+    time_limit: float
+    progress: Progress | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Search until something convinces, or to the deadline.
+
+        Raises
+        ------
+        NotApplicable
+            If one method was asked for and it does not apply.
+        """
+        search = self.search
+        if self.method == "auto" and not search.convinced:
+            # one round costs less than loading the network
+            search.run(self.time_limit, self.progress, rounds=1)
+        self._attempt("network", self._network)
+        self._attempt("fragments", self._fragments)
+        self._attempt("sequence", self._sequence)
+        going_on = self.method in ("auto", "charge-flipping")
+        if going_on and not (search.convinced or search.out_of_time):
+            search.run(self.time_limit, self.progress)
+
+    def _attempt(self, name: str, method: Callable[[], None]) -> None:
+        if self.method not in ("auto", name) or self.search.convinced:
+            return
+        try:
+            method()
+        except NotApplicable as reason:
+            if self.method == name:
+                raise
+            self.notes.append(f"{name}: not applicable ({reason})")
+
+    def _require_seconds(self, least: float) -> None:
+        """A method asked for by name runs in any case."""
+        if self.method == "auto" and self.search.deadline - time.monotonic() < least:
+            raise NotApplicable("too little time was left" if least else "the time was up")
+
+    def _network(self) -> None:
+        """The network's phases, polished by density modification."""
+        search, problem = self.search, self.search.problem
+        if len(self.data.space_group.operations()) > 1:
+            raise NotApplicable(f"it knows P 1, not {self.data.space_group.xhm()}")
+        if not search.content.sequences:
+            raise NotApplicable("it needs the sequence")
+        if search.content.copies > 1:
+            raise NotApplicable(f"it knows one molecule a cell, not {search.content.copies}")
+        self._require_seconds(_NETWORK_SECONDS)
+        prediction = predict(
+            problem.data, search.content.sequences, device=problem.device, deadline=search.deadline
+        )
+        phased = problem.data.f * np.exp(1j * np.deg2rad(prediction.phi))
+        # beyond the network's resolution there is no phase: density modification is to find one
+        F = problem.to_grid(np.where(prediction.f > 0, phased, np.nan) / problem.scale)
+        share = search.shares(1)
+        search.refine(
+            settle(problem, search.content, "network", F[None], share, 1, search.generator)
+        )
+
+    def _fragments(self) -> None:
+        """Ideal helices and strands, completed."""
+        search = self.search
+        check_fragments(self.data, search.content)
+        self._require_seconds(0.0)
+        share = _FRAGMENT_SHARE if self.method == "auto" else 1.0
+        now = time.monotonic()
+
+        def report(text: str) -> None:
+            if self.progress is not None:
+                used = 1 - (search.deadline - time.monotonic()) / self.time_limit
+                self.progress(min(used, 1.0), text)
+
+        found: list[Candidate] = fragment_candidates(
+            search.problem,
+            self.data,
+            self.mapping,
+            search.content,
+            search.generator,
+            now + share * (search.deadline - now),
+            report,
+        )
+        search.add(found)
+
+    def _sequence(self) -> None:
+        """Peptide models, in `auto` in turns with rounds of charge flipping."""
+        search = self.search
+        check_size(search.content, cheap=self.method == "auto")
+        self._require_seconds(0.0)
+        placing = SequenceMethod(
+            self.data,
+            self.mapping,
+            search.problem,
+            search.content,
+            search.generator,
+            search.deadline,
+        )
+        while not (search.convinced or search.out_of_time):
+            search.place_sequence(placing, self.time_limit, self.progress)
+            if self.method == "auto" and not search.convinced:
+                search.run(self.time_limit, self.progress, rounds=1)
