@@ -1,15 +1,18 @@
 """Fit the solver's confidence to runs on crystals with known answer.
 
     python benchmarks/calibrate_confidence.py --dipeptide DIR --fifteen DIR --out rows.tsv
+    python benchmarks/calibrate_confidence.py --grid DIR -n 4 --out rows.tsv
     python benchmarks/calibrate_confidence.py --fit rows.tsv [more.tsv ...]
 
 The first form runs one or two rounds of charge flipping on validation crystals in several regimes
 (exact, noisy and incomplete, lower resolution) and on controls whose amplitudes are shuffled within
 shells of resolution, and appends a row for each candidate kept: figures of merit, and the aligned
-F^2-weighted cosine to the truth. The second fits one logistic regression each for modified density,
-for refined atoms and for peptide models (rows of `sequence_rows.py`), for the kinds that the rows
-hold, prints a reliability table from a fit to the other half of the crystals, and
-writes src/crysformer/phasing/confidence.json.
+F^2-weighted cosine to the truth. The second (DIR: 15-residue recipe) does so with molecules of
+several sizes, packings, B and copies, and adds candidates that density modification makes of the
+true phases with large random errors, as a fragment or a network would give. The
+third fits one logistic regression each for modified density, refined atoms and peptide models
+(rows of `sequence_rows.py`), for the kinds that the rows hold, prints a reliability table from a fit
+to the other half of the crystals, and writes src/crysformer/phasing/confidence.json.
 """
 
 from __future__ import annotations
@@ -17,12 +20,13 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, TextIO, get_args
 
 import numpy as np
 import torch
@@ -35,13 +39,16 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.data.store import FragmentStore
 from crysformer.data.synthetic import SyntheticCrystal, synthetic_crystal
 from crysformer.evaluation.regimes.controls import shuffled_within_shells
-from crysformer.phasing.candidate import with_atoms
+from crysformer.evaluation.regimes.crystals import grid_crystal
+from crysformer.evaluation.regimes.grid import GridCell
+from crysformer.phasing.candidate import settle, with_atoms
 from crysformer.phasing.confidence import Kind, features
 from crysformer.phasing.content import cell_content
-from crysformer.phasing.problem import phase_problem
+from crysformer.phasing.fragments.expand import expand
+from crysformer.phasing.problem import PhaseProblem, phase_problem
 from crysformer.phasing.search import Search
 
-FIGURES = ("r", "free_correlation", "noise", "reflections_per_atom")
+FIGURES = ("d_min", "r", "free_correlation", "noise", "reflections_per_atom")
 KINDS: tuple[Kind, ...] = get_args(Kind)
 RIDGE = 1e-2
 
@@ -70,14 +77,58 @@ REGIMES = (
 )
 
 
-def candidates(crystal: SyntheticCrystal, data: CrystalData, seed: int) -> Iterator[tuple]:
+GRID = tuple(
+    cell
+    for n in (5, 8, 15)
+    for cell in (
+        GridCell(n, "tight", d_min=1.0, amplitude_error=0.05, b="8"),
+        GridCell(n, "tight", d_min=1.0, amplitude_error=0.1, b="mixed"),
+        GridCell(n, "tight", d_min=1.2, amplitude_error=0.05, b="mixed"),
+        GridCell(n, "tight", d_min=1.5, amplitude_error=0.05, b="mixed"),
+        GridCell(n, "tight", d_min=1.5, amplitude_error=0.1, completeness=0.8),
+        GridCell(n, "rich", d_min=1.5, amplitude_error=0.1, b="mixed"),
+        GridCell(n, "tight", d_min=2.0, amplitude_error=0.1, b="mixed"),
+        GridCell(n, "tight", d_min=1.0, amplitude_error=0.1, b="mixed", control="shuffled"),
+        GridCell(n, "tight", d_min=1.5, amplitude_error=0.1, b="mixed", control="shuffled"),
+    )
+) + tuple(
+    GridCell(n, "tight", d_min=d_min, amplitude_error=0.1, b="mixed", copies=copies)
+    for n, copies in ((5, 2), (8, 2))
+    for d_min in (1.0, 1.5)
+)
+STARTS = (70, 80, 85)  # mean phase errors in degrees, before density modification
+
+
+def nearly_true(crystal: SyntheticCrystal, problem: PhaseProblem, seed: int) -> torch.Tensor:
+    """True phases with normal errors, of the mean sizes `STARTS`, half grids (B, ...)."""
+    rng = np.random.default_rng(seed)
+    starts = []
+    for mean in STARTS:
+        # mean |error| of a wrapped normal of this spread, by trial
+        spread = np.interp(mean, [40, 60, 70, 80, 85, 89], [51, 82, 101, 131, 156, 220])
+        phi = crystal.phi_true + rng.normal(0, spread, len(crystal.phi_true))
+        F = crystal.data.f / problem.scale * np.exp(1j * np.deg2rad(phi))
+        starts.append(problem.to_grid(F))
+    return torch.stack(starts)
+
+
+def candidates(
+    crystal: SyntheticCrystal, data: CrystalData, seed: int, started: bool = False
+) -> Iterator[tuple]:
     """(kind, figures, aligned cosine) of the candidates of a short search."""
     problem = phase_problem(data)
-    content = cell_content(data, (crystal.sequence,), 1)
+    chains = crystal.sequence.split(",")
+    content = cell_content(data, tuple(chains[:1]), len(chains))
     generator = torch.Generator().manual_seed(seed)
     search = Search(problem, content, generator, deadline=time.monotonic() + 600)
     search.flipping_round(0)
     pool = list(search.best)
+    if started:
+        F = nearly_true(crystal, problem, seed)
+        share = float(search.shares(8).median())
+        F, _ = expand(problem, F, share, content.b_iso, ((len(F), 60),), generator, search.deadline)
+        shares = torch.full((len(F),), share)
+        pool += settle(problem, content, "started", F, shares, len(F), generator)
     if content.n_atoms <= 250 and search.best[0].atoms is None and data.d_min <= 2.0:
         pool += with_atoms(problem, content, search.best[:1], generator, cycles=1)
     for candidate in pool:
@@ -94,15 +145,40 @@ def candidates(crystal: SyntheticCrystal, data: CrystalData, seed: int) -> Itera
         yield kind, candidate.figures, compared.cosine2_aligned
 
 
+def writer_of(out: Path, handle: TextIO) -> Any:
+    """A table writer on an open file, with the header if the file is new."""
+    writer = csv.writer(handle, delimiter="\t")
+    if out.stat().st_size == 0:
+        writer.writerow(["recipe", "id", "regime", "kind", *FIGURES, "cosine"])
+    return writer
+
+
+def values_of(figures: dict[str, float], cosine: float) -> list[str]:
+    """The last columns of a row."""
+    return [*(f"{figures.get(name, math.nan):.5f}" for name in FIGURES), f"{cosine:.4f}"]
+
+
+def collect_grid(folder: Path, n: int, first: int, out: Path) -> None:
+    table = FragmentStore.open(folder).table("validation")
+    with out.open("a", newline="") as handle:
+        writer = writer_of(out, handle)
+        for number in range(first, first + n):
+            for cell in GRID:
+                crystal = grid_crystal(table, cell, number, seed=1)
+                started = not cell.control
+                for kind, figures, cosine in candidates(crystal, crystal.data, number, started):
+                    cosine = 0.0 if cell.control else cosine
+                    values = values_of(figures, cosine)
+                    writer.writerow(["grid", crystal.id, cell.name, kind, *values])
+                handle.flush()
+
+
 def collect(folder: Path, n: int, first: int, out: Path) -> None:
     store = FragmentStore.open(folder)
     table = store.table("validation")
     chosen = np.random.default_rng(0).permutation(len(table))[first : first + n]
-    new = not out.exists()
     with out.open("a", newline="") as handle:
-        writer = csv.writer(handle, delimiter="\t")
-        if new:
-            writer.writerow(["recipe", "id", "regime", "kind", *FIGURES, "cosine"])
+        writer = writer_of(out, handle)
         for index in chosen.tolist():
             for regime in REGIMES:
                 crystal = synthetic_crystal(
@@ -113,10 +189,8 @@ def collect(folder: Path, n: int, first: int, out: Path) -> None:
                     data = shuffled_within_shells(data, np.random.default_rng(index))
                 for kind, figures, cosine in candidates(crystal, data, seed=index):
                     cosine = 0.0 if regime.shuffled else cosine
-                    values = [f"{figures.get(name, float('nan')):.5f}" for name in FIGURES]
-                    writer.writerow(
-                        [store.recipe.name, crystal.id, regime.name, kind, *values, f"{cosine:.4f}"]
-                    )
+                    values = values_of(figures, cosine)
+                    writer.writerow([store.recipe.name, crystal.id, regime.name, kind, *values])
                 handle.flush()
 
 
@@ -192,6 +266,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dipeptide", type=Path, help="a data set of the dipeptide recipe")
     parser.add_argument("--fifteen", type=Path, help="a data set of the 15-residue recipe")
+    parser.add_argument("--grid", type=Path, help="the latter, for the second form")
     parser.add_argument("-n", type=int, default=30, help="crystals of each recipe")
     parser.add_argument("--first", type=int, default=0, help="where to begin in the shuffled split")
     parser.add_argument("--out", type=Path, default=Path("confidence-rows.tsv"))
@@ -201,6 +276,8 @@ def main() -> None:
     for folder in (args.dipeptide, args.fifteen):
         if folder is not None:
             collect(folder, args.n, args.first, args.out)
+    if args.grid is not None:
+        collect_grid(args.grid, args.n, args.first, args.out)
     if args.fit:
         here = Path(__file__).resolve().parent.parent
         fit_all(args.fit, here / "src/crysformer/phasing/confidence.json")

@@ -104,7 +104,12 @@ def settle(
     floor = noise_floor(problem)
     candidates = []
     for i in range(len(keep)):
-        figures = {"r": float(r[i]), "free_correlation": float(free[i]), "noise": floor}
+        figures = {
+            "r": float(r[i]),
+            "free_correlation": float(free[i]),
+            "noise": floor,
+            "d_min": problem.data.d_min,
+        }
         candidates.append(
             Candidate(
                 method=method,
@@ -183,6 +188,7 @@ def _fitted(
             "r": r[i],
             "free_correlation": float(free[i]),
             "noise": floor,
+            "d_min": problem.data.d_min,
             "reflections_per_atom": problem.n_independent / atoms[i].frac.shape[1],
         }
         rated.append(

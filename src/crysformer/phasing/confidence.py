@@ -17,9 +17,9 @@ Kind = Literal["density", "atoms", "sequence"]
 def features(kind: Kind, figures: Mapping[str, float]) -> tuple[float, ...]:
     """What the logistic regression sees.
 
-    Log R and the Fisher transform of the free correlation; of a peptide model, which has a known
-    number of parameters, log R, the Fisher transform of the correlation of amplitudes, log of
-    reflections to a parameter, the gap in likelihood to the next best solution, and how well
+    Log R, the Fisher transform of the free correlation, and log d_min; of a peptide model, which
+    has a known number of parameters, log R, the Fisher transform of the correlation of amplitudes,
+    log of reflections to a parameter, the gap in likelihood to the next best solution, and how well
     reflections held out of the search are predicted.
 
     Parameters
@@ -27,8 +27,8 @@ def features(kind: Kind, figures: Mapping[str, float]) -> tuple[float, ...]:
     kind
         Of the candidate.
     figures
-        ``r`` and ``free_correlation``; or ``r``, ``correlation``, ``reflections_per_parameter``,
-        ``gap`` and ``free_z``.
+        ``r``, ``free_correlation`` and ``d_min``; or ``r``, ``correlation``,
+        ``reflections_per_parameter``, ``gap`` and ``free_z``.
     """
     log_r = math.log(max(figures["r"], 1e-3))
     if kind == "sequence":
@@ -39,7 +39,7 @@ def features(kind: Kind, figures: Mapping[str, float]) -> tuple[float, ...]:
             figures["gap"],
             figures["free_z"],
         )
-    return log_r, _fisher(figures["free_correlation"])
+    return log_r, _fisher(figures["free_correlation"]), math.log(figures["d_min"])
 
 
 def _fisher(correlation: float) -> float:
