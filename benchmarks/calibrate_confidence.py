@@ -11,7 +11,7 @@ F^2-weighted cosine to the truth. The second (DIR: 15-residue recipe) does so wi
 several sizes, packings, B and copies, and adds candidates that density modification makes of the
 true phases with large random errors, as a fragment or a network would give. The
 third fits one logistic regression each for modified density, refined atoms and peptide models
-(rows of `sequence_rows.py`), for the kinds that the rows hold, prints a reliability table from a fit
+(rows of `sequence_rows.py`), for the kinds that the rows hold, prints reliability from a fit
 to the other half of the crystals, and writes src/crysformer/phasing/confidence.json.
 """
 

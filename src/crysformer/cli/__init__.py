@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "benchmark": ("crysformer.cli.benchmark", "all methods on the same crystals, and controls"),
     "dataset": ("crysformer.cli.dataset", "build, check and export data sets"),
     "train": ("crysformer.cli.train", "train a network"),
+    "weights": ("crysformer.cli.weights", "list and verify the weights that ship"),
 }
 
 EXIT_BROKEN_PIPE = 141

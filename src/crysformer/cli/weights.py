@@ -1,0 +1,91 @@
+"""The weights that ship with the package: what they are, and whether they are whole."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from crysformer.cli._common import emit
+from crysformer.errors import CrysformerError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the two actions and their options."""
+    actions = parser.add_subparsers(dest="action", metavar="list|verify", required=True)
+    actions.add_parser(
+        "list",
+        help="names, presets, sizes and figures",
+        description="List the weights that ship with the package.",
+        allow_abbrev=False,
+    )
+    verify = actions.add_parser(
+        "verify",
+        help="compare files with their hashes, and load them",
+        description="Verify weights: hash as in the JSON beside them, and a network that loads.",
+        allow_abbrev=False,
+    )
+    verify.add_argument(
+        "weights",
+        nargs="*",
+        metavar="NAME|FILE",
+        help="packaged names or .safetensors files (default: all that ship)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked for."""
+    return _list(args) if args.action == "list" else _verify(args)
+
+
+def _list(args: argparse.Namespace) -> int:
+    from crysformer.models.weights import packaged_weights, read_info
+
+    rows: list[dict[str, Any]] = []
+    for name, path in packaged_weights().items():
+        info = read_info(path)
+        rows.append(
+            {
+                "name": name,
+                "preset": info.get("preset"),
+                "bytes": path.stat().st_size,
+                "licence": info.get("licence"),
+                "sha256": info.get("sha256"),
+                "metrics": info.get("metrics", {}),
+                "metrics_predict": info.get("metrics_predict", {}),
+                "examples": info.get("training", {}).get("examples"),
+            }
+        )
+    lines = [
+        f"{row['name']}: {row['bytes'] / 1e6:.1f} MB, {row['examples']} examples, one prediction "
+        f"PC {row['metrics'].get('pc', float('nan')):.3f} on {row['metrics'].get('n', 0)} "
+        f"{row['metrics'].get('split', '')} crystals, {row['licence']}"
+        for row in rows
+    ]
+    emit(args, {"weights": rows}, "\n".join(lines) or "none ship with this installation")
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    """Every file is looked at; damaged ones are named at the end.
+
+    Raises
+    ------
+    CrysformerError
+        If any is damaged.
+    """
+    from crysformer.models.weights import load_weights, packaged_weights, read_info, weights_path
+
+    results: dict[str, str] = {}
+    for name in args.weights or packaged_weights():
+        try:
+            expected = read_info(weights_path(name)).get("sha256")
+            found = load_weights(name).sha256
+        except CrysformerError as error:
+            results[name] = str(error)
+            continue
+        results[name] = "ok" if found == expected else f"SHA-256 {found}, expected {expected}"
+    emit(args, results, "\n".join(f"{name}: {result}" for name, result in results.items()))
+    damaged = [name for name, result in results.items() if result != "ok"]
+    if damaged:
+        raise CrysformerError(f"damaged weights: {', '.join(damaged)}; install them again")
+    return 0
