@@ -8,7 +8,7 @@
 #
 # PYTHON=python3.12   use this interpreter
 # PIP_FLAGS=...       further options for pip, such as --index-url or --find-links
-# PYTEST_FLAGS=...    further options for pytest, such as --run-slow or -k NAME
+# PYTEST_FLAGS=...    further options for pytest, such as --run-slow, -k NAME or -n 0 (one process)
 
 VENV ?= .venv
 PYTHON ?=
@@ -33,7 +33,7 @@ lint: $(dev_ready)
 	$(bin)/mypy
 
 test: $(dev_ready)
-	$(bin)/python -m pytest $(PYTEST_FLAGS)
+	OMP_NUM_THREADS=1 $(bin)/python -m pytest -n auto --dist loadfile $(PYTEST_FLAGS)
 
 venv: $(dev_ready)
 
