@@ -5,12 +5,13 @@
 Crystals and regimes are those of `sequence_rows.py` (validation split; `--first` should lie beyond
 the crystals that the confidence was fitted to). Solved means an F^2-weighted cosine of at least
 0.85 to the truth over the measured reflections after alignment of origin and hand; in controls
-with shuffled amplitudes there is nothing to solve.
+with shuffled amplitudes there is nothing to solve. What is refused counts as not solved.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ import torch
 
 from calibrate_confidence import shuffled_within_shells
 from crysformer.crystal.compare import SOLVED_COSINE, compare_phases
+from crysformer.errors import InputError
 from crysformer.phasing.solver import solve
 from sequence_rows import REGIMES, crystal_of, load_tables
 
@@ -46,9 +48,14 @@ def main() -> None:
             if regime.control == "shuffled":
                 data = shuffled_within_shells(data, np.random.default_rng(index))
             sequence = other if regime.control == "sequence" else crystal.sequence
-            solution = solve(
-                data, sequence, method=args.method, time_limit=args.time_limit, copies=1
-            )
+            try:
+                solution = solve(
+                    data, sequence, method=args.method, time_limit=args.time_limit, copies=1
+                )
+            except InputError as refusal:  # too few amplitudes, or a control that does not fit
+                print(f"{crystal.id}: {refusal}", file=sys.stderr)
+                found.append((False, False, False, 0.0))
+                continue
             compared = compare_phases(
                 data.hkl, data.f, solution.phi, crystal.phi_true, data.cell, data.space_group
             )

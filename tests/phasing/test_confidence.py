@@ -17,10 +17,9 @@ def figures(r: float, free: float) -> dict[str, float]:
     """Of a candidate with this R and this correlation, of whatever kind."""
     density = {"r": r, "free_correlation": free, "noise": 0.008, "reflections_per_atom": 14.0}
     return density | {
-        "correlation": free,
         "reflections_per_parameter": 12.0,
-        "gap": 0.4 * free,
-        "free_z": 4.0 * free,
+        "gap": free - 0.2,  # right peptide models have 0.2 to 2, wrong ones seldom 0.1
+        "free_z": 10.0 * free,  # and 4 to 15, wrong ones -2 to 3
     }
 
 
@@ -32,8 +31,9 @@ def test_features_are_log_r_and_fishers_z(kind: Kind) -> None:
 
 def test_features_of_a_peptide_model_are_those_named() -> None:
     found = features("sequence", figures(0.2, 0.6))
-    expected = (math.log(0.2), math.log(1.6 / 0.4) / 2, math.log(12.0), 0.24, 2.4)
-    assert found == pytest.approx(expected)
+    assert found == pytest.approx((math.log(0.2 / math.sqrt(1 - 2 / 12)), 0.4, 6.0, 0.0))
+    alone = features("sequence", figures(0.2, 0.6) | {"gap": 0.0})
+    assert alone[1:] == pytest.approx((0.0, 6.0, 1.0))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,34 +11,36 @@ from typing import Any, Literal
 
 _LOW_AGREEMENT, _ABOVE_RANDOM, _RISE = 0.35, 0.15, 0.15
 
+# Of peptide models: R below this says no more; each torsion, turn and shift counts as so many
+# parameters, since refined coordinates are freer than they are; gaps beyond these say no more.
+_LEAST_R, _PARAMETERS, _GAPS = 0.05, 2.0, (-0.5, 1.0)
+
 Kind = Literal["density", "atoms", "sequence"]
 
 
 def features(kind: Kind, figures: Mapping[str, float]) -> tuple[float, ...]:
     """What the logistic regression sees.
 
-    Log R, the Fisher transform of the free correlation, and log d_min; of a peptide model, which
-    has a known number of parameters, log R, the Fisher transform of the correlation of amplitudes,
-    log of reflections to a parameter, the gap in likelihood to the next best solution, and how well
-    reflections held out of the search are predicted.
+    Log R, the Fisher transform of the free correlation, and log d_min. Of a peptide model, whose
+    number of parameters is known: log R, corrected for what so many parameters fit anyway; the gap
+    in likelihood to the next best solution; how well reflections held out of the search are
+    predicted; and whether there was no other solution to have a gap to.
 
     Parameters
     ----------
     kind
         Of the candidate.
     figures
-        ``r``, ``free_correlation`` and ``d_min``; or ``r``, ``correlation``,
-        ``reflections_per_parameter``, ``gap`` and ``free_z``.
+        ``r``, ``free_correlation`` and ``d_min``; or ``r``, ``reflections_per_parameter``, ``gap``
+        and ``free_z``.
     """
-    log_r = math.log(max(figures["r"], 1e-3))
     if kind == "sequence":
-        return (
-            log_r,
-            _fisher(figures["correlation"]),
-            math.log(max(figures["reflections_per_parameter"], 1e-3)),
-            figures["gap"],
-            figures["free_z"],
-        )
+        freedom = 1 - _PARAMETERS / figures["reflections_per_parameter"]
+        r = max(figures["r"], _LEAST_R) / math.sqrt(max(freedom, 0.02))
+        low, high = _GAPS
+        gap = figures["gap"]
+        return math.log(r), min(max(gap, low), high), figures["free_z"], float(gap == 0.0)
+    log_r = math.log(max(figures["r"], 1e-3))
     return log_r, _fisher(figures["free_correlation"]), math.log(figures["d_min"])
 
 
