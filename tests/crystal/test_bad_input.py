@@ -41,7 +41,9 @@ def test_folder(tmp_path: Path) -> None:
     assert "is a folder" in refusal(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"\n \n", gzip.compress(b"")], ids=["empty", "blank", "gzipped"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n \n", gzip.compress(b"")], ids=["empty", "blank", "gzipped"]
+)
 def test_empty(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.mtz"
     path.write_bytes(content)

@@ -15,7 +15,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 def figures(r: float, free: float) -> dict[str, float]:
     """Of a candidate with this R and this correlation, of whatever kind."""
-    density = {"r": r, "free_correlation": free, "noise": 0.008, "reflections_per_atom": 14.0}
+    density = {"r": r, "free_correlation": free, "noise": 0.008, "d_min": 1.5}
     return density | {
         "reflections_per_parameter": 12.0,
         "gap": free - 0.2,  # right peptide models have 0.2 to 2, wrong ones seldom 0.1
@@ -24,9 +24,16 @@ def figures(r: float, free: float) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("kind", ["density", "atoms"])
-def test_features_are_log_r_and_fishers_z(kind: Kind) -> None:
+def test_features_are_log_r_fishers_z_and_log_d_min(kind: Kind) -> None:
     found = features(kind, figures(0.2, 0.6))
-    assert found == pytest.approx((math.log(0.2), math.log(1.6 / 0.4) / 2))
+    assert found == pytest.approx((math.log(0.2), math.log(1.6 / 0.4) / 2, math.log(1.5)))
+
+
+def test_low_resolution_lowers_confidence() -> None:
+    """Few reflections are easily explained."""
+    values = [confidence("density", figures(0.1, 0.6) | {"d_min": d}) for d in (1.0, 1.5, 2.5)]
+    assert values == sorted(values, reverse=True)
+    assert values[0] > values[-1]
 
 
 def test_features_of_a_peptide_model_are_those_named() -> None:
