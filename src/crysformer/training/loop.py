@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from crysformer.data.store import FragmentStore
 from crysformer.data.synthesis import Batch, ExampleStream
 from crysformer.data.templates import residue_templates
+from crysformer.data.windows import fitted_recipe, windows
 from crysformer.errors import CrysformerError, InputError
 from crysformer.files import atomic_path, prepare_output_dir, write_json
 from crysformer.models.crysformer import CrysFormer
@@ -84,11 +85,7 @@ def train(
         If the loss is no longer finite.
     """
     store = FragmentStore.open(data)
-    if store.recipe.n_residues != config.model.n_residues:
-        raise InputError(
-            f"{store.folder}: fragments of {store.recipe.n_residues} residues, the network "
-            f"takes {config.model.n_residues}; choose the preset for this data set"
-        )
+    check_fits(store, config)
     folder = prepare_output_dir(out, overwrite=overwrite, resume=resume)
     trainer = Trainer(config, store, folder, max_time, torch.device(device))
     if resume:
@@ -96,6 +93,25 @@ def train(
     write_json(folder / "config.json", to_dict(config))
     with Progress(config.examples, max_time, quiet) as progress:
         return trainer.run(progress)
+
+
+def check_fits(store: FragmentStore, config: TrainingConfig) -> None:
+    """Refuse a data set that the network cannot learn from.
+
+    Fragments longer than the network takes are cut into windows in cells fitted to them; the
+    constants of a network that scales by them are known for the whole fragments only.
+
+    Raises
+    ------
+    InputError
+        If the fragments are too short, or too long for constants.
+    """
+    found, wanted = store.recipe.n_residues, config.model.n_residues
+    if found < wanted or (found > wanted and config.model.scaling == "constant"):
+        raise InputError(
+            f"{store.folder}: fragments of {found} residues, the network takes {wanted}; choose "
+            "the preset for this data set"
+        )
 
 
 class Trainer:
@@ -111,13 +127,20 @@ class Trainer:
         self.max_time = max_time
         self.device = device
         self.data_hash = str(store.manifest.get("hashes", {}).get("fragments.parquet", ""))
-        recipe = dataclasses.replace(store.recipe, sample_rate=config.model.sample_rate)
+        n_residues = config.model.n_residues
+        cut = store.recipe.n_residues != n_residues  # windows of longer fragments
+        recipe = dataclasses.replace(
+            fitted_recipe(n_residues) if cut else store.recipe,
+            sample_rate=config.model.sample_rate,
+        )
         patch = config.model.patch
+        table = store.table("train")
         self.stream = ExampleStream(
-            store.table("train"), recipe, config.batch_size, device, config.rotate, config.seed,
-            config.model.d_min, patch,
+            windows(table, n_residues) if cut else table, recipe, config.batch_size, device,
+            config.rotate, config.seed, config.model.d_min, patch,
         )  # fmt: skip
         table = store.table("validation")
+        table = windows(table, n_residues) if cut else table
         self.validation = validation_batches(
             table, recipe, patch, config.validation_examples, device
         )

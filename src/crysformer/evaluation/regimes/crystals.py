@@ -9,9 +9,10 @@ import numpy as np
 from crysformer.data.contents import packed, single
 from crysformer.data.measurement import Measurement
 from crysformer.data.molecule import Molecule
-from crysformer.data.recipe import DIPEPTIDE, FIFTEEN, Recipe
+from crysformer.data.recipe import FIFTEEN, Recipe
 from crysformer.data.store import FragmentTable
 from crysformer.data.synthetic import SyntheticCrystal, measured_crystal
+from crysformer.data.windows import fitted_recipe
 from crysformer.errors import InputError, UsageError
 from crysformer.evaluation.regimes.controls import impose_control
 from crysformer.evaluation.regimes.grid import B_RANGES, RICH_FACTOR, GridCell
@@ -56,7 +57,7 @@ def molecule(table: FragmentTable, n_residues: int, number: int, seed: int) -> M
 
 def cell_recipe(cell: GridCell, chosen: Molecule) -> Recipe:
     """How the unit cell is made: fitted, or of fixed edges."""
-    fitted = replace(DIPEPTIDE, n_residues=cell.n_residues)
+    fitted = fitted_recipe(cell.n_residues)
     if cell.packing == "tight":
         return fitted
     if cell.n_residues == FIFTEEN.n_residues:
