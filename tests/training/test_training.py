@@ -72,6 +72,22 @@ def test_a_resumed_run_gives_the_same_losses(dipeptides: Path, tmp_path: Path) -
             assert torch.equal(value, ends[1][part][name]), name
 
 
+def test_a_run_may_start_from_weights(dipeptides: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, examples=240, validate_every=240)
+    train(config, dipeptides, tmp_path / "first")
+    weights = tmp_path / "first" / "weights.safetensors"
+    short = dataclasses.replace(CONFIG, examples=8, learning_rate=1e-6, validate_every=8)
+    again = train(short, dipeptides, tmp_path / "again", start_from=weights)
+    fresh = train(short, dipeptides, tmp_path / "fresh")
+    assert again.pc > fresh.pc + 0.1
+    deeper = dataclasses.replace(CONFIG, model=dataclasses.replace(SMALL, depth=2))
+    with pytest.raises(InputError, match="another network"):
+        train(deeper, dipeptides, tmp_path / "deeper", start_from=weights)
+    assert not (tmp_path / "deeper").exists()
+    with pytest.raises(UsageError, match="--resume"):
+        train(short, dipeptides, tmp_path / "again", start_from=weights, resume=True)
+
+
 def _trainer_until(config: TrainingConfig, data: Path, folder: Path, stop: int) -> int:
     """Train and break off after `stop` examples, as a killed process would."""
     from crysformer.data.store import FragmentStore
@@ -157,7 +173,7 @@ def test_checkpoints_that_hold_code_are_not_read(tmp_path: Path) -> None:
 
 
 def test_settings_survive_a_round_trip_and_mistakes_are_named(tmp_path: Path) -> None:
-    for name in ("dipeptide", "dipeptide-small", "fifteen"):
+    for name in ("dipeptide", "dipeptide-large", "dipeptide-small", "fifteen"):
         config = training_preset(name)
         assert from_dict(json.loads(json.dumps(to_dict(config)))) == config
     toml = tmp_path / "own.toml"

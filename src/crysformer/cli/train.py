@@ -11,7 +11,7 @@ import argparse
 from crysformer.cli._common import add_output_arguments, emit
 
 #: Presets by name, said here so that --help needs no torch.
-PRESETS = ("dipeptide", "dipeptide-small", "fifteen")
+PRESETS = ("dipeptide", "dipeptide-large", "dipeptide-small", "fifteen")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +26,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--resume", action="store_true", help="go on from the checkpoint in the output folder"
+    )
+    parser.add_argument(
+        "--start-from",
+        metavar="NAME|FILE",
+        help="weights of the same network to start from (default: random ones)",
     )
     parser.add_argument(
         "--max-time",
@@ -78,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
         max_time=args.max_time,
         device=pick_device(args.device),
         quiet=args.quiet,
+        start_from=args.start_from,
     )
     emit(
         args,

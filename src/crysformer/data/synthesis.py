@@ -29,8 +29,8 @@ __all__ = [
 #: Edge of the patches that networks cut maps into; no grid needs padding for it.
 PATCH = 4
 
-#: Fragments drawn, rotated and sorted by grid at a time.
-_POOL = 4096
+#: Fragments drawn, rotated and sorted by grid at a time, and batches' worth of them at least.
+_POOL, _POOL_BATCHES = 4096, 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +140,7 @@ class ExampleStream:
         self._seed = seed
         self._d_min = d_min
         self._multiple_of = multiple_of
+        self._draws = max(_POOL, _POOL_BATCHES * batch_size)
         self._pool = 0
         self._emitted = 0
         self._waiting_index = torch.zeros(0, dtype=torch.int64)
@@ -164,9 +165,9 @@ class ExampleStream:
     def __iter__(self) -> Iterator[Batch]:
         while True:
             generator = self._generator()
-            drawn = torch.randint(len(self._fragments), (_POOL,), generator=generator)
+            drawn = torch.randint(len(self._fragments), (self._draws,), generator=generator)
             index = torch.cat((self._waiting_index, drawn))
-            rotation = torch.cat((self._waiting_rotation, random_rotations(_POOL, generator)))
+            rotation = torch.cat((self._waiting_rotation, random_rotations(self._draws, generator)))
             number, cells, keep = self._build(index, rotation)
             shapes = _grid_shapes(cells.lengths, self._recipe, self._d_min, self._multiple_of)
             batches, left = self._group(shapes, keep)

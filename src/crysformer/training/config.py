@@ -121,6 +121,24 @@ TRAINING_PRESETS = {
         loss="correlation",
         validate_every=8_000,
     ),
+    # not trained yet: the learning rate and the batch are those of the small one, scaled
+    "dipeptide-large": TrainingConfig(
+        name="dipeptide-large",
+        model=PRESETS["dipeptide-large"],
+        examples=100_000_000,
+        schedule="time",
+        batch_size=1024,
+        accumulate=1,
+        learning_rate=1e-3,
+        warmup=200_000,
+        weight_decay=0.01,
+        beta2=0.98,
+        ema=0.999,
+        loss="correlation",
+        bf16=True,
+        validate_every=2_000_000,
+        final_examples=1024,
+    ),
 }
 
 

@@ -20,11 +20,11 @@ from crysformer.data.store import FragmentStore
 from crysformer.data.synthesis import Batch, ExampleStream
 from crysformer.data.templates import residue_templates
 from crysformer.data.windows import fitted_recipe, windows
-from crysformer.errors import CrysformerError, InputError
+from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.files import atomic_path, prepare_output_dir, write_json
-from crysformer.models.crysformer import CrysFormer
+from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
 from crysformer.models.orientations import TURNS
-from crysformer.models.weights import save_weights
+from crysformer.models.weights import load_weights, save_weights
 from crysformer.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from crysformer.training.config import TrainingConfig, from_dict, to_dict
 from crysformer.training.domain import trained_domain
@@ -51,6 +51,7 @@ def train(
     max_time: float | None = None,
     device: torch.device | str = "cpu",
     quiet: bool = True,
+    start_from: str | Path | None = None,
 ) -> ValidationResult:
     """Train a network on crystals synthesised as it goes.
 
@@ -76,18 +77,31 @@ def train(
         Where everything happens.
     quiet
         No progress bar.
+    start_from
+        Weights of the same network to start from (packaged name or file) instead of random ones;
+        optimiser and learning rate begin anew.
 
     Raises
     ------
     InputError
-        If the data set or the checkpoint does not fit.
+        If the data set, the checkpoint or the weights do not fit.
+    UsageError
+        If both a checkpoint and weights are to be started from.
     CrysformerError
         If the loss is no longer finite.
     """
     store = FragmentStore.open(data)
     check_fits(store, config)
+    if resume and start_from is not None:
+        raise UsageError("--resume goes on from a checkpoint; leave out --start-from")
+    initial = None if start_from is None else load_weights(start_from)
+    if initial is not None and not _same_network(initial.model.config, config.model):
+        raise InputError(f"{start_from}: another network than the one to train")
     folder = prepare_output_dir(out, overwrite=overwrite, resume=resume)
     trainer = Trainer(config, store, folder, max_time, torch.device(device))
+    if initial is not None:
+        for model in (trainer.model, trainer.averaged):
+            model.load_state_dict(initial.model.state_dict())
     if resume:
         trainer.load(load_checkpoint(folder / CHECKPOINT, device))
     write_json(folder / "config.json", to_dict(config))
@@ -112,6 +126,14 @@ def check_fits(store: FragmentStore, config: TrainingConfig) -> None:
             f"{store.folder}: fragments of {found} residues, the network takes {wanted}; choose "
             "the preset for this data set"
         )
+
+
+def _same_network(one: CrysFormerConfig, other: CrysFormerConfig) -> bool:
+    """Whether weights fit; the scales of constants belong to the data."""
+    rescaled = dataclasses.replace(
+        one, patterson_scale=other.patterson_scale, density_scale=other.density_scale
+    )
+    return rescaled == other
 
 
 class Trainer:
