@@ -25,7 +25,7 @@ _MAX_ITERATIONS = 1000
 # Sharpening leaves atoms with a B between these (A^2); which is best differs between cells.
 _B_LEFT = (-2.0, 10.0)
 _KEPT = 8
-_SEQUENCE_SLICE = 2.0  # seconds of the first turn of the sequence search
+_SEQUENCE_SLICE, _LONGEST_SLICE = 2.0, 10.0  # seconds of the first turn with the sequence
 _SETTLING = 60  # iterations that take as long as what follows them
 # Seconds after the deadline for rating, which is cut short then: only cells of millions of grid
 # points need as long, and what rating tells is worth the wait in all others.
@@ -112,7 +112,7 @@ class Search:
         self, method: SequenceMethod, time_limit: float, progress: Progress | None = None
     ) -> None:
         """One turn of the search with the sequence, longer the longer it has run."""
-        self.add(method.advance(_SEQUENCE_SLICE * (1 + method.turns)))
+        self.add(method.advance(min(_SEQUENCE_SLICE * (1 + method.turns), _LONGEST_SLICE)))
         if self.keep is not None:
             self.keep(self)
         if progress is not None:
