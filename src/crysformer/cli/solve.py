@@ -169,5 +169,8 @@ def verdict(data: CrystalData, solution: Solution, folder: Path) -> str:
         figures = ", ".join(f"{name} {value:.3f}" for name, value in candidate.figures.items())
         lines.append(f"  {candidate.method:<16} confidence {candidate.confidence:.2f}, {figures}")
     mtz = folder / "solution.mtz"
-    lines += [f"written: {mtz}, solution.ccp4, summary.json", f"to look at it: coot --auto {mtz}"]
+    names = "solution.ccp4, summary.json" + (", model.cif" if solution.model is not None else "")
+    lines += [f"written: {mtz}, {names}", f"to look at it: coot --auto {mtz}"]
+    if not solution.solved:
+        lines.append("to go on from here: the same command with --resume and a longer --time-limit")
     return "\n".join(lines)
