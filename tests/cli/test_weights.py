@@ -43,5 +43,5 @@ def test_verify_names_what_is_damaged(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_verify_of_nothing_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["weights", "verify", str(tmp_path / "none.safetensors")]) == 1
-    assert "no such weights" in capsys.readouterr().out
+    assert main(["weights", "verify", str(tmp_path / "none.safetensors")]) == 2
+    assert "no such weights" in capsys.readouterr().err

@@ -121,6 +121,8 @@ def solve_one(args: argparse.Namespace, progress: Progress | None) -> tuple[dict
             resume=args.resume,
         )
         summary = write_solution(folder, data, solution, report)
+    if solution.model is None:  # that of an earlier run does not belong to these phases
+        (Path(args.output) / "model.cif").unlink(missing_ok=True)
     return summary, verdict(data, solution, Path(args.output))
 
 

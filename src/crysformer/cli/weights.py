@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from crysformer.cli._common import emit
-from crysformer.errors import CrysformerError
+from crysformer.errors import CrysformerError, InputError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +70,8 @@ def _verify(args: argparse.Namespace) -> int:
 
     Raises
     ------
+    UsageError
+        If there is no such file.
     CrysformerError
         If any is damaged.
     """
@@ -77,10 +79,11 @@ def _verify(args: argparse.Namespace) -> int:
 
     results: dict[str, str] = {}
     for name in args.weights or packaged_weights():
+        path = weights_path(name)
         try:
-            expected = read_info(weights_path(name)).get("sha256")
-            found = load_weights(name).sha256
-        except CrysformerError as error:
+            expected = read_info(path).get("sha256", "none in the JSON")
+            found = load_weights(path).sha256
+        except InputError as error:
             results[name] = str(error)
             continue
         results[name] = "ok" if found == expected else f"SHA-256 {found}, expected {expected}"

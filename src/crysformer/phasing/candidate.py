@@ -51,6 +51,8 @@ class Candidate:
         The peptide model that the phases are of, if they came from the sequence search.
     hand_log_odds
         What the phases' origin says for the hand that they have.
+    symmetry
+        What the space group left of the confidence, 0 to 1, if that was looked at.
     """
 
     method: str
@@ -62,6 +64,7 @@ class Candidate:
     atoms: EqualAtoms | None = None
     peptide: PeptideModel | None = None
     hand_log_odds: float = 0.0
+    symmetry: float | None = None
 
 
 def settle(

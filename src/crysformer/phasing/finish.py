@@ -149,6 +149,14 @@ def place(
     )
 
 
+def symmetry_of(data: CrystalData, problem: PhaseProblem, candidate: Candidate) -> float:
+    """What the space group leaves of a P1 candidate's confidence, 0 to 1."""
+    if len(data.space_group.operations()) == 1:
+        return 1.0
+    grouped = _into_group(data, problem, _listed_phases(problem, candidate.F))
+    return symmetry_factor(max(grouped.agreement.values()), grouped.random_agreement)
+
+
 def _place_peptide(
     data: CrystalData,
     mapping: P1Mapping,
@@ -168,6 +176,9 @@ def _place_peptide(
             f"the model of L residues was found in {model.space_group.xhm()}, whose amplitudes are "
             f"those of {data.space_group.xhm()}: the phases written are of its mirror image",
         )
+    if data.space_group.is_centrosymmetric():
+        probability = 1.0
+        notes = ("the space group is centrosymmetric: phases are 0 or 180, there is no hand",)
     if len(data.space_group.operations()) == 1:
         first = model.peptides.chain == 0
         mass = residues.MASSES[model.peptides.number[first]]

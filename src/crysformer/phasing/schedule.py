@@ -11,7 +11,7 @@ import numpy as np
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
 from crysformer.errors import NotApplicable
-from crysformer.phasing.candidate import Candidate, settle
+from crysformer.phasing.candidate import settle
 from crysformer.phasing.fragments.search import check_fragments, fragment_candidates
 from crysformer.phasing.network import predict
 from crysformer.phasing.peptide.method import SequenceMethod, check_size
@@ -72,12 +72,16 @@ class Schedule:
     def _attempt(self, name: str, method: Callable[[], None]) -> None:
         if self.method not in ("auto", name) or self.search.convinced:
             return
+        if self.method == "auto" and name in self.search.tried:
+            return  # a resumed search: it would only repeat itself
         try:
             method()
         except NotApplicable as reason:
             if self.method == name:
                 raise
             self.notes.append(f"{name}: not applicable ({reason})")
+        if self.search.keep is not None:
+            self.search.keep(self.search)
 
     def _require_seconds(self, least: float) -> None:
         """A method asked for by name runs in any case."""
@@ -94,6 +98,7 @@ class Schedule:
         if search.content.copies > 1:
             raise NotApplicable(f"it knows one molecule a cell, not {search.content.copies}")
         self._require_seconds(_NETWORK_SECONDS)
+        search.tried.add("network")
         prediction = predict(
             problem.data, search.content.sequences, device=problem.device, deadline=search.deadline
         )
@@ -112,22 +117,25 @@ class Schedule:
         self._require_seconds(0.0)
         share = _FRAGMENT_SHARE if self.method == "auto" else 1.0
         now = time.monotonic()
+        until = now + share * (search.deadline - now)
 
         def report(text: str) -> None:
             if self.progress is not None:
                 used = 1 - (search.deadline - time.monotonic()) / self.time_limit
                 self.progress(min(used, 1.0), text)
 
-        found: list[Candidate] = fragment_candidates(
+        found = fragment_candidates(
             search.problem,
             self.data,
             self.mapping,
             search.content,
             search.generator,
-            now + share * (search.deadline - now),
+            until,
             report,
         )
         search.add(found)
+        if time.monotonic() < until:
+            search.tried.add("fragments")  # all of them
 
     def _sequence(self) -> None:
         """Peptide models, in `auto` in turns with rounds of charge flipping."""

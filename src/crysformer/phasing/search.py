@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -17,6 +17,7 @@ from crysformer.phasing.problem import PhaseProblem
 
 CONVINCED = 0.98
 _BEYOND_DOUBT = 0.95
+_PROMISING = 0.5
 _VOXELS = 600_000  # of a batch: a round of small cells takes about a second on a core
 _FIRST_STARTS, _MAX_STARTS = 24, 64  # most small cells are solved by the first few
 _ITERATIONS = 200
@@ -51,8 +52,12 @@ class Search:
         Best candidates so far, the most convincing first.
     starts, rounds
         Random starts and batches of them tried.
+    tried
+        Methods that would only repeat themselves.
     keep
         Called after every round, to save what was found.
+    symmetry
+        What the space group leaves of a candidate's confidence, 0 to 1; None in P1.
     """
 
     problem: PhaseProblem
@@ -62,7 +67,9 @@ class Search:
     best: list[Candidate] = field(default_factory=list)
     starts: int = 0
     rounds: int = 0
+    tried: set[str] = field(default_factory=set)
     keep: Callable[[Search], None] | None = None
+    symmetry: Callable[[Candidate], float] | None = None
 
     @property
     def convinced(self) -> bool:
@@ -75,8 +82,20 @@ class Search:
         return bool(self.best) and time.monotonic() > self.deadline
 
     def add(self, candidates: list[Candidate]) -> None:
-        """Take over candidates, keeping the best few."""
-        self.best = sorted([*self.best, *candidates], key=_rank, reverse=True)[:_KEPT]
+        """Take over candidates, keeping the best few.
+
+        Outside P1 one that would be promising must also obey the space group, or a wrong one might
+        end the search.
+        """
+        rated = [self._rated(candidate) for candidate in candidates]
+        self.best = sorted([*self.best, *rated], key=_rank, reverse=True)[:_KEPT]
+
+    def _rated(self, candidate: Candidate) -> Candidate:
+        looked_at = candidate.symmetry is not None or candidate.peptide is not None
+        if self.symmetry is None or looked_at or candidate.confidence < _PROMISING:
+            return candidate
+        factor = self.symmetry(candidate)
+        return replace(candidate, confidence=factor * candidate.confidence, symmetry=factor)
 
     def refine(self, candidates: list[Candidate]) -> None:
         """Add candidates, and what refined atoms make of them where that is cheap."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.errors import InputError, UsageError
 from crysformer.models.device import pick_device
 from crysformer.phasing.content import cell_content
-from crysformer.phasing.finish import place
+from crysformer.phasing.finish import place, symmetry_of
 from crysformer.phasing.problem import phase_problem
 from crysformer.phasing.schedule import METHODS, Schedule
 from crysformer.phasing.search import Progress, Search
@@ -94,6 +95,8 @@ def solve(
     problem = phase_problem(p1, pick_device(device), mapping.parent)
     generator = torch.Generator().manual_seed(seed)
     search = Search(problem, content, generator, begun + time_limit)
+    if len(data.space_group.operations()) > 1:
+        search.symmetry = functools.partial(symmetry_of, data, problem)
     notes = [*data.notes, *content.notes]
     saved = None
     if state is not None:
@@ -115,7 +118,7 @@ def solve(
     if saved is not None:
         generator.set_state(drawn)  # placing is no part of the search, but its seconds count
         saved.write(search)
-    confidence = best.confidence * placed.symmetry
+    confidence = best.confidence * (placed.symmetry if best.symmetry is None else 1.0)
     return Solution(
         solved=confidence >= SOLVED,
         confidence=confidence,

@@ -33,7 +33,7 @@ from crysformer.phasing.problem import PhaseProblem
 from crysformer.phasing.search import Search
 
 STATE: Final = "state.safetensors"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _INTERVAL: Final = 10.0  # seconds between writes: short runs are not slowed down
 
 
@@ -94,6 +94,7 @@ class SavedSearch:
                     "confidence": candidate.confidence,
                     "positive_share": candidate.positive_share,
                     "hand_log_odds": candidate.hand_log_odds,
+                    "symmetry": candidate.symmetry,
                     "peptide": _described(candidate.peptide),
                 }
             )
@@ -103,6 +104,7 @@ class SavedSearch:
             "options": self._options,
             "starts": search.starts,
             "rounds": search.rounds,
+            "tried": sorted(search.tried),
             "seconds": self.seconds + time.monotonic() - self._begun,
             "runs": self.runs + 1,
             "candidates": candidates,
@@ -130,15 +132,20 @@ class SavedSearch:
                 f"{self.path}: not a readable state of a search ({error}); remove it"
             ) from error
         self._check(content)
-        search.generator.set_state(tensors["generator"])
-        search.starts, search.rounds = content["starts"], content["rounds"]
-        search.add(
-            [
+        try:
+            candidates = [
                 _candidate(search.problem, self._data, values, tensors, i)
                 for i, values in enumerate(content["candidates"])
             ]
-        )
-        self.seconds, self.runs = content["seconds"], content["runs"]
+            search.generator.set_state(tensors["generator"])
+            search.tried = set(content["tried"])
+            search.starts, search.rounds = content["starts"], content["rounds"]
+            self.seconds, self.runs = content["seconds"], content["runs"]
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                f"{self.path}: not a whole state of a search (no {error}); remove it"
+            ) from error
+        search.add(candidates)
         return True
 
     def _check(self, content: dict[str, Any]) -> None:
@@ -148,9 +155,9 @@ class SavedSearch:
                 "remove it"
             )
         for name, now in self._of.items():
-            if content[name] != now:
+            if content.get(name) != now:
                 what = "other reflection data" if name == "data" else (
-                    f"the {name} {content[name] or 'unknown'}, not {now or 'unknown'}"
+                    f"the {name} {content.get(name) or 'unknown'}, not {now or 'unknown'}"
                 )  # fmt: skip
                 raise InputError(
                     f"{self.path}: the search to resume is of {what}; choose another output folder"

@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 from scipy.special import i0e, i1e
 from torch import Tensor
 
-from crysformer.crystal.normalize import normalized_amplitudes, normalized_e
+from crysformer.crystal.normalize import (
+    epsilon_factors,
+    normalized_amplitudes,
+    normalized_e,
+)
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
 from crysformer.phasing.charge_flipping import eliminate_low_density
@@ -19,6 +23,7 @@ from crysformer.phasing.problem import PhaseProblem
 
 _ITERATIONS = 20  # between looks at the clock
 _FRAGMENT_RMS = 0.3  # A, of an ideal fragment's atoms in place
+_SHAKEN = 1.0  # radians, 46 degrees of mean error
 _B_LEFT = 2.0  # A^2, after sharpening
 _DIMS = (-3, -2, -1)
 
@@ -46,12 +51,13 @@ def weighted_start(
         Of the scattering power in the fragment, 0 to 1.
     """
     modulus = np.where(data.measured, np.abs(F), np.nan)
-    e_c = normalized_amplitudes(modulus, data.d)
+    e_c = normalized_amplitudes(modulus, data.d, epsilon_factors(data.hkl, data.space_group))
     e_o = normalized_e(data)
+    centric = data.space_group.operations().centric_flag_array(data.hkl)
     # sigma_A of an incomplete model with coordinate errors (Read, Acta Cryst. A42, 140, 1986)
     sigma_a = np.sqrt(share) * np.exp(-2 / 3 * np.pi**2 * _FRAGMENT_RMS**2 / data.d**2)
     x = np.nan_to_num(2 * sigma_a * e_o * e_c / (1 - sigma_a**2))
-    fom = i1e(x) / i0e(x)
+    fom = np.where(centric, np.tanh(x / 2), i1e(x) / i0e(x))
     f = np.where(data.measured, data.f * fom, 0.0) / problem.scale
     phi = mapping.phases(np.rad2deg(np.angle(F)))
     return problem.to_grid(mapping.values(f) * np.exp(1j * np.deg2rad(phi)))
@@ -110,13 +116,42 @@ def expand(
             if time.monotonic() > deadline:
                 break
         F = torch.cat(done)
-        shares = torch.full((len(F),), positive_share)
-        free = free_correlation(problem, F, shares, generator)
+        # one map at a time: sixteen of a large cell would not fit into memory
+        share = torch.tensor([positive_share])
+        free = torch.cat(
+            [free_correlation(problem, one[None], share, generator, deadline) for one in F]
+        ).cpu()
         order = free.argsort(descending=True)
         F, free = F[order], free[order]
         if time.monotonic() > deadline:
             break
     return F, free
+
+
+def without_symmetry(
+    problem: PhaseProblem,
+    F: Tensor,
+    positive_share: float,
+    b_iso: float,
+    generator: torch.Generator,
+    deadline: float,
+) -> Tensor:
+    """The same phases after large random errors that no symmetry relates, completed again.
+
+    A fragment is placed with all of its symmetry mates, and density modification keeps what it
+    starts with: agreement between mates proves nothing. Phases that come back to the symmetry from
+    errors of `_SHAKEN` radians were worth something.
+
+    Parameters
+    ----------
+    problem, positive_share, b_iso, generator, deadline
+        As `expand`.
+    F
+        Half grids (B, ...).
+    """
+    angle = _SHAKEN * torch.randn(F.shape, generator=generator).to(problem.device)
+    shaken = F * torch.polar(torch.ones_like(angle), angle)
+    return expand(problem, shaken, positive_share, b_iso, ((len(F), 60),), generator, deadline)[0]
 
 
 def _first_map(problem: PhaseProblem, F: Tensor, positive_share: float) -> Tensor:

@@ -66,7 +66,7 @@ def place_fragment(
     deadline
         `time.monotonic` after which no further orientation is placed.
     """
-    rotation, _ = best_rotations(data, fragment, n, generator)
+    rotation, _ = best_rotations(data, fragment, n, generator, deadline=deadline)
     xyz = torch.as_tensor(fragment.xyz, dtype=torch.float32)
     poses = []
     if len(data.space_group.operations().sym_ops) == 1:
@@ -77,7 +77,7 @@ def place_fragment(
         for r in rotation:
             if poses and time.monotonic() > deadline:
                 break
-            where, _ = function.best(r.double().numpy(), _TRANSLATIONS)
+            where, _ = function.best(r.cpu().double().numpy(), _TRANSLATIONS)
             shift = torch.as_tensor(where @ orth.T, dtype=torch.float32)
             poses += [xyz @ r.T + one for one in shift]
     placed = torch.stack(poses)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import torch
@@ -118,6 +119,10 @@ class RotationFunction:
         rate
             Largest turn a step, radians.
         """
+        part = max(1, _POINTS // len(self.s))
+        if len(rotation) > part:  # gradients of all at once may not fit into memory
+            parts = [self.climb(transform, r, steps, rate) for r in rotation.split(part)]
+            return torch.cat([r for r, _ in parts]), torch.cat([c for _, c in parts])
         turn = torch.zeros(len(rotation), 3, device=rotation.device, requires_grad=True)
         optimizer = torch.optim.Adam([turn], lr=rate)
         for _ in range(steps):
@@ -136,6 +141,7 @@ def best_rotations(
     n_tried: int = 20_000,
     limits: tuple[float, ...] = (3.0, 2.2, 1.6),
     device: torch.device | str = "cpu",
+    deadline: float = math.inf,
 ) -> tuple[Tensor, Tensor]:
     """Distinct orientations of a fragment, best first.
 
@@ -155,6 +161,8 @@ def best_rotations(
         Resolution limits, A: of the scan, and of each climb after it.
     device
         Where to compute.
+    deadline
+        `time.monotonic` after which no further climb is begun.
 
     Returns
     -------
@@ -164,6 +172,8 @@ def best_rotations(
     rotation = random_rotations(n_tried, generator).to(device)
     score = torch.zeros(n_tried)
     for stage, limit in enumerate(limits):
+        if stage and time.monotonic() > deadline:
+            return rotation[:n], score[:n]
         function = RotationFunction(data, max(limit, data.d_min), device)
         transform = FragmentTransform(fragment, max(limit, data.d_min), device)
         if stage == 0:
@@ -184,7 +194,7 @@ def _distinct(rotation: Tensor, data: CrystalData, fragment: Fragment, n: int) -
     mates = np.stack(
         [orth @ (np.array(op.rot) / op.DEN) @ frac for op in data.space_group.operations().sym_ops]
     )
-    placed = np.einsum("bij,aj->bai", rotation.double().cpu().numpy(), fragment.xyz)
+    placed = np.einsum("bij,aj->bai", rotation.cpu().double().numpy(), fragment.xyz)
     kept: list[int] = []
     for i in range(len(placed)):
         if len(kept) == n:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -13,9 +13,10 @@ from crysformer.crystal.symmetry import P1Mapping
 from crysformer.errors import NotApplicable
 from crysformer.phasing.candidate import Candidate, settle
 from crysformer.phasing.content import CellContent, positive_shares
-from crysformer.phasing.fragments.expand import expand, weighted_start
+from crysformer.phasing.fragments.expand import expand, weighted_start, without_symmetry
 from crysformer.phasing.fragments.library import Fragment, ideal_fragment
 from crysformer.phasing.fragments.placement import place_fragment, structure_factors
+from crysformer.phasing.peptide.method import enantiomorph
 from crysformer.phasing.problem import PhaseProblem
 
 D_MIN = 1.3
@@ -23,23 +24,35 @@ D_MIN = 1.3
 _POSES = 16
 # Starts that take part in each round of density modification, and their iterations.
 _ROUNDS = ((16, 20), (6, 60), (2, 120))
-# Log odds of the hand: ideal fragments are of L residues, helices right-handed. An assumption.
+# Log odds of the hand of what grew from a fragment: of L residues, helices right-handed. Assumed.
 _HAND = 3.0
 _RIGHT = 0.75  # free correlation that wrong phases never come near
 _VOLUME_PER_ATOM = 20.0  # A^3, solvent included, where the content is not known
-_HELICES, _STRANDS = (12, 8), (6,)
+_HELICES, _STRAND = (12, 8), 6
+_GRACE = 5.0  # seconds after the deadline for rating
 
 
-def fragments_for(sequences: Sequence[str]) -> list[Fragment]:
-    """What to look for in molecules of these sequences (any protein if there are none)."""
-    longest = max((len(s) for s in sequences), default=30)
-    helices = [ideal_fragment("helix", n) for n in _HELICES if n <= longest]
-    strands = [ideal_fragment("strand", n) for n in _STRANDS if n <= longest]
-    return [*helices[:1], *strands, *helices[1:]]
+def fragments_for(content: CellContent, volume: float, n_operators: int) -> list[Fragment]:
+    """What to look for: pieces no longer than a chain, and no larger than the asymmetric unit.
+
+    Parameters
+    ----------
+    content
+        Sequences, and the number of atoms in the cell, where they are known.
+    volume
+        Of the cell, A^3.
+    n_operators
+        Of the space group.
+    """
+    longest = max((len(s) for s in content.sequences), default=_HELICES[0])
+    n_atoms = (content.n_atoms or volume / _VOLUME_PER_ATOM) / n_operators
+    order = (("helix", _HELICES[0]), ("strand", _STRAND), ("helix", _HELICES[1]))
+    pieces = [ideal_fragment(kind, n) for kind, n in order if n <= longest]
+    return [piece for piece in pieces if len(piece.xyz) <= n_atoms]
 
 
-def check_fragments(data: CrystalData, content: CellContent) -> None:
-    """Refuse crystals from which fragments cannot be completed.
+def check_fragments(data: CrystalData, content: CellContent) -> list[Fragment]:
+    """The fragments to look for.
 
     Raises
     ------
@@ -48,8 +61,12 @@ def check_fragments(data: CrystalData, content: CellContent) -> None:
     """
     if data.d_min > D_MIN:
         raise NotApplicable(f"it needs data to {D_MIN:g} A, these end at {data.d_min:.2f}")
-    if not fragments_for(content.sequences):
-        raise NotApplicable(f"it needs chains of {min(*_HELICES, *_STRANDS)} residues or more")
+    if data.space_group.is_centrosymmetric():
+        raise NotApplicable("the crystal holds both hands")
+    found = fragments_for(content, data.cell.volume, len(data.space_group.operations()))
+    if not found:
+        raise NotApplicable(f"it needs chains of {_STRAND} residues or more")
+    return found
 
 
 def fragment_candidates(
@@ -80,32 +97,62 @@ def fragment_candidates(
         `time.monotonic` to be ready by, as far as possible.
     report
         Called with a few words at every step.
+
+    Raises
+    ------
+    NotApplicable
+        As `check_fragments`.
     """
-    n_operators = len(data.space_group.operations())
+    operators = data.space_group.operations()
     n_atoms = content.n_atoms or data.cell.volume / _VOLUME_PER_ATOM
     share = float(positive_shares(content, data.cell.volume, data.d_min, 8, generator).median())
     found: list[Candidate] = []
-    for fragment in fragments_for(content.sequences):
-        if found and time.monotonic() > deadline:
-            break
-        report(f"placing a {fragment.name}")
-        poses = place_fragment(data, fragment, content.b_iso, _POSES, generator, deadline)
-        part = min(0.9, len(fragment.xyz) * n_operators / n_atoms)
-        starts = torch.stack(
-            [
-                weighted_start(
-                    problem, data, mapping, structure_factors(data, pose, content.b_iso), part
+    partner = enantiomorph(data.space_group)
+    for fragment in check_fragments(data, content):
+        for group in (data.space_group, partner):
+            if group is None or (found and time.monotonic() > deadline):
+                continue
+            report(f"placing a {fragment.name} in {group.xhm()}")
+            mirrored = group is partner
+            own = replace(data, space_group=group)
+            poses = place_fragment(own, fragment, content.b_iso, _POSES, generator, deadline)
+            part = min(0.9, len(fragment.xyz) * len(operators) / n_atoms)
+            starts = []
+            for pose in poses:
+                placed = structure_factors(own, pose, content.b_iso)
+                # the mirror image obeys the group that was given
+                placed = placed.conj() if mirrored else placed
+                starts.append(weighted_start(problem, data, mapping, placed, part))
+            report(f"completing a {fragment.name}")
+            F, free = expand(
+                problem,
+                torch.stack(starts),
+                share,
+                content.b_iso,
+                _ROUNDS,
+                generator,
+                deadline + _GRACE,
+            )
+            best, right = F[:1], float(free[0]) > _RIGHT
+            if right and len(operators) > 1:
+                best = without_symmetry(
+                    problem, best, share, content.b_iso, generator, deadline + _GRACE
                 )
-                for pose in poses
+            hand = (-_HAND if mirrored else _HAND) if right else 0.0
+            shares = torch.full((1,), share)
+            found += [
+                replace(candidate, hand_log_odds=hand)
+                for candidate in settle(
+                    problem,
+                    content,
+                    "fragments",
+                    best,
+                    shares,
+                    1,
+                    generator,
+                    deadline + _GRACE,
+                )
             ]
-        )
-        report(f"completing a {fragment.name}")
-        F, free = expand(problem, starts, share, content.b_iso, _ROUNDS, generator, deadline)
-        shares = torch.full((1,), share)
-        found += [
-            replace(candidate, hand_log_odds=_HAND)
-            for candidate in settle(problem, content, "fragments", F[:1], shares, 1, generator)
-        ]
-        if float(free[0]) > _RIGHT:
-            break
+            if right:
+                return sorted(found, key=lambda c: c.confidence, reverse=True)
     return sorted(found, key=lambda c: c.confidence, reverse=True)

@@ -11,10 +11,14 @@ from scipy.ndimage import maximum_filter
 from crysformer.crystal.maps import grid_shape
 from crysformer.crystal.normalize import normalized_e
 from crysformer.crystal.reflections import CrystalData
+from crysformer.errors import NotApplicable
 from crysformer.phasing.fragments.library import Fragment
 
 _D_MIN = 2.5  # A; finer adds peaks, not knowledge
 _SAMPLE_RATE = 3.0
+_LEAST = 30  # reflections
+_TRIED = 48  # peaks rated for each translation returned: up to eight are one
+_SAME = 1e-5  # correlations nearer than this are of one solution at another origin
 
 
 class TranslationFunction:
@@ -29,11 +33,20 @@ class TranslationFunction:
         The crystal, any space group.
     fragment
         What to place.
+
+    Raises
+    ------
+    NotApplicable
+        If there are too few reflections of low resolution.
     """
 
     def __init__(self, data: CrystalData, fragment: Fragment) -> None:
         e = normalized_e(data)
         used = data.measured & np.isfinite(e) & (data.d >= _D_MIN)
+        if used.sum() < _LEAST:
+            raise NotApplicable(
+                f"{int(used.sum())} reflections to {_D_MIN:g} A, too few to place a fragment"
+            )
         self.hkl = data.hkl[used].astype(np.int64)
         self.e = np.minimum(e[used], 4.0)
         operations = data.space_group.operations().sym_ops
@@ -81,22 +94,14 @@ class TranslationFunction:
                 np.add.at(F, tuple(index.T), weight * first * mates[k].conj())
         # sum of F(m) exp(+2 pi i m.t); the pairs (k, j) are the complex conjugates
         values = np.fft.ifftn(F).real
+        for axis in np.flatnonzero(self._free()):  # every place along it is the same
+            values = values.take([0], axis=axis)
         peaks = np.argwhere(values == maximum_filter(values, size=3, mode="wrap"))
-        heights = values[tuple(peaks.T)]
-        # a free direction repeats every peak along itself
-        order = np.argsort(-heights, kind="stable")
-        peaks = peaks[order][: 40 * n]
-        translation = self._one_of_each(peaks / np.array(self.shape))[: 4 * n]
+        order = np.argsort(-values[tuple(peaks.T)], kind="stable")[: _TRIED * n]
+        translation = peaks[order] / np.array(self.shape)
         correlation = self.correlation(mates, translation)
-        best = np.argsort(-correlation)[:n]
+        best = _distinct(correlation, n)
         return translation[best], correlation[best]
-
-    def _one_of_each(self, translation: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Translations without those that differ along free directions of the origin only."""
-        free = self._free()
-        moved = translation * ~free
-        _, rows = np.unique(np.round(moved, 6), axis=0, return_index=True)
-        return np.asarray(moved[np.sort(rows)])
 
     def _free(self) -> NDArray[np.bool_]:
         """Axes along which every operator leaves a shift as it is."""
@@ -107,3 +112,10 @@ class TranslationFunction:
                 for axis in range(3)
             ]
         )
+
+
+def _distinct(correlation: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+    """Rows of the `n` highest values that differ: permissible origins share their amplitudes."""
+    order = np.argsort(-correlation, kind="stable")
+    fresh = np.diff(correlation[order], prepend=np.inf) < -_SAME
+    return order[fresh][:n]

@@ -136,7 +136,7 @@ class SequenceMethod:
         """The best pose of each of the best basins, refined, with its figures of merit."""
         found = self.search.advance(seconds)
         self.turns += 1
-        if float(found.score[0]) <= self._rated + _PROGRESS:
+        if not float(found.score[0]) > self._rated + _PROGRESS:
             return []
         self._rated = float(found.score[0])
         basins, mirror = self._basins(found)
@@ -148,6 +148,7 @@ class SequenceMethod:
         n_data = int(self.data.measured.sum())
         parameters = poses.torsions.shape[1] + 6 * poses.translation.shape[1]
         floor = noise_floor(self.problem)
+        chiral = bool(set(k.peptides.codes) - {"G"})
         models = []
         for i, row in enumerate(polished.order.tolist()):
             others, mirrored = [], []
@@ -166,14 +167,14 @@ class SequenceMethod:
                 "overlap": float(target.overlap[row]),
                 "gap": gap / n_data,
                 "free_z": self._free_z((*basins, *mirror)[row].F),
-                "hand": 1 / (1 + math.exp(-min(max(_HAND * odds, -4.0), 4.0))),
+                "hand": 1 / (1 + math.exp(-min(max(_HAND * odds, -4.0), 4.0))) if chiral else 0.5,
                 "reflections_per_parameter": n_data / parameters,
                 "noise": floor,
             }
             model = PeptideModel(
                 k.peptides,
-                polished.xyz[i].double().cpu().numpy(),
-                polished.b_iso[i].double().cpu().numpy(),
+                polished.xyz[i].cpu().double().numpy(),
+                polished.b_iso[i].cpu().double().numpy(),
                 self.data.cell,
                 self.data.space_group,
                 polished.F[i],

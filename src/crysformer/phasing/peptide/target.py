@@ -197,7 +197,7 @@ class AmplitudeTarget:
     def structure_factors(self, xyz: Tensor) -> NDArray[np.complex128]:
         """F of the data's reflections, shape (B, n), electrons; NaN where not within the limits."""
         fr, fi, _ = self._sum(xyz)
-        values = (fr.double().cpu().numpy() + 1j * fi.double().cpu().numpy())[:, self._place]
+        values = (fr.cpu().double().numpy() + 1j * fi.cpu().double().numpy())[:, self._place]
         out = np.full((len(xyz), len(self.used)), np.nan, dtype=np.complex128)
         out[:, self.used] = np.where(self._conjugate, values.conj(), values)
         return out
