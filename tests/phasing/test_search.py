@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -119,6 +120,24 @@ def test_no_round_begins_after_the_deadline(clock: Clock, monkeypatch: pytest.Mo
     assert told == sorted(told)
     assert told[-1] == 1.0
     assert found.best
+
+
+def test_what_disobeys_the_space_group_does_not_convince() -> None:
+    found = make_search(random_data())
+    asked = []
+
+    def symmetry(candidate: Candidate) -> float:
+        asked.append(candidate.confidence)
+        return 0.25
+
+    found.symmetry = symmetry
+    plain = Candidate("test", torch.zeros(1), torch.zeros(1), {"r": 0.1}, 0.99, 0.2)
+    found.add([plain, replace(plain, confidence=0.4), replace(plain, symmetry=1.0)])
+    assert asked == [0.99]  # unpromising ones and those looked at before cost nothing
+    assert sorted(one.confidence for one in found.best) == [0.99 * 0.25, 0.4, 0.99]
+    assert found.convinced
+    found.best = found.best[1:]
+    assert not found.convinced
 
 
 def test_out_of_time_at_once_still_gives_a_candidate(clock: Clock) -> None:
