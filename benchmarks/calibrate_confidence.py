@@ -1,7 +1,7 @@
 """Fit the solver's confidence to runs on crystals with known answer.
 
     python benchmarks/calibrate_confidence.py --dipeptide DIR --fifteen DIR --out rows.tsv
-    python benchmarks/calibrate_confidence.py --grid DIR -n 4 --out rows.tsv
+    python benchmarks/calibrate_confidence.py --grid DIR [--sparse] -n 4 --out rows.tsv
     python benchmarks/calibrate_confidence.py --fit rows.tsv [more.tsv ...]
 
 The first form runs one or two rounds of charge flipping on validation crystals in several regimes
@@ -48,7 +48,7 @@ from crysformer.phasing.fragments.expand import expand
 from crysformer.phasing.problem import PhaseProblem, phase_problem
 from crysformer.phasing.search import Search
 
-FIGURES = ("d_min", "r", "free_correlation", "noise", "reflections_per_atom")
+FIGURES = ("reflections_per_volume", "r", "free_correlation", "noise", "reflections_per_atom")
 KINDS: tuple[Kind, ...] = get_args(Kind)
 RIDGE = 1e-2
 
@@ -95,6 +95,18 @@ GRID = tuple(
     GridCell(n, "tight", d_min=d_min, amplitude_error=0.1, b="mixed", copies=copies)
     for n, copies in ((5, 2), (8, 2))
     for d_min in (1.0, 1.5)
+)
+# Few amplitudes for each atom, where wrong structures fit best: many crystals, quickly tried.
+SPARSE = (
+    GridCell(2, "tight", completeness=0.6),
+    GridCell(2, "tight", completeness=0.6, missing="wedge"),
+    GridCell(2, "tight", amplitude_error=0.1, completeness=0.6),
+    GridCell(2, "tight", d_min=2.0, amplitude_error=0.1, completeness=0.8),
+    GridCell(2, "tight", completeness=0.6, control="shuffled"),
+    GridCell(2, "tight", copies=2),
+    GridCell(2, "tight", amplitude_error=0.1, copies=3),
+    GridCell(5, "tight", completeness=0.6, missing="wedge"),
+    GridCell(5, "tight", amplitude_error=0.1, completeness=0.6),
 )
 STARTS = (70, 80, 85)  # mean phase errors in degrees, before density modification
 
@@ -158,12 +170,12 @@ def values_of(figures: dict[str, float], cosine: float) -> list[str]:
     return [*(f"{figures.get(name, math.nan):.5f}" for name in FIGURES), f"{cosine:.4f}"]
 
 
-def collect_grid(folder: Path, n: int, first: int, out: Path) -> None:
+def collect_grid(folder: Path, n: int, first: int, out: Path, cells: tuple[GridCell, ...]) -> None:
     table = FragmentStore.open(folder).table("validation")
     with out.open("a", newline="") as handle:
         writer = writer_of(out, handle)
         for number in range(first, first + n):
-            for cell in GRID:
+            for cell in cells:
                 crystal = grid_crystal(table, cell, number, seed=1)
                 started = not cell.control
                 for kind, figures, cosine in candidates(crystal, crystal.data, number, started):
@@ -267,6 +279,7 @@ def main() -> None:
     parser.add_argument("--dipeptide", type=Path, help="a data set of the dipeptide recipe")
     parser.add_argument("--fifteen", type=Path, help="a data set of the 15-residue recipe")
     parser.add_argument("--grid", type=Path, help="the latter, for the second form")
+    parser.add_argument("--sparse", action="store_true", help="of it, the cells of few amplitudes")
     parser.add_argument("-n", type=int, default=30, help="crystals of each recipe")
     parser.add_argument("--first", type=int, default=0, help="where to begin in the shuffled split")
     parser.add_argument("--out", type=Path, default=Path("confidence-rows.tsv"))
@@ -277,7 +290,7 @@ def main() -> None:
         if folder is not None:
             collect(folder, args.n, args.first, args.out)
     if args.grid is not None:
-        collect_grid(args.grid, args.n, args.first, args.out)
+        collect_grid(args.grid, args.n, args.first, args.out, SPARSE if args.sparse else GRID)
     if args.fit:
         here = Path(__file__).resolve().parent.parent
         fit_all(args.fit, here / "src/crysformer/phasing/confidence.json")

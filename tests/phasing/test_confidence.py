@@ -15,7 +15,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 def figures(r: float, free: float) -> dict[str, float]:
     """Of a candidate with this R and this correlation, of whatever kind."""
-    density = {"r": r, "free_correlation": free, "noise": 0.008, "d_min": 1.5}
+    density = {"r": r, "free_correlation": free, "noise": 0.008, "reflections_per_volume": 0.6}
     return density | {
         "reflections_per_parameter": 12.0,
         "gap": free - 0.2,  # right peptide models have 0.2 to 2, wrong ones seldom 0.1
@@ -24,16 +24,17 @@ def figures(r: float, free: float) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("kind", ["density", "atoms"])
-def test_features_are_log_r_fishers_z_and_log_d_min(kind: Kind) -> None:
+def test_features_are_logarithms_and_fishers_z(kind: Kind) -> None:
     found = features(kind, figures(0.2, 0.6))
-    assert found == pytest.approx((math.log(0.2), math.log(1.6 / 0.4) / 2, math.log(1.5)))
+    assert found == pytest.approx((math.log(0.2), math.log(1.6 / 0.4) / 2, math.log(0.6)))
 
 
-def test_low_resolution_lowers_confidence() -> None:
-    """Few reflections are easily explained."""
-    values = [confidence("density", figures(0.1, 0.6) | {"d_min": d}) for d in (1.0, 1.5, 2.5)]
-    assert values == sorted(values, reverse=True)
-    assert values[0] > values[-1]
+def test_few_reflections_lower_confidence() -> None:
+    """They are easily explained."""
+    several = [figures(0.1, 0.6) | {"reflections_per_volume": x} for x in (0.1, 0.6, 2.0)]
+    values = [confidence("density", one) for one in several]
+    assert values == sorted(values)
+    assert values[0] < values[-1]
 
 
 def test_features_of_a_peptide_model_are_those_named() -> None:

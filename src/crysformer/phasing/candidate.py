@@ -111,7 +111,7 @@ def settle(
             "r": float(r[i]),
             "free_correlation": float(free[i]),
             "noise": floor,
-            "d_min": problem.data.d_min,
+            "reflections_per_volume": problem.reflections_per_volume,
         }
         candidates.append(
             Candidate(
@@ -191,7 +191,7 @@ def _fitted(
             "r": r[i],
             "free_correlation": float(free[i]),
             "noise": floor,
-            "d_min": problem.data.d_min,
+            "reflections_per_volume": problem.reflections_per_volume,
             "reflections_per_atom": problem.n_independent / atoms[i].frac.shape[1],
         }
         rated.append(

@@ -21,18 +21,18 @@ Kind = Literal["density", "atoms", "sequence"]
 def features(kind: Kind, figures: Mapping[str, float]) -> tuple[float, ...]:
     """What the logistic regression sees.
 
-    Log R, the Fisher transform of the free correlation, and log d_min. Of a peptide model, whose
-    number of parameters is known: log R, corrected for what so many parameters fit anyway; the gap
-    in likelihood to the next best solution; how well reflections held out of the search are
-    predicted; and whether there was no other solution to have a gap to.
+    Log R, the Fisher transform of the free correlation, and the log of reflections to a volume. Of
+    a peptide model, whose number of parameters is known: log R, corrected for what so many
+    parameters fit anyway; the gap in likelihood to the next best solution; how well reflections
+    held out of the search are predicted; and whether there was no other solution to have a gap to.
 
     Parameters
     ----------
     kind
         Of the candidate.
     figures
-        ``r``, ``free_correlation`` and ``d_min``; or ``r``, ``reflections_per_parameter``, ``gap``
-        and ``free_z``.
+        ``r``, ``free_correlation`` and ``reflections_per_volume``; or ``r``,
+        ``reflections_per_parameter``, ``gap`` and ``free_z``.
     """
     if kind == "sequence":
         freedom = 1 - _PARAMETERS / figures["reflections_per_parameter"]
@@ -41,7 +41,7 @@ def features(kind: Kind, figures: Mapping[str, float]) -> tuple[float, ...]:
         gap = figures["gap"]
         return math.log(r), min(max(gap, low), high), figures["free_z"], float(gap == 0.0)
     log_r = math.log(max(figures["r"], 1e-3))
-    return log_r, _fisher(figures["free_correlation"]), math.log(figures["d_min"])
+    return log_r, _fisher(figures["free_correlation"]), math.log(figures["reflections_per_volume"])
 
 
 def _fisher(correlation: float) -> float:

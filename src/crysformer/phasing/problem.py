@@ -67,6 +67,15 @@ class PhaseProblem:
         return len(np.unique(self.independent[self.data.measured]))
 
     @property
+    def reflections_per_volume(self) -> float:
+        """Measured reflections (Friedel mates as one) to the volume of the cell, A^-3.
+
+        Independent ones to that of the asymmetric unit are as many. Complete data have
+        (2 pi / 3) / d_min^3.
+        """
+        return float(self.data.measured.sum() / self.cell.volume)
+
+    @property
     def cell(self) -> gemmi.UnitCell:
         """The unit cell."""
         return self.data.cell

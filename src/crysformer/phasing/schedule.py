@@ -18,6 +18,7 @@ from crysformer.phasing.peptide.method import SequenceMethod, check_size
 from crysformer.phasing.search import Progress, Search
 
 METHODS = ("auto", "charge-flipping", "network", "fragments", "sequence")
+_NETWORK_TURN = 2  # of the sequence search, after which the network is asked
 _NETWORK_SECONDS = 5.0  # loading it, and some chains of predictions
 _FRAGMENT_SHARE = 0.6  # of the time left
 
@@ -62,9 +63,10 @@ class Schedule:
         if self.method == "auto" and not search.convinced:
             # one round costs less than loading the network
             search.run(self.time_limit, self.progress, rounds=1)
-        self._attempt("network", self._network)
         self._attempt("fragments", self._fragments)
+        # of short peptides the sequence search solves more than the network does, and sooner
         self._attempt("sequence", self._sequence)
+        self._attempt("network", self._network)
         going_on = self.method in ("auto", "charge-flipping")
         if going_on and not (search.convinced or search.out_of_time):
             search.run(self.time_limit, self.progress)
@@ -79,7 +81,9 @@ class Schedule:
         except NotApplicable as reason:
             if self.method == name:
                 raise
-            self.notes.append(f"{name}: not applicable ({reason})")
+            note = f"{name}: not applicable ({reason})"
+            if note not in self.notes:
+                self.notes.append(note)
         if self.search.keep is not None:
             self.search.keep(self.search)
 
@@ -152,5 +156,8 @@ class Schedule:
         )
         while not (search.convinced or search.out_of_time):
             search.place_sequence(placing, self.time_limit, self.progress)
-            if self.method == "auto" and not search.convinced:
-                search.run(self.time_limit, self.progress, rounds=1)
+            if self.method != "auto" or search.convinced:
+                continue
+            search.run(self.time_limit, self.progress, rounds=1)
+            if placing.turns == _NETWORK_TURN:
+                self._attempt("network", self._network)
