@@ -17,16 +17,19 @@ def figures(r: float, free: float) -> dict[str, float]:
     """Of a candidate with this R and this correlation, of whatever kind."""
     density = {"r": r, "free_correlation": free, "noise": 0.008, "reflections_per_volume": 0.6}
     return density | {
+        "reflections_per_atom": 14.0,
         "reflections_per_parameter": 12.0,
         "gap": free - 0.2,  # right peptide models have 0.2 to 2, wrong ones seldom 0.1
         "free_z": 10.0 * free,  # and 4 to 15, wrong ones -2 to 3
     }
 
 
-@pytest.mark.parametrize("kind", ["density", "atoms"])
-def test_features_are_logarithms_and_fishers_z(kind: Kind) -> None:
-    found = features(kind, figures(0.2, 0.6))
-    assert found == pytest.approx((math.log(0.2), math.log(1.6 / 0.4) / 2, math.log(0.6)))
+def test_features_are_logarithms_and_fishers_z() -> None:
+    z = math.log(1.6 / 0.4) / 2
+    found = features("density", figures(0.2, 0.6))
+    assert found == pytest.approx((math.log(0.2), z, math.log(0.6)))
+    found = features("atoms", figures(0.2, 0.6))
+    assert found == pytest.approx((math.log(0.2 / math.sqrt(1 - 4 / 14)), z, math.log(14)))
 
 
 def test_few_reflections_lower_confidence() -> None:

@@ -15,24 +15,27 @@ _LOW_AGREEMENT, _ABOVE_RANDOM, _RISE = 0.35, 0.15, 0.15
 # parameters, since refined coordinates are freer than they are; gaps beyond these say no more.
 _LEAST_R, _PARAMETERS, _GAPS = 0.05, 2.0, (-0.5, 1.0)
 
+_ATOM_PARAMETERS = 4  # place and occupancy
+
 Kind = Literal["density", "atoms", "sequence"]
 
 
 def features(kind: Kind, figures: Mapping[str, float]) -> tuple[float, ...]:
     """What the logistic regression sees.
 
-    Log R, the Fisher transform of the free correlation, and the log of reflections to a volume. Of
-    a peptide model, whose number of parameters is known: log R, corrected for what so many
-    parameters fit anyway; the gap in likelihood to the next best solution; how well reflections
-    held out of the search are predicted; and whether there was no other solution to have a gap to.
+    Of modified density log R, the Fisher transform of the free correlation, and the log of
+    reflections to a volume. Of refined atoms the same with reflections to an atom, and R corrected
+    for what so many parameters fit anyway. Of a peptide model: log R, corrected likewise; the gap
+    in likelihood to the next best solution; how well reflections held out of the search are
+    predicted; and whether there was no other solution to have a gap to.
 
     Parameters
     ----------
     kind
         Of the candidate.
     figures
-        ``r``, ``free_correlation`` and ``reflections_per_volume``; or ``r``,
-        ``reflections_per_parameter``, ``gap`` and ``free_z``.
+        ``r``, ``free_correlation``, and ``reflections_per_volume`` or ``reflections_per_atom``;
+        or ``r``, ``reflections_per_parameter``, ``gap`` and ``free_z``.
     """
     if kind == "sequence":
         freedom = 1 - _PARAMETERS / figures["reflections_per_parameter"]
@@ -40,8 +43,12 @@ def features(kind: Kind, figures: Mapping[str, float]) -> tuple[float, ...]:
         low, high = _GAPS
         gap = figures["gap"]
         return math.log(r), min(max(gap, low), high), figures["free_z"], float(gap == 0.0)
-    log_r = math.log(max(figures["r"], 1e-3))
-    return log_r, _fisher(figures["free_correlation"]), math.log(figures["reflections_per_volume"])
+    r, free = max(figures["r"], 1e-3), _fisher(figures["free_correlation"])
+    if kind == "density":
+        return math.log(r), free, math.log(figures["reflections_per_volume"])
+    per_atom = figures["reflections_per_atom"]
+    r /= math.sqrt(max(1 - _ATOM_PARAMETERS / per_atom, 0.02))
+    return math.log(r), free, math.log(per_atom)
 
 
 def _fisher(correlation: float) -> float:

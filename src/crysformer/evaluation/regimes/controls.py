@@ -28,6 +28,8 @@ CONTROLS: tuple[GridCell, ...] = (
     GridCell(2, "tight", d_min=2.5, control="shuffled"),
     *(GridCell(n, "tight", control="wilson") for n in (2, 5)),
     GridCell(15, "rich", control="wilson"),
+    # fine enough for the fragment search
+    *(GridCell(8, "tight", d_min=1.0, control=kind) for kind in ("shuffled", "wilson")),
     GridCell(2, "tight", control="wrong-sequence"),
     GridCell(2, "tight", d_min=2.0, amplitude_error=0.1, control="wrong-sequence"),
     GridCell(5, "tight", d_min=2.0, control="wrong-sequence"),
