@@ -131,7 +131,13 @@ class Search:
         self, method: SequenceMethod, time_limit: float, progress: Progress | None = None
     ) -> None:
         """One turn of the search with the sequence, longer the longer it has run."""
-        self.add(method.advance(min(_SEQUENCE_SLICE * (1 + method.turns), _LONGEST_SLICE)))
+        found = method.advance(min(_SEQUENCE_SLICE * (1 + method.turns), _LONGEST_SLICE))
+        self.add(found)
+        if found and self.convinced and atoms_are_cheap(self.problem, self.content, found[0]):
+            # atoms free of restraints are nearer the truth where data are good, and tell the hand
+            share = float(self.shares(1))
+            start = [replace(found[0], positive_share=share, peptide=None)]
+            self.add(with_atoms(self.problem, self.content, start, self.generator))
         if self.keep is not None:
             self.keep(self)
         if progress is not None:
