@@ -18,7 +18,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.fragments.expand import expand, weighted_start
-from crysformer.phasing.fragments.library import Fragment, ideal_fragment
+from crysformer.phasing.fragments.ideal import Fragment, ideal_fragment
 from crysformer.phasing.fragments.placement import PlacedFragment, structure_factors
 from crysformer.phasing.fragments.rotation import (
     FragmentTransform,

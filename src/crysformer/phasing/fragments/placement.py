@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crysformer.crystal.reflections import CrystalData
-from crysformer.phasing.fragments.library import Fragment
+from crysformer.phasing.fragments.ideal import Fragment
 from crysformer.phasing.fragments.rotation import best_rotations
 from crysformer.phasing.fragments.translation import TranslationFunction
 from crysformer.phasing.peptide.kinematics import rotate

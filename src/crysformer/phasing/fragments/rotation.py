@@ -13,7 +13,7 @@ from torch import Tensor
 from crysformer.crystal.normalize import normalized_e
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import p1_mapping
-from crysformer.phasing.fragments.library import Fragment
+from crysformer.phasing.fragments.ideal import Fragment
 from crysformer.phasing.peptide.kinematics import random_rotations, rotate
 
 _OVERSAMPLING = 2.5  # of the transform's intensity, against Nyquist's limit

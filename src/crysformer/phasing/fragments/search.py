@@ -14,7 +14,7 @@ from crysformer.errors import NotApplicable
 from crysformer.phasing.candidate import Candidate, settle
 from crysformer.phasing.content import CellContent, positive_shares
 from crysformer.phasing.fragments.expand import expand, weighted_start, without_symmetry
-from crysformer.phasing.fragments.library import Fragment, ideal_fragment
+from crysformer.phasing.fragments.ideal import Fragment, ideal_fragment
 from crysformer.phasing.fragments.placement import place_fragment, structure_factors
 from crysformer.phasing.peptide.method import enantiomorph
 from crysformer.phasing.problem import PhaseProblem

@@ -12,7 +12,7 @@ from crysformer.crystal.maps import grid_shape
 from crysformer.crystal.normalize import normalized_e
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import NotApplicable
-from crysformer.phasing.fragments.library import Fragment
+from crysformer.phasing.fragments.ideal import Fragment
 
 _D_MIN = 2.5  # A; finer adds peaks, not knowledge
 _SAMPLE_RATE = 3.0

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crysformer.data.tensors import rotation_matrices
 from crysformer.phasing.peptide.geometry import Peptides
 
 
@@ -229,13 +230,7 @@ def rotation_of(turn: Tensor) -> Tensor:
 def random_rotations(n: int, generator: torch.Generator) -> Tensor:
     """Rotations of uniform density, shape (n, 3, 3) (from random unit quaternions)."""
     q = torch.nn.functional.normalize(torch.randn(n, 4, generator=generator), dim=1)
-    w, x, y, z = q.unbind(1)
-    rows = (
-        *(1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)),
-        *(2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)),
-        *(2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)),
-    )
-    return torch.stack(rows, dim=1).reshape(n, 3, 3)
+    return rotation_matrices(q)
 
 
 def _middle(peptides: Peptides, chain: int) -> int:
