@@ -163,7 +163,7 @@ def test_one_helix_in_place_completes_a_crystal_of_two() -> None:
     p1, mapping = expand_to_p1(data)
     problem = phase_problem(p1, "cpu", mapping.parent)
     pose = PlacedFragment(first, torch.tensor(first.xyz, dtype=torch.float32), 1.0)
-    start = weighted_start(problem, data, mapping, structure_factors(data, pose, 5.0), 0.6)
+    start = weighted_start(problem, data, mapping, structure_factors(data, [pose], 5.0)[0], 0.6)
     angle = 6.0 * torch.rand(start.shape, generator=torch.Generator().manual_seed(1))
     wrong = torch.polar(start.abs(), angle)
     expanded, free = expand(

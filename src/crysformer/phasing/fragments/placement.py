@@ -109,8 +109,8 @@ def climb(target: AmplitudeTarget, xyz: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def structure_factors(
-    data: CrystalData, placed: PlacedFragment, b_iso: float
+    data: CrystalData, poses: list[PlacedFragment], b_iso: float
 ) -> NDArray[np.complex128]:
-    """F of a placed fragment and its symmetry mates, shape (n,), electrons."""
-    target = AmplitudeTarget(data, placed.fragment.number, b_iso, by_element=True)
-    return np.nan_to_num(target.structure_factors(placed.xyz[None])[0])
+    """F of each pose of one fragment with its symmetry mates, shape (poses, n), electrons."""
+    target = AmplitudeTarget(data, poses[0].fragment.number, b_iso, by_element=True)
+    return np.nan_to_num(target.structure_factors(torch.stack([pose.xyz for pose in poses])))

@@ -117,12 +117,10 @@ def fragment_candidates(
             own = replace(data, space_group=group)
             poses = place_fragment(own, fragment, content.b_iso, _POSES, generator, deadline)
             part = min(0.9, len(fragment.xyz) * len(operators) / n_atoms)
-            starts = []
-            for pose in poses:
-                placed = structure_factors(own, pose, content.b_iso)
-                # the mirror image obeys the group that was given
-                placed = placed.conj() if mirrored else placed
-                starts.append(weighted_start(problem, data, mapping, placed, part))
+            placed = structure_factors(own, poses, content.b_iso)
+            # the mirror image obeys the group that was given
+            placed = placed.conj() if mirrored else placed
+            starts = [weighted_start(problem, data, mapping, one, part) for one in placed]
             report(f"completing a {fragment.name}")
             F, free = expand(
                 problem,
