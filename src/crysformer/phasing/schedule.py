@@ -123,11 +123,6 @@ class Schedule:
         now = time.monotonic()
         until = now + share * (search.deadline - now)
 
-        def report(text: str) -> None:
-            if self.progress is not None:
-                used = 1 - (search.deadline - time.monotonic()) / self.time_limit
-                self.progress(min(used, 1.0), text)
-
         found = fragment_candidates(
             search.problem,
             self.data,
@@ -135,7 +130,7 @@ class Schedule:
             search.content,
             search.generator,
             until,
-            report,
+            lambda text: search.report(text, self.time_limit, self.progress),
         )
         search.add(found)
         if time.monotonic() < until:

@@ -140,11 +140,14 @@ class Search:
             self.add(with_atoms(self.problem, self.content, start, self.generator))
         if self.keep is not None:
             self.keep(self)
+        self.report(f"{method.search.tried} poses", time_limit, progress)
+
+    def report(self, text: str, time_limit: float, progress: Progress | None) -> None:
+        """Say how far the search is, and the best confidence so far."""
         if progress is not None:
             used = 1 - (self.deadline - time.monotonic()) / time_limit
             best = self.best[0].confidence if self.best else 0.0
-            text = f"{method.search.tried} poses, confidence {best:.2f}"
-            progress(min(used, 1.0), text)
+            progress(min(used, 1.0), f"{text}, confidence {best:.2f}")
 
     def run(
         self, time_limit: float, progress: Progress | None = None, rounds: int | None = None
@@ -165,11 +168,8 @@ class Search:
             self.rounds += 1
             if self.keep is not None:
                 self.keep(self)
-            used = 1 - (self.deadline - time.monotonic()) / time_limit
-            if progress is not None:
-                best = self.best[0].confidence if self.best else 0.0
-                progress(min(used, 1.0), f"{self.starts} starts, confidence {best:.2f}")
-            if self.convinced or used >= 1 or done == rounds:
+            self.report(f"{self.starts} starts", time_limit, progress)
+            if self.convinced or time.monotonic() >= self.deadline or done == rounds:
                 return
 
 
