@@ -1,0 +1,168 @@
+"""Solve crystals simulated from whole deposited models, as if they had just been measured.
+
+    python benchmarks/deposited.py --data FOLDER [--only NAMES] [--time-limit S] [--method NAME]
+
+FOLDER holds deposited entries (NAME.pdb.gz, NAME.cif.gz). From all that an entry holds (every
+chain, alternative sites with their occupancies, waters, ions and ligands, isotropic or anisotropic
+B as deposited, hydrogen only where it is deposited) gemmi calculates structure factors in the
+entry's own space group to the entry's resolution, and adds bulk solvent: Ftotal = Fc + k_sol
+exp(-B_sol s^2 / 4) Fmask, with k_sol 0.35 e/A^3 and B_sol 46 A^2 (Fokine & Urzhumtsev, Acta Cryst.
+D58, 1387, 2002). Amplitudes get an error of `--error` of their size, with SIGF to match, and
+`--missing` of them at random are not measured. Where the folder holds measured amplitudes beside
+the model (NAME.mtz, NAME-sf.cif.gz) `--measured` takes those instead.
+
+`crysformer.solve` gets the sequence of the protein chains and the copies in the asymmetric unit.
+Phases are scored as in `experimental.py`: F-weighted phase error over the measured reflections to
+the structure factors of the deposited atoms alone, origin and hand aligned; solved means at most
+40 degrees. Prints one line a crystal, a row of a Markdown table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from experimental import find_cases, model_phases, n_atoms, protein_chains, read_model
+
+from crysformer.crystal.compare import SOLVED_PHASE_ERROR, compare_phases
+from crysformer.crystal.reading import read_crystal
+from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.sequence import check_fits
+from crysformer.data.measurement import Measurement, measure
+from crysformer.errors import CrysformerError, InputError
+from crysformer.phasing.solver import solve
+
+K_SOL, B_SOL = 0.35, 46.0  # e/A^3, A^2
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How crystals are measured, and how they are solved."""
+
+    error: float
+    missing: float
+    d_min: float | None
+    method: str
+    time_limit: float
+    seed: int
+
+
+def structure_factors(
+    structure: gemmi.Structure, hkl: NDArray[np.int32], d_min: float
+) -> NDArray[np.complex128]:
+    """F of all atoms and of bulk solvent, shape (n,), electrons."""
+    atoms = gemmi.DensityCalculatorX()
+    atoms.d_min = 0.99 * d_min
+    atoms.rate = 2.0
+    atoms.set_refmac_compatible_blur(structure[0])
+    atoms.set_grid_cell_and_spacegroup(structure)
+    atoms.put_model_density_on_grid(structure[0])
+    # the blur that keeps the grid fine enough is taken away again
+    grid = gemmi.transform_map_to_f_phi(atoms.grid)
+    s_sq = np.asarray(structure.cell.calculate_d_array(hkl), dtype=np.float64) ** -2.0
+    F = grid.get_value_by_hkl(hkl) * np.exp(0.25 * atoms.blur * s_sq)
+    mask = gemmi.FloatGrid()
+    mask.setup_from(structure, spacing=min(0.6, d_min / 3))
+    gemmi.SolventMasker(gemmi.AtomicRadiiSet.Cctbx).put_mask_on_float_grid(mask, structure[0])
+    solvent = gemmi.transform_map_to_f_phi(mask).get_value_by_hkl(hkl)
+    return np.asarray(F + K_SOL * np.exp(-0.25 * B_SOL * s_sq) * solvent, dtype=np.complex128)
+
+
+def simulate(structure: gemmi.Structure, name: str, settings: Settings) -> CrystalData:
+    """The entry's crystal as measured, to the entry's resolution or `settings.d_min`."""
+    group = gemmi.SpaceGroup(structure.spacegroup_hm)
+    d_min = settings.d_min or structure.resolution
+    hkl = gemmi.make_miller_array(structure.cell, group, d_min)
+    f_true = np.abs(structure_factors(structure, hkl, d_min))
+    rng = np.random.default_rng(settings.seed)
+    how = Measurement(settings.error, 1 - settings.missing)
+    f, sigf = measure(f_true, hkl, structure.cell, how, rng)
+    return CrystalData(structure.cell, group, hkl.astype(np.int32), f, sigf, source=name)
+
+
+def chains_of(structure: gemmi.Structure) -> tuple[list[str], int]:
+    """Sequences and copies: of the whole construct, or else of what was built.
+
+    An entry whose construct does not fit into the cell (fibres that repeat) counts by its model.
+    """
+    sequences, copies = protein_chains(structure)
+    try:
+        check_fits(structure.cell, gemmi.SpaceGroup(structure.spacegroup_hm), sequences, copies)
+    except InputError:
+        polymers = [chain.get_polymer() for chain in structure[0]]
+        built = [p.make_one_letter_sequence().replace("-", "") for p in polymers if len(p)]
+        return built, 1
+    return sequences, copies
+
+
+def line(name: str, data: CrystalData, structure: gemmi.Structure, settings: Settings) -> str:
+    """Solve one crystal; a row of the table."""
+    start = f"| {name} | {data.space_group.xhm()} | {data.d_min:.2f} | {data.measured.sum()} | "
+    start += f"{n_atoms(structure)} | "
+    begun = time.monotonic()
+    try:
+        sequences, copies = chains_of(structure)
+        found = solve(
+            data,
+            sequences,
+            copies=copies,
+            method=settings.method,
+            time_limit=settings.time_limit,
+            seed=settings.seed,
+        )
+    except CrysformerError as refusal:
+        return f"{start}refused: {refusal} | - | - | - | - | - | {time.monotonic() - begun:.0f} |"
+    true = model_phases(structure, data.hkl, data.d_min)
+    compared = compare_phases(data.hkl, data.f, found.phi, true, data.cell, data.space_group)
+    solved = compared.weighted_aligned <= SOLVED_PHASE_ERROR
+    hand = "wrong" if compared.inverted else "right"
+    return (
+        f"{start}{'yes' if solved else 'no'} | {'yes' if found.solved else 'no'} | "
+        f"{found.confidence:.2f} | {compared.weighted_aligned:.1f} | "
+        f"{hand if solved else '-'} | {found.method} | {time.monotonic() - begun:.0f} |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of deposited entries")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these names alone, as 3dg1")
+    parser.add_argument("--measured", action="store_true", help="the amplitudes beside the models")
+    parser.add_argument("--error", type=float, default=0.05, help="of amplitudes (default 0.05)")
+    parser.add_argument("--missing", type=float, default=0.05, help="share (default 0.05)")
+    parser.add_argument("--d-min", type=float, help="resolution instead of the entry's, A")
+    parser.add_argument("--method", default="auto")
+    parser.add_argument("--time-limit", type=float, default=600.0, help="of each, seconds")
+    parser.add_argument("--seed", type=int, default=0, help="of errors and search")
+    args = parser.parse_args()
+    settings = Settings(
+        args.error, args.missing, args.d_min, args.method, args.time_limit, args.seed
+    )
+    print(
+        "| entry | space group | d_min (Å) | reflections | atoms | solved | said so | "
+        "confidence | F-weighted phase error (°) | hand | method | s |\n"
+        "|---|---|---:|---:|---:|---|---|---:|---:|---|---|---:|"
+    )
+    if args.measured:
+        pairs = [(c.name, c.model, c.reflections) for c in find_cases(args.data) if c.model]
+    else:
+        models = sorted([*args.data.glob("*.pdb.gz"), *args.data.glob("*.cif.gz")])
+        models = [path for path in models if not path.name.endswith("-sf.cif.gz")]
+        pairs = [(path.name.split(".")[0], path, path) for path in models]
+    for name, model, reflections in pairs:
+        if args.only is not None and name not in args.only:
+            continue
+        structure = read_model(model)
+        measured = args.measured
+        data = read_crystal(reflections) if measured else simulate(structure, name, settings)
+        print(line(name, data, structure, settings), flush=True)
+
+
+if __name__ == "__main__":
+    main()
