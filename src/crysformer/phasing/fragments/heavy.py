@@ -1,0 +1,243 @@
+"""Where the sulphur atoms are, from amplitudes of atomic resolution."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+import gemmi
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.fft import irfftn
+
+from crysformer.crystal.maps import grid_shape
+from crysformer.crystal.normalize import epsilon_factors, normalized_e
+from crysformer.crystal.reflections import CrystalData
+from crysformer.phasing.content import CellContent
+
+_MOST = 12  # atoms in the asymmetric unit
+_SAMPLE_RATE = 3.0
+_E_MAX = 4.0
+_SEPARATION = 1.7  # A; bonded sulphurs are 2.03 A apart
+_SEEDS, _BEAM, _BRANCHES = 60, 100, 6
+_LOOKED_AT = 150  # highest grid points, among which are those branches
+_SAME = 1e-4  # correlations nearer than this are of one set of atoms at another origin
+_CLIMBED, _STEPS, _STEP = 40, 25, 0.05  # sets of atoms, steps, and A a step
+
+
+@dataclass(frozen=True, eq=False)
+class HeavySites:
+    """Atoms where the amplitudes want them.
+
+    Attributes
+    ----------
+    frac
+        Fractional coordinates, shape (n, 3).
+    correlation
+        Of |E| and the atoms' amplitudes.
+    """
+
+    frac: NDArray[np.float64]
+    correlation: float
+
+
+def number_of_sulphurs(content: CellContent) -> int:
+    """Sulphur atoms in the asymmetric unit; none if they are too many to be found one by one."""
+    letters = Counter("".join(content.sequences))
+    n = content.copies * (letters["C"] + letters["M"])
+    return n if n <= _MOST else 0
+
+
+class HeavyAtomSearch:
+    """Equal atoms placed one after the other, each where it best explains E^2 with those before.
+
+    For an atom at t added to others with the transform F the sum of (E^2 - 1) |F + f(t)|^2 over
+    all reflections is a map in t: one term of the atom and its symmetry mates, the same for every
+    F (the translation function of one atom, Crowther & Blow, 1967), and one of (E^2 - 1) F, which
+    is an FFT. The best places of the first atom are followed in a beam.
+
+    Parameters
+    ----------
+    data
+        The crystal, any space group without inversion.
+    """
+
+    def __init__(self, data: CrystalData) -> None:
+        e = normalized_e(data)
+        used = data.measured & np.isfinite(e)
+        self.hkl = data.hkl[used].astype(np.int64)
+        self.e = np.minimum(e[used], _E_MAX)
+        operations = data.space_group.operations()
+        self.rotations = [np.array(op.rot) // op.DEN for op in operations.sym_ops]
+        self.shifts = [np.array(op.tran) / op.DEN for op in operations.sym_ops]
+        self.centrings = [np.array(shift) / gemmi.Op.DEN for shift in operations.cen_ops]
+        self.root = np.sqrt(epsilon_factors(data.hkl, data.space_group)[used])
+        # how often a unique reflection occurs in the whole sphere
+        count = 1 + ~operations.centric_flag_array(data.hkl[used])
+        self.weight = count / self.root**2
+        self.weight /= self.weight.sum()
+        self.shape = grid_shape(data.cell, data.d_min, _SAMPLE_RATE)
+        self.orth = np.array(data.cell.orth.mat.tolist())
+
+    def find(self, n: int, deadline: float = math.inf) -> list[HeavySites]:
+        """The best sets of `n` atoms, best first; no atom is added after `deadline`."""
+        alone = self._alone()
+        sites = self._highest(alone, np.zeros((0, 3)), _SEEDS)[:, None]
+        F = self._transform(sites[:, 0])
+        for _ in range(1, n):
+            if time.monotonic() > deadline:
+                break
+            found, parent = [], []
+            for i, (placed, own) in enumerate(zip(sites, F, strict=True)):
+                where = self._highest(alone + self._beside(own), placed, _BRANCHES)
+                found.append(where)
+                parent += [i] * len(where)
+            added = np.concatenate(found)
+            sites = np.concatenate((sites[parent], added[:, None]), axis=1)
+            F = F[parent] + self._transform(added)
+            best = _distinct(self._correlation(F), _BEAM)
+            sites, F = sites[best], F[best]
+        return self._climbed(sites[:_CLIMBED])
+
+    def _transform(self, frac: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """One atom and its mates, each of shape (B, 3): (B, reflections)."""
+        total = np.zeros((len(frac), len(self.hkl)), dtype=np.complex128)
+        for turn, shift in zip(self.rotations, self.shifts, strict=True):
+            total += np.exp(2j * math.pi * (frac @ (self.hkl @ turn).T + self.hkl @ shift))
+        return total
+
+    def _correlation(self, F: NDArray[np.complex128]) -> NDArray[np.float64]:
+        amplitude = np.abs(F) / self.root
+        a = amplitude - (amplitude @ self.weight)[:, None]
+        b = self.e - self.e @ self.weight
+        norm = np.sqrt((a**2 @ self.weight) * (b**2 @ self.weight))
+        return np.asarray((a @ (self.weight * b)) / np.maximum(norm, 1e-12))
+
+    def _map(
+        self, index: list[NDArray[np.int64]], values: list[NDArray[np.complex128]]
+    ) -> NDArray[np.float64]:
+        """Sum of values exp(2 pi i index.t), real part, on the grid of t."""
+        nu, nv, nw = self.shape
+        rows, coefficients = np.concatenate(index) % self.shape, np.concatenate(values)
+        # the real part alone: the mate of what lies in the other half is its complex conjugate
+        flip = rows[:, 2] > nw // 2
+        rows = np.where(flip[:, None], (-rows) % self.shape, rows)
+        coefficients = np.where(flip, coefficients.conj(), coefficients)
+        double = (rows[:, 2] == 0) | (2 * rows[:, 2] == nw)
+        half = np.zeros((nu, nv, nw // 2 + 1), dtype=np.complex128)
+        np.add.at(half, tuple(rows.T), np.where(double, 1.0, 0.5) * coefficients)
+        full = np.asarray(irfftn(half, s=self.shape, norm="forward"))
+        return full
+
+    def _alone(self) -> NDArray[np.float64]:
+        """One atom's own term; minus infinity where it would lie on one of its mates."""
+        weight = self.weight * (self.e**2 - 1)
+        index, values = [], []
+        for j, (turn, shift) in enumerate(zip(self.rotations, self.shifts, strict=True)):
+            for other, other_shift in list(zip(self.rotations, self.shifts, strict=True))[:j]:
+                index.append(self.hkl @ (turn - other))
+                angle = 2 * math.pi * (self.hkl @ (shift - other_shift))
+                values.append(2 * weight * np.exp(1j * angle))
+        own = self._map(index, values) if index else np.zeros(self.shape)
+        axes = [np.arange(n) / n for n in self.shape]
+        points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+        near = np.zeros(len(points), dtype=bool)
+        for turn, shift in list(zip(self.rotations, self.shifts, strict=True))[1:]:
+            for centring in self.centrings:
+                step = points @ turn.T + shift + centring - points
+                near |= self._length(step) < _SEPARATION
+        own[near.reshape(self.shape)] = -np.inf
+        # where the origin is free along an axis every place along it is the same
+        unit = np.eye(3, dtype=int)
+        self.free = [
+            all(np.array_equal(turn[:, axis], unit[axis]) for turn in self.rotations)
+            for axis in range(3)
+        ]
+        return own
+
+    def _beside(self, F: NDArray[np.complex128]) -> NDArray[np.float64]:
+        """What an atom adds beside atoms with the transform F."""
+        value = 2 * self.weight * (self.e**2 - 1) * F.conj()
+        index = [self.hkl @ turn for turn in self.rotations]
+        values = [value * np.exp(2j * math.pi * (self.hkl @ shift)) for shift in self.shifts]
+        return self._map(index, values)
+
+    def _length(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of fractional vectors (..., 3) to the nearest lattice point, A (axes near 90 degrees)."""
+        return np.asarray(np.linalg.norm((step - np.round(step)) @ self.orth.T, axis=-1))
+
+    def _highest(
+        self, values: NDArray[np.float64], placed: NDArray[np.float64], n: int
+    ) -> NDArray[np.float64]:
+        """Up to `n` of the highest places that keep their distance from each other and `placed`."""
+        if not len(placed):  # the first atom says where the origin is
+            for axis in np.flatnonzero(self.free):
+                values = values.take([0], axis=axis)
+        flat = values.reshape(-1)
+        few = min(len(flat), _LOOKED_AT * max(1, n // _BRANCHES))
+        order = np.argpartition(-flat, few - 1)[:few]
+        order = order[np.argsort(-flat[order], kind="stable")]
+        frac = np.stack(np.unravel_index(order, values.shape), axis=1) / np.array(self.shape)
+        frac = frac[np.isfinite(flat[order])]
+        mates = [
+            placed @ turn.T + shift + centring
+            for turn, shift in zip(self.rotations, self.shifts, strict=True)
+            for centring in self.centrings
+        ]
+        others = np.concatenate(mates)
+        taken: list[NDArray[np.float64]] = []
+        for one in frac:
+            near = np.concatenate((others, np.array(taken).reshape(-1, 3)))
+            if len(near) and self._length(one - near).min() < _SEPARATION:
+                continue
+            taken.append(one)
+            if len(taken) == n:
+                break
+        return np.array(taken).reshape(-1, 3)
+
+    def _climbed(self, sites: NDArray[np.float64]) -> list[HeavySites]:
+        """Sets of atoms, shape (B, n, 3), moved up the correlation, best first."""
+        orth = torch.as_tensor(self.orth, dtype=torch.float32)
+        to_frac = torch.linalg.inv(orth)
+        xyz = torch.as_tensor(sites, dtype=torch.float32) @ orth.T
+        xyz.requires_grad_()
+        waves = [
+            (torch.as_tensor(self.hkl @ turn).float(), torch.as_tensor(self.hkl @ shift).float())
+            for turn, shift in zip(self.rotations, self.shifts, strict=True)
+        ]
+        weight, e = (torch.as_tensor(x, dtype=torch.float32) for x in (self.weight, self.e))
+        root = torch.as_tensor(self.root, dtype=torch.float32)
+        centred = e - e @ weight
+        centred = centred / (centred**2 @ weight).sqrt()
+
+        def correlation(x: torch.Tensor) -> torch.Tensor:
+            real = imaginary = torch.zeros(())
+            frac = x @ to_frac.T
+            for h, shift in waves:
+                angle = 2 * math.pi * (frac @ h.T + shift)
+                real = real + angle.cos().sum(1)
+                imaginary = imaginary + angle.sin().sum(1)
+            amplitude = (real**2 + imaginary**2 + 1e-9).sqrt() / root
+            a = amplitude - (amplitude @ weight)[:, None]
+            return torch.as_tensor((a @ (weight * centred)) / (a**2 @ weight).sqrt())
+
+        optimizer = torch.optim.Adam([xyz], lr=_STEP, betas=(0.8, 0.95))
+        for _ in range(_STEPS):
+            optimizer.zero_grad()
+            (-correlation(xyz).sum()).backward()
+            optimizer.step()
+        with torch.no_grad():
+            reached = correlation(xyz).double().numpy()
+        frac = (xyz.detach() @ to_frac.T).double().numpy()
+        best = _distinct(reached, len(reached))
+        return [HeavySites(frac[i], float(reached[i])) for i in best]
+
+
+def _distinct(correlation: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+    """Rows of the `n` highest values that differ: permissible origins share their amplitudes."""
+    order = np.argsort(-correlation, kind="stable")
+    fresh = np.diff(correlation[order], prepend=np.inf) < -_SAME
+    return np.asarray(order[fresh][:n])
