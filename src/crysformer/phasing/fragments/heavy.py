@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-import gemmi
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,13 +16,14 @@ from crysformer.crystal.maps import grid_shape
 from crysformer.crystal.normalize import epsilon_factors, normalized_e
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.content import CellContent
+from crysformer.phasing.sites import SitePicker
 
 _MOST = 12  # atoms in the asymmetric unit
 _SAMPLE_RATE = 3.0
 _E_MAX = 4.0
 _SEPARATION = 1.7  # A; bonded sulphurs are 2.03 A apart
 _SEEDS, _BEAM, _BRANCHES = 60, 100, 6
-_LOOKED_AT = 150  # highest grid points, among which are those branches
+_LOOKED_AT = 25  # of the highest grid points for each site that is sought
 _SAME = 1e-4  # correlations nearer than this are of one set of atoms at another origin
 _CLIMBED, _STEPS, _STEP = 40, 25, 0.05  # sets of atoms, steps, and A a step
 
@@ -73,14 +73,13 @@ class HeavyAtomSearch:
         operations = data.space_group.operations()
         self.rotations = [np.array(op.rot) // op.DEN for op in operations.sym_ops]
         self.shifts = [np.array(op.tran) / op.DEN for op in operations.sym_ops]
-        self.centrings = [np.array(shift) / gemmi.Op.DEN for shift in operations.cen_ops]
         self.root = np.sqrt(epsilon_factors(data.hkl, data.space_group)[used])
         # how often a unique reflection occurs in the whole sphere
         count = 1 + ~operations.centric_flag_array(data.hkl[used])
         self.weight = count / self.root**2
         self.weight /= self.weight.sum()
         self.shape = grid_shape(data.cell, data.d_min, _SAMPLE_RATE)
-        self.orth = np.array(data.cell.orth.mat.tolist())
+        self.picker = SitePicker(data, self.shape, _SEPARATION)
 
     def find(self, n: int, deadline: float = math.inf) -> list[HeavySites]:
         """The best sets of `n` atoms, best first; no atom is added after `deadline`."""
@@ -129,8 +128,7 @@ class HeavyAtomSearch:
         double = (rows[:, 2] == 0) | (2 * rows[:, 2] == nw)
         half = np.zeros((nu, nv, nw // 2 + 1), dtype=np.complex128)
         np.add.at(half, tuple(rows.T), np.where(double, 1.0, 0.5) * coefficients)
-        full = np.asarray(irfftn(half, s=self.shape, norm="forward"))
-        return full
+        return np.asarray(irfftn(half, s=self.shape, norm="forward"))
 
     def _alone(self) -> NDArray[np.float64]:
         """One atom's own term; minus infinity where it would lie on one of its mates."""
@@ -142,14 +140,7 @@ class HeavyAtomSearch:
                 angle = 2 * math.pi * (self.hkl @ (shift - other_shift))
                 values.append(2 * weight * np.exp(1j * angle))
         own = self._map(index, values) if index else np.zeros(self.shape)
-        axes = [np.arange(n) / n for n in self.shape]
-        points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-        near = np.zeros(len(points), dtype=bool)
-        for turn, shift in list(zip(self.rotations, self.shifts, strict=True))[1:]:
-            for centring in self.centrings:
-                step = points @ turn.T + shift + centring - points
-                near |= self._length(step) < _SEPARATION
-        own[near.reshape(self.shape)] = -np.inf
+        own[self.picker.special] = -np.inf
         # where the origin is free along an axis every place along it is the same
         unit = np.eye(3, dtype=int)
         self.free = [
@@ -165,10 +156,6 @@ class HeavyAtomSearch:
         values = [value * np.exp(2j * math.pi * (self.hkl @ shift)) for shift in self.shifts]
         return self._map(index, values)
 
-    def _length(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Of fractional vectors (..., 3) to the nearest lattice point, A (axes near 90 degrees)."""
-        return np.asarray(np.linalg.norm((step - np.round(step)) @ self.orth.T, axis=-1))
-
     def _highest(
         self, values: NDArray[np.float64], placed: NDArray[np.float64], n: int
     ) -> NDArray[np.float64]:
@@ -176,31 +163,11 @@ class HeavyAtomSearch:
         if not len(placed):  # the first atom says where the origin is
             for axis in np.flatnonzero(self.free):
                 values = values.take([0], axis=axis)
-        flat = values.reshape(-1)
-        few = min(len(flat), _LOOKED_AT * max(1, n // _BRANCHES))
-        order = np.argpartition(-flat, few - 1)[:few]
-        order = order[np.argsort(-flat[order], kind="stable")]
-        frac = np.stack(np.unravel_index(order, values.shape), axis=1) / np.array(self.shape)
-        frac = frac[np.isfinite(flat[order])]
-        mates = [
-            placed @ turn.T + shift + centring
-            for turn, shift in zip(self.rotations, self.shifts, strict=True)
-            for centring in self.centrings
-        ]
-        others = np.concatenate(mates)
-        taken: list[NDArray[np.float64]] = []
-        for one in frac:
-            near = np.concatenate((others, np.array(taken).reshape(-1, 3)))
-            if len(near) and self._length(one - near).min() < _SEPARATION:
-                continue
-            taken.append(one)
-            if len(taken) == n:
-                break
-        return np.array(taken).reshape(-1, 3)
+        return self.picker.pick(values, placed, n, looked_at=_LOOKED_AT * n)[0]
 
     def _climbed(self, sites: NDArray[np.float64]) -> list[HeavySites]:
         """Sets of atoms, shape (B, n, 3), moved up the correlation, best first."""
-        orth = torch.as_tensor(self.orth, dtype=torch.float32)
+        orth = torch.as_tensor(self.picker.orth, dtype=torch.float32)
         to_frac = torch.linalg.inv(orth)
         xyz = torch.as_tensor(sites, dtype=torch.float32) @ orth.T
         xyz.requires_grad_()

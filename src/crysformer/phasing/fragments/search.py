@@ -14,6 +14,7 @@ from crysformer.errors import NotApplicable
 from crysformer.phasing.candidate import Candidate, settle
 from crysformer.phasing.content import CellContent, positive_shares
 from crysformer.phasing.fragments.expand import expand, weighted_start, without_symmetry
+from crysformer.phasing.fragments.from_sulphur import sulphur_candidates
 from crysformer.phasing.fragments.ideal import Fragment, ideal_fragment
 from crysformer.phasing.fragments.placement import place_fragment, structure_factors
 from crysformer.phasing.peptide.method import enantiomorph
@@ -30,6 +31,7 @@ _RIGHT = 0.75  # free correlation that wrong phases never come near
 _VOLUME_PER_ATOM = 20.0  # A^3, solvent included, where the content is not known
 _HELICES, _STRAND = (12, 8), 6
 _GRACE = 5.0  # seconds after the deadline for rating
+_ENOUGH = 0.5  # confidence of what grew from sulphurs, from which nothing else is tried
 
 
 def fragments_for(content: CellContent, volume: float, n_operators: int) -> list[Fragment]:
@@ -106,9 +108,12 @@ def fragment_candidates(
     operators = data.space_group.operations()
     n_atoms = content.n_atoms or data.cell.volume / _VOLUME_PER_ATOM
     share = float(positive_shares(content, data.cell.volume, data.d_min, 8, generator).median())
-    found: list[Candidate] = []
+    pieces = check_fragments(data, content)
+    found = sulphur_candidates(problem, data, mapping, content, generator, deadline, report)
+    if found and found[0].confidence > _ENOUGH:
+        return found
     partner = enantiomorph(data.space_group)
-    for fragment in check_fragments(data, content):
+    for fragment in pieces:
         for group in (data.space_group, partner):
             if group is None or (found and time.monotonic() > deadline):
                 continue

@@ -1,0 +1,207 @@
+"""Atoms without bonds grown into a map: refined, the doubtful taken away, new ones added.
+
+Dual-space recycling (Sheldrick, Acta Cryst. D66, 479, 2010) with a B for each atom, in the
+crystal's own space group: what automated building calls free atoms (Lamzin & Wilson, Acta Cryst.
+D49, 129, 1993). It finishes what density modification began, and it finds what no model holds:
+waters, ions, ends of chains.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crysformer.crystal.form_factors import form_factors, gaussians
+from crysformer.crystal.reflections import CrystalData
+from crysformer.phasing.sites import SitePicker, map_on_grid, symmetric_shape
+
+_SAMPLE_RATE = 3.5
+_SEPARATION = 1.1  # A, between free atoms; the shortest bond is 1.2 A
+_NITROGEN = 7  # stands for C, N and O alike
+_STEPS = 30
+_RATES = (0.02, 0.05, 0.02)  # A, log B and occupancy a step
+_LOG_B_SPREAD, _OCCUPANCY_SPREAD = 0.7, 0.4  # expected around the mean
+_B_RANGE, _OCCUPANCY_RANGE = (1.5, 80.0), (0.2, 2.8)  # sulphur is 2.3 nitrogens
+_NEW_B = 4.0  # A^2 above the mean
+_DROPPED = 0.08  # share of the atoms taken away in each cycle
+_GROWTH = 0.02  # more atoms with each cycle than in the sequence: waters
+_ABOVE = 2.5  # rms of the difference map
+_DOUBT_S_SQ = 0.4  # A^-2, where an atom's peak is judged
+
+
+@dataclass(frozen=True, eq=False)
+class FreeAtoms:
+    """Refined free atoms of one asymmetric unit.
+
+    Attributes
+    ----------
+    frac
+        Fractional coordinates, shape (n, 3).
+    b_iso, occupancy
+        A^2, and relative to nitrogen; shape (n,).
+    F
+        Structure factors of the data's reflections, complex, shape (n_data,), on the scale of the
+        data; NaN where not measured.
+    r
+        R factor.
+    """
+
+    frac: NDArray[np.float64]
+    b_iso: NDArray[np.float64]
+    occupancy: NDArray[np.float64]
+    F: NDArray[np.complex128]
+    r: float
+
+
+def grow_atoms(
+    data: CrystalData,
+    start: NDArray[np.complex128],
+    n_atoms: int,
+    b_iso: float,
+    cycles: int,
+    deadline: float = math.inf,
+) -> FreeAtoms:
+    """Free atoms from phases.
+
+    Parameters
+    ----------
+    data
+        The crystal in its own space group.
+    start
+        Weighted amplitudes with phases, shape (n_data,); NaN counts as zero.
+    n_atoms
+        Atoms in the asymmetric unit but waters.
+    b_iso
+        Mean B, A^2.
+    cycles
+        Of refinement.
+    deadline
+        `time.monotonic` after which no cycle is begun.
+    """
+    model = _Model(data, b_iso)
+    sharpened = np.nan_to_num(start[data.measured]) * np.exp(
+        0.25 * max(0.0, b_iso - _NEW_B) * data.d[data.measured] ** -2.0
+    )
+    none = model.parameters(np.zeros((0, 3)))
+    atoms = model.with_more(none, sharpened, n_atoms, above=0.0)
+    for cycle in range(cycles):
+        atoms = model.refined(atoms)
+        if cycle == cycles - 1 or time.monotonic() > deadline:
+            break
+        atoms = model.without_doubtful(atoms)
+        wanted = round(n_atoms * (1 + _GROWTH * cycle)) - atoms.shape[0]
+        atoms = model.with_more(atoms, model.difference(atoms), wanted, above=_ABOVE)
+    return model.result(atoms)
+
+
+class _Model:
+    """Rows of x, y, z (A), log B and occupancy against the amplitudes of one crystal."""
+
+    def __init__(self, data: CrystalData, b_iso: float) -> None:
+        self.data, self.b_iso = data, b_iso
+        used = data.measured
+        self.observed = torch.as_tensor(data.f[used], dtype=torch.float32)
+        self.orth = torch.tensor(data.cell.orth.mat.tolist(), dtype=torch.float32)
+        self.to_frac = torch.tensor(data.cell.frac.mat.tolist(), dtype=torch.float32)
+        hkl = data.hkl[used].astype(np.float64)
+        self.s_sq = torch.as_tensor(data.d[used] ** -2.0, dtype=torch.float32)
+        a, b = gaussians(data.radiation, torch.float32)
+        self.f_atom = form_factors(a[[_NITROGEN]], b[[_NITROGEN]], self.s_sq)[0]
+        self.waves = [
+            tuple(
+                torch.as_tensor(2 * math.pi * x, dtype=torch.float32)
+                for x in ((hkl @ np.array(op.rot) / op.DEN).T, hkl @ np.array(op.tran) / op.DEN)
+            )
+            for op in data.space_group.operations()
+        ]
+        self.shape = symmetric_shape(data, _SAMPLE_RATE)
+        self.picker = SitePicker(data, self.shape, _SEPARATION)
+
+    def parameters(self, frac: NDArray[np.float64]) -> Tensor:
+        """New atoms at fractional sites, shape (n, 5)."""
+        rows = torch.ones(len(frac), 5)
+        rows[:, :3] = torch.as_tensor(frac, dtype=torch.float32) @ self.orth.T
+        rows[:, 3] = math.log(self.b_iso + _NEW_B)
+        return rows
+
+    def with_more(
+        self, atoms: Tensor, coefficients: NDArray[np.complex128], n: int, above: float
+    ) -> Tensor:
+        """Atoms and up to `n` more at the peaks of a map."""
+        if n < 1:
+            return atoms
+        values = map_on_grid(self.data, coefficients, self.shape)
+        values[self.picker.special] = -np.inf
+        placed = (atoms[:, :3] @ self.to_frac.T).double().numpy()
+        return torch.cat((atoms, self.parameters(self.picker.pick(values, placed, n, above)[0])))
+
+    def without_doubtful(self, atoms: Tensor) -> Tensor:
+        """Atoms but those of the lowest peaks."""
+        height = atoms[:, 4] * torch.exp(-0.25 * atoms[:, 3].exp() * _DOUBT_S_SQ)
+        n = max(1, round(_DROPPED * len(atoms)))
+        return atoms[height.argsort(descending=True)[:-n]]
+
+    def calculated(self, atoms: Tensor) -> Tensor:
+        """Structure factors of the measured reflections, electrons, complex, shape (m,)."""
+        # one element, and B is shared among mates: less than half the work of the general sum
+        height = atoms[:, 4, None] * torch.exp(-0.25 * atoms[:, 3, None].exp() * self.s_sq)
+        frac = atoms[:, :3] @ self.to_frac.T
+        real = imaginary = torch.zeros(())
+        for turned, shift in self.waves:
+            angle = frac @ turned + shift
+            real = real + (height * angle.cos()).sum(0)
+            imaginary = imaginary + (height * angle.sin()).sum(0)
+        return torch.complex(real, imaginary) * self.f_atom
+
+    def difference(self, atoms: Tensor) -> NDArray[np.complex128]:
+        """Amplitudes that the atoms do not explain, with the atoms' phases, shape (m,)."""
+        with torch.no_grad():
+            F = self.calculated(atoms)
+            modulus = F.abs().clamp(min=1e-6)
+            left = (self.observed - self._scale(modulus) * modulus) * F / modulus
+        return left.numpy().astype(np.complex128)
+
+    def _scale(self, modulus: Tensor) -> Tensor:
+        return (modulus @ self.observed) / (modulus @ modulus)
+
+    def refined(self, atoms: Tensor) -> Tensor:
+        """Made small is n ln sum (|Fo| - k |Fc|)^2 and how odd B and occupancies are."""
+        parts = [x.clone().requires_grad_() for x in (atoms[:, :3], atoms[:, 3], atoms[:, 4])]
+        optimizer = torch.optim.Adam(
+            [{"params": [x], "lr": rate} for x, rate in zip(parts, _RATES, strict=True)],
+            betas=(0.8, 0.95),
+        )
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _STEPS, 1e-3)
+        expected = math.log(self.b_iso + 0.5 * _NEW_B)
+        for _ in range(_STEPS):
+            optimizer.zero_grad()
+            joined = torch.cat((parts[0], parts[1][:, None], parts[2][:, None]), dim=1)
+            modulus = (self.calculated(joined).abs() + 1e-6)
+            misfit = ((self.observed - self._scale(modulus) * modulus) ** 2).sum()
+            odd = (((parts[1] - expected) / _LOG_B_SPREAD) ** 2).sum()
+            odd = odd + (((parts[2] - 1) / _OCCUPANCY_SPREAD) ** 2).sum()
+            (len(self.observed) * misfit.log() + odd).backward()
+            optimizer.step()
+            schedule.step()
+            with torch.no_grad():
+                parts[1].clamp_(*(math.log(b) for b in _B_RANGE))
+                parts[2].clamp_(*_OCCUPANCY_RANGE)
+        return torch.cat((parts[0], parts[1][:, None], parts[2][:, None]), dim=1).detach()
+
+    def result(self, atoms: Tensor) -> FreeAtoms:
+        """The atoms with their structure factors and R."""
+        with torch.no_grad():
+            F = self.calculated(atoms)
+            F = self._scale(F.abs()) * F
+            r = float((self.observed - F.abs()).abs().sum() / self.observed.sum())
+        full = np.full(len(self.data), np.nan, dtype=np.complex128)
+        full[self.data.measured] = F.numpy()
+        frac = (atoms[:, :3] @ self.to_frac.T).double().numpy()
+        b_iso, occupancy = atoms[:, 3].exp().double().numpy(), atoms[:, 4].double().numpy()
+        return FreeAtoms(frac, b_iso, occupancy, full, r)

@@ -1,0 +1,133 @@
+"""Places for atoms among the highest points of a map, apart from each other and from their mates."""
+
+from __future__ import annotations
+
+import math
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from crysformer.crystal.maps import Shape
+from crysformer.crystal.reflections import CrystalData
+
+_AT_ONCE = 16  # sites whose distances are computed together
+
+
+class SitePicker:
+    """Picks sites in a crystal's own space group.
+
+    Parameters
+    ----------
+    data
+        The crystal.
+    shape
+        Grid of the maps, point (i, j, k) at fractional (i / nu, j / nv, k / nw).
+    separation
+        Least distance between sites, and between a site and its symmetry mates, A.
+    """
+
+    def __init__(self, data: CrystalData, shape: Shape, separation: float) -> None:
+        operations = data.space_group.operations()
+        self.operators = [
+            (np.array(op.rot) // op.DEN, np.array(op.tran) / op.DEN) for op in operations
+        ]
+        self.orth = np.array(data.cell.orth.mat.tolist())
+        self.shape, self.separation = shape, separation
+        axes = [np.arange(n) / n for n in shape]
+        points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+        near = np.zeros(len(points), dtype=bool)
+        for turn, shift in self.operators[1:]:
+            near |= self.distance(points @ turn.T + shift - points) < separation
+        self.special = near.reshape(shape)
+
+    def distance(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Length of fractional vectors (..., 3) to the nearest lattice point, A.
+
+        Short ones, which are what matters here, are exact in any reduced cell.
+        """
+        return np.asarray(np.linalg.norm((step - np.round(step)) @ self.orth.T, axis=-1))
+
+    def mates(self, frac: NDArray[np.float64]) -> NDArray[np.float64]:
+        """All symmetry mates of sites (n, 3), the sites first, shape (operators * n, 3)."""
+        return np.concatenate([frac @ turn.T + shift for turn, shift in self.operators])
+
+    def pick(
+        self,
+        values: NDArray[np.float64],
+        placed: NDArray[np.float64],
+        n: int,
+        above: float = -math.inf,
+        looked_at: int = 20_000,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Up to `n` of the highest points that keep their distance.
+
+        Parameters
+        ----------
+        values
+            A map, of the picker's shape or with one point along some axes.
+        placed
+            Sites already there, fractional, shape (m, 3).
+        n
+            How many.
+        above
+            Lower points do not count.
+        looked_at
+            How many of the highest points may be considered.
+
+        Returns
+        -------
+        (frac, value)
+            Shapes (k, 3) and (k,), highest first.
+        """
+        flat = values.reshape(-1)
+        few = min(len(flat), looked_at)
+        order = np.argpartition(-flat, few - 1)[:few]
+        order = order[(flat[order] > above) & np.isfinite(flat[order])]
+        order = order[np.argsort(-flat[order], kind="stable")]
+        frac = np.stack(np.unravel_index(order, values.shape), axis=1) / np.array(self.shape)
+        allowed = np.ones(len(frac), dtype=bool)
+        others = self.mates(placed)
+        for i in range(0, len(others), _AT_ONCE):
+            allowed &= self._apart(frac, others[i : i + _AT_ONCE])
+        taken: list[int] = []
+        while len(taken) < n and allowed.any():
+            first = int(allowed.argmax())
+            taken.append(first)
+            allowed[first] = False
+            allowed &= self._apart(frac, self.mates(frac[first : first + 1]))
+        return frac[taken], flat[order[taken]]
+
+    def _apart(
+        self, frac: NDArray[np.float64], others: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        near = self.distance(frac[:, None] - others[None]) < self.separation
+        return np.asarray(~near.any(axis=1))
+
+
+def map_on_grid(
+    data: CrystalData, coefficients: NDArray[np.complex128], shape: Shape
+) -> NDArray[np.float64]:
+    """Map of structure factors of the measured reflections in units of its rms, all of the cell.
+
+    `coefficients` has shape (n_measured,); `shape` must suit the space group (`symmetric_shape`).
+    """
+    asu = gemmi.ComplexAsuData(
+        data.cell,
+        data.space_group,
+        data.hkl[data.measured],
+        np.asarray(coefficients, dtype=np.complex64),
+    )
+    asu.ensure_asu()
+    grid = asu.transform_f_phi_to_map(exact_size=list(shape))
+    values = np.array(grid.array, dtype=np.float64)
+    return values / max(float(values.std()), 1e-12)
+
+
+def symmetric_shape(data: CrystalData, sample_rate: float) -> Shape:
+    """A grid that the space group maps onto itself, `sample_rate` points per d_min or finer."""
+    grid = gemmi.FloatGrid()
+    grid.set_unit_cell(data.cell)
+    grid.spacegroup = data.space_group
+    grid.set_size_from_spacing(data.d_min / sample_rate, gemmi.GridSizeRounding.Up)
+    return grid.nu, grid.nv, grid.nw
