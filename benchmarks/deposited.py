@@ -28,8 +28,6 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from experimental import find_cases, model_phases, n_atoms, protein_chains, read_model
-
 from crysformer.crystal.compare import SOLVED_PHASE_ERROR, compare_phases
 from crysformer.crystal.reading import read_crystal
 from crysformer.crystal.reflections import CrystalData
@@ -37,6 +35,7 @@ from crysformer.crystal.sequence import check_fits
 from crysformer.data.measurement import Measurement, measure
 from crysformer.errors import CrysformerError, InputError
 from crysformer.phasing.solver import solve
+from experimental import find_cases, model_phases, n_atoms, protein_chains, read_model
 
 K_SOL, B_SOL = 0.35, 46.0  # e/A^3, A^2
 

@@ -182,7 +182,7 @@ class _Model:
         for _ in range(_STEPS):
             optimizer.zero_grad()
             joined = torch.cat((parts[0], parts[1][:, None], parts[2][:, None]), dim=1)
-            modulus = (self.calculated(joined).abs() + 1e-6)
+            modulus = self.calculated(joined).abs() + 1e-6
             misfit = ((self.observed - self._scale(modulus) * modulus) ** 2).sum()
             odd = (((parts[1] - expected) / _LOG_B_SPREAD) ** 2).sum()
             odd = odd + (((parts[2] - 1) / _OCCUPANCY_SPREAD) ** 2).sum()

@@ -1,4 +1,4 @@
-"""Places for atoms among the highest points of a map, apart from each other and from their mates."""
+"""Places for atoms: the highest points of a map that keep their distance from each other."""
 
 from __future__ import annotations
 
@@ -98,9 +98,7 @@ class SitePicker:
             allowed &= self._apart(frac, self.mates(frac[first : first + 1]))
         return frac[taken], flat[order[taken]]
 
-    def _apart(
-        self, frac: NDArray[np.float64], others: NDArray[np.float64]
-    ) -> NDArray[np.bool_]:
+    def _apart(self, frac: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
         near = self.distance(frac[:, None] - others[None]) < self.separation
         return np.asarray(~near.any(axis=1))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -145,9 +144,7 @@ def _candidate(
     }
     symmetry = 1.0
     if len(data.space_group.operations()) > 1:
-        shaken = without_symmetry(
-            problem, F, _SHARE, content.b_iso, generator, deadline + _GRACE
-        )
+        shaken = without_symmetry(problem, F, _SHARE, content.b_iso, generator, deadline + _GRACE)
         settled = settle(problem, content, "fragments", shaken, share, 1, generator)
         symmetry = symmetry_of(data, problem, settled[0])
     n = len(data.space_group.operations())
