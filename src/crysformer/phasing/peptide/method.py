@@ -20,16 +20,18 @@ from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.confidence import confidence
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.merit import noise_floor
-from crysformer.phasing.peptide.kinematics import Pose, join
+from crysformer.phasing.peptide.kinematics import Kinematics, Pose, join
 from crysformer.phasing.peptide.model import PeptideModel
 from crysformer.phasing.peptide.polish import polish
 from crysformer.phasing.peptide.search import Found, SequenceSearch
+from crysformer.phasing.peptide.seeds import helix_seeds
 from crysformer.phasing.peptide.target import AmplitudeTarget
 from crysformer.phasing.problem import PhaseProblem
 
 # Residues in the asymmetric unit up to which the search is tried.
 _MAX_RESIDUES = 30
-_CHEAP_LENGTH = 12
+# Of those, what may be solved within minutes; a chain alone may start from a placed helix.
+_CHEAP_LENGTH, _CHEAP_ALONE = 12, 20
 # Reflections held out of the search, where there are enough to spare.
 _FREE_SHARE, _FREE_FROM = 0.08, 300
 _SAME = 0.75  # F^2-weighted cosine from which two sets of phases are one solution
@@ -97,8 +99,12 @@ class SequenceMethod:
         self.deadline = deadline
         self.free = _held_out(data, generator)
         work = replace(data, f=np.where(self.free, np.nan, data.f))
+
+        def seeds(kinematics: Kinematics) -> Pose | None:
+            return helix_seeds(work, kinematics, content.b_iso, generator, deadline)
+
         self.search = SequenceSearch(
-            work, sequences, content.b_iso, generator, deadline, problem.device
+            work, sequences, content.b_iso, generator, deadline, problem.device, seeds=seeds
         )
         self._exact = AmplitudeTarget(
             data,
@@ -255,9 +261,11 @@ def check_size(content: CellContent, *, cheap: bool = False) -> None:
         raise TooLarge("the sequence search needs the sequence")
     n_residues = content.copies * sum(len(s) for s in content.sequences)
     n_chains = content.copies * len(content.sequences)
-    if cheap and (max(len(s) for s in content.sequences) > _CHEAP_LENGTH or n_chains > 2):
+    longest = max(len(s) for s in content.sequences)
+    if cheap and (longest > (_CHEAP_ALONE if n_chains == 1 else _CHEAP_LENGTH) or n_chains > 2):
         raise TooLarge(
-            f"it is tried for up to two chains of {_CHEAP_LENGTH} residues; ask for it by name"
+            f"it is tried for one chain of up to {_CHEAP_ALONE} residues, or two of "
+            f"{_CHEAP_LENGTH}; ask for it by name"
         )
     if n_residues > _MAX_RESIDUES:
         raise TooLarge(

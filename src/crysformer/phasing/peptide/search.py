@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,6 +32,7 @@ _SMALL = 2  # residues in all, up to which few starts do
 _COPY_EVERY, _COPIED = 5, 8  # generations; one in so many poses
 _TEMPERATURE = 0.005
 _PART = 500
+_BY_CHANCE = 12  # residues of a chain, up to which random starts find it
 _STALE = 60  # generations without progress, after which all begins anew
 
 
@@ -91,6 +93,9 @@ class SequenceSearch:
         Where to compute.
     effort
         How much is tried; by default by the number of residues.
+    seeds
+        Makes starts that are not left to chance, for the first population; None if it finds none.
+        Chains of more than 12 residues are then not started at random.
     """
 
     def __init__(
@@ -102,7 +107,9 @@ class SequenceSearch:
         deadline: float = math.inf,
         device: torch.device | str = "cpu",
         effort: Effort | None = None,
+        seeds: Callable[[Kinematics], Pose | None] | None = None,
     ) -> None:
+        self.seeds = seeds
         small = sum(len(s) for s in sequences) <= _SMALL
         self.effort = effort or (_SMALL_EFFORT if small else Effort())
         self.kinematics = Kinematics(build_peptides(sequences), device)
@@ -150,6 +157,29 @@ class SequenceSearch:
             order = self.score.argsort(descending=True)[:10]
             self.archive.append(Found(self.population[order], self.score[order]))
         k = self.kinematics
+        seeds, self.seeds = self.seeds(k) if self.seeds is not None else None, None
+        found = []
+        if seeds is not None:
+            found.append(self._from_seeds(seeds.to(k.device)))
+        if seeds is None or max(len(s) for s in k.peptides.sequences) <= _BY_CHANCE:
+            found.append(self._from_chance())
+        pose, score = join([f.pose for f in found]), torch.cat([f.score for f in found])
+        self.population, self.score = _best(pose, score, self.effort.population)
+        # copies: generations change the population in place
+        self.archive.append(Found(self.population[:30].clone(), self.score[:30].clone()))
+        self._best, self._stale = float(self.score.max()), 0
+
+    def _from_seeds(self, pose: Pose) -> Found:
+        """The best seeds, improved at full resolution: they are too near to begin lower."""
+        k, target = self.kinematics, self.target
+        score = target.evaluate(k.coordinates(pose)[0], gradient=False).score
+        self.tried += len(pose)
+        pose, _ = _best(pose, score, self.effort.population)
+        return Found(*climb(k, target, pose, Steps(60, 0.05, 0.04, 0.1), self.deadline))
+
+    def _from_chance(self) -> Found:
+        """The best of random poses, sieved and improved from low to high resolution."""
+        k = self.kinematics
         effort = self.effort
         poses, scores = [], []
         for _ in range(0, effort.screened, _PART):
@@ -173,10 +203,7 @@ class SequenceSearch:
             pose, score = climb(k, self._targets[d], pose, steps, self.deadline)
             pose, score = _best(pose, score, max(effort.population, round(share * len(score))))
         score = self.target.evaluate(k.coordinates(pose)[0], gradient=False).score
-        self.population, self.score = _best(pose, score, effort.population)
-        # copies: generations change the population in place
-        self.archive.append(Found(self.population[:30].clone(), self.score[:30].clone()))
-        self._best, self._stale = float(self.score.max()), 0
+        return Found(*_best(pose, score, effort.population))
 
     def _generation(self) -> None:
         """Change every pose, improve it, and keep it if it is better or hardly worse."""
