@@ -103,16 +103,26 @@ def read_model(path: Path) -> gemmi.Structure:
 def protein_chains(structure: gemmi.Structure) -> tuple[list[str], int]:
     """Sequences of one copy and the number of copies in the asymmetric unit.
 
-    Sequences are those of the whole construct (SEQRES), modified residues as their parents.
+    Sequences are those of the whole construct (SEQRES), D residues and
+    blocked ends as such, other modified residues as their parents.
     """
     counts: Counter[str] = Counter()
     for entity in structure.entities:
         if entity.polymer_type == gemmi.PolymerType.PeptideL:
             residues = (gemmi.Entity.first_mon(name) for name in entity.full_sequence)
-            letters = (gemmi.find_tabulated_residue(name).one_letter_code for name in residues)
+            letters = (_code(name) for name in residues)
             counts["".join(letters).replace(" ", "").upper()] += len(entity.subchains)
     copies = reduce(math.gcd, counts.values(), 0)
     return [sequence for sequence, n in counts.items() for _ in range(n // copies)], copies
+
+
+def _code(name: str) -> str:
+    """A residue as `--sequence` reads it; empty if it has no letter."""
+    from crysformer.crystal.chain import D_NAMES  # see the top
+
+    if name in ("ACE", "NH2", *D_NAMES.values()):
+        return f"({name})"
+    return str(gemmi.find_tabulated_residue(name).one_letter_code)
 
 
 def n_atoms(structure: gemmi.Structure) -> int:

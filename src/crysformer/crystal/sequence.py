@@ -11,31 +11,8 @@ from typing import Final
 
 import gemmi
 
+from crysformer.crystal.chain import letters_of, parse_chain
 from crysformer.errors import InputError, UsageError
-
-#: C, N, O and S atoms of each residue inside a chain (without OXT).
-_ATOMS: Final = {
-    "A": (3, 1, 1, 0),
-    "R": (6, 4, 1, 0),
-    "N": (4, 2, 2, 0),
-    "D": (4, 1, 3, 0),
-    "C": (3, 1, 1, 1),
-    "Q": (5, 2, 2, 0),
-    "E": (5, 1, 3, 0),
-    "G": (2, 1, 1, 0),
-    "H": (6, 3, 1, 0),
-    "I": (6, 1, 1, 0),
-    "L": (6, 1, 1, 0),
-    "K": (6, 2, 1, 0),
-    "M": (5, 1, 1, 1),
-    "F": (9, 1, 1, 0),
-    "P": (5, 1, 1, 0),
-    "S": (3, 1, 2, 0),
-    "T": (4, 1, 2, 0),
-    "W": (11, 2, 1, 0),
-    "Y": (9, 1, 2, 0),
-    "V": (5, 1, 1, 0),
-}
 
 #: No crystal is denser than this, in A^3 for each atom but hydrogen (solvent-free peptides: 16).
 MIN_VOLUME_PER_ATOM: Final = 10.0
@@ -54,12 +31,14 @@ def read_sequences(text_or_path: str | os.PathLike[str]) -> tuple[str, ...]:
     ----------
     text_or_path
         One-letter codes, several chains separated by commas (``"GNNQQNY"``, ``"LVH,SSN"``), or a
-        FASTA file with one or more chains. ``(MSE)`` counts as M. Small letters are accepted.
+        FASTA file with one or more chains. Small letters are accepted. D residues, blocked ends
+        (``Ac-ELLK(D-Ala)LG-NH2``) and ``(MSE)`` as `crysformer.crystal.chain.parse_chain` says.
 
     Returns
     -------
     tuple of str
-        One string of the twenty letters for each chain, in the order given.
+        One string for each chain, in the order given: the twenty letters, D residues as ``(DAL)``
+        and so on, ``Ac-`` and ``-NH2`` where an end is blocked.
 
     Raises
     ------
@@ -77,7 +56,7 @@ def read_sequences(text_or_path: str | os.PathLike[str]) -> tuple[str, ...]:
     if is_folder or (os.sep in text or "." in text):
         what = "is a folder" if is_folder else "no such file"
         raise InputError(f"{text}: {what}, expected a FASTA file or one-letter codes")
-    chains = [_clean(chain, f"sequence {text!r:.60}") for chain in text.split(",")]
+    chains = [str(parse_chain(chain, f"sequence {text!r:.60}")) for chain in text.split(",")]
     return _checked(chains, f"sequence {text!r:.60}")
 
 
@@ -92,7 +71,7 @@ def sequences_of(sequence: str | Sequence[str] | None) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        One string of the twenty letters for each chain; empty for None.
+        One string for each chain, as `read_sequences` returns them; empty for None.
 
     Raises
     ------
@@ -120,26 +99,15 @@ def _read_file(path: Path) -> tuple[str, ...]:
             name, letters = chains[-1]
             chains[-1] = (name, letters + line.strip())
     cleaned = [
-        _clean(part, f"{path}: chain {name}")
+        str(parse_chain(part, f"{path}: chain {name}"))
         for name, letters in chains
         for part in letters.split(",")
     ]
     return _checked(cleaned, str(path))
 
 
-def _clean(letters: str, where: str) -> str:
-    letters = "".join(letters.split()).upper().replace("(MSE)", "M")
-    for position, letter in enumerate(letters, start=1):
-        if letter not in _ATOMS:
-            raise InputError(
-                f"{where}: unknown letter {letter!r} at position {position}; expected the twenty "
-                f"residues {''.join(sorted(_ATOMS))}"
-            )
-    return letters
-
-
 def _checked(chains: list[str], where: str) -> tuple[str, ...]:
-    if not chains or not all(chains):
+    if not chains or not all(letters_of(chain) for chain in chains):
         raise InputError(f"{where}: an empty chain; expected one-letter codes such as GNNQQNY")
     return tuple(chains)
 
@@ -152,10 +120,7 @@ def composition(sequence: str) -> dict[str, int]:
     sequence
         One-letter codes of one chain, as `read_sequences` returns them.
     """
-    counts: Counter[str] = Counter(O=1)
-    for letter in sequence:
-        counts.update(dict(zip("CNOS", _ATOMS[letter], strict=True)))
-    return {element: counts[element] for element in "CNOS" if counts[element]}
+    return parse_chain(sequence).composition()
 
 
 def cell_composition(
@@ -231,7 +196,7 @@ def estimate_copies(
             f"1 copy assumed: a P 1 cell with three right angles is taken to hold one molecule "
             f"({per_atom:.0f} A^3 for each atom); --copies N to change",
         )
-    residues = sum(len(sequence) for sequence in sequences)
+    residues = sum(len(letters_of(sequence)) for sequence in sequences)
     share = (residues - _PEPTIDE_RESIDUES) / (_PROTEIN_RESIDUES - _PEPTIDE_RESIDUES)
     usual = _PEPTIDE_VOLUME_PER_ATOM + min(max(share, 0.0), 1.0) * (
         _PROTEIN_VOLUME_PER_ATOM - _PEPTIDE_VOLUME_PER_ATOM

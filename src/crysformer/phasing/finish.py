@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from crysformer.crystal.chain import parse_chain
 from crysformer.crystal.density import DensityMap
 from crysformer.crystal.maps import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
@@ -102,7 +103,8 @@ def place(
     else:
         candidate = _atomic(problem, content, candidate, generator)
         evidence = _hand_evidence(problem, candidate)
-        evidence = replace(evidence, log_odds=evidence.log_odds + candidate.hand_log_odds)
+        odds = _net_hand(content) * (evidence.log_odds + candidate.hand_log_odds)
+        evidence = replace(evidence, log_odds=odds)
         if evidence.log_odds == 0:
             notes.append("nothing tells the hand: the mirror image fits as well")
     inverted = evidence.log_odds < 0
@@ -254,6 +256,14 @@ def _hand_evidence(problem: PhaseProblem, candidate: Candidate) -> HandEvidence:
         problem.orth.cpu().numpy(),
         _BOND_ERROR + _BOND_ERROR_PER_R * candidate.figures["r"],
     )
+
+
+def _net_hand(content: CellContent) -> float:
+    """L residues less D residues, as a share of all that are chiral; 1 where nothing is known."""
+    chains = [parse_chain(sequence) for sequence in content.sequences]
+    chiral = sum(len(chain.letters) - chain.letters.count("G") for chain in chains)
+    mirrored = sum(len(chain.d_residues) for chain in chains)
+    return 1 - 2 * mirrored / chiral if chiral else 1.0
 
 
 def _molecule_origin(

@@ -23,6 +23,7 @@ from crysformer.crystal.maps import (
     patterson_from_grid,
 )
 from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.chain import letters_of
 from crysformer.crystal.sequence import count_atoms, sequences_of
 from crysformer.data import residues
 from crysformer.errors import NotApplicable
@@ -256,6 +257,8 @@ def check_applicable(data: CrystalData, chains: Sequence[str], info: dict[str, A
         raise NotApplicable("the network was trained on X-ray amplitudes, these are of electrons")
     if len(chains) != 1:
         raise NotApplicable(f"the network takes one chain, {len(chains)} were given")
+    if letters_of(chains[0]) != chains[0]:
+        raise NotApplicable("the network knows neither D residues nor blocked ends")
     if len(chains[0]) != n_residues:
         raise NotApplicable(
             f"the network was trained on {n_residues} residues, the sequence has {len(chains[0])}"

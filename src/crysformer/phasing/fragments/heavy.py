@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.fft import irfftn
 
+from crysformer.crystal.chain import letters_of
 from crysformer.crystal.maps import grid_shape
 from crysformer.crystal.normalize import epsilon_factors, normalized_e
 from crysformer.crystal.reflections import CrystalData
@@ -46,7 +47,7 @@ class HeavySites:
 
 def number_of_sulphurs(content: CellContent) -> int:
     """Sulphur atoms in the asymmetric unit; none if they are too many to be found one by one."""
-    letters = Counter("".join(content.sequences))
+    letters = Counter("".join(letters_of(s) for s in content.sequences))
     n = content.copies * (letters["C"] + letters["M"])
     return n if n <= _MOST else 0
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import torch
 
+from crysformer.crystal.chain import letters_of
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
 from crysformer.errors import NotApplicable
@@ -46,7 +47,7 @@ def fragments_for(content: CellContent, volume: float, n_operators: int) -> list
     n_operators
         Of the space group.
     """
-    longest = max((len(s) for s in content.sequences), default=_HELICES[0])
+    longest = max((len(letters_of(s)) for s in content.sequences), default=_HELICES[0])
     n_atoms = (content.n_atoms or volume / _VOLUME_PER_ATOM) / n_operators
     order = (("helix", _HELICES[0]), ("strand", _STRAND), ("helix", _HELICES[1]))
     pieces = [ideal_fragment(kind, n) for kind, n in order if n <= longest]

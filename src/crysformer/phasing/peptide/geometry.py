@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.crystal.chain import Chain, parse_chain
 from crysformer.data import residues
 from crysformer.data.templates import template_coordinates
 
 # Engh & Huber (International Tables F, 18.3): lengths in A, angles in degrees.
 _N_CA, _CA_C, _C_N, _C_O, _C_OXT = 1.458, 1.525, 1.329, 1.231, 1.250
 _N_CA_C, _CA_C_N, _C_N_CA, _CA_C_O, _CA_C_OXT = 111.2, 116.2, 121.7, 120.8, 117.0
+_N_C_O, _C_CH3 = 123.0, 1.511  # of an acetyl group
 _PROLINE_PHI = -65.0
 _BONDED = (1.05, 1.95)  # within a residue, A
 #: Pairs of atoms whose bond turns, by residue: chi 1, chi 2, ...
@@ -69,9 +72,11 @@ class Peptides:
     Attributes
     ----------
     sequences
-        One-letter codes of each chain.
+        Each chain as `crysformer.crystal.chain.parse_chain` reads it.
     names, number, residue, chain
-        Of each atom: name, atomic number, residue along all chains and chain, from 0.
+        Of each atom: name, atomic number, residue along all chains and chain, from 0. Atoms of
+        blocked ends are named such as ``ACE.C`` and ``NH2.N``, and belong to the residue beside
+        them.
     xyz
         Reference coordinates, shape (n, 3), A.
     bonds
@@ -92,14 +97,29 @@ class Peptides:
     @property
     def codes(self) -> str:
         """One-letter codes of all residues, chain after chain."""
-        return "".join(self.sequences)
+        return "".join(chain.letters for chain in self.chains)
+
+    @property
+    def chains(self) -> tuple[Chain, ...]:
+        """The chains, read."""
+        return tuple(parse_chain(sequence) for sequence in self.sequences)
+
+    @cached_property
+    def d_residues(self) -> frozenset[int]:
+        """D residues along all chains, from 0."""
+        found, first = set(), 0
+        for chain in self.chains:
+            found |= {first + i for i in chain.d_residues}
+            first += len(chain.letters)
+        return frozenset(found)
 
 
 def build_peptides(sequences: Sequence[str]) -> Peptides:
-    """Chains of L residues with their OXT, extended: trans, phi = psi = 180 degrees, proline -65.
+    """Chains with their ends, extended: trans, phi = psi = 180 degrees, proline -65 (D +65).
 
     Backbone lengths and angles are Engh and Huber's; side chains are those of the most common
-    conformers of the data set (`crysformer.data.templates`), put on the backbone's N, CA and C.
+    conformers of the data set (`crysformer.data.templates`), put on the backbone's N, CA and C; of D residues their mirror
+    images.
     """
     xyz: list[NDArray[np.float64]] = []
     names: list[str] = []
@@ -107,19 +127,27 @@ def build_peptides(sequences: Sequence[str]) -> Peptides:
     chain: list[int] = []
     bonds: list[tuple[int, int]] = []
     first = 0
-    for c, sequence in enumerate(sequences):
-        backbone = _extended_backbone(sequence)
+    for c, described in enumerate(parse_chain(sequence) for sequence in sequences):
+        backbone = _extended_backbone(described)
         end: int | None = None
-        for i, letter in enumerate(sequence):
+        for i, letter in enumerate(described.letters):
             n, ca, carbon, oxygen, oxt = backbone[i]
             name = residues.NAMES[residues.CODES.index(letter)]
             atoms = list(residues.ATOMS[residues.CODES.index(letter)])
-            template = template_coordinates()[name] @ _frame(n, ca, carbon).T + ca
+            hand = (1, 1, -1) if i in described.d_residues else (1, 1, 1)
+            template = hand * template_coordinates()[name] @ _frame(n, ca, carbon).T + ca
             placed = dict(zip(atoms, template, strict=True))
             placed |= {"N": n, "CA": ca, "C": carbon, "O": oxygen}
-            if i == len(sequence) - 1:
-                atoms.append("OXT")
-                placed["OXT"] = oxt
+            if i == len(described.letters) - 1:
+                name = "NH2.N" if described.amide else "OXT"
+                atoms.append(name)
+                placed[name] = place_atom((n, ca, carbon), _C_N, _CA_C_N, 180.0)
+                if not described.amide:
+                    placed[name] = oxt
+            if i == 0 and described.acetyl:
+                acetyl = _acetyl(n, ca, carbon)
+                atoms += acetyl
+                placed |= acetyl
             start = len(names)
             coordinates = np.array([placed[a] for a in atoms])
             distance = np.linalg.norm(coordinates[:, None] - coordinates[None], axis=2)
@@ -132,9 +160,10 @@ def build_peptides(sequences: Sequence[str]) -> Peptides:
             names += atoms
             residue += [first + i] * len(atoms)
             chain += [c] * len(atoms)
-        first += len(sequence)
+        first += len(described.letters)
     coordinates = np.concatenate(xyz)
-    number = np.array([{"C": 6, "N": 7, "O": 8, "S": 16}[name[0]] for name in names])
+    elements = [name.rpartition(".")[2][0] for name in names]
+    number = np.array([{"C": 6, "N": 7, "O": 8, "S": 16}[element] for element in elements])
     peptides = Peptides(
         tuple(sequences),
         tuple(names),
@@ -179,8 +208,21 @@ def place_atom(
     return np.asarray(c + length * step)
 
 
-def _extended_backbone(sequence: str) -> list[tuple[NDArray[np.float64], ...]]:
+def _acetyl(
+    n: NDArray[np.float64], ca: NDArray[np.float64], c: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """An acetyl group trans to the first CA."""
+    carbon = place_atom((c, ca, n), _C_N, _C_N_CA, 180.0)
+    return {
+        "ACE.C": carbon,
+        "ACE.O": place_atom((ca, n, carbon), _C_O, _N_C_O, 0.0),
+        "ACE.CH3": place_atom((ca, n, carbon), _C_CH3, _CA_C_N, 180.0),
+    }
+
+
+def _extended_backbone(chain: Chain) -> list[tuple[NDArray[np.float64], ...]]:
     """N, CA, C, O and OXT of each residue."""
+    sequence = chain.letters
     atoms = [
         np.zeros(3),
         np.array([_N_CA, 0.0, 0.0]),
@@ -192,11 +234,12 @@ def _extended_backbone(sequence: str) -> list[tuple[NDArray[np.float64], ...]]:
             ]
         ),
     ]
-    for letter in sequence[1:]:
+    for i, letter in enumerate(sequence[1:], start=1):
+        phi = -_PROLINE_PHI if i in chain.d_residues else _PROLINE_PHI
         atoms.append(place_atom(atoms[-3:], _C_N, _CA_C_N, 180.0))
         atoms.append(place_atom(atoms[-3:], _N_CA, _C_N_CA, 180.0))
         atoms.append(
-            place_atom(atoms[-3:], _CA_C, _N_CA_C, _PROLINE_PHI if letter == "P" else 180.0)
+            place_atom(atoms[-3:], _CA_C, _N_CA_C, phi if letter == "P" else 180.0)
         )
     out: list[tuple[NDArray[np.float64], ...]] = []
     for i in range(len(sequence)):
@@ -229,16 +272,22 @@ def _torsions(p: Peptides) -> list[Torsion]:
         found.append(Torsion(kind, residue, quad, dihedral(p.xyz, quad)))
 
     first = 0
-    for sequence in p.sequences:
-        for i in range(first, first + len(sequence)):
+    for chain in p.chains:
+        length = len(chain.letters)
+        if chain.acetyl:
+            before, nitrogen = index[first, "ACE.C"], index[first, "N"]
+            add("omega", first, (index[first, "ACE.CH3"], before, nitrogen, index[first, "CA"]))
+            if chain.letters[0] != "P":
+                add("phi", first, (before, nitrogen, index[first, "CA"], index[first, "C"]))
+        for i in range(first, first + length):
             n, ca, c = (index[i, name] for name in ("N", "CA", "C"))
             if i > first and p.codes[i] != "P":  # proline's ring holds its phi
                 add("phi", i, (index[i - 1, "C"], n, ca, c))
-            if i < first + len(sequence) - 1:
+            if i < first + length - 1:
                 add("psi", i, (n, ca, c, index[i + 1, "N"]))
                 add("omega", i, (ca, c, index[i + 1, "N"], index[i + 1, "CA"]))
             else:
-                add("psi", i, (n, ca, c, index[i, "OXT"]))
+                add("psi", i, (n, ca, c, index[i, "NH2.N" if chain.amide else "OXT"]))
             name = residues.NAMES[residues.CODES.index(p.codes[i])]
             for k, bond in enumerate(CHI.get(name, "").split(), start=1):
                 b, d = (index[i, atom] for atom in bond.split("-"))
@@ -246,5 +295,5 @@ def _torsions(p: Peptides) -> list[Torsion]:
                 a = n if k == 1 else min(x for x in linked[b] if x != d and p.names[x] != "C")
                 e = min(x for x in linked[d] if x != b)
                 add(f"chi{k}", i, (a, b, d, e))
-        first += len(sequence)
+        first += length
     return found

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crysformer.crystal.chain import letters_of
 from crysformer.crystal.compare import compare_phases
 from crysformer.crystal.normalize import epsilon_factors, normalized_amplitudes
 from crysformer.crystal.reflections import CrystalData
@@ -153,6 +154,7 @@ class SequenceMethod:
         target = self.search.target.evaluate(xyz, gradient=False)
         n_data = int(self.data.measured.sum())
         parameters = poses.torsions.shape[1] + 6 * poses.translation.shape[1]
+        parameters += polished.parameters
         floor = noise_floor(self.problem)
         chiral = bool(set(k.peptides.codes) - {"G"})
         models = []
@@ -259,9 +261,10 @@ def check_size(content: CellContent, *, cheap: bool = False) -> None:
     """
     if not content.sequences:
         raise TooLarge("the sequence search needs the sequence")
-    n_residues = content.copies * sum(len(s) for s in content.sequences)
+    lengths = [len(letters_of(sequence)) for sequence in content.sequences]
+    n_residues = content.copies * sum(lengths)
     n_chains = content.copies * len(content.sequences)
-    longest = max(len(s) for s in content.sequences)
+    longest = max(lengths)
     if cheap and (longest > (_CHEAP_ALONE if n_chains == 1 else _CHEAP_LENGTH) or n_chains > 2):
         raise TooLarge(
             f"it is tried for one chain of up to {_CHEAP_ALONE} residues, or two of "

@@ -8,7 +8,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.data import residues
+from crysformer.crystal.chain import D_NAMES, NAMES
 from crysformer.phasing.peptide.geometry import Peptides
 
 
@@ -64,25 +64,39 @@ class PeptideModel:
         structure.spacegroup_hm = self.space_group.xhm()
         model = gemmi.Model(1)
         first = 0
-        for c, sequence in enumerate(p.sequences):
+        for c, described in enumerate(p.chains):
             chain = gemmi.Chain(chr(ord("A") + c % 26))
-            for i, letter in enumerate(sequence):
-                residue = gemmi.Residue()
-                residue.name = residues.NAMES[residues.CODES.index(letter)]
-                residue.seqid = gemmi.SeqId(i + 1, " ")
-                residue.entity_type = gemmi.EntityType.Polymer
-                for j in np.flatnonzero(p.residue == first + i).tolist():
-                    atom = gemmi.Atom()
-                    atom.name = p.names[j]
-                    atom.element = gemmi.Element(int(p.number[j]))
-                    atom.pos = gemmi.Position(*self.xyz[j].tolist())
-                    atom.occ = 1.0
-                    atom.b_iso = float(self.b_iso[j])
-                    residue.add_atom(atom)
-                chain.add_residue(residue)
-            first += len(sequence)
+            last = first + len(described.letters) - 1
+            if described.acetyl:
+                chain.add_residue(self._residue("ACE", 0, first, "ACE."))
+            for i, letter in enumerate(described.letters):
+                name = (D_NAMES if i in described.d_residues else NAMES)[letter]
+                chain.add_residue(self._residue(name, i + 1, first + i, ""))
+            if described.amide:
+                chain.add_residue(self._residue("NH2", len(described.letters) + 1, last, "NH2."))
+            first = last + 1
             model.add_chain(chain)
         structure.add_model(model)
         structure.setup_entities()
         structure.assign_label_seq_id()
         return structure
+
+    def _residue(self, name: str, number: int, row: int, prefix: str) -> gemmi.Residue:
+        """The atoms of residue `row` whose names begin with `prefix`; without it, the plain ones."""
+        p = self.peptides
+        residue = gemmi.Residue()
+        residue.name = name
+        residue.seqid = gemmi.SeqId(number, " ")
+        residue.entity_type = gemmi.EntityType.Polymer
+        for j in np.flatnonzero(p.residue == row).tolist():
+            of_end, _, atom_name = p.names[j].rpartition(".")
+            if of_end + "." * bool(of_end) != prefix:
+                continue
+            atom = gemmi.Atom()
+            atom.name = atom_name
+            atom.element = gemmi.Element(int(p.number[j]))
+            atom.pos = gemmi.Position(*self.xyz[j].tolist())
+            atom.occ = 1.0
+            atom.b_iso = float(self.b_iso[j])
+            residue.add_atom(atom)
+        return residue

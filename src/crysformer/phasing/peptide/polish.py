@@ -14,6 +14,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.structure_factors import AtomBatch, structure_factors
 from crysformer.phasing.peptide.kinematics import Kinematics
 from crysformer.phasing.peptide.restraints import restraints_of
+from crysformer.phasing.peptide.scaling import STEP_CURVE, ResolutionScale
 
 _STEPS = 120
 _STEP_XYZ, _STEP_LOG_B = 0.03, 0.06
@@ -40,6 +41,8 @@ class Polished:
         Natural logarithm, shape (B,), of data and restraints up to a constant.
     order
         Which of the models given each one was, shape (B,).
+    parameters
+        Of the scale that depends on resolution and direction.
     """
 
     xyz: Tensor
@@ -48,6 +51,7 @@ class Polished:
     r: Tensor
     log_likelihood: Tensor
     order: Tensor
+    parameters: int = 0
 
 
 def polish(
@@ -61,6 +65,8 @@ def polish(
 
     Made small is n ln sum (|Fo| - k |Fc|)^2, the likelihood of Gaussian errors of one unknown
     size, plus chi-squared of distances and of log B (between bonded atoms, and around the mean).
+    Where reflections are many the scale may depend on resolution and direction
+    (`crysformer.phasing.peptide.scaling`).
     """
     device = kinematics.device
     restraints = restraints_of(kinematics)
@@ -75,8 +81,9 @@ def polish(
     ]
     number = torch.as_tensor(kinematics.peptides.number, device=device)
     n_ops = len(ops)
+    scaling = ResolutionScale(data, device)
 
-    def calculated(x: Tensor, log_b: Tensor) -> Tensor:
+    def calculated(x: Tensor, log_b: Tensor, curve: Tensor) -> Tensor:
         frac = x @ to_frac.mT
         mates = torch.cat([frac @ r.to(x).mT + t.to(x) for r, t in ops], dim=1)
         batch = AtomBatch(
@@ -85,28 +92,30 @@ def polish(
             b_iso=log_b.exp().repeat(1, n_ops),
             occupancy=torch.ones_like(mates[..., 0]),
         )
-        return structure_factors(batch, orth, hkl, data.radiation)
+        return scaling.factor(curve) * structure_factors(batch, orth, hkl, data.radiation)
 
-    def cost(x: Tensor, log_b: Tensor) -> Tensor:
-        amplitude = calculated(x, log_b).abs()
+    def cost(x: Tensor, log_b: Tensor, curve: Tensor) -> Tensor:
+        amplitude = calculated(x, log_b, curve).abs()
         scale = (amplitude @ observed) / (amplitude**2).sum(1)
         misfit = ((observed - scale[:, None] * amplitude) ** 2).sum(1)
         b = restraints.bonds
         smooth = (((log_b[:, b[:, 0]] - log_b[:, b[:, 1]]) / _B_BONDED) ** 2).sum(1)
         spread = (((log_b - log_b.mean(1, keepdim=True)) / _B_SPREAD) ** 2).sum(1)
-        return len(observed) * misfit.log() + restraints.chi_squared(x) + smooth + spread
+        odd = smooth + spread + scaling.oddness(curve)
+        return len(observed) * misfit.log() + restraints.chi_squared(x) + odd
 
     x = xyz.clone().requires_grad_()
     log_b = torch.full(xyz.shape[:2], math.log(b_iso), device=device).requires_grad_()
+    curve = scaling.start(len(x)).requires_grad_()
+    parts = ((x, _STEP_XYZ), (log_b, _STEP_LOG_B), (curve, STEP_CURVE))
     optimizer = torch.optim.Adam(
-        [{"params": [x], "lr": _STEP_XYZ}, {"params": [log_b], "lr": _STEP_LOG_B}],
-        betas=(0.8, 0.95),
+        [{"params": [part], "lr": rate} for part, rate in parts], betas=(0.8, 0.95)
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _STEPS, 1e-3)
     low, high = (math.log(b) for b in _B_RANGE)
     for _ in range(_STEPS):
         optimizer.zero_grad()
-        cost(x, log_b).sum().backward()
+        cost(x, log_b, curve).sum().backward()
         optimizer.step()
         schedule.step()
         with torch.no_grad():
@@ -114,9 +123,9 @@ def polish(
         if time.monotonic() > deadline:
             break
     with torch.no_grad():
-        likelihood = -0.5 * cost(x, log_b)
+        likelihood = -0.5 * cost(x, log_b, curve)
         order = likelihood.argsort(descending=True)
-        F = calculated(x, log_b)[order]
+        F = calculated(x, log_b, curve)[order]
         amplitude = F.abs()
         scale = (amplitude @ observed) / (amplitude**2).sum(1)
         r = (observed - scale[:, None] * amplitude).abs().sum(1) / observed.sum()
@@ -129,4 +138,5 @@ def polish(
         r=r,
         log_likelihood=likelihood[order],
         order=order,
+        parameters=scaling.n_parameters,
     )

@@ -110,9 +110,9 @@ class SequenceSearch:
         seeds: Callable[[Kinematics], Pose | None] | None = None,
     ) -> None:
         self.seeds = seeds
-        small = sum(len(s) for s in sequences) <= _SMALL
-        self.effort = effort or (_SMALL_EFFORT if small else Effort())
         self.kinematics = Kinematics(build_peptides(sequences), device)
+        small = len(self.kinematics.peptides.codes) <= _SMALL
+        self.effort = effort or (_SMALL_EFFORT if small else Effort())
         self.generator, self.deadline = generator, deadline
         self.cell = torch.tensor(data.cell.orth.mat.tolist(), dtype=torch.float32)
         b_iso = max(b_iso, _LOWEST_B)
@@ -161,7 +161,8 @@ class SequenceSearch:
         found = []
         if seeds is not None:
             found.append(self._from_seeds(seeds.to(k.device)))
-        if seeds is None or max(len(s) for s in k.peptides.sequences) <= _BY_CHANCE:
+        longest = max(len(chain.letters) for chain in k.peptides.chains)
+        if seeds is None or longest <= _BY_CHANCE:
             found.append(self._from_chance())
         pose, score = join([f.pose for f in found]), torch.cat([f.score for f in found])
         self.population, self.score = _best(pose, score, self.effort.population)

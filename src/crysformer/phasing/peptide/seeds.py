@@ -50,11 +50,13 @@ def helix_seeds(
     Returns
     -------
     Pose or None
-        None if the chain is shorter than any helix, or there are too few reflections.
+        None if the chain is shorter than any helix or holds D residues, or reflections are too few.
     """
     p = kinematics.peptides
     cell = torch.tensor(data.cell.orth.mat.tolist(), dtype=torch.float32)
-    length = len(p.sequences[0])
+    length = len(p.chains[0].letters)
+    if p.chains[0].d_residues:
+        return None
     seeds = []
     lengths = [n for n in _LENGTHS if n <= length]
     if lengths and length < _LENGTHS[0]:

@@ -69,7 +69,7 @@ def random_torsions(peptides: Peptides, n: int, generator: torch.Generator) -> T
         torch.tensor(_CHAINS), n * len(peptides.sequences), True, generator=generator
     ).view(n, -1)
     shares = torch.tensor(_SHARES)
-    chain_of = [c for c, sequence in enumerate(peptides.sequences) for _ in sequence]
+    chain_of = [c for c, chain in enumerate(peptides.chains) for _ in chain.letters]
     phi_psi = torch.empty(n, len(codes), 2)
     for i, letter in enumerate(codes):
         chosen = torch.multinomial(shares[kind[:, chain_of[i]]], 1, generator=generator)[:, 0]
@@ -78,6 +78,8 @@ def random_torsions(peptides: Peptides, n: int, generator: torch.Generator) -> T
         if letter == "G":
             mirrored = torch.rand(n, generator=generator) < _MIRRORED_GLYCINE
             angles = torch.where(mirrored[:, None], -angles, angles)
+        if i in peptides.d_residues:
+            angles = -angles
         phi_psi[:, i] = angles
     out = torch.empty(n, len(peptides.torsions))
     for k, torsion in enumerate(peptides.torsions):
@@ -92,7 +94,8 @@ def random_torsions(peptides: Peptides, n: int, generator: torch.Generator) -> T
         share = torch.tensor([w for _, w in wells])
         centre = torch.tensor([x for x, _ in wells])
         chosen = torch.multinomial(share, n, True, generator=generator)
-        out[:, k] = centre[chosen] + spread * torch.randn(n, generator=generator)
+        drawn = centre[chosen] + spread * torch.randn(n, generator=generator)
+        out[:, k] = -drawn if torsion.residue in peptides.d_residues else drawn
     return out * (math.pi / 180)
 
 
