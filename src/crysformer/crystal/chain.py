@@ -37,14 +37,55 @@ ATOMS: Final = {
 NAMES: Final = dict(
     zip(
         "ARNDCQEGHILKMFPSTWYV",
-        "ALA ARG ASN ASP CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL".split(),
+        [
+            "ALA",
+            "ARG",
+            "ASN",
+            "ASP",
+            "CYS",
+            "GLN",
+            "GLU",
+            "GLY",
+            "HIS",
+            "ILE",
+            "LEU",
+            "LYS",
+            "MET",
+            "PHE",
+            "PRO",
+            "SER",
+            "THR",
+            "TRP",
+            "TYR",
+            "VAL",
+        ],
         strict=True,
     )
 )
 D_NAMES: Final = dict(
     zip(
         "ARNDCQEHILKMFPSTWYV",
-        "DAL DAR DSG DAS DCY DGN DGL DHI DIL DLE DLY MED DPN DPR DSN DTH DTR DTY DVA".split(),
+        [
+            "DAL",
+            "DAR",
+            "DSG",
+            "DAS",
+            "DCY",
+            "DGN",
+            "DGL",
+            "DHI",
+            "DIL",
+            "DLE",
+            "DLY",
+            "MED",
+            "DPN",
+            "DPR",
+            "DSN",
+            "DTH",
+            "DTR",
+            "DTY",
+            "DVA",
+        ],
         strict=True,
     )
 )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crysformer.crystal.alignment import apply_alignment
+from crysformer.crystal.chain import letters_of
 from crysformer.crystal.density import DensityMap
 from crysformer.crystal.maps import (
     Shape,
@@ -23,7 +24,6 @@ from crysformer.crystal.maps import (
     patterson_from_grid,
 )
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.chain import letters_of
 from crysformer.crystal.sequence import count_atoms, sequences_of
 from crysformer.data import residues
 from crysformer.errors import NotApplicable

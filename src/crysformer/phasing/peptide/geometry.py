@@ -238,9 +238,7 @@ def _extended_backbone(chain: Chain) -> list[tuple[NDArray[np.float64], ...]]:
         phi = -_PROLINE_PHI if i in chain.d_residues else _PROLINE_PHI
         atoms.append(place_atom(atoms[-3:], _C_N, _CA_C_N, 180.0))
         atoms.append(place_atom(atoms[-3:], _N_CA, _C_N_CA, 180.0))
-        atoms.append(
-            place_atom(atoms[-3:], _CA_C, _N_CA_C, phi if letter == "P" else 180.0)
-        )
+        atoms.append(place_atom(atoms[-3:], _CA_C, _N_CA_C, phi if letter == "P" else 180.0))
     out: list[tuple[NDArray[np.float64], ...]] = []
     for i in range(len(sequence)):
         nitrogen, ca, carbon = atoms[3 * i : 3 * i + 3]

@@ -18,6 +18,7 @@ from crysformer.phasing.peptide.climb import Steps, climb
 from crysformer.phasing.peptide.geometry import build_peptides
 from crysformer.phasing.peptide.kinematics import Kinematics, Pose, join
 from crysformer.phasing.peptide.moves import perturbed
+from crysformer.phasing.peptide.scaling import ENOUGH
 from crysformer.phasing.peptide.starts import random_poses
 from crysformer.phasing.peptide.target import AmplitudeTarget
 
@@ -120,7 +121,13 @@ class SequenceSearch:
         number = self.kinematics.peptides.number
         self._targets = {
             d: AmplitudeTarget(
-                sharp, number, b_iso * (1 - _SHARPENED), d, overlap=_OVERLAP, device=device
+                sharp,
+                number,
+                b_iso * (1 - _SHARPENED),
+                d,
+                overlap=_OVERLAP,
+                solvent=int(data.measured.sum()) >= ENOUGH,
+                device=device,
             )
             for d in {*_SIEVE, _COARSE, _MIDDLE, 0.0}
             if d == 0.0 or d > 1.1 * data.d_min

@@ -18,6 +18,9 @@ from crysformer.phasing.peptide.scattering import scattering_groups
 # Pairs of atoms at a distance r overlap by exp(-r^2 / width), A^2; terms beyond d_min are nil.
 _OVERLAP_WIDTH = 4.1
 _OVERLAP_D_MIN = 2.6
+# How much less reflections of low resolution count where there may be solvent: on measured data
+# right poses then stand out more from wrong ones, and on crystals without solvent little is lost.
+_SOLVENT_SHARE, _SOLVENT_B = 0.9, 100.0
 _BYTES = 6e5  # of the waves of one part of a batch: about what a core's caches hold
 
 
@@ -71,6 +74,8 @@ class AmplitudeTarget:
     by_element
         Each element with its own scattering factor; otherwise all have carbon's times a constant,
         which is a little less exact and faster.
+    solvent
+        Whether reflections of low resolution, to which bulk solvent adds, count less.
     device
         Where to compute.
     """
@@ -84,6 +89,7 @@ class AmplitudeTarget:
         d_max: float = math.inf,
         overlap: float = 0.0,
         by_element: bool = False,
+        solvent: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
         used = data.measured & (data.d >= d_min * (1 - 1e-5)) & (data.d <= d_max)
@@ -111,12 +117,17 @@ class AmplitudeTarget:
         size = math.prod(self.shape)
         measured = torch.as_tensor(np.isfinite(f[keep]), device=device)
         counted = np.where(hkl[:, self.axes[2]] == 0, 0.5, 1.0)[keep]
+        trusted = np.ones(len(counted))
+        if solvent:
+            d = np.array(data.cell.calculate_d_array(hkl[keep].astype(np.int32)))
+            trusted -= _SOLVENT_SHARE * np.exp(-0.25 * _SOLVENT_B * d**-2.0)
         self.f = torch.zeros(size, device=device)
         self.f[box[keep]] = torch.as_tensor(np.nan_to_num(f[keep]), dtype=torch.float32).to(device)
         all_weight = torch.zeros(size, device=device)
         all_weight[box[keep]] = torch.as_tensor(counted, dtype=torch.float32, device=device)
         self.weight = torch.zeros(size, device=device)
-        self.weight[box[keep]] = all_weight[box[keep]] * measured
+        trust = torch.as_tensor(trusted, dtype=torch.float32, device=device)
+        self.weight[box[keep]] = all_weight[box[keep]] * measured * trust
         self.weight /= self.weight.sum()
         self.n_reflections = int(used.sum())
 
