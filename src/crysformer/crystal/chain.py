@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+import gemmi
+
 from crysformer.errors import InputError
 
 #: C, N, O and S atoms of each residue inside a chain (without OXT).
@@ -33,62 +35,30 @@ ATOMS: Final = {
     "Y": (9, 1, 2, 0),
     "V": (5, 1, 1, 0),
 }
-#: Three-letter names of L and D residues in the chemical component dictionary of the PDB.
-NAMES: Final = dict(
-    zip(
-        "ARNDCQEGHILKMFPSTWYV",
-        [
-            "ALA",
-            "ARG",
-            "ASN",
-            "ASP",
-            "CYS",
-            "GLN",
-            "GLU",
-            "GLY",
-            "HIS",
-            "ILE",
-            "LEU",
-            "LYS",
-            "MET",
-            "PHE",
-            "PRO",
-            "SER",
-            "THR",
-            "TRP",
-            "TYR",
-            "VAL",
-        ],
-        strict=True,
-    )
-)
-D_NAMES: Final = dict(
-    zip(
-        "ARNDCQEHILKMFPSTWYV",
-        [
-            "DAL",
-            "DAR",
-            "DSG",
-            "DAS",
-            "DCY",
-            "DGN",
-            "DGL",
-            "DHI",
-            "DIL",
-            "DLE",
-            "DLY",
-            "MED",
-            "DPN",
-            "DPR",
-            "DSN",
-            "DTH",
-            "DTR",
-            "DTY",
-            "DVA",
-        ],
-        strict=True,
-    )
-)
+#: Three-letter names of L residues.
+NAMES: Final = {letter: gemmi.expand_one_letter(letter, gemmi.ResidueKind.AA) for letter in ATOMS}
+#: Those of D residues in the chemical component dictionary of the PDB.
+D_NAMES: Final = {
+    "A": "DAL",
+    "R": "DAR",
+    "N": "DSG",
+    "D": "DAS",
+    "C": "DCY",
+    "Q": "DGN",
+    "E": "DGL",
+    "H": "DHI",
+    "I": "DIL",
+    "L": "DLE",
+    "K": "DLY",
+    "M": "MED",
+    "F": "DPN",
+    "P": "DPR",
+    "S": "DSN",
+    "T": "DTH",
+    "W": "DTR",
+    "Y": "DTY",
+    "V": "DVA",
+}
 #: Atoms that a blocked end has more than a free one: C, N, O.
 _ACETYL, _AMIDE = {"C": 2, "O": 1}, {"N": 1, "O": -1}
 

@@ -190,6 +190,8 @@ def _tensors(problem: PhaseProblem, candidate: Candidate) -> dict[str, Tensor]:
         model = candidate.peptide
         found["peptide_xyz"] = torch.from_numpy(model.xyz)
         found["peptide_b"] = torch.from_numpy(model.b_iso)
+        found["peptide_waters"] = torch.from_numpy(model.waters)
+        found["peptide_waters_b"] = torch.from_numpy(model.waters_b)
         found["peptide_F"] = torch.view_as_real(torch.from_numpy(model.F.astype(np.complex128)))
     return {name: x.detach().cpu().contiguous() for name, x in found.items()}
 
@@ -233,5 +235,7 @@ def _candidate(
             space_group=gemmi.SpaceGroup(described["space_group"]),
             F=torch.view_as_complex(own["peptide_F"]).numpy(),
             agreement=described["agreement"],
+            waters=own["peptide_waters"].numpy(),
+            waters_b=own["peptide_waters_b"].numpy(),
         )
     return Candidate(F=F, model=model, atoms=atoms, peptide=peptide, **values)

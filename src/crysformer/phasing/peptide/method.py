@@ -27,6 +27,7 @@ from crysformer.phasing.peptide.polish import polish
 from crysformer.phasing.peptide.search import Found, SequenceSearch
 from crysformer.phasing.peptide.seeds import helix_seeds
 from crysformer.phasing.peptide.target import AmplitudeTarget
+from crysformer.phasing.peptide.waters import PARAMETERS, Watered, with_waters
 from crysformer.phasing.problem import PhaseProblem
 
 # Residues in the asymmetric unit up to which the search is tried.
@@ -39,6 +40,7 @@ _SAME = 0.75  # F^2-weighted cosine from which two sets of phases are one soluti
 _COMPARED = 25
 _POLISHED = 4
 _PROGRESS = 0.003  # of the score, for which it is worth to refine again
+_WATERED = 0.2  # confidence from which waters are looked for
 _COPY = 1e-4  # scores nearer than this are of one pose
 # Log odds of the hand for a difference in log likelihood, and the latter where nothing found has
 # the mirrored phases.
@@ -187,6 +189,10 @@ class SequenceMethod:
                 self.data.space_group,
                 polished.F[i],
             )
+            if i == 0 and polished.parameters and confidence("sequence", figures) > _WATERED:
+                watered = with_waters(self.data, k, polished, self.content.b_iso, self.deadline)
+                if watered is not None:
+                    model, figures = _with_waters(model, figures, watered, n_data)
             models.append((model, figures))
         self.correlation = max(self.correlation, *(f["correlation"] for _, f in models))
         return models
@@ -249,6 +255,22 @@ class SequenceMethod:
         found = normalized_amplitudes(np.abs(F), d.d, epsilon)
         both = np.corrcoef(observed[self.free], found[self.free])[0, 1]
         return float(np.arctanh(np.clip(both, -0.99, 0.99)) * math.sqrt(self.free.sum() - 3))
+
+
+def _with_waters(
+    model: PeptideModel, figures: dict[str, float], watered: Watered, n_data: int
+) -> tuple[PeptideModel, dict[str, float]]:
+    """The model refined with waters, each of which counts as so many parameters more."""
+    n, refined = len(model.b_iso), watered.polished
+    parameters = n_data / figures["reflections_per_parameter"] + PARAMETERS * watered.n_waters
+    xyz, b_iso = (x[0].cpu().double().numpy() for x in (refined.xyz, refined.b_iso))
+    model = replace(
+        model, xyz=xyz[:n], b_iso=b_iso[:n], F=refined.F[0], waters=xyz[n:], waters_b=b_iso[n:]
+    )
+    return model, figures | {
+        "r": float(refined.r[0]),
+        "reflections_per_parameter": n_data / parameters,
+    }
 
 
 def check_size(content: CellContent, *, cheap: bool = False) -> None:

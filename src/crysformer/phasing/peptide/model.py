@@ -29,6 +29,8 @@ class PeptideModel:
     F
         Structure factors of the data's reflections, complex, shape (n_data,), on the scale of the
         data; NaN where not measured.
+    waters, waters_b
+        Cartesian coordinates of waters, shape (w, 3), A, and their B, shape (w,), A^2.
     agreement
         Where the space group is one of an enantiomorphic pair (P41 and P43), which amplitudes do
         not tell apart: the best correlation of amplitudes reached in each of the two.
@@ -41,6 +43,8 @@ class PeptideModel:
     space_group: gemmi.SpaceGroup
     F: NDArray[np.complex128]
     agreement: dict[str, float] = field(default_factory=dict)
+    waters: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
+    waters_b: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
     @property
     def frac(self) -> NDArray[np.float64]:
@@ -54,7 +58,8 @@ class PeptideModel:
         """
         orth = np.array(self.cell.orth.mat.tolist())
         phase = np.exp(2j * np.pi * (hkl @ shift))
-        return replace(self, xyz=self.xyz + orth @ shift, F=self.F * phase)
+        moved = orth @ shift
+        return replace(self, xyz=self.xyz + moved, waters=self.waters + moved, F=self.F * phase)
 
     def to_structure(self) -> gemmi.Structure:
         """As a gemmi structure: chains A, B, ..., residues from 1."""
@@ -76,13 +81,15 @@ class PeptideModel:
                 chain.add_residue(self._residue("NH2", len(described.letters) + 1, last, "NH2."))
             first = last + 1
             model.add_chain(chain)
+        if len(self.waters):
+            model.add_chain(self._waters())
         structure.add_model(model)
         structure.setup_entities()
         structure.assign_label_seq_id()
         return structure
 
     def _residue(self, name: str, number: int, row: int, prefix: str) -> gemmi.Residue:
-        """The atoms of residue `row` whose names begin with `prefix`; without it, the plain ones."""
+        """The atoms of residue `row` whose names begin with `prefix`; if empty, the plain ones."""
         p = self.peptides
         residue = gemmi.Residue()
         residue.name = name
@@ -90,13 +97,27 @@ class PeptideModel:
         residue.entity_type = gemmi.EntityType.Polymer
         for j in np.flatnonzero(p.residue == row).tolist():
             of_end, _, atom_name = p.names[j].rpartition(".")
-            if of_end + "." * bool(of_end) != prefix:
-                continue
-            atom = gemmi.Atom()
-            atom.name = atom_name
-            atom.element = gemmi.Element(int(p.number[j]))
-            atom.pos = gemmi.Position(*self.xyz[j].tolist())
-            atom.occ = 1.0
-            atom.b_iso = float(self.b_iso[j])
-            residue.add_atom(atom)
+            if of_end + "." * bool(of_end) == prefix:
+                residue.add_atom(_atom(atom_name, int(p.number[j]), self.xyz[j], self.b_iso[j]))
         return residue
+
+    def _waters(self) -> gemmi.Chain:
+        chain = gemmi.Chain("W")
+        for i, (xyz, b_iso) in enumerate(zip(self.waters, self.waters_b, strict=True)):
+            residue = gemmi.Residue()
+            residue.name = "HOH"
+            residue.seqid = gemmi.SeqId(i + 1, " ")
+            residue.entity_type = gemmi.EntityType.Water
+            residue.add_atom(_atom("O", 8, xyz, b_iso))
+            chain.add_residue(residue)
+        return chain
+
+
+def _atom(name: str, number: int, xyz: NDArray[np.float64], b_iso: float) -> gemmi.Atom:
+    atom = gemmi.Atom()
+    atom.name = name
+    atom.element = gemmi.Element(number)
+    atom.pos = gemmi.Position(*xyz.tolist())
+    atom.occ = 1.0
+    atom.b_iso = float(b_iso)
+    return atom

@@ -16,6 +16,7 @@ from crysformer.phasing.peptide.kinematics import Kinematics
 from crysformer.phasing.peptide.restraints import restraints_of
 from crysformer.phasing.peptide.scaling import STEP_CURVE, ResolutionScale
 
+_OXYGEN = 8
 _STEPS = 120
 _STEP_XYZ, _STEP_LOG_B = 0.03, 0.06
 _B_SPREAD, _B_BONDED = 0.5, 0.25  # expected spread of log B, and between bonded atoms
@@ -63,6 +64,7 @@ def polish(
 ) -> Polished:
     """Refine coordinates, shape (B, n, 3), and B against the amplitudes.
 
+    Atoms beyond those of the chains are waters.
     Made small is n ln sum (|Fo| - k |Fc|)^2, the likelihood of Gaussian errors of one unknown
     size, plus chi-squared of distances and of log B (between bonded atoms, and around the mean).
     Where reflections are many the scale may depend on resolution and direction
@@ -80,6 +82,8 @@ def polish(
         for op in data.space_group.operations()
     ]
     number = torch.as_tensor(kinematics.peptides.number, device=device)
+    n_waters = xyz.shape[1] - len(number)
+    number = torch.cat((number, torch.full((n_waters,), _OXYGEN, device=device)))
     n_ops = len(ops)
     scaling = ResolutionScale(data, device)
 

@@ -54,7 +54,7 @@ class ResolutionScale:
         return 8 if self.active else 0
 
     def start(self, n: int) -> Tensor:
-        """Parameters of `n` models, shape (n, 8): log odds of k, log B, and U in units of 10 A^2."""
+        """Parameters of `n` models, shape (n, 8): log odds of k, log B, U over 10 A^2."""
         curve = torch.zeros(n, 8, device=self.device)
         curve[:, 0], curve[:, 1] = _SOLVENT_SHARE, math.log(_SOLVENT_B)
         return curve
