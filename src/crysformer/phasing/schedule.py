@@ -20,6 +20,9 @@ from crysformer.phasing.search import Progress, Search
 METHODS = ("auto", "charge-flipping", "network", "fragments", "sequence")
 _NETWORK_TURN = 2  # of the sequence search, after which the network is asked
 _NETWORK_SECONDS = 5.0  # loading it, and some chains of predictions
+# Of the sequence search that are each followed by a round of charge flipping; later ones only while
+# those have taken less than this share of the time.
+_EVEN_TURNS, _FLIPPING_SHARE = 3, 0.1
 _FRAGMENT_SHARE = 0.6  # of the time left
 
 
@@ -149,10 +152,14 @@ class Schedule:
             search.generator,
             search.deadline,
         )
+        begun, flipping = time.monotonic(), 0.0
         while not (search.convinced or search.out_of_time):
             search.place_sequence(placing, self.time_limit, self.progress)
             if self.method != "auto" or search.convinced:
                 continue
-            search.run(self.time_limit, self.progress, rounds=1)
+            now = time.monotonic()
+            if placing.turns <= _EVEN_TURNS or flipping < _FLIPPING_SHARE * (now - begun):
+                search.run(self.time_limit, self.progress, rounds=1)
+                flipping += time.monotonic() - now
             if placing.turns == _NETWORK_TURN:
                 self._attempt("network", self._network)

@@ -33,7 +33,7 @@ from crysformer.phasing.problem import PhaseProblem
 from crysformer.phasing.search import Search
 
 STATE: Final = "state.safetensors"
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _INTERVAL: Final = 10.0  # seconds between writes: short runs are not slowed down
 
 

@@ -57,6 +57,7 @@ class Effort:
 
 
 _SMALL_EFFORT = Effort(4000, 1000, 100)
+_LARGE_EFFORT = Effort(population=40)  # generations of long chains take long
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +113,10 @@ class SequenceSearch:
     ) -> None:
         self.seeds = seeds
         self.kinematics = Kinematics(build_peptides(sequences), device)
-        small = len(self.kinematics.peptides.codes) <= _SMALL
-        self.effort = effort or (_SMALL_EFFORT if small else Effort())
+        longest = max(len(chain.letters) for chain in self.kinematics.peptides.chains)
+        self.effort = effort or (_LARGE_EFFORT if longest > _BY_CHANCE else Effort())
+        if effort is None and len(self.kinematics.peptides.codes) <= _SMALL:
+            self.effort = _SMALL_EFFORT
         self.generator, self.deadline = generator, deadline
         self.cell = torch.tensor(data.cell.orth.mat.tolist(), dtype=torch.float32)
         b_iso = max(b_iso, _LOWEST_B)
