@@ -15,11 +15,12 @@ from torch import Tensor
 
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.peptide.climb import Steps, climb
+from crysformer.phasing.peptide.fibres import laid_across, sheet_axes
 from crysformer.phasing.peptide.geometry import build_peptides
 from crysformer.phasing.peptide.kinematics import Kinematics, Pose, join
 from crysformer.phasing.peptide.moves import perturbed
 from crysformer.phasing.peptide.scaling import ENOUGH
-from crysformer.phasing.peptide.starts import random_poses
+from crysformer.phasing.peptide.starts import STRANDS, random_poses
 from crysformer.phasing.peptide.target import AmplitudeTarget
 
 _OVERLAP = 0.1
@@ -34,6 +35,8 @@ _COPY_EVERY, _COPIED = 5, 8  # generations; one in so many poses
 _TEMPERATURE = 0.005
 _PART = 500
 _BY_CHANCE = 12  # residues of a chain, up to which random starts find it
+_STRAND = 4  # residues that make one
+_SHEETS = 3  # all parts of random poses but one in so many are of strands, if they may be
 _STALE = 60  # generations without progress, after which all begins anew
 
 
@@ -194,7 +197,7 @@ class SequenceSearch:
         effort = self.effort
         poses, scores = [], []
         for _ in range(0, effort.screened, _PART):
-            drawn = random_poses(k.peptides, _PART, self.cell, self.generator).to(k.device)
+            drawn = self._drawn(len(poses)).to(k.device)
             xyz = k.coordinates(drawn)[0]
             poses.append(drawn)
             scores.append(self.sieve.evaluate(xyz, gradient=False).score)
@@ -215,6 +218,15 @@ class SequenceSearch:
             pose, score = _best(pose, score, max(effort.population, round(share * len(score))))
         score = self.target.evaluate(k.coordinates(pose)[0], gradient=False).score
         return Found(*_best(pose, score, effort.population))
+
+    def _drawn(self, part: int) -> Pose:
+        """Random poses; where a cell edge could be a sheet's, most parts are strands across it."""
+        k, axes = self.kinematics, sheet_axes(self.cell)
+        longest = max(len(chain.letters) for chain in k.peptides.chains)
+        if not len(axes) or longest < _STRAND or part % _SHEETS == 0:
+            return random_poses(k.peptides, _PART, self.cell, self.generator)
+        drawn = random_poses(k.peptides, _PART, self.cell, self.generator, STRANDS)
+        return laid_across(k, drawn.to(k.device), axes, self.generator)
 
     def _generation(self) -> None:
         """Change every pose, improve it, and keep it if it is better or hardly worse."""

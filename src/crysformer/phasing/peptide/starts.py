@@ -20,6 +20,8 @@ _SHARES = (
     (0.30, 0.27, 0.36, 0.07),
 )
 _CHAINS = (0.4, 0.15, 0.45)
+STRANDS = (0.8, 0.0, 0.2)
+"""Kinds of chains in sheets."""
 _MIRRORED_GLYCINE = 0.5
 _OMEGA_SPREAD = 4.0
 _CHI_SPREAD = 12.0
@@ -41,7 +43,13 @@ _WELLS = {
 }
 
 
-def random_poses(peptides: Peptides, n: int, cell: Tensor, generator: torch.Generator) -> Pose:
+def random_poses(
+    peptides: Peptides,
+    n: int,
+    cell: Tensor,
+    generator: torch.Generator,
+    kinds: tuple[float, float, float] = _CHAINS,
+) -> Pose:
     """Random conformations at random places of the cell.
 
     Parameters
@@ -54,19 +62,26 @@ def random_poses(peptides: Peptides, n: int, cell: Tensor, generator: torch.Gene
         Orthogonalisation matrix, shape (3, 3), A.
     generator
         On the CPU.
+    kinds
+        How often chains are strands, helices, or neither.
     """
     chains = len(peptides.sequences)
     rotation = random_rotations(n * chains, generator).view(n, chains, 3, 3)
     place = torch.rand(n, chains, 3, generator=generator) @ cell.mT
-    return Pose(random_torsions(peptides, n, generator), rotation, place)
+    return Pose(random_torsions(peptides, n, generator, kinds), rotation, place)
 
 
-def random_torsions(peptides: Peptides, n: int, generator: torch.Generator) -> Tensor:
-    """Torsion angles of `n` conformations, shape (n, K), radians."""
+def random_torsions(
+    peptides: Peptides,
+    n: int,
+    generator: torch.Generator,
+    kinds: tuple[float, float, float] = _CHAINS,
+) -> Tensor:
+    """Torsion angles of `n` conformations, shape (n, K), radians; `kinds` as in `random_poses`."""
     codes = peptides.codes
     regions = torch.tensor(_REGIONS)
     kind = torch.multinomial(
-        torch.tensor(_CHAINS), n * len(peptides.sequences), True, generator=generator
+        torch.tensor(kinds), n * len(peptides.sequences), True, generator=generator
     ).view(n, -1)
     shares = torch.tensor(_SHARES)
     chain_of = [c for c, chain in enumerate(peptides.chains) for _ in chain.letters]
