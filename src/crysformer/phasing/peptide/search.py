@@ -195,7 +195,8 @@ class SequenceSearch:
         """The best of random poses, sieved and improved from low to high resolution."""
         k = self.kinematics
         effort = self.effort
-        poses, scores = [], []
+        poses: list[Pose] = []
+        scores: list[Tensor] = []
         for _ in range(0, effort.screened, _PART):
             drawn = self._drawn(len(poses)).to(k.device)
             xyz = k.coordinates(drawn)[0]
