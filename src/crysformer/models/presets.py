@@ -36,6 +36,9 @@ DIPEPTIDE_SMALL = CrysFormerConfig(
     sample_rate=2.0,
 )
 
+#: The same, told which reflections were measured, and trained on imperfect data as well.
+DIPEPTIDE_ROBUST = replace(DIPEPTIDE_SMALL, conditions=True)
+
 #: The same design for an accelerator: 14 M parameters, 28 MB in half precision.
 DIPEPTIDE_LARGE = replace(
     DIPEPTIDE_SMALL,
@@ -53,6 +56,7 @@ DIPEPTIDE_LARGE = replace(
 PRESETS = {
     "dipeptide": DIPEPTIDE,
     "dipeptide-large": DIPEPTIDE_LARGE,
+    "dipeptide-robust": DIPEPTIDE_ROBUST,
     "dipeptide-small": DIPEPTIDE_SMALL,
     "fifteen": FIFTEEN,
 }

@@ -89,6 +89,20 @@ class AmplitudeScaling(nn.Module):
         maps = maps / maps.std((2, 3, 4), keepdim=True).clamp_min(1e-30)
         return maps.clamp_max(self._CEILING)
 
+    def point_spread(self, patterson: Tensor, lengths: Tensor, measured: Tensor | None) -> Tensor:
+        """Map (B, 1, U, V, W) that a point becomes, with unit rms, at the cell centre.
+
+        `measured` is the half grid (B, U, V, W // 2 + 1) of the reflections that were measured;
+        None stands for all to the resolution.
+        """
+        shape = _grid_of(patterson)
+        if measured is None:
+            _, measured = self._sphere(lengths, shape)
+        weights = (measured * _half_cell_signs(shape, patterson.device)).to(torch.complex64)
+        spread = torch.fft.irfftn(weights, s=shape, dim=(1, 2, 3))[:, None]
+        unit = spread / spread.std((2, 3, 4), keepdim=True).clamp_min(1e-30)
+        return unit.clamp_max(self._CEILING)
+
     def output(self, y: Tensor, patterson: Tensor, lengths: Tensor) -> Tensor:
         """Last layer's output (B, 1, U, V, W) to density of the same shape, e/A^3."""
         shape = _grid_of(y)

@@ -72,6 +72,12 @@ class Prediction:
     arrived
         Whether a chain of predictions arrived at a structure whose amplitudes agree with the
         measured ones; otherwise the map is of a single prediction.
+    agreement
+        Of the amplitudes of the best chain with the measured ones; zero where there was none.
+    chain
+        Fourier transform of the last map of the best chain at the rows of the data, shape (n,),
+        complex, origin and hand as it came: what density modification may start from. The map
+        itself where there was no chain.
     hand
         Probability that the hand is right where a chain arrived, else 0.5.
     notes
@@ -86,7 +92,9 @@ class Prediction:
     weights: str
     seconds: float
     d_min: float
+    chain: NDArray[np.complex128]
     arrived: bool = False
+    agreement: float = 0.0
     hand: float = 0.5
     notes: tuple[str, ...] = ()
 
@@ -157,7 +165,9 @@ def predict(
         weights=str(name),
         seconds=time.perf_counter() - begin,
         d_min=config.d_min,
+        chain=frame.coefficients(raw.chain, data.hkl),
         arrived=raw.arrived,
+        agreement=raw.agreement,
         hand=raw.hand,
         notes=(*_notes(data, frame), raw.note),
     )
@@ -168,9 +178,11 @@ class _Raw:
     """The network's density in its frame, (U, V, W), e/A^3, and how it came about."""
 
     density: Tensor
-    arrived: bool
-    hand: float
+    chain: Tensor
     note: str
+    arrived: bool = False
+    agreement: float = 0.0
+    hand: float = 0.5
 
 
 def _predict(
@@ -186,16 +198,21 @@ def _predict(
     patterson = patterson_from_grid(F, frame.shape, frame.volume)[None].to(device)
     codes = torch.from_numpy(residues.encode(sequence).astype(np.int64))[None].to(device)
     lengths = torch.tensor([frame.lengths], device=device)
-    first = predict_averaged(model, patterson, codes, lengths)
+    measured = frame.measured[None].to(device) if model.config.conditions else None
+    first = predict_averaged(model, patterson, codes, lengths, measured=measured)
+    single = first[0, 0].cpu()
     if not model.config.recycling:
-        return _Raw(first[0, 0].cpu(), False, 0.5, "a single prediction")
-    found, agreement = improve(model, first, patterson, codes, lengths, generator, deadline)
-    if agreement < ARRIVED:
+        return _Raw(single, single, "a single prediction")
+    enough = ARRIVED * _highest_agreement(data)
+    found, agreement = improve(
+        model, first, patterson, codes, lengths, generator, deadline, measured, enough
+    )
+    if agreement < enough:
         note = (
             f"a single prediction: chains of predictions did not arrive (amplitudes agree to "
-            f"{agreement:.3f}, {ARRIVED} is needed)"
+            f"{agreement:.3f}, {enough:.3f} is needed)"
         )
-        return _Raw(first[0, 0].cpu(), False, 0.5, note)
+        return _Raw(single, found[0, 0].cpu(), note, agreement=agreement)
     placement = place_map(
         data, sequence, frame, frame.coefficients(found[0, 0], data.hkl), generator
     )
@@ -203,18 +220,34 @@ def _predict(
     moved = apply_alignment(grid, placement.alignment)
     centred = density_from_grid(moved, frame.shape, frame.volume)[None].to(patterson)
     density = predict_averaged(
-        model, patterson, codes, lengths, impose_amplitudes(centred, patterson)
+        model,
+        patterson,
+        codes,
+        lengths,
+        impose_amplitudes(centred, patterson, measured),
+        measured,
     )
     # The best map of two possibilities is their mean, by their probabilities.
     mirrored = turn(density, (0, 1, 2))
     hand = placement.hand
     return _Raw(
         (hand * density + (1 - hand) * mirrored)[0, 0].cpu(),
-        True,
-        hand,
+        found[0, 0].cpu(),
         f"a chain of predictions arrived (amplitudes agree to {agreement:.3f}); its origin and "
         f"hand are by the atoms in it, the hand with probability {hand:.2f}",
+        True,
+        agreement,
+        hand,
     )
+
+
+def _highest_agreement(data: CrystalData) -> float:
+    """Correlation (about zero) that true amplitudes have with measured ones of this SIGF."""
+    if data.sigf is None:
+        return 1.0
+    known = data.measured & np.isfinite(data.sigf)
+    error = float(np.sum(data.sigf[known] ** 2) / max(np.sum(data.f[known] ** 2), 1e-30))
+    return 1 / math.sqrt(1 + error)
 
 
 def _notes(data: CrystalData, frame: NetworkFrame) -> tuple[str, ...]:
