@@ -217,7 +217,14 @@ def test_checkpoints_that_hold_code_are_not_read(tmp_path: Path) -> None:
 
 
 def test_settings_survive_a_round_trip_and_mistakes_are_named(tmp_path: Path) -> None:
-    for name in ("dipeptide", "dipeptide-large", "dipeptide-robust", "dipeptide-small", "fifteen"):
+    for name in (
+        "dipeptide",
+        "dipeptide-large",
+        "dipeptide-robust",
+        "dipeptide-small",
+        "fifteen",
+        "fifteen-large",
+    ):
         config = training_preset(name)
         assert from_dict(json.loads(json.dumps(to_dict(config)))) == config
     toml = tmp_path / "own.toml"

@@ -208,6 +208,8 @@ class CrysFormer(nn.Module):
         grid = self._check(patterson, residues)
         if not self.config.conditions:
             measured = None
+        elif measured is None and isinstance(self.scaling, AmplitudeScaling):
+            measured = self.scaling.sphere(lengths, grid)
         maps = self._inputs(patterson, lengths, estimate, measured)
         x = self.map_tokens(maps, lengths)
         u = self.partial_tokens(residues)
@@ -229,7 +231,7 @@ class CrysFormer(nn.Module):
         if not self.steps:
             return density
         amplitude = unit_amplitudes(patterson)
-        density = unit_rms(density)
+        density = unit_rms(density.float())  # Fourier transforms need single precision
         for step in self.steps:
             density = step(density, amplitude, context, measured)
         return density
@@ -246,8 +248,9 @@ class CrysFormer(nn.Module):
         if self.config.recycling:
             blank = torch.zeros_like(patterson) if estimate is None else unit_rms(estimate)
             maps.append(blank)
-        if isinstance(self.scaling, AmplitudeScaling) and self.config.conditions:
-            maps.append(self.scaling.point_spread(patterson, lengths, measured))
+        if isinstance(self.scaling, AmplitudeScaling) and measured is not None:
+            nu, nv, nw = patterson.shape[-3:]
+            maps.append(self.scaling.point_spread(measured, (nu, nv, nw)))
         return torch.cat(maps, dim=1)
 
     def map_tokens(self, maps: Tensor, lengths: Tensor) -> Tensor:

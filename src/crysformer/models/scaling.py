@@ -89,16 +89,12 @@ class AmplitudeScaling(nn.Module):
         maps = maps / maps.std((2, 3, 4), keepdim=True).clamp_min(1e-30)
         return maps.clamp_max(self._CEILING)
 
-    def point_spread(self, patterson: Tensor, lengths: Tensor, measured: Tensor | None) -> Tensor:
+    def point_spread(self, measured: Tensor, shape: Shape) -> Tensor:
         """Map (B, 1, U, V, W) that a point becomes, with unit rms, at the cell centre.
 
-        `measured` is the half grid (B, U, V, W // 2 + 1) of the reflections that were measured;
-        None stands for all to the resolution.
+        `measured` is the half grid (B, U, V, W // 2 + 1) of the reflections that were measured.
         """
-        shape = _grid_of(patterson)
-        if measured is None:
-            _, measured = self._sphere(lengths, shape)
-        weights = (measured * _half_cell_signs(shape, patterson.device)).to(torch.complex64)
+        weights = (measured * _half_cell_signs(shape, measured.device)).to(torch.complex64)
         spread = torch.fft.irfftn(weights, s=shape, dim=(1, 2, 3))[:, None]
         unit = spread / spread.std((2, 3, 4), keepdim=True).clamp_min(1e-30)
         return unit.clamp_max(self._CEILING)
@@ -112,6 +108,10 @@ class AmplitudeScaling(nn.Module):
         rms = (patterson[:, :, :1, :1, :1] / lengths.prod(1).reshape(-1, 1, 1, 1, 1)).sqrt()
         spread = density.square().mean((2, 3, 4), keepdim=True).add(1e-12).sqrt()
         return density * (rms / spread)
+
+    def sphere(self, lengths: Tensor, shape: Shape) -> Tensor:
+        """Which reflections are inside the resolution, half grid (B, U, V, W // 2 + 1)."""
+        return self._sphere(lengths, shape)[1]
 
     def _sphere(self, lengths: Tensor, shape: Shape) -> tuple[Tensor, Tensor]:
         """1/d^2 and whether inside the resolution, on the half grid (B, U, V, W // 2 + 1)."""

@@ -101,6 +101,25 @@ class TrainingConfig:
             raise UsageError(f"seed is {self.seed}, expected a whole number from 0")
 
 
+# Not trained yet: learning rate and batch are those of the small network, scaled.
+_LARGE = TrainingConfig(
+    name="dipeptide-large",
+    model=PRESETS["dipeptide-large"],
+    examples=100_000_000,
+    schedule="time",
+    batch_size=1024,
+    accumulate=1,
+    learning_rate=1e-3,
+    warmup=200_000,
+    weight_decay=0.01,
+    beta2=0.98,
+    ema=0.999,
+    loss="correlation",
+    bf16=True,
+    validate_every=2_000_000,
+    final_examples=1024,
+)
+
 #: How each preset is trained. The paper's two: its settings, one-cycle over its 80 epochs.
 TRAINING_PRESETS = {
     "dipeptide": TrainingConfig(
@@ -141,23 +160,16 @@ TRAINING_PRESETS = {
         loss="correlation",
         validate_every=8_000,
     ),
-    # not trained yet: the learning rate and the batch are those of the small one, scaled
-    "dipeptide-large": TrainingConfig(
-        name="dipeptide-large",
-        model=PRESETS["dipeptide-large"],
-        examples=100_000_000,
-        schedule="time",
-        batch_size=1024,
-        accumulate=1,
-        learning_rate=1e-3,
-        warmup=200_000,
-        weight_decay=0.01,
-        beta2=0.98,
-        ema=0.999,
-        loss="correlation",
-        bf16=True,
-        validate_every=2_000_000,
-        final_examples=1024,
+    "dipeptide-large": _LARGE,
+    "fifteen-large": dataclasses.replace(
+        _LARGE,
+        name="fifteen-large",
+        model=PRESETS["fifteen-large"],
+        batch_size=64,
+        warmup=20_000,
+        validate_every=100_000,
+        validation_examples=256,
+        final_examples=256,
     ),
 }
 

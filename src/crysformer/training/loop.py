@@ -172,12 +172,12 @@ class Trainer:
         total = 0.0
         for _ in range(self.config.accumulate):
             batch = self.data.measured(next(batches), self.random)
-            estimate = (
-                starting_estimate(self.model, batch, self.config, self.random)
-                if self.config.model.recycling
-                else None
-            )
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+                estimate = (
+                    starting_estimate(self.model, batch, self.config, self.random)
+                    if self.config.model.recycling
+                    else None
+                )
                 predicted = self.network(
                     batch.patterson, batch.residues, batch.lengths, estimate, batch.measured
                 )
