@@ -15,6 +15,7 @@ import dataclasses
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,11 +24,49 @@ from torch.utils.flop_counter import FlopCounterMode
 from crysformer.data.store import FragmentStore
 from crysformer.models.device import pick_device
 from crysformer.report.hardware import machine
-from crysformer.training.config import training_preset
+from crysformer.training.config import TrainingConfig, training_preset
 from crysformer.training.estimates import starting_estimate
 from crysformer.training.loop import Trainer
 
 _WARM_UP = 3
+_COUNTED = 8  # steps whose operations are counted: some have a pass more
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What `measure` finds.
+
+    Attributes
+    ----------
+    batch_size
+        Examples a forward pass.
+    examples
+        Examples/s of whole training steps.
+    operations
+        Floating-point operations an example.
+    share
+        Of the measured rate of matrix products.
+    synthesis, preparation
+        Share of a step that making examples takes, alone and with imperfections and estimates.
+    """
+
+    batch_size: int
+    examples: float
+    operations: float
+    share: float
+    synthesis: float
+    preparation: float
+
+    def text(self) -> str:
+        """Three lines."""
+        rate = self.operations * self.examples / 1e12
+        return (
+            f"batches of {self.batch_size}: {self.examples:.4g} examples/s\n"
+            f"{self.operations / 1e9:.3g} GFLOP an example, {rate:.3g} TFLOP/s: "
+            f"{100 * self.share:.0f} % of the matrix products' rate\n"
+            f"of a step, synthesis takes {100 * self.synthesis:.0f} %, and with imperfections and "
+            f"estimates {100 * self.preparation:.0f} %"
+        )
 
 
 def main() -> None:
@@ -44,36 +83,58 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     device = pick_device(args.device)
-    config = training_preset(args.preset)
-    config = dataclasses.replace(
-        config,
-        batch_size=args.batch_size or config.batch_size,
-        compile=args.compile,
-        bf16=config.bf16 and device.type == "cuda",
-        validation_examples=1,
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(config, FragmentStore.open(args.data), Path(folder), None, device)
-        print(machine())
-        report(trainer, args.seconds)
-
-
-def report(trainer: Trainer, seconds: float) -> None:
-    """Measure, and print a line each."""
-    device, config = trainer.device, trainer.config
+    config = adapted(training_preset(args.preset), device, args.batch_size, args.compile)
     dtype = torch.bfloat16 if config.bf16 else torch.float32
-    peak = matrix_rate(device, dtype, seconds / 4)
+    peak = matrix_rate(device, dtype, args.seconds / 4)
+    print(machine())
     print(f"matrix products, {str(dtype).removeprefix('torch.')}: {peak / 1e12:.3g} TFLOP/s")
+    print(f"{config.name}, {measure(config, args.data, device, peak, args.seconds).text()}")
 
+
+def adapted(
+    config: TrainingConfig, device: torch.device, batch_size: int | None, compiled: bool
+) -> TrainingConfig:
+    """A preset with another batch size; bfloat16 on GPUs only."""
+    return dataclasses.replace(
+        config,
+        batch_size=batch_size or config.batch_size,
+        compile=compiled,
+        bf16=config.bf16 and device.type == "cuda",
+    )
+
+
+def measure(
+    config: TrainingConfig, data: str, device: torch.device, peak: float, seconds: float
+) -> Speed:
+    """Time training steps and their parts.
+
+    Parameters
+    ----------
+    config
+        What is trained.
+    data
+        Folder of the data set.
+    device
+        Where.
+    peak
+        `matrix_rate` of the device.
+    seconds
+        For the steps; the parts take half as long.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        short = dataclasses.replace(config, validation_examples=1)
+        trainer = Trainer(short, FragmentStore.open(data), Path(folder), None, device)
+        return _measure(trainer, peak, seconds)
+
+
+def _measure(trainer: Trainer, peak: float, seconds: float) -> Speed:
+    device, config = trainer.device, trainer.config
     batches = iter(trainer.stream)
 
     def prepare() -> None:
         batch = trainer.data.measured(next(batches), trainer.random)
         if config.model.recycling:
             starting_estimate(trainer.model, batch, config, trainer.random)
-
-    def examples() -> None:
-        next(batches)
 
     def step() -> None:
         trainer._train_step(batches)
@@ -82,19 +143,19 @@ def report(trainer: Trainer, seconds: float) -> None:
     for _ in range(_WARM_UP):
         step()
     with FlopCounterMode(display=False) as counter:
-        step()
-    operations = counter.get_total_flops()
+        for _ in range(_COUNTED):
+            step()
+    operations = counter.get_total_flops() / (_COUNTED * size)
     step_time = seconds_each(step, seconds, device)
-    made = seconds_each(examples, seconds / 4, device) * config.accumulate
+    made = seconds_each(lambda: next(batches), seconds / 4, device) * config.accumulate
     prepared = seconds_each(prepare, seconds / 4, device) * config.accumulate
-    print(f"{config.name}, batches of {config.batch_size}: {size / step_time:.4g} examples/s")
-    print(
-        f"{operations / size / 1e9:.3g} GFLOP an example, {operations / step_time / 1e12:.3g} "
-        f"TFLOP/s: {100 * operations / step_time / peak:.0f} % of the matrix products' rate"
-    )
-    print(
-        f"of a step, synthesis takes {100 * made / step_time:.0f} %, and with imperfections and "
-        f"estimates {100 * prepared / step_time:.0f} %"
+    return Speed(
+        batch_size=config.batch_size,
+        examples=size / step_time,
+        operations=operations,
+        share=operations * size / step_time / peak,
+        synthesis=made / step_time,
+        preparation=prepared / step_time,
     )
 
 
