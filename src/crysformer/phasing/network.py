@@ -41,7 +41,7 @@ _ANGLE_TOLERANCE = 0.5
 _EDGE_MARGIN = 0.1
 #: The best reflection of data cut at a limit lies a little before it.
 _D_MIN_MARGIN = 0.03
-#: Reflections inside the trained resolution that must be measured at least.
+#: Reflections inside the trained resolution that must be measured, for a network of exact data.
 _MIN_COMPLETENESS = 0.3
 
 
@@ -145,10 +145,11 @@ def predict(
     check_applicable(data, chains, loaded.info)
     config = loaded.model.config
     frame = NetworkFrame.of(data, chains[0], config)
-    if frame.completeness < _MIN_COMPLETENESS:
+    least = loaded.info["domain"].get("min_completeness", _MIN_COMPLETENESS)
+    if frame.completeness < least * (1 - _EDGE_MARGIN):
         raise NotApplicable(
             f"{100 * frame.completeness:.0f} % of the reflections to {config.d_min:g} A are "
-            f"measured, the network needs {100 * _MIN_COMPLETENESS:.0f} %"
+            f"measured, the network needs {100 * least:.0f} %"
         )
     generator = torch.Generator().manual_seed(seed)
     raw = _predict(loaded.model, data, frame, chains[0], generator, deadline)

@@ -257,7 +257,11 @@ class Trainer:
             {
                 "preset": self.config.name,
                 "data_sha256": self.data_hash,
-                "domain": trained_domain(self.validation, self.config.model.d_min),
+                "domain": trained_domain(
+                    self.validation,
+                    self.config.model.d_min,
+                    self.config.measured if self.config.model.conditions else None,
+                ),
                 "calibration": result.calibration,
                 "metrics": {**result.metrics(), **how},
                 "training": {
