@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from crysformer.cli.train import PRESETS
 from crysformer.data.store import FragmentStore
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
 from crysformer.models.weights import load_weights, save_weights
 from crysformer.training.checkpoint import CHECKPOINT, load_checkpoint
 from crysformer.training.config import (
+    TRAINING_PRESETS,
     TrainingConfig,
     from_dict,
     read_config,
@@ -217,14 +219,8 @@ def test_checkpoints_that_hold_code_are_not_read(tmp_path: Path) -> None:
 
 
 def test_settings_survive_a_round_trip_and_mistakes_are_named(tmp_path: Path) -> None:
-    for name in (
-        "dipeptide",
-        "dipeptide-large",
-        "dipeptide-robust",
-        "dipeptide-small",
-        "fifteen",
-        "fifteen-large",
-    ):
+    assert sorted(TRAINING_PRESETS) == sorted(PRESETS)
+    for name in PRESETS:
         config = training_preset(name)
         assert from_dict(json.loads(json.dumps(to_dict(config)))) == config
     toml = tmp_path / "own.toml"

@@ -101,6 +101,21 @@ class TrainingConfig:
             raise UsageError(f"seed is {self.seed}, expected a whole number from 0")
 
 
+_SMALL = TrainingConfig(
+    name="dipeptide-small",
+    model=PRESETS["dipeptide-small"],
+    examples=200_000,
+    schedule="time",
+    batch_size=16,
+    accumulate=1,
+    learning_rate=1.5e-3,
+    weight_decay=0.01,
+    beta2=0.98,
+    ema=0.998,
+    loss="correlation",
+    validate_every=8_000,
+)
+
 # Not trained yet: learning rate and batch are those of the small network, scaled.
 _LARGE = TrainingConfig(
     name="dipeptide-large",
@@ -132,33 +147,12 @@ TRAINING_PRESETS = {
         bf16=True,
         checkpoint_layers=True,
     ),
-    "dipeptide-small": TrainingConfig(
-        name="dipeptide-small",
-        model=PRESETS["dipeptide-small"],
-        examples=200_000,
-        schedule="time",
-        batch_size=16,
-        accumulate=1,
-        learning_rate=1.5e-3,
-        weight_decay=0.01,
-        beta2=0.98,
-        ema=0.998,
-        loss="correlation",
-        validate_every=8_000,
-    ),
-    "dipeptide-robust": TrainingConfig(
+    "dipeptide-small": _SMALL,
+    "dipeptide-robust": dataclasses.replace(
+        _SMALL,
         name="dipeptide-robust",
         model=PRESETS["dipeptide-robust"],
-        examples=200_000,
-        schedule="time",
-        batch_size=16,
-        accumulate=1,
         learning_rate=1e-3,
-        weight_decay=0.01,
-        beta2=0.98,
-        ema=0.998,
-        loss="correlation",
-        validate_every=8_000,
     ),
     "dipeptide-large": _LARGE,
     "fifteen-large": dataclasses.replace(
