@@ -99,7 +99,8 @@ def add_sequence_arguments(parser: argparse.ArgumentParser, *, required: bool = 
         "--sequence",
         required=required,
         metavar="SEQ|FASTA",
-        help="one-letter codes (several chains: separated by commas) or a FASTA file",
+        help="one-letter codes (several chains: separated by commas) or a FASTA file; D residues "
+        "and blocked ends as in Ac-ELLK(D-Ala)LG-NH2",
     )
 
 
