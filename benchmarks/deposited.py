@@ -14,7 +14,9 @@ the model (NAME.mtz, NAME-sf.cif.gz) `--measured` takes those instead.
 `crysformer.solve` gets the sequence of the protein chains and the copies in the asymmetric unit.
 Phases are scored as in `experimental.py`: F-weighted phase error over the measured reflections to
 the structure factors of the deposited atoms alone, origin and hand aligned; solved means at most
-40 degrees. Prints one line a crystal, a row of a Markdown table.
+40 degrees. Prints one line a crystal, a row of a Markdown table. `--control shuffled` shuffles the
+amplitudes within shells of resolution, so that there is nothing to solve; `--control sequence` gives
+the residues of each chain in another order.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from calibrate_confidence import shuffled_within_shells
+from crysformer.crystal.chain import letters_of
 from crysformer.crystal.compare import SOLVED_PHASE_ERROR, compare_phases
 from crysformer.crystal.reading import read_crystal
 from crysformer.crystal.reflections import CrystalData
@@ -50,6 +54,7 @@ class Settings:
     method: str
     time_limit: float
     seed: int
+    control: str | None = None
 
 
 def structure_factors(
@@ -107,6 +112,11 @@ def line(name: str, data: CrystalData, structure: gemmi.Structure, settings: Set
     begun = time.monotonic()
     try:
         sequences, copies = chains_of(structure)
+        rng = np.random.default_rng(settings.seed)
+        if settings.control == "shuffled":
+            data = shuffled_within_shells(data, rng)
+        elif settings.control == "sequence":
+            sequences = ["".join(rng.permutation(list(letters_of(s)))) for s in sequences]
         found = solve(
             data,
             sequences,
@@ -138,10 +148,17 @@ def main() -> None:
     parser.add_argument("--d-min", type=float, help="resolution instead of the entry's, A")
     parser.add_argument("--method", default="auto")
     parser.add_argument("--time-limit", type=float, default=600.0, help="of each, seconds")
+    parser.add_argument("--control", choices=("shuffled", "sequence"), help="see the head")
     parser.add_argument("--seed", type=int, default=0, help="of errors and search")
     args = parser.parse_args()
     settings = Settings(
-        args.error, args.missing, args.d_min, args.method, args.time_limit, args.seed
+        args.error,
+        args.missing,
+        args.d_min,
+        args.method,
+        args.time_limit,
+        args.seed,
+        args.control,
     )
     print(
         "| entry | space group | d_min (Å) | reflections | atoms | solved | said so | "
