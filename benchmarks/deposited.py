@@ -14,9 +14,9 @@ the model (NAME.mtz, NAME-sf.cif.gz) `--measured` takes those instead.
 `crysformer.solve` gets the sequence of the protein chains and the copies in the asymmetric unit.
 Phases are scored as in `experimental.py`: F-weighted phase error over the measured reflections to
 the structure factors of the deposited atoms alone, origin and hand aligned; solved means at most
-40 degrees. Prints one line a crystal, a row of a Markdown table. `--control shuffled` shuffles the
-amplitudes within shells of resolution, so that there is nothing to solve; `--control sequence` gives
-the residues of each chain in another order.
+40 degrees. Prints one line a crystal, a row of a Markdown table. `--control shuffled` shuffles
+amplitudes within shells of resolution, so that there is nothing to solve; `--control sequence`
+gives the residues of each chain in another order.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from calibrate_confidence import shuffled_within_shells
 from crysformer.crystal.chain import letters_of
 from crysformer.crystal.compare import SOLVED_PHASE_ERROR, compare_phases
 from crysformer.crystal.reading import read_crystal
@@ -38,6 +37,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.sequence import check_fits
 from crysformer.data.measurement import Measurement, measure
 from crysformer.errors import CrysformerError, InputError
+from crysformer.evaluation.regimes.controls import shuffled_within_shells
 from crysformer.phasing.solver import solve
 from experimental import find_cases, model_phases, n_atoms, protein_chains, read_model
 
