@@ -20,6 +20,7 @@ from crysformer.phasing.peptide.geometry import build_peptides
 from crysformer.phasing.peptide.kinematics import Kinematics, Pose, join
 from crysformer.phasing.peptide.moves import perturbed
 from crysformer.phasing.peptide.scaling import ENOUGH
+from crysformer.phasing.peptide.seeds import with_side_chains
 from crysformer.phasing.peptide.starts import STRANDS, random_poses
 from crysformer.phasing.peptide.target import AmplitudeTarget
 
@@ -186,6 +187,7 @@ class SequenceSearch:
     def _from_seeds(self, pose: Pose) -> Found:
         """The best seeds, improved at full resolution: they are too near to begin lower."""
         k, target = self.kinematics, self.target
+        pose = with_side_chains(k, target, pose, self.generator)
         score = target.evaluate(k.coordinates(pose)[0], gradient=False).score
         self.tried += len(pose)
         pose, _ = _best(pose, score, self.effort.population)

@@ -13,11 +13,13 @@ from crysformer.errors import NotApplicable
 from crysformer.phasing.fragments.ideal import CONFORMATIONS, ideal_fragment
 from crysformer.phasing.fragments.placement import place_fragment
 from crysformer.phasing.peptide.kinematics import Kinematics, Pose, join
-from crysformer.phasing.peptide.starts import random_poses
+from crysformer.phasing.peptide.starts import random_poses, random_torsions
+from crysformer.phasing.peptide.target import AmplitudeTarget
 
 _LENGTHS = (16, 10)  # residues of the helices that are placed, longest first
 _PLACED = 8  # poses of each
-_DRAWN = 200  # poses returned for each length, with side chains and ends as they fall
+_MOST = 40  # poses returned for each length
+_TRIED, _TURNS = 8, 2  # conformations of each side chain, and how often all are gone through
 _SPREAD = 4.0  # degrees of phi and psi within the helix
 
 
@@ -67,26 +69,24 @@ def helix_seeds(
             placed = place_fragment(data, fragment, b_iso, _PLACED, generator, deadline)
         except NotApplicable:
             return None
-        drawn = random_poses(p, _DRAWN, cell, generator)
-        register = torch.randint(length - n + 1, (_DRAWN,), generator=generator)
+        registers = range(length - n + 1)
+        count = min(len(placed) * len(registers), _MOST)
+        drawn = random_poses(p, count, cell, generator)
         angles = {"phi": CONFORMATIONS["helix"][0], "psi": CONFORMATIONS["helix"][1]}
         torsions = drawn.torsions.clone()
         for k, torsion in enumerate(p.torsions):
-            if torsion.kind not in angles or torsion.residue >= length:
-                continue
-            within = (torsion.residue >= register) & (torsion.residue < register + n)
-            spread = _SPREAD * torch.randn(_DRAWN, generator=generator)
-            helical = (angles[torsion.kind] + spread) * (math.pi / 180)
-            torsions[:, k] = torch.where(within, helical, torsions[:, k])
+            if torsion.kind in angles and torsion.residue < length:
+                spread = _SPREAD * torch.randn(count, generator=generator)
+                torsions[:, k] = (angles[torsion.kind] + spread) * (math.pi / 180)
         pose = Pose(torsions, drawn.rotation, drawn.translation)
         xyz = Kinematics(p).coordinates(pose)[0]
         rotation, translation = pose.rotation.clone(), pose.translation.clone()
         rows = [(i, name) for i in range(n) for name in residues.ATOMS[residues.INDEX["ALA"]]]
         atoms = enumerate(zip(p.residue.tolist(), p.names, strict=True))
         index = {key: i for i, key in atoms}
-        for row in range(_DRAWN):
-            first = int(register[row])
-            target = placed[row % len(placed)].xyz
+        for row in range(count):
+            first = registers[row % len(registers)]
+            target = placed[row // len(registers)].xyz
             pairs = [
                 (index[first + i, name], j)
                 for j, (i, name) in enumerate(rows)
@@ -98,6 +98,30 @@ def helix_seeds(
             translation[row, 0] = turn @ translation[row, 0] + shift
         seeds.append(Pose(torsions, rotation, translation))
     return join(seeds) if seeds else None
+
+
+def with_side_chains(
+    kinematics: Kinematics, target: AmplitudeTarget, pose: Pose, generator: torch.Generator
+) -> Pose:
+    """The poses with the best of a few conformations of each side chain, one after the other."""
+    p, n = kinematics.peptides, len(pose)
+    residue = torch.tensor([t.residue for t in p.torsions], device=kinematics.device)
+    side = torch.tensor([t.kind.startswith("chi") for t in p.torsions], device=kinematics.device)
+    torsions = pose.torsions.clone()
+    for turn in range(_TURNS * len(p.codes)):
+        own = side & (residue == turn % len(p.codes))
+        if not bool(own.any()):
+            continue
+        fresh = random_torsions(p, n * _TRIED, generator).to(torsions).view(n, _TRIED, -1)
+        fresh = torch.where(own, fresh, torsions[:, None])
+        fresh[:, 0] = torsions
+        rotation, translation = (
+            x.repeat_interleave(_TRIED, dim=0) for x in (pose.rotation, pose.translation)
+        )
+        xyz = kinematics.coordinates(Pose(fresh.flatten(0, 1), rotation, translation))[0]
+        best = target.evaluate(xyz, gradient=False).score.view(n, _TRIED).argmax(1)
+        torsions = fresh[torch.arange(n, device=fresh.device), best]
+    return Pose(torsions, pose.rotation, pose.translation)
 
 
 def superposed(moving: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor]:
