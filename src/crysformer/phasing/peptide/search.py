@@ -36,6 +36,7 @@ _COPY_EVERY, _COPIED = 5, 8  # generations; one in so many poses
 _TEMPERATURE = 0.005
 _PART = 500
 _BY_CHANCE = 12  # residues of a chain, up to which random starts find it
+_AGAIN = 12  # seeds whose side chains are fitted twice
 _STRAND = 4  # residues that make one
 _SHEETS = 3  # all parts of random poses but one in so many are of strands, if they may be
 _STALE = 60  # generations without progress, after which all begins anew
@@ -190,8 +191,14 @@ class SequenceSearch:
         pose = with_side_chains(k, target, pose, self.generator)
         score = target.evaluate(k.coordinates(pose)[0], gradient=False).score
         self.tried += len(pose)
-        pose, _ = _best(pose, score, self.effort.population)
-        return Found(*climb(k, target, pose, Steps(60, 0.05, 0.04, 0.1), self.deadline))
+        pose, score = _best(pose, score, self.effort.population)
+        steps = Steps(60, 0.05, 0.04, 0.1)
+        pose, score = climb(k, target, pose, steps, self.deadline)
+        # once more, now that the backbone is better
+        again, _ = _best(pose, score, _AGAIN)
+        again = with_side_chains(k, target, again, self.generator)
+        again, better = climb(k, target, again, steps, self.deadline)
+        return Found(join([pose, again]), torch.cat((score, better)))
 
     def _from_chance(self) -> Found:
         """The best of random poses, sieved and improved from low to high resolution."""

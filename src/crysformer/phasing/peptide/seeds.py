@@ -20,7 +20,7 @@ _LENGTHS = (16, 10)  # residues of the helices that are placed, longest first
 _PLACED = 8  # poses of each
 _MOST = 40  # poses returned for each length
 _TRIED, _TURNS = 8, 2  # conformations of each side chain, and how often all are gone through
-_SPREAD = 4.0  # degrees of phi and psi within the helix
+_SPREAD = 1.0  # degrees of phi and psi within the helix
 
 
 def helix_seeds(
