@@ -194,7 +194,7 @@ def test_rating_of_a_huge_cell_ends_soon_after_the_deadline(
 ) -> None:
     # a clock by iterations: every map that is made takes a minute
     seconds = {"now": 0.0}
-    original = charge_flipping._to_map
+    original = charge_flipping.to_map
 
     def slow(*rest: Any) -> torch.Tensor:
         seconds["now"] += 60.0
@@ -203,7 +203,7 @@ def test_rating_of_a_huge_cell_ends_soon_after_the_deadline(
     still = SimpleNamespace(monotonic=lambda: seconds["now"])
     for module in (search, charge_flipping, merit):
         monkeypatch.setattr(module, "time", still)
-    monkeypatch.setattr(charge_flipping, "_to_map", slow)
+    monkeypatch.setattr(charge_flipping, "to_map", slow)
     found = make_search(random_data(), deadline=100.0)
     found.run(100.0)
     assert found.best

@@ -141,6 +141,7 @@ def _polished(start: Method) -> Method:
 METHODS: dict[str, Method] = {
     "solve": _solver("auto"),
     "charge-flipping": _solver("charge-flipping"),
+    "raar": _solver("raar"),
     "fragments": _solver("fragments"),
     "sequence": _solver("sequence"),
     "network": _network,

@@ -17,7 +17,7 @@ from crysformer.phasing.network import predict
 from crysformer.phasing.peptide.method import SequenceMethod, check_size
 from crysformer.phasing.search import Progress, Search
 
-METHODS = ("auto", "charge-flipping", "network", "fragments", "sequence")
+METHODS = ("auto", "charge-flipping", "raar", "network", "fragments", "sequence")
 _NETWORK_TURN = 2  # of the sequence search, after which the network is asked
 _NETWORK_SECONDS = 5.0  # loading it, and some chains of predictions
 _FRAGMENT_SHARE = 0.6  # of the time left
@@ -67,9 +67,9 @@ class Schedule:
         # of short peptides the sequence search solves more than the network does, and sooner
         self._attempt("sequence", self._sequence)
         self._attempt("network", self._network)
-        going_on = self.method in ("auto", "charge-flipping")
+        going_on = self.method in ("auto", "charge-flipping", "raar")
         if going_on and not (search.convinced or search.out_of_time):
-            search.run(self.time_limit, self.progress)
+            search.run(self.time_limit, self.progress, method=self.method)
 
     def _attempt(self, name: str, method: Callable[[], None]) -> None:
         if self.method not in ("auto", name) or self.search.convinced:
