@@ -24,7 +24,7 @@ _SHARE_SPREAD = (0.75, 1.25)
 # which then holds the atoms rather than the molecule and follows them more closely.
 _ATOM_VOLUME = 20.0  # A^3, hydrogen included
 _MOLECULE_ROOM, _MOLECULE_WIDTH = 1.25, 1.5  # of its volume; A
-_SUPPORT_MOST = 0.25
+_SUPPORT_MOST = 0.27
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def supports(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Supports for `n` starts of RAAR: shares of the voxels and widths in A, shape (n,) each.
 
-    Spread around the room that the molecules need, or a quarter of the cell, whichever is less;
+    Spread around the room that the molecules need, or about a quarter of the cell if that is less;
     over the whole range where the number of atoms is unknown. `volume` in A^3.
     """
     uniform = torch.rand(n, generator=generator)

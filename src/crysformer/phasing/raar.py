@@ -31,7 +31,7 @@ from crysformer.phasing.projections import (
     upper_quantile,
 )
 
-_BETA = 0.87
+_BETA = 0.82
 _ITERATIONS_PER_SUPPORT = 10
 _NARROWING = 0.6  # share of the iterations in which the smoothing falls to its last width
 _ALTERNATING = 10  # last iterations without relaxation, which settle in the nearest solution

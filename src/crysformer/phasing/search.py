@@ -25,7 +25,7 @@ _ITERATIONS = 200
 _MORE_ITERATIONS = 50  # with every round: hard structures need longer runs, not only more
 _MAX_ITERATIONS = 1000
 _RAAR_ITERATIONS = 150
-_MOSTLY_EMPTY = 0.5  # filled share of the cell, below which RAAR comes first
+_MOSTLY_EMPTY = 0.6  # filled share of the cell, below which RAAR comes first
 # Sharpening leaves atoms with a B between these (A^2); which is best differs between cells.
 _B_LEFT = (-2.0, 10.0)
 _KEPT = 8
