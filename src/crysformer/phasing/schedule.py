@@ -12,6 +12,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
 from crysformer.errors import NotApplicable
 from crysformer.phasing.candidate import settle
+from crysformer.phasing.content import filled_share
 from crysformer.phasing.fragments.search import check_fragments, fragment_candidates
 from crysformer.phasing.network import predict
 from crysformer.phasing.peptide.method import SequenceMethod, check_size
@@ -21,6 +22,7 @@ METHODS = ("auto", "charge-flipping", "raar", "network", "fragments", "sequence"
 _NETWORK_TURN = 2  # of the sequence search, after which the network is asked
 _NETWORK_SECONDS = 5.0  # loading it, and some chains of predictions
 _FRAGMENT_SHARE = 0.6  # of the time left
+_DENSE, _TURNS_IF_DENSE = 0.9, 3  # filled share of the cell; sequence turns to a round of starts
 
 
 @dataclass
@@ -149,10 +151,14 @@ class Schedule:
             search.generator,
             search.deadline,
         )
+        filled = filled_share(search.content, search.problem.cell.volume)
+        dense = filled is not None and filled > _DENSE
         while not (search.convinced or search.out_of_time):
             search.place_sequence(placing, self.time_limit, self.progress)
             if self.method != "auto" or search.convinced:
                 continue
+            if dense and placing.turns % _TURNS_IF_DENSE:
+                continue  # random starts hardly ever find what is packed without gaps
             search.run(self.time_limit, self.progress, rounds=1)
             if placing.turns == _NETWORK_TURN:
                 self._attempt("network", self._network)

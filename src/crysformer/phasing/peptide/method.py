@@ -30,6 +30,7 @@ from crysformer.phasing.problem import PhaseProblem
 # Residues in the asymmetric unit up to which the search is tried.
 _MAX_RESIDUES = 30
 _CHEAP_LENGTH = 12
+_CHEAP_CHAINS = 4  # of such a length together; two may have it each
 # Reflections held out of the search, where there are enough to spare.
 _FREE_SHARE, _FREE_FROM = 0.08, 300
 _SAME = 0.75  # F^2-weighted cosine from which two sets of phases are one solution
@@ -255,9 +256,12 @@ def check_size(content: CellContent, *, cheap: bool = False) -> None:
         raise TooLarge("the sequence search needs the sequence")
     n_residues = content.copies * sum(len(s) for s in content.sequences)
     n_chains = content.copies * len(content.sequences)
-    if cheap and (max(len(s) for s in content.sequences) > _CHEAP_LENGTH or n_chains > 2):
+    longest = max(len(s) for s in content.sequences)
+    many = n_chains > 2 and (n_chains > _CHEAP_CHAINS or n_residues > _CHEAP_LENGTH)
+    if cheap and (longest > _CHEAP_LENGTH or many):
         raise TooLarge(
-            f"it is tried for up to two chains of {_CHEAP_LENGTH} residues; ask for it by name"
+            f"it is tried for up to two chains of {_CHEAP_LENGTH} residues, or {_CHEAP_CHAINS} of "
+            "so many together; ask for it by name"
         )
     if n_residues > _MAX_RESIDUES:
         raise TooLarge(

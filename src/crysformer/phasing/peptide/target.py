@@ -18,6 +18,7 @@ from crysformer.phasing.peptide.scattering import scattering_groups
 # Pairs of atoms at a distance r overlap by exp(-r^2 / width), A^2; terms beyond d_min are nil.
 _OVERLAP_WIDTH = 4.1
 _OVERLAP_D_MIN = 2.6
+_SCANNED = 3e5  # structure factors at a time
 _BYTES = 6e5  # of the waves of one part of a batch: about what a core's caches hold
 
 
@@ -202,14 +203,56 @@ class AmplitudeTarget:
         out[:, self.used] = np.where(self._conjugate, values.conj(), values)
         return out
 
+    def scan(self, xyz: Tensor, moving: Tensor, shifts: Tensor) -> Tensor:
+        """Score with some atoms of each conformation shifted, all others where they are.
+
+        Parameters
+        ----------
+        xyz
+            Cartesian coordinates, A, shape (B, n, 3).
+        moving
+            Which atoms are shifted, bool, shape (B, n).
+        shifts
+            Cartesian, A, shape (S, 3).
+
+        Returns
+        -------
+        Tensor
+            Shape (B, S).
+        """
+        turns = shifts.to(xyz) @ self.to_frac.mT
+        x, y, z = (turns[:, i, None] * wave for i, wave in enumerate(self.waves))
+        angle = x[:, :, None, None] + y[:, None, :, None] + z[:, None, None, :]
+        cosine, sine = angle.flatten(1).cos(), angle.flatten(1).sin()
+        rows: list[Tensor] = []
+        part = max(1, int(_SCANNED / cosine.numel()))
+        for some, which in zip(xyz.split(part), moving.split(part), strict=True):
+            fixed, moved = (self._asymmetric(some, mask)[0] for mask in (~which, which))
+            mr, mi = moved[:, :1], moved[:, 1:]
+            total = fixed[:, None].repeat(1, len(shifts), 1, 1)
+            total[:, :, 0].addcmul_(mr, cosine).addcmul_(mi, sine, value=-1)
+            total[:, :, 1].addcmul_(mr, sine).addcmul_(mi, cosine)
+            fr, fi = self._with_mates(total.flatten(0, 1))
+            rows.append(self._rate(fr, fi)[2].view(len(some), -1))
+        return torch.cat(rows)
+
     def _sum(self, xyz: Tensor) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
         """Fr, Fi, and for each group its waves along x (B, 2 nx, 2 n) and y, z (B, ny nz, 2 n)."""
+        total, kept = self._asymmetric(xyz)
+        return *self._with_mates(total), kept
+
+    def _asymmetric(
+        self, xyz: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """Fr and Fi (B, 2, box) of the atoms in `mask` (B, n) before symmetry, and the waves."""
         batch, (nx, ny, nz) = len(xyz), self.shape
         frac = (xyz @ self.to_frac.mT).mT
         kept = []
         total: Tensor | None = None
         for rows, weight, f in self.groups:
             n = len(rows)
+            if mask is not None:
+                weight = weight * mask[:, None, rows]
             x, y, z = (frac[:, i, None, rows] * wave[:, None] for i, wave in enumerate(self.waves))
             # atoms last, so that all products run along memory
             left = x.new_empty(batch, 2, nx, 2, n)
@@ -227,16 +270,20 @@ class AmplitudeTarget:
             total = summed if total is None else total.add_(summed)
             kept.append((left, right))
         assert total is not None
+        return total, kept
+
+    def _with_mates(self, total: Tensor) -> tuple[Tensor, Tensor]:
+        """Fr and Fi (B, box) of the whole cell."""
         fr, fi = total[:, 0], total[:, 1]
         for index, shift, sign in self.mates:
             mate = total.index_select(2, index)
             mr, mi = mate[:, 0], mate[:, 1] * sign
             fr = fr + mr * shift[0] - mi * shift[1]
             fi = fi + mr * shift[1] + mi * shift[0]
-        return fr, fi, kept
+        return fr, fi
 
-    def _evaluate(self, xyz: Tensor, gradient: bool) -> Evaluation:
-        fr, fi, kept = self._sum(xyz)
+    def _rate(self, fr: Tensor, fi: Tensor) -> tuple[Tensor, ...]:
+        """Correlation, overlap and score (B,); amplitudes, those less their mean, their spread."""
         intensity = fr * fr + fi * fi
         overlap = intensity @ self.pairs
         amplitude = intensity.clamp_(min=1e-12).sqrt_()
@@ -245,8 +292,14 @@ class AmplitudeTarget:
         spread = ((centred * centred) @ self.weight).clamp_(min=1e-12).sqrt_()[:, None]
         correlation = (amplitude @ (self.weight * self.observed))[:, None] / spread
         score = correlation[:, 0] - self.overlap * overlap
+        return correlation[:, 0], overlap, score, amplitude, centred, spread
+
+    def _evaluate(self, xyz: Tensor, gradient: bool) -> Evaluation:
+        fr, fi, kept = self._sum(xyz)
+        found, overlap, score, amplitude, centred, spread = self._rate(fr, fi)
         if not gradient:
-            return Evaluation(correlation[:, 0], overlap, score, None)
+            return Evaluation(found, overlap, score, None)
+        correlation = found[:, None]
         slope = (self.observed - centred * (correlation / spread)) * self.weight
         slope /= spread * amplitude
         if self.overlap > 0:
@@ -255,7 +308,7 @@ class AmplitudeTarget:
         count = 1 + len(self.mates)  # every mate moves with the asymmetric unit
         for (rows, _weight, f), (left, right) in zip(self.groups, kept, strict=True):
             out[:, rows] = self._back(slope * f * count, fr, fi, left, right)
-        return Evaluation(correlation[:, 0], overlap, score, out @ self.to_frac)
+        return Evaluation(found, overlap, score, out @ self.to_frac)
 
     def _back(self, slope: Tensor, fr: Tensor, fi: Tensor, left: Tensor, right: Tensor) -> Tensor:
         """Gradient with respect to fractional coordinates, in the order of the box's axes."""
