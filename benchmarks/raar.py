@@ -48,10 +48,6 @@ CELLS = (
 )
 
 
-class Found(Exception):
-    """The best candidate is right."""
-
-
 def seconds_to_solve(
     crystal: SyntheticCrystal, method: str, limit: float, seed: int
 ) -> float | None:
@@ -61,7 +57,11 @@ def seconds_to_solve(
     problem = phase_problem(data)
     content = cell_content(data, tuple(crystal.sequence.split(",")), 1)
 
+    away = 0.0  # looking at the truth takes no time of the search
+    found: float | None = None
+
     def look(search: Search) -> None:
+        nonlocal away, found
         now = time.monotonic()
         best = grid_to_hkl(search.best[0].F, torch.as_tensor(data.hkl)).numpy()
         phi = np.rad2deg(np.angle(best))
@@ -69,20 +69,16 @@ def seconds_to_solve(
             data.hkl, data.f, phi, crystal.phi_true, data.cell, data.space_group
         )
         if compared.cosine2_aligned >= SOLVED_COSINE:
-            raise Found(now - begun - away[0])
-        away[0] += time.monotonic() - now  # looking at the truth takes no time of the search
-        search.deadline = begun + away[0] + limit
+            found = now - begun - away
+        away += time.monotonic() - now
+        search.deadline = begun + away + limit
         search.best.clear()  # a wrong candidate that convinces must not end the search
 
-    away = [0.0]
     generator = torch.Generator().manual_seed(seed)
     search = Search(problem, content, generator, begun + limit, keep=look)
-    try:
-        while time.monotonic() < search.deadline:
-            search.run(limit, rounds=1, method=method)
-    except Found as found:
-        return float(found.args[0])
-    return None
+    while found is None and time.monotonic() < search.deadline:
+        search.run(limit, rounds=1, method=method)
+    return found
 
 
 def row(cell: GridCell, times: dict[str, list[float | None]], limit: float) -> str:
