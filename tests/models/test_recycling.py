@@ -11,7 +11,7 @@ from torch import Tensor
 
 from crysformer.crystal.compare import pearson
 from crysformer.models.crysformer import CrysFormer
-from crysformer.models.orientations import TURNS, predict_averaged, turn
+from crysformer.models.orientations import TURNS, predict_averaged, turn, turn_half_grid
 from crysformer.models.recycling import (
     ARRIVED,
     amplitude_agreement,
@@ -89,7 +89,9 @@ class Oracle:
         self.blur = torch.rand(truth.shape, generator=torch.Generator().manual_seed(5))
         self.calls = 0
 
-    def __call__(self, patterson: Tensor, _: Tensor, __: Tensor, estimate: Tensor) -> Tensor:
+    def __call__(
+        self, patterson: Tensor, _: Tensor, __: Tensor, estimate: Tensor, measured: None
+    ) -> Tensor:
         self.calls += 1
         near = pearson(estimate, self.truth.expand_as(estimate)) > self.reach
         return torch.where(near[:, None, None, None, None], self.truth, self.blur)
@@ -112,7 +114,9 @@ def test_chains_stop_when_one_has_arrived(
 
 
 def test_averaging_over_orientations_is_blind_to_the_orientation() -> None:
-    def network(patterson: Tensor, _: Tensor, __: Tensor, estimate: Tensor | None) -> Tensor:
+    def network(
+        patterson: Tensor, _: Tensor, __: Tensor, estimate: Tensor | None, measured: None
+    ) -> Tensor:
         weight = torch.linspace(0, 1, patterson.numel()).reshape(patterson.shape)
         return patterson * weight + (0 if estimate is None else estimate**2 * weight)
 
@@ -125,6 +129,51 @@ def test_averaging_over_orientations_is_blind_to_the_orientation() -> None:
             model, turn(patterson, axes), residues, lengths, turn(estimate, axes)
         )
         torch.testing.assert_close(turn(turned, axes), reference)
+
+
+@pytest.mark.parametrize("shape", [(10, 9, 8), (6, 8, 7)])
+def test_half_grids_turn_with_their_maps(shape: tuple[int, int, int]) -> None:
+    density = torch.rand(2, 1, *shape, generator=torch.Generator().manual_seed(3))
+    amplitude = torch.fft.rfftn(density, dim=GRID).abs()
+    for axes in TURNS:
+        turned = torch.fft.rfftn(turn(density, axes), dim=GRID).abs()
+        torch.testing.assert_close(turn_half_grid(amplitude, axes), turned)
+
+
+def test_amplitudes_that_were_not_measured_stay_the_maps_own(
+    crystal: tuple[Tensor, Tensor],
+) -> None:
+    density, patterson = crystal
+    amplitude = torch.fft.rfftn(density, dim=GRID).abs()[:, 0]
+    measured = (amplitude > amplitude.median()).clone()
+    other = torch.rand_like(density)
+    own = torch.fft.rfftn(other, dim=GRID).abs()[:, 0]
+    F = torch.fft.rfftn(impose_amplitudes(other, patterson, measured), dim=GRID).abs()[:, 0]
+    torch.testing.assert_close(F[measured], amplitude[measured], rtol=1e-3, atol=1e-2)
+    ratio = (F / own)[~measured]
+    assert float(ratio.max() / ratio.min()) == pytest.approx(1, abs=1e-2)
+    # a map that is right where it was measured agrees fully, whatever it is elsewhere
+    assert float(amplitude_agreement(other, patterson, measured)) < 0.99
+    mixed = torch.where(measured, torch.fft.rfftn(density, dim=GRID), 0.0)
+    half = torch.fft.irfftn(mixed, s=(10, 9, 8), dim=GRID)
+    assert float(amplitude_agreement(half, patterson, measured)) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_step_leaves_free_what_was_not_measured(crystal: tuple[Tensor, Tensor]) -> None:
+    density, patterson = crystal
+    amplitude = unit_amplitudes(patterson)
+    step = AmplitudeStep(1, 2, "gelu")
+    last = step.correct[-1]
+    assert isinstance(last, torch.nn.Conv3d)
+    torch.nn.init.normal_(last.weight, generator=torch.Generator().manual_seed(0))
+    none = torch.zeros(amplitude[:, 0].shape, dtype=torch.bool)
+    other = unit_rms(torch.rand_like(density))
+    with torch.no_grad():
+        blind = step(other, amplitude, other, none)
+        assert torch.allclose(blind, step(other, 3 * amplitude, other, none))
+        seeing = step(other, amplitude, other, ~none)
+        assert torch.allclose(seeing, step(other, amplitude, other))
+    assert not torch.allclose(seeing, blind)
 
 
 def test_a_step_starts_as_nothing_and_commutes_with_shifts(crystal: tuple[Tensor, Tensor]) -> None:

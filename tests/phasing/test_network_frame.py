@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import gemmi
 import numpy as np
@@ -112,3 +113,32 @@ def test_reflections_beyond_the_resolution_are_left_out() -> None:
     frame = NetworkFrame.of(data, "GG", DIPEPTIDE_SMALL)
     values = frame.coefficients(torch.rand(frame.shape), data.hkl)
     assert np.array_equal(values == 0, data.d < 1.5)
+
+
+def test_a_network_of_imperfect_data_sees_its_own_b_and_what_is_missing() -> None:
+    data, F = asymmetric_crystal(d_min=1.3)
+    config = replace(DIPEPTIDE_SMALL, conditions=True)
+    d_star_sq = data.d**-2.0
+    frames = []
+    for extra in (0.0, 15.0):
+        colder = replace(data, f=data.f * np.exp(extra / 4 * d_star_sq))
+        frame = NetworkFrame.of(colder, "GG", config)
+        frames.append(frame)
+        # what goes in comes out, on the crystal's own B
+        back = frame.coefficients(map_in_frame(frame, data, F / frame.scale), data.hkl)
+        inside = data.d >= 1.5
+        np.testing.assert_allclose(
+            np.abs(back)[inside],
+            np.abs(F)[inside] * np.exp(-frame.b_excess / 4 * d_star_sq[inside]),
+            rtol=1e-4,
+            atol=1e-4,
+        )
+    assert frames[0].b_excess - frames[1].b_excess == pytest.approx(15.0, abs=0.2)
+    torch.testing.assert_close(frames[0].amplitudes, frames[1].amplitudes, rtol=0.01, atol=0.01)
+    gaps = replace(data, f=np.where(np.arange(len(data)) % 3 == 0, np.nan, data.f))
+    frame = NetworkFrame.of(gaps, "GG", config)
+    inside = frame.amplitudes > 0
+    assert 0.6 < float(frame.measured.sum() / inside.sum()) < 0.73
+    assert frame.completeness == pytest.approx(float(frame.measured.sum() / inside.sum()))
+    coarse = asymmetric_crystal(d_min=2.4)[0]  # too coarse for a Wilson plot
+    assert NetworkFrame.of(coarse, "GG", config).b_excess == 0.0

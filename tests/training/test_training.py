@@ -10,19 +10,24 @@ from pathlib import Path
 import pytest
 import torch
 
+from crysformer.cli.train import PRESETS
+from crysformer.data.store import FragmentStore
 from crysformer.errors import CrysformerError, InputError, UsageError
-from crysformer.models.crysformer import CrysFormerConfig
-from crysformer.models.weights import load_weights
+from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
+from crysformer.models.weights import load_weights, save_weights
 from crysformer.training.checkpoint import CHECKPOINT, load_checkpoint
 from crysformer.training.config import (
+    TRAINING_PRESETS,
     TrainingConfig,
     from_dict,
     read_config,
     to_dict,
     training_preset,
 )
+from crysformer.training.data import TrainingData
 from crysformer.training.loop import HISTORY, Trainer, train
 from crysformer.training.losses import correlation_loss, mean_squared_error
+from crysformer.training.start import starting_weights
 
 SMALL = CrysFormerConfig(
     width=24, depth=1, heads=2, head_width=12, feedforward=32, partial_patch=12, channels=2,
@@ -86,6 +91,47 @@ def test_a_run_may_start_from_weights(dipeptides: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "deeper").exists()
     with pytest.raises(UsageError, match="--resume"):
         train(short, dipeptides, tmp_path / "again", start_from=weights, resume=True)
+
+
+def test_a_network_for_conditions_begins_where_one_of_exact_data_ended(
+    dipeptides: Path, tmp_path: Path
+) -> None:
+    train(dataclasses.replace(CONFIG, examples=120), dipeptides, tmp_path / "exact")
+    weights = tmp_path / "exact" / "weights.safetensors"
+    model = dataclasses.replace(SMALL, conditions=True, dropout=0.0)
+    robust = dataclasses.replace(CONFIG, model=model, examples=64)
+    plain = load_weights(weights).model
+    config = dataclasses.replace(SMALL, dropout=0.0)
+    exact = CrysFormer(config)
+    exact.load_state_dict(plain.state_dict())
+    grown = CrysFormer(model)
+    with pytest.raises(InputError, match="another network"):
+        starting_weights(weights, grown)  # dropout differs
+    save_weights(tmp_path / "plain.safetensors", exact, {})
+    grown.load_state_dict(starting_weights(tmp_path / "plain.safetensors", grown))
+    data = TrainingData(robust, FragmentStore.open(dipeptides), torch.device("cpu"))
+    (batch,) = data.validation(1)
+    expected = exact.eval()(batch.patterson, batch.residues, batch.lengths)
+    found = grown.eval()(batch.patterson, batch.residues, batch.lengths)
+    torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-3)
+    # and it learns with imperfect data from there
+    run = tmp_path / "robust"
+    train(robust, dipeptides, run, start_from=tmp_path / "plain.safetensors")
+    metrics = load_weights(run / "weights.safetensors").info["metrics"]
+    assert metrics["pc_imperfect"] > 0.05
+    assert metrics["pc"] > metrics["pc_imperfect"] - 0.1
+
+
+def test_conditions_need_scales_from_the_amplitudes(tmp_path: Path) -> None:
+    text = "[model]\nconditions = true\nscaling = 'constant'\n[measured]\nexact = 0.5\n"
+    (tmp_path / "wrong.toml").write_text(text)
+    with pytest.raises(UsageError, match="scaling"):
+        read_config(tmp_path / "wrong.toml")
+    (tmp_path / "right.toml").write_text(text.replace("constant", "amplitudes"))
+    config = read_config(tmp_path / "right.toml")
+    assert config.model.conditions
+    assert config.measured.exact == 0.5
+    assert from_dict(to_dict(config)) == config
 
 
 def _trainer_until(config: TrainingConfig, data: Path, folder: Path, stop: int) -> int:
@@ -173,7 +219,8 @@ def test_checkpoints_that_hold_code_are_not_read(tmp_path: Path) -> None:
 
 
 def test_settings_survive_a_round_trip_and_mistakes_are_named(tmp_path: Path) -> None:
-    for name in ("dipeptide", "dipeptide-large", "dipeptide-small", "fifteen"):
+    assert sorted(TRAINING_PRESETS) == sorted(PRESETS)
+    for name in PRESETS:
         config = training_preset(name)
         assert from_dict(json.loads(json.dumps(to_dict(config)))) == config
     toml = tmp_path / "own.toml"

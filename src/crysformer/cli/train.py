@@ -11,7 +11,14 @@ import argparse
 from crysformer.cli._common import add_output_arguments, emit
 
 #: Presets by name, said here so that --help needs no torch.
-PRESETS = ("dipeptide", "dipeptide-large", "dipeptide-small", "fifteen")
+PRESETS = (
+    "dipeptide",
+    "dipeptide-large",
+    "dipeptide-robust",
+    "dipeptide-small",
+    "fifteen",
+    "fifteen-large",
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

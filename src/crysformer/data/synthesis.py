@@ -50,6 +50,9 @@ class Batch:
         Cell edges, shape (B, 3), A.
     index
         Rows of the fragment table, shape (B,), int64.
+    measured
+        Reflections that were measured, half grid (B, U, V, W // 2 + 1); None if all were. The
+        Patterson map holds expected intensities for the others.
     """
 
     patterson: Tensor
@@ -57,13 +60,17 @@ class Batch:
     residues: Tensor
     lengths: Tensor
     index: Tensor
+    measured: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.index)
 
     def to(self, device: torch.device | str) -> Batch:
         """The same examples on another device."""
-        return Batch(**{name: value.to(device) for name, value in vars(self).items()})
+        moved: dict[str, Any] = {
+            name: None if value is None else value.to(device) for name, value in vars(self).items()
+        }
+        return Batch(**moved)
 
 
 def _synthesize(

@@ -60,6 +60,9 @@ class CrysFormerConfig:
         The constants, e^2/A^3 and e/A^3.
     recycling
         Takes an estimate of the density as one more input map (the paper's "+R").
+    conditions
+        Is told which reflections were measured: one more input map, their point spread function,
+        and steps that leave the others free.
     d_min, sample_rate
         Resolution of the data, A, and grid points per d_min of the maps it was trained on.
     b_iso
@@ -91,6 +94,7 @@ class CrysFormerConfig:
     patterson_scale: float = 1.0
     density_scale: float = 1.0
     recycling: bool = False
+    conditions: bool = False
     d_min: float = 1.5
     sample_rate: float = 3.0
     b_iso: float = 20.0
@@ -112,6 +116,11 @@ class CrysFormer(nn.Module):
         Standalone densities of the 20 residues in the order of `residues.CODES`, shape
         (20, 24, 24, 24), e/A^3; None leaves them to be loaded with the weights.
 
+    Raises
+    ------
+    ValueError
+        If the configuration contradicts itself.
+
     References
     ----------
     Dun et al., arXiv:2310.03899, section 3 and appendix A.
@@ -122,6 +131,8 @@ class CrysFormer(nn.Module):
     def __init__(self, config: CrysFormerConfig, templates: Tensor | None = None) -> None:
         super().__init__()
         self.config = c = config
+        if c.conditions and c.scaling != "amplitudes":
+            raise ValueError("conditions need scaling = 'amplitudes'")
         self.checkpointing = False
         self.scaling: ConstantScaling | AmplitudeScaling = (
             ConstantScaling(c.patterson_scale, c.density_scale)
@@ -132,7 +143,7 @@ class CrysFormer(nn.Module):
             templates = torch.zeros(20, TEMPLATE_GRID, TEMPLATE_GRID, TEMPLATE_GRID)
         self.register_buffer("templates", templates.float())
 
-        maps = self.scaling.channels + c.recycling
+        maps = self.scaling.channels + c.recycling + c.conditions
         self.stem = CircularConv3d(maps, c.channels, c.kernel)
         self.embed = nn.Linear(c.channels * c.patch**3, c.width)
         self.positions: TablePositions | MetricPositions = (
@@ -169,6 +180,7 @@ class CrysFormer(nn.Module):
         residues: Tensor,
         lengths: Tensor,
         estimate: Tensor | None = None,
+        measured: Tensor | None = None,
     ) -> Tensor:
         """Predict densities.
 
@@ -183,6 +195,9 @@ class CrysFormer(nn.Module):
         estimate
             What is known of the densities so far, shape (B, 1, U, V, W), any scale; zero or None
             where nothing is. Only networks made for recycling look at it.
+        measured
+            Which reflections were measured, half grid (B, U, V, W // 2 + 1); None if all were.
+            Only networks made for conditions look at it.
 
         Returns
         -------
@@ -191,7 +206,11 @@ class CrysFormer(nn.Module):
             centre.
         """
         grid = self._check(patterson, residues)
-        maps = self._inputs(patterson, lengths, estimate)
+        if not self.config.conditions:
+            measured = None
+        elif measured is None and isinstance(self.scaling, AmplitudeScaling):
+            measured = self.scaling.sphere(lengths, grid)
+        maps = self._inputs(patterson, lengths, estimate, measured)
         x = self.map_tokens(maps, lengths)
         u = self.partial_tokens(residues)
         rotation = self.positions.rotation(self._patch_grid(grid), lengths)
@@ -203,25 +222,36 @@ class CrysFormer(nn.Module):
         y = from_patches(self.unembed(self.norm(x)), self.config.patch, grid)
         if self.config.recycling:
             y = torch.cat((y, maps), dim=1)
-        return self.scaling.output(self._improve(self.final(y), patterson, y), patterson, lengths)
+        improved = self._improve(self.final(y), patterson, y, measured)
+        return self.scaling.output(improved, patterson, lengths)
 
-    def _improve(self, density: Tensor, patterson: Tensor, context: Tensor) -> Tensor:
+    def _improve(
+        self, density: Tensor, patterson: Tensor, context: Tensor, measured: Tensor | None
+    ) -> Tensor:
         if not self.steps:
             return density
         amplitude = unit_amplitudes(patterson)
-        density = unit_rms(density)
+        density = unit_rms(density.float())  # Fourier transforms need single precision
         for step in self.steps:
-            density = step(density, amplitude, context)
+            density = step(density, amplitude, context, measured)
         return density
 
-    def _inputs(self, patterson: Tensor, lengths: Tensor, estimate: Tensor | None) -> Tensor:
-        """Input channels (B, C, U, V, W): of the Patterson map, and of the estimate if any."""
-        maps = self.scaling.inputs(patterson, lengths)
-        if not self.config.recycling:
-            return maps
-        if estimate is None:
-            estimate = torch.zeros_like(patterson)
-        return torch.cat((maps, unit_rms(estimate)), dim=1)
+    def _inputs(
+        self,
+        patterson: Tensor,
+        lengths: Tensor,
+        estimate: Tensor | None,
+        measured: Tensor | None,
+    ) -> Tensor:
+        """Input channels (B, C, U, V, W): Patterson map, estimate, what was measured."""
+        maps = [self.scaling.inputs(patterson, lengths)]
+        if self.config.recycling:
+            blank = torch.zeros_like(patterson) if estimate is None else unit_rms(estimate)
+            maps.append(blank)
+        if isinstance(self.scaling, AmplitudeScaling) and measured is not None:
+            nu, nv, nw = patterson.shape[-3:]
+            maps.append(self.scaling.point_spread(measured, (nu, nv, nw)))
+        return torch.cat(maps, dim=1)
 
     def map_tokens(self, maps: Tensor, lengths: Tensor) -> Tensor:
         """X: patches of the convolved input maps (B, C, U, V, W), with positions, (B, N, D)."""

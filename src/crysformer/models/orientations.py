@@ -18,6 +18,14 @@ def turn(maps: Tensor, axes: tuple[int, ...]) -> Tensor:
     return maps.flip(dims).roll([1] * len(dims), dims) if dims else maps
 
 
+def turn_half_grid(values: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """The same rotation of what is alike for Friedel mates, half grid (..., U, V, W // 2 + 1)."""
+    # reversing the last axis is, by Friedel's law, reversing the other two
+    reversed_axes = {0, 1} ^ set(axes) if 2 in axes else set(axes)
+    dims = [axis - 3 for axis in sorted(reversed_axes - {2})]
+    return values.flip(dims).roll([1] * len(dims), dims) if dims else values
+
+
 @torch.no_grad()
 def predict_averaged(
     model: CrysFormer,
@@ -25,6 +33,7 @@ def predict_averaged(
     residues: Tensor,
     lengths: Tensor,
     estimate: Tensor | None = None,
+    measured: Tensor | None = None,
 ) -> Tensor:
     """Mean over the four orientations of what the network predicts, turned back.
 
@@ -33,7 +42,7 @@ def predict_averaged(
 
     Parameters
     ----------
-    patterson, residues, lengths, estimate
+    patterson, residues, lengths, estimate, measured
         As for `CrysFormer.forward`.
 
     Returns
@@ -43,6 +52,7 @@ def predict_averaged(
     total = torch.zeros_like(patterson)
     for axes in TURNS:
         turned = None if estimate is None else turn(estimate, axes)
-        density: Tensor = model(turn(patterson, axes), residues, lengths, turned)
+        known = None if measured is None else turn_half_grid(measured, axes)
+        density: Tensor = model(turn(patterson, axes), residues, lengths, turned, known)
         total += turn(density.float(), axes)
     return total / len(TURNS)

@@ -36,9 +36,12 @@ DIPEPTIDE_SMALL = CrysFormerConfig(
     sample_rate=2.0,
 )
 
+#: The same, told which reflections were measured, and trained on imperfect data as well.
+DIPEPTIDE_ROBUST = replace(DIPEPTIDE_SMALL, conditions=True)
+
 #: The same design for an accelerator: 14 M parameters, 28 MB in half precision.
 DIPEPTIDE_LARGE = replace(
-    DIPEPTIDE_SMALL,
+    DIPEPTIDE_ROBUST,
     width=384,
     depth=6,
     heads=6,
@@ -50,11 +53,16 @@ DIPEPTIDE_LARGE = replace(
     steps=6,
 )
 
+#: And for 15 residues in their cell of 41 x 30 x 24 A: 1,120 patches of 3 A.
+FIFTEEN_LARGE = replace(DIPEPTIDE_LARGE, n_residues=15)
+
 PRESETS = {
     "dipeptide": DIPEPTIDE,
     "dipeptide-large": DIPEPTIDE_LARGE,
+    "dipeptide-robust": DIPEPTIDE_ROBUST,
     "dipeptide-small": DIPEPTIDE_SMALL,
     "fifteen": FIFTEEN,
+    "fifteen-large": FIFTEEN_LARGE,
 }
 
 

@@ -31,16 +31,24 @@ _SHARE, _LAST_SHARE = 0.8, 1.0
 ARRIVED = 0.987
 
 
-def impose_amplitudes(density: Tensor, patterson: Tensor) -> Tensor:
+def impose_amplitudes(density: Tensor, patterson: Tensor, measured: Tensor | None = None) -> Tensor:
     """The phases of a density with the amplitudes of a Patterson map; any scale.
 
     Parameters
     ----------
     density, patterson
         Shape (B, 1, U, V, W).
+    measured
+        Half grid (B, U, V, W // 2 + 1) of the amplitudes that were measured; the others are the
+        density's own, on the scale of the measured ones. None: all were.
     """
     F = torch.fft.rfftn(density, dim=_GRID)
     amplitude = torch.fft.rfftn(patterson, dim=_GRID).real.clamp_min(0).sqrt()
+    if measured is not None:
+        known = measured[:, None]
+        scale = torch.linalg.vector_norm(amplitude * known, dim=_GRID, keepdim=True)
+        own = torch.linalg.vector_norm(F * known, dim=_GRID, keepdim=True).clamp_min(1e-20)
+        amplitude = torch.where(known, amplitude, F.abs() * (scale / own))
     phased = amplitude * F / F.abs().clamp_min(1e-20)
     return torch.fft.irfftn(phased, s=patterson.shape[-3:], dim=_GRID)
 
@@ -65,7 +73,13 @@ def disturb_phases(density: Tensor, sigma: Tensor, generator: torch.Generator) -
     return torch.fft.irfftn(F, s=density.shape[-3:], dim=_GRID)
 
 
-def next_estimate(density: Tensor, estimate: Tensor, patterson: Tensor, share: float) -> Tensor:
+def next_estimate(
+    density: Tensor,
+    estimate: Tensor,
+    patterson: Tensor,
+    share: float,
+    measured: Tensor | None = None,
+) -> Tensor:
     """Prediction and the estimate it came from, mixed, with the measured amplitudes.
 
     Parameters
@@ -74,9 +88,11 @@ def next_estimate(density: Tensor, estimate: Tensor, patterson: Tensor, share: f
         Shape (B, 1, U, V, W).
     share
         Of the prediction, 0 to 1.
+    measured
+        As for `impose_amplitudes`.
     """
     mixed = share * unit_rms(density) + (1 - share) * unit_rms(estimate)
-    return impose_amplitudes(mixed, patterson)
+    return impose_amplitudes(mixed, patterson, measured)
 
 
 @torch.no_grad()
@@ -88,6 +104,8 @@ def improve(
     lengths: Tensor,
     generator: torch.Generator,
     deadline: float = math.inf,
+    measured: Tensor | None = None,
+    arrived: float = ARRIVED,
 ) -> tuple[Tensor, float]:
     """Run chains of predictions from a first one with random phase errors; keep the best.
 
@@ -103,6 +121,10 @@ def improve(
         Of the phase errors, on the CPU.
     deadline
         `time.monotonic` after which no further round of chains is begun.
+    measured
+        Half grid (1, U, V, W // 2 + 1) of the reflections that were measured; None: all.
+    arrived
+        Agreement that ends the search.
 
     Returns
     -------
@@ -111,31 +133,37 @@ def improve(
         `amplitude_agreement`. Origin and hand are those it came to.
     """
     best, agreement = first, 0.0
-    start = impose_amplitudes(first, patterson).expand(_CHAINS, -1, -1, -1, -1)
+    start = impose_amplitudes(first, patterson, measured).expand(_CHAINS, -1, -1, -1, -1)
     sigma = torch.full((_CHAINS,), _START_ERROR, device=first.device)
 
     def chain(estimate: Tensor, passes: int, share: float) -> tuple[Tensor, Tensor]:
-        inputs = [x.expand(len(estimate), *x.shape[1:]) for x in (patterson, residues, lengths)]
+        n = len(estimate)
+        known = None if measured is None else measured.expand(n, *measured.shape[1:])
+        maps, codes, edges = (x.expand(n, *x.shape[1:]) for x in (patterson, residues, lengths))
         for _ in range(passes):
-            density: Tensor = model(*inputs, estimate)
-            estimate = next_estimate(density, estimate, inputs[0], share)
+            density: Tensor = model(maps, codes, edges, estimate, known)
+            estimate = next_estimate(density, estimate, maps, share, known)
         return density, estimate
 
     for _ in range(_ROUNDS):
         density, estimate = chain(disturb_phases(start, sigma, generator), _PASSES, _SHARE)
-        kept = amplitude_agreement(density, patterson).topk(_KEPT).indices
+        kept = amplitude_agreement(density, patterson, measured).topk(_KEPT).indices
         density, _ = chain(estimate[kept], _MORE, _LAST_SHARE)
-        found = amplitude_agreement(density, patterson)
+        found = amplitude_agreement(density, patterson, measured)
         chosen = int(found.argmax())
         if float(found[chosen]) > agreement:
             best, agreement = density[chosen : chosen + 1], float(found[chosen])
-        if agreement >= ARRIVED or time.monotonic() > deadline:
+        if agreement >= arrived or time.monotonic() > deadline:
             break
     return best, agreement
 
 
-def amplitude_agreement(density: Tensor, patterson: Tensor) -> Tensor:
+def amplitude_agreement(
+    density: Tensor, patterson: Tensor, measured: Tensor | None = None
+) -> Tensor:
     """Correlation (about zero) of predicted and measured amplitudes, shape (B,)."""
-    predicted = torch.fft.rfftn(density, dim=_GRID).abs().flatten(1)
-    measured = torch.fft.rfftn(patterson, dim=_GRID).real.clamp_min(0).sqrt().flatten(1)
-    return torch.nn.functional.cosine_similarity(predicted, measured, dim=1)
+    predicted = torch.fft.rfftn(density, dim=_GRID).abs()
+    observed = torch.fft.rfftn(patterson, dim=_GRID).real.clamp_min(0).sqrt()
+    if measured is not None:
+        predicted, observed = (x * measured[:, None] for x in (predicted, observed))
+    return torch.nn.functional.cosine_similarity(predicted.flatten(1), observed.flatten(1), dim=1)

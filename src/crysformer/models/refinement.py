@@ -43,7 +43,9 @@ class AmplitudeStep(nn.Module):
             nn.init.zeros_(last.bias)
         self.log_softness = nn.Parameter(torch.tensor(-1.0))
 
-    def forward(self, density: Tensor, amplitude: Tensor, context: Tensor) -> Tensor:
+    def forward(
+        self, density: Tensor, amplitude: Tensor, context: Tensor, measured: Tensor | None = None
+    ) -> Tensor:
         """Improve maps.
 
         Parameters
@@ -54,10 +56,15 @@ class AmplitudeStep(nn.Module):
             Measured amplitudes of a map with rms one, half grid (B, 1, U, V, W // 2 + 1).
         context
             What else is known at each voxel, shape (B, C, U, V, W).
+        measured
+            Which amplitudes were measured, half grid (B, U, V, W // 2 + 1); the others stay as
+            they are. None: all were.
         """
         F = torch.fft.rfftn(density, dim=_GRID)
         soft = (self.log_softness.exp() * amplitude).square()
         weight = amplitude / (F.real.square() + F.imag.square() + soft + 1e-6).sqrt()
+        if measured is not None:
+            weight = torch.where(measured[:, None], weight, 1.0)
         imposed = torch.fft.irfftn(weight * F, s=density.shape[-3:], dim=_GRID)
         correction: Tensor = self.correct(torch.cat((density, imposed, context), dim=1))
         return density + correction

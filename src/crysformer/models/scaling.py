@@ -89,6 +89,16 @@ class AmplitudeScaling(nn.Module):
         maps = maps / maps.std((2, 3, 4), keepdim=True).clamp_min(1e-30)
         return maps.clamp_max(self._CEILING)
 
+    def point_spread(self, measured: Tensor, shape: Shape) -> Tensor:
+        """Map (B, 1, U, V, W) that a point becomes, with unit rms, at the cell centre.
+
+        `measured` is the half grid (B, U, V, W // 2 + 1) of the reflections that were measured.
+        """
+        weights = (measured * _half_cell_signs(shape, measured.device)).to(torch.complex64)
+        spread = torch.fft.irfftn(weights, s=shape, dim=(1, 2, 3))[:, None]
+        unit = spread / spread.std((2, 3, 4), keepdim=True).clamp_min(1e-30)
+        return unit.clamp_max(self._CEILING)
+
     def output(self, y: Tensor, patterson: Tensor, lengths: Tensor) -> Tensor:
         """Last layer's output (B, 1, U, V, W) to density of the same shape, e/A^3."""
         shape = _grid_of(y)
@@ -98,6 +108,10 @@ class AmplitudeScaling(nn.Module):
         rms = (patterson[:, :, :1, :1, :1] / lengths.prod(1).reshape(-1, 1, 1, 1, 1)).sqrt()
         spread = density.square().mean((2, 3, 4), keepdim=True).add(1e-12).sqrt()
         return density * (rms / spread)
+
+    def sphere(self, lengths: Tensor, shape: Shape) -> Tensor:
+        """Which reflections are inside the resolution, half grid (B, U, V, W // 2 + 1)."""
+        return self._sphere(lengths, shape)[1]
 
     def _sphere(self, lengths: Tensor, shape: Shape) -> tuple[Tensor, Tensor]:
         """1/d^2 and whether inside the resolution, on the half grid (B, U, V, W // 2 + 1)."""

@@ -23,26 +23,26 @@ from crysformer.crystal.maps import (
     patterson_from_grid,
 )
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.sequence import count_atoms, sequences_of
+from crysformer.crystal.sequence import sequences_of
 from crysformer.data import residues
-from crysformer.errors import NotApplicable
 from crysformer.models.crysformer import CrysFormer
 from crysformer.models.device import pick_device
 from crysformer.models.orientations import predict_averaged, turn
-from crysformer.models.recycling import ARRIVED, impose_amplitudes, improve
-from crysformer.models.weights import load_weights, packaged_weights, read_info
+from crysformer.models.recycling import impose_amplitudes, improve
+from crysformer.models.weights import load_weights
+from crysformer.phasing.network_arrival import Arrival
+from crysformer.phasing.network_domain import (
+    check_applicable,
+    check_completeness,
+    fitting_weights,
+)
 from crysformer.phasing.network_frame import NetworkFrame
 from crysformer.phasing.network_placement import place_map
 
 #: Grid points per d_min of the map that is handed out.
 _SAMPLE_RATE = 3.0
-#: Angles may differ this much from 90 degrees, and edges from the trained range by this share.
-_ANGLE_TOLERANCE = 0.5
-_EDGE_MARGIN = 0.1
-#: The best reflection of data cut at a limit lies a little before it.
-_D_MIN_MARGIN = 0.03
-#: Reflections inside the trained resolution that must be measured at least.
-_MIN_COMPLETENESS = 0.3
+#: Probabilities of a chain from which it is the prediction, and from which no other is tried.
+_LIKELY, _CERTAIN = 0.5, 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +72,14 @@ class Prediction:
     arrived
         Whether a chain of predictions arrived at a structure whose amplitudes agree with the
         measured ones; otherwise the map is of a single prediction.
+    agreement
+        Of the amplitudes of the best chain with the measured ones; zero where there was none.
+    chain
+        Fourier transform of the last map of the best chain at the rows of the data, shape (n,),
+        complex, origin and hand as it came: what density modification may start from. The map
+        itself where there was no chain.
+    right
+        Probability that the best chain is right, up to origin and hand.
     hand
         Probability that the hand is right where a chain arrived, else 0.5.
     notes
@@ -86,7 +94,10 @@ class Prediction:
     weights: str
     seconds: float
     d_min: float
+    chain: NDArray[np.complex128]
     arrived: bool = False
+    agreement: float = 0.0
+    right: float = 0.0
     hand: float = 0.5
     notes: tuple[str, ...] = ()
 
@@ -132,18 +143,15 @@ def predict(
     """
     begin = time.perf_counter()
     chains = sequences_of(sequence)
-    name = _choose(data, chains) if weights is None else weights
+    name = fitting_weights(data, chains) if weights is None else weights
     loaded = load_weights(name, pick_device(device))
     check_applicable(data, chains, loaded.info)
     config = loaded.model.config
     frame = NetworkFrame.of(data, chains[0], config)
-    if frame.completeness < _MIN_COMPLETENESS:
-        raise NotApplicable(
-            f"{100 * frame.completeness:.0f} % of the reflections to {config.d_min:g} A are "
-            f"measured, the network needs {100 * _MIN_COMPLETENESS:.0f} %"
-        )
+    check_completeness(frame, loaded.info)
     generator = torch.Generator().manual_seed(seed)
-    raw = _predict(loaded.model, data, frame, chains[0], generator, deadline)
+    arrival = Arrival.of(loaded.info)
+    raw = _predict(loaded.model, arrival, data, frame, chains[0], generator, deadline)
     density = raw.density
     coefficients = frame.coefficients(density, data.hkl)
     f = np.abs(coefficients)
@@ -157,7 +165,10 @@ def predict(
         weights=str(name),
         seconds=time.perf_counter() - begin,
         d_min=config.d_min,
+        chain=frame.coefficients(raw.chain, data.hkl),
         arrived=raw.arrived,
+        agreement=raw.agreement,
+        right=raw.right,
         hand=raw.hand,
         notes=(*_notes(data, frame), raw.note),
     )
@@ -168,13 +179,17 @@ class _Raw:
     """The network's density in its frame, (U, V, W), e/A^3, and how it came about."""
 
     density: Tensor
-    arrived: bool
-    hand: float
+    chain: Tensor
     note: str
+    arrived: bool = False
+    agreement: float = 0.0
+    right: float = 0.0
+    hand: float = 0.5
 
 
 def _predict(
     model: CrysFormer,
+    arrival: Arrival,
     data: CrystalData,
     frame: NetworkFrame,
     sequence: str,
@@ -186,16 +201,22 @@ def _predict(
     patterson = patterson_from_grid(F, frame.shape, frame.volume)[None].to(device)
     codes = torch.from_numpy(residues.encode(sequence).astype(np.int64))[None].to(device)
     lengths = torch.tensor([frame.lengths], device=device)
-    first = predict_averaged(model, patterson, codes, lengths)
+    measured = frame.measured[None].to(device) if model.config.conditions else None
+    first = predict_averaged(model, patterson, codes, lengths, measured=measured)
+    single = first[0, 0].cpu()
     if not model.config.recycling:
-        return _Raw(first[0, 0].cpu(), False, 0.5, "a single prediction")
-    found, agreement = improve(model, first, patterson, codes, lengths, generator, deadline)
-    if agreement < ARRIVED:
+        return _Raw(single, single, "a single prediction")
+    enough = arrival.enough(_CERTAIN, data, (sequence,))
+    found, agreement = improve(
+        model, first, patterson, codes, lengths, generator, deadline, measured, enough
+    )
+    arrived = arrival.probability(agreement, data, (sequence,))
+    if arrived < _LIKELY:
         note = (
             f"a single prediction: chains of predictions did not arrive (amplitudes agree to "
-            f"{agreement:.3f}, {ARRIVED} is needed)"
+            f"{agreement:.3f}, {arrival.enough(_LIKELY, data, (sequence,)):.3f} is needed)"
         )
-        return _Raw(first[0, 0].cpu(), False, 0.5, note)
+        return _Raw(single, found[0, 0].cpu(), note, agreement=agreement, right=arrived)
     placement = place_map(
         data, sequence, frame, frame.coefficients(found[0, 0], data.hkl), generator
     )
@@ -203,17 +224,26 @@ def _predict(
     moved = apply_alignment(grid, placement.alignment)
     centred = density_from_grid(moved, frame.shape, frame.volume)[None].to(patterson)
     density = predict_averaged(
-        model, patterson, codes, lengths, impose_amplitudes(centred, patterson)
+        model,
+        patterson,
+        codes,
+        lengths,
+        impose_amplitudes(centred, patterson, measured),
+        measured,
     )
     # The best map of two possibilities is their mean, by their probabilities.
     mirrored = turn(density, (0, 1, 2))
     hand = placement.hand
     return _Raw(
         (hand * density + (1 - hand) * mirrored)[0, 0].cpu(),
+        found[0, 0].cpu(),
+        f"a chain of predictions arrived with probability {arrived:.2f} (amplitudes agree to "
+        f"{agreement:.3f}); its origin and hand are by the atoms in it, the hand with probability "
+        f"{hand:.2f}",
         True,
+        agreement,
+        arrived,
         hand,
-        f"a chain of predictions arrived (amplitudes agree to {agreement:.3f}); its origin and "
-        f"hand are by the atoms in it, the hand with probability {hand:.2f}",
     )
 
 
@@ -226,76 +256,16 @@ def _notes(data: CrystalData, frame: NetworkFrame) -> tuple[str, ...]:
     )
 
 
-def _choose(data: CrystalData, chains: Sequence[str]) -> str:
-    """The packaged weights that fit, or the reason why the nearest do not."""
-    reasons = []
-    for name, path in packaged_weights().items():
-        try:
-            check_applicable(data, chains, read_info(path))
-        except NotApplicable as reason:
-            reasons.append(f"{name}: {reason}")
-        else:
-            return name
-    raise NotApplicable("; ".join(reasons) or "no weights ship with this installation")
-
-
-def check_applicable(data: CrystalData, chains: Sequence[str], info: dict[str, Any]) -> None:
-    """Compare a crystal with what weights were trained on.
-
-    Raises
-    ------
-    NotApplicable
-        With the first reason found.
-    """
-    n_residues = info["config"]["n_residues"]
-    if data.space_group.number != 1:
-        raise NotApplicable(
-            f"the network knows P 1 crystals only, this is {data.space_group.xhm()}"
-        )
-    if data.radiation != "xray":
-        raise NotApplicable("the network was trained on X-ray amplitudes, these are of electrons")
-    if len(chains) != 1:
-        raise NotApplicable(f"the network takes one chain, {len(chains)} were given")
-    if len(chains[0]) != n_residues:
-        raise NotApplicable(
-            f"the network was trained on {n_residues} residues, the sequence has {len(chains[0])}"
-        )
-    cell = data.cell
-    if max(abs(angle - 90) for angle in (cell.alpha, cell.beta, cell.gamma)) > _ANGLE_TOLERANCE:
-        raise NotApplicable(
-            f"the network knows right angles only, this cell has {cell.alpha:g} {cell.beta:g} "
-            f"{cell.gamma:g}"
-        )
-    domain = info["domain"]
-    edges = sorted((cell.a, cell.b, cell.c), reverse=True)
-    for edge, low, high in zip(edges, domain["min_edges"], domain["max_edges"], strict=True):
-        if not low * (1 - _EDGE_MARGIN) <= edge <= high * (1 + _EDGE_MARGIN):
-            raise NotApplicable(
-                f"cell edge {edge:.1f} A is outside the trained {low:.1f} to {high:.1f} A"
-            )
-    per_atom = cell.volume / count_atoms(chains)
-    low, high = domain["volume_per_atom"]
-    if not low * (1 - _EDGE_MARGIN) <= per_atom <= high * (1 + _EDGE_MARGIN):
-        raise NotApplicable(
-            f"{per_atom:.0f} A^3 for each atom of the sequence is outside the trained {low:.0f} to "
-            f"{high:.0f}: several copies, or another molecule"
-        )
-    if not data.measured.any() or data.d_min > domain["max_d_min"] * (1 + _D_MIN_MARGIN):
-        found = f"{data.d_min:.2f} A" if data.measured.any() else "nothing"
-        raise NotApplicable(
-            f"the data reach {found}, the network needs {domain['max_d_min']:.1f} A or better"
-        )
-
-
 def _expected_cosine(
     ratio: NDArray[np.float64], info: dict[str, Any], raw: _Raw
 ) -> NDArray[np.float64]:
     """Mean cosine of the phase error, on validation, at these predicted / measured amplitudes.
 
-    Of a chain that arrived, with the right hand; the phases of the wrong one are worth nothing.
+    Of a chain that is right, with the right hand; the phases of others are worth nothing.
     """
     calibration = info["calibration"]
     if raw.arrived:
         calibration = info.get("calibration_arrived", calibration)
     cosine = np.interp(ratio, calibration["ratio"], calibration["cosine"])
-    return np.where(ratio > 0, cosine * (raw.hand if raw.arrived else 1.0), 0.0)
+    sure = raw.right * raw.hand if raw.arrived else 1.0
+    return np.where(ratio > 0, cosine * sure, 0.0)

@@ -19,10 +19,14 @@ from crysformer.crystal.maps import (
     half_grid_indices,
     hkl_to_grid,
 )
-from crysformer.crystal.normalize import sum_of_squares
+from crysformer.crystal.normalize import sum_of_squares, wilson_b
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.sequence import composition
 from crysformer.models.crysformer import CrysFormerConfig
+
+#: Resolution to which a Wilson plot of some hundred reflections tells the B of a peptide: on 60
+#: dipeptides it is right to 1.3 A^2 at 1.5 A and 5 A^2 at 2.0 A, and 12 A^2 too high at 2.5 A.
+_WILSON_D_MIN = 2.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,21 +44,28 @@ class NetworkFrame:
         |F| on absolute scale to the network's resolution, half grid of `shape`.
     shape
         The network's grid.
+    measured
+        Which of them were measured, half grid; the others have their expected amplitude.
     completeness
-        Share of those reflections that was measured; the others have their expected amplitude.
+        Share of the reflections to the network's resolution that was measured.
     scale
         Amplitude in the data's units of one electron.
     d_min
         The network's resolution, A.
+    b_excess
+        Displacement parameter of the crystal beyond that of the network's, A^2; the amplitudes
+        here are freed of it. Zero for a network of one B.
     """
 
     rotation: NDArray[np.int64]
     lengths: tuple[float, float, float]
     amplitudes: Tensor
+    measured: Tensor
     shape: Shape
     completeness: float
     scale: float
     d_min: float
+    b_excess: float = 0.0
 
     @classmethod
     def of(cls, data: CrystalData, sequence: str, config: CrysFormerConfig) -> NetworkFrame:
@@ -62,7 +73,8 @@ class NetworkFrame:
 
         The scale comes from comparing the measured intensities with those expected of the atoms
         at random positions, with the displacement parameter the network was trained on; a missing
-        reflection takes that expectation.
+        reflection takes that expectation. For a network of imperfect data amplitudes are first
+        brought to that displacement parameter, by the Wilson plot where the resolution allows one.
         """
         edges = (data.cell.a, data.cell.b, data.cell.c)
         rotation = order_axes(edges)
@@ -72,12 +84,16 @@ class NetworkFrame:
         atoms = composition(sequence)
         used = data.measured & (data.d >= config.d_min * (1 - 1e-6))
         d_star_sq = data.d[used] ** -2.0
+        b_excess = 0.0
+        if config.conditions and data.d_min <= _WILSON_D_MIN:
+            b_excess = wilson_b(data, atoms).b_iso - config.b_iso
+        f = data.f[used] * np.exp(b_excess / 4 * d_star_sq)
         expected = sum_of_squares(atoms, d_star_sq) * np.exp(-0.5 * config.b_iso * d_star_sq)
-        scale = math.sqrt(float(np.sum(data.f[used] ** 2)) / float(np.sum(expected)))
+        scale = math.sqrt(float(np.sum(f**2)) / float(np.sum(expected)))
 
         hkl = torch.from_numpy(data.hkl[used] @ rotation.T)
         measured = hkl_to_grid(hkl, torch.ones(len(hkl)), shape) > 0
-        amplitudes = hkl_to_grid(hkl, torch.from_numpy(data.f[used] / scale), shape)
+        amplitudes = hkl_to_grid(hkl, torch.from_numpy(f / scale), shape)
         h, k, l = half_grid_indices(shape)  # noqa: E741
         s_sq = ((h / a) ** 2)[:, None, None] + ((k / b) ** 2)[:, None] + (l / c) ** 2
         inside = (s_sq > 0) & (s_sq <= config.d_min**-2 * (1 + 1e-6))
@@ -88,10 +104,12 @@ class NetworkFrame:
             rotation=rotation,
             lengths=(a, b, c),
             amplitudes=torch.where(measured, amplitudes, fill) * inside,
+            measured=measured & inside,
             shape=shape,
             completeness=float((measured & inside).sum() / inside.sum()),
             scale=scale,
             d_min=config.d_min,
+            b_excess=b_excess,
         )
 
     @property
@@ -114,7 +132,8 @@ class NetworkFrame:
         d_star_sq = np.sum((turned / np.array(self.lengths)) ** 2, axis=1)
         inside = (d_star_sq > 0) & (d_star_sq <= self.d_min**-2 * (1 + 1e-6))
         values = np.zeros(len(hkl), dtype=np.complex128)
-        values[inside] = grid_to_hkl(F, torch.from_numpy(turned[inside])).numpy() * self.scale
+        falloff = self.scale * np.exp(-self.b_excess / 4 * d_star_sq[inside])
+        values[inside] = grid_to_hkl(F, torch.from_numpy(turned[inside])).numpy() * falloff
         return values
 
     def density(self, density: Tensor, sample_rate: float) -> NDArray[np.float32]:

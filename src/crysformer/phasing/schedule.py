@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -105,16 +106,24 @@ class Schedule:
             raise NotApplicable(f"it knows one molecule a cell, not {search.content.copies}")
         self._require_seconds(_NETWORK_SECONDS)
         search.tried.add("network")
-        prediction = predict(
-            problem.data, search.content.sequences, device=problem.device, deadline=search.deadline
-        )
-        phased = problem.data.f * np.exp(1j * np.deg2rad(prediction.phi))
-        # beyond the network's resolution there is no phase: density modification is to find one
-        F = problem.to_grid(np.where(prediction.f > 0, phased, np.nan) / problem.scale)
-        share = search.shares(1)
-        search.refine(
-            settle(problem, search.content, "network", F[None], share, 1, search.generator)
-        )
+        for seed in itertools.count():
+            prediction = predict(
+                problem.data,
+                search.content.sequences,
+                device=problem.device,
+                seed=seed,
+                deadline=search.deadline,
+            )
+            phased = problem.data.f * np.exp(1j * np.angle(prediction.chain))
+            # beyond the network's resolution there is no phase: density modification is to find one
+            F = problem.to_grid(np.where(prediction.chain != 0, phased, np.nan) / problem.scale)
+            share = search.shares(1)
+            search.refine(
+                settle(problem, search.content, "network", F[None], share, 1, search.generator)
+            )
+            search.report(f"{seed + 1} predictions", self.time_limit, self.progress)
+            if self.method == "auto" or search.convinced or search.out_of_time:
+                return
 
     def _fragments(self) -> None:
         """Ideal helices and strands, completed."""

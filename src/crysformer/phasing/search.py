@@ -217,7 +217,9 @@ def _iterations(first: int, index: int) -> int:
 
 
 def _rank(candidate: Candidate) -> tuple[float, bool, float]:
-    """Confidence first; among those beyond doubt atoms before density, then R."""
+    """Confidence first; among those as promising, or beyond doubt, atoms before density, then R."""
     has_atoms = candidate.atoms is not None or candidate.peptide is not None
-    beyond_doubt = min(candidate.confidence, _BEYOND_DOUBT)
-    return round(beyond_doubt, 2), has_atoms, -candidate.figures["r"]
+    confidence = min(candidate.confidence, _BEYOND_DOUBT)
+    if confidence >= _PROMISING:
+        confidence = round(confidence, 2)
+    return confidence, has_atoms, -candidate.figures["r"]

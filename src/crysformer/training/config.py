@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from crysformer.data.conditions import Conditions
 from crysformer.errors import InputError, UsageError
 from crysformer.models.crysformer import CrysFormerConfig
 from crysformer.models.presets import PRESETS, preset
@@ -16,7 +17,7 @@ from crysformer.training.losses import LOSSES
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Settings of one training run; in a TOML file, `model` is a table of its own.
+    """Settings of one training run; in a TOML file, `model` and `measured` are tables.
 
     Attributes
     ----------
@@ -45,6 +46,8 @@ class TrainingConfig:
         from the truth with phase errors.
     recycled
         Of a recycling network: share of the batches that start from its own prediction.
+    measured
+        Of a network for conditions: how imperfectly its examples are measured.
     rotate
         Rotate every fragment at random each time it is drawn.
     bf16, compile, checkpoint_layers
@@ -76,6 +79,7 @@ class TrainingConfig:
     loss: str = "mse"
     blank: float = 0.3
     recycled: float = 0.5
+    measured: Conditions = field(default_factory=Conditions)
     rotate: bool = True
     bf16: bool = False
     compile: bool = False
@@ -91,9 +95,45 @@ class TrainingConfig:
         for name in ("examples", "batch_size", "accumulate", "validate_every"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}, expected at least 1")
+        if self.model.conditions and self.model.scaling != "amplitudes":
+            raise UsageError("a network for conditions needs scaling = 'amplitudes'")
         if self.seed < 0:
             raise UsageError(f"seed is {self.seed}, expected a whole number from 0")
 
+
+_SMALL = TrainingConfig(
+    name="dipeptide-small",
+    model=PRESETS["dipeptide-small"],
+    examples=200_000,
+    schedule="time",
+    batch_size=16,
+    accumulate=1,
+    learning_rate=1.5e-3,
+    weight_decay=0.01,
+    beta2=0.98,
+    ema=0.998,
+    loss="correlation",
+    validate_every=8_000,
+)
+
+# Not trained yet: learning rate and batch are those of the small network, scaled.
+_LARGE = TrainingConfig(
+    name="dipeptide-large",
+    model=PRESETS["dipeptide-large"],
+    examples=100_000_000,
+    schedule="time",
+    batch_size=1024,
+    accumulate=1,
+    learning_rate=1e-3,
+    warmup=200_000,
+    weight_decay=0.01,
+    beta2=0.98,
+    ema=0.999,
+    loss="correlation",
+    bf16=True,
+    validate_every=2_000_000,
+    final_examples=1024,
+)
 
 #: How each preset is trained. The paper's two: its settings, one-cycle over its 80 epochs.
 TRAINING_PRESETS = {
@@ -107,42 +147,28 @@ TRAINING_PRESETS = {
         bf16=True,
         checkpoint_layers=True,
     ),
-    "dipeptide-small": TrainingConfig(
-        name="dipeptide-small",
-        model=PRESETS["dipeptide-small"],
-        examples=200_000,
-        schedule="time",
-        batch_size=16,
-        accumulate=1,
-        learning_rate=1.5e-3,
-        weight_decay=0.01,
-        beta2=0.98,
-        ema=0.998,
-        loss="correlation",
-        validate_every=8_000,
-    ),
-    # not trained yet: the learning rate and the batch are those of the small one, scaled
-    "dipeptide-large": TrainingConfig(
-        name="dipeptide-large",
-        model=PRESETS["dipeptide-large"],
-        examples=100_000_000,
-        schedule="time",
-        batch_size=1024,
-        accumulate=1,
+    "dipeptide-small": _SMALL,
+    "dipeptide-robust": dataclasses.replace(
+        _SMALL,
+        name="dipeptide-robust",
+        model=PRESETS["dipeptide-robust"],
         learning_rate=1e-3,
-        warmup=200_000,
-        weight_decay=0.01,
-        beta2=0.98,
-        ema=0.999,
-        loss="correlation",
-        bf16=True,
-        validate_every=2_000_000,
-        final_examples=1024,
+    ),
+    "dipeptide-large": _LARGE,
+    "fifteen-large": dataclasses.replace(
+        _LARGE,
+        name="fifteen-large",
+        model=PRESETS["fifteen-large"],
+        batch_size=64,
+        warmup=20_000,
+        validate_every=100_000,
+        validation_examples=256,
+        final_examples=256,
     ),
 }
 
 
-_Config = TypeVar("_Config", TrainingConfig, CrysFormerConfig)
+_Config = TypeVar("_Config", TrainingConfig, CrysFormerConfig, Conditions)
 
 
 def training_preset(name: str) -> TrainingConfig:
@@ -174,10 +200,13 @@ def from_dict(values: dict[str, Any], source: str = "config") -> TrainingConfig:
     """
     values = dict(values)
     base = training_preset(values.pop("preset")) if "preset" in values else TrainingConfig()
-    model = values.pop("model", {})
-    if not isinstance(model, dict):
-        raise InputError(f"{source}: 'model' is not a table")
-    return _replace(base, {**values, "model": _replace(base.model, model, source)}, source)
+    tables: dict[str, Any] = {}
+    for name in ("model", "measured"):
+        table = values.pop(name, {})
+        if not isinstance(table, dict):
+            raise InputError(f"{source}: {name!r} is not a table")
+        tables[name] = _replace(getattr(base, name), table, source)
+    return _replace(base, {**values, **tables}, source)
 
 
 def read_config(path: str | Path) -> TrainingConfig:

@@ -9,23 +9,34 @@ import torch
 
 from crysformer.crystal.sequence import count_atoms
 from crysformer.data import residues
+from crysformer.data.conditions import Conditions
 from crysformer.data.synthesis import Batch
 
 #: Lowest resolution at which a prediction is still made, as a multiple of the trained d_min.
 _D_MIN_REACH = 5 / 3
 
 
-def trained_domain(batches: Sequence[Batch], d_min: float) -> dict[str, Any]:
-    """Ranges of cell edges (a >= b >= c, A) and of the volume per atom (A^3), for the weights."""
+def trained_domain(
+    batches: Sequence[Batch], d_min: float, conditions: Conditions | None = None
+) -> dict[str, Any]:
+    """Ranges of cell edges (a >= b >= c, A) and of the volume per atom (A^3), for the weights.
+
+    With `conditions`, for a network of imperfect data, also its lowest resolution, and the share of
+    the reflections to `d_min` that the worst of its examples had.
+    """
     lengths = torch.cat([batch.lengths for batch in batches]).double().cpu()
     sequences = [
         "".join(residues.CODES[i] for i in row) for batch in batches for row in batch.residues
     ]
     atoms = torch.tensor([count_atoms([sequence]) for sequence in sequences])
     per_atom = lengths.prod(1) / atoms
+    measured: dict[str, float] = {"max_d_min": round(d_min * _D_MIN_REACH, 2)}
+    if conditions is not None:
+        worst = conditions.completeness * (d_min / conditions.d_min) ** 3
+        measured = {"max_d_min": conditions.d_min, "min_completeness": round(worst, 3)}
     return {
         "min_edges": [round(x, 2) for x in lengths.amin(0).tolist()],
         "max_edges": [round(x, 2) for x in lengths.amax(0).tolist()],
         "volume_per_atom": [round(float(per_atom.min()), 2), round(float(per_atom.max()), 2)],
-        "max_d_min": round(d_min * _D_MIN_REACH, 2),
+        **measured,
     }

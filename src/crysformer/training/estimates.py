@@ -7,7 +7,7 @@ from torch import Tensor
 
 from crysformer.data.synthesis import Batch
 from crysformer.models.crysformer import CrysFormer
-from crysformer.models.recycling import disturb_phases, next_estimate
+from crysformer.models.recycling import disturb_phases, impose_amplitudes, next_estimate
 from crysformer.training.config import TrainingConfig
 
 
@@ -39,9 +39,21 @@ def starting_estimate(
     # Up to errors beyond 120 degrees, where hardly anything is left of the truth.
     sigma = 0.4 + 2.0 * torch.rand(len(batch), generator=generator)
     noisy = disturb_phases(batch.density, sigma.to(device), generator)
+    if batch.measured is not None:
+        noisy = _as_estimated(noisy, batch, sigma.to(device))
     estimate = torch.where(blank.to(device).reshape(-1, 1, 1, 1, 1), 0.0, noisy)
     if float(torch.rand(1, generator=generator)) < config.recycled:
         share = 0.3 + 0.7 * float(torch.rand(1, generator=generator))
-        predicted = model(batch.patterson, batch.residues, batch.lengths, estimate)
-        estimate = next_estimate(predicted, estimate, batch.patterson, share)
+        predicted = model(batch.patterson, batch.residues, batch.lengths, estimate, batch.measured)
+        estimate = next_estimate(predicted, estimate, batch.patterson, share, batch.measured)
     return estimate
+
+
+def _as_estimated(noisy: Tensor, batch: Batch, sigma: Tensor) -> Tensor:
+    """Measured amplitudes as they are; the others as weak as their phases are uncertain."""
+    assert batch.measured is not None
+    F = torch.fft.rfftn(noisy, dim=(-3, -2, -1))
+    weak = torch.exp(-sigma.square() / 2).reshape(-1, 1, 1, 1, 1)
+    F = F * torch.where(batch.measured[:, None], 1.0, weak)
+    weakened = torch.fft.irfftn(F, s=noisy.shape[-3:], dim=(-3, -2, -1))
+    return impose_amplitudes(weakened, batch.patterson, batch.measured)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import csv
 import dataclasses
-import functools
 import json
 import math
 import time
@@ -17,22 +16,23 @@ import torch
 from torch import Tensor, nn
 
 from crysformer.data.store import FragmentStore
-from crysformer.data.synthesis import Batch, ExampleStream
+from crysformer.data.synthesis import Batch
 from crysformer.data.templates import residue_templates
-from crysformer.data.windows import fitted_recipe, windows
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.files import atomic_path, prepare_output_dir, write_json
-from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
+from crysformer.models.crysformer import CrysFormer
 from crysformer.models.orientations import TURNS
-from crysformer.models.weights import load_weights, save_weights
+from crysformer.models.weights import save_weights
 from crysformer.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from crysformer.training.config import TrainingConfig, from_dict, to_dict
+from crysformer.training.data import TrainingData, check_fits
 from crysformer.training.domain import trained_domain
 from crysformer.training.estimates import starting_estimate
 from crysformer.training.losses import LOSSES
 from crysformer.training.optimisation import learning_rate, make_optimizer
 from crysformer.training.progress import Progress
-from crysformer.training.validation import ValidationResult, validate, validation_batches
+from crysformer.training.start import starting_weights
+from crysformer.training.validation import ValidationResult, validate
 
 HISTORY = "history.csv"
 COLUMNS = (
@@ -94,46 +94,17 @@ def train(
     check_fits(store, config)
     if resume and start_from is not None:
         raise UsageError("--resume goes on from a checkpoint; leave out --start-from")
-    initial = None if start_from is None else load_weights(start_from)
-    if initial is not None and not _same_network(initial.model.config, config.model):
-        raise InputError(f"{start_from}: another network than the one to train")
-    folder = prepare_output_dir(out, overwrite=overwrite, resume=resume)
-    trainer = Trainer(config, store, folder, max_time, torch.device(device))
-    if initial is not None:
+    trainer = Trainer(config, store, Path(out), max_time, torch.device(device))
+    if start_from is not None:
+        initial = starting_weights(start_from, trainer.model)
         for model in (trainer.model, trainer.averaged):
-            model.load_state_dict(initial.model.state_dict())
+            model.load_state_dict(initial)
+    folder = prepare_output_dir(out, overwrite=overwrite, resume=resume)
     if resume:
         trainer.load(load_checkpoint(folder / CHECKPOINT, device))
     write_json(folder / "config.json", to_dict(config))
     with Progress(config.examples, max_time, quiet) as progress:
         return trainer.run(progress)
-
-
-def check_fits(store: FragmentStore, config: TrainingConfig) -> None:
-    """Refuse a data set that the network cannot learn from.
-
-    Fragments longer than the network takes are cut into windows in cells fitted to them; the
-    constants of a network that scales by them are known for the whole fragments only.
-
-    Raises
-    ------
-    InputError
-        If the fragments are too short, or too long for constants.
-    """
-    found, wanted = store.recipe.n_residues, config.model.n_residues
-    if found < wanted or (found > wanted and config.model.scaling == "constant"):
-        raise InputError(
-            f"{store.folder}: fragments of {found} residues, the network takes {wanted}; choose "
-            "the preset for this data set"
-        )
-
-
-def _same_network(one: CrysFormerConfig, other: CrysFormerConfig) -> bool:
-    """Whether weights fit; the scales of constants belong to the data."""
-    rescaled = dataclasses.replace(
-        one, patterson_scale=other.patterson_scale, density_scale=other.density_scale
-    )
-    return rescaled == other
 
 
 class Trainer:
@@ -149,26 +120,10 @@ class Trainer:
         self.max_time = max_time
         self.device = device
         self.data_hash = str(store.manifest.get("hashes", {}).get("fragments.parquet", ""))
-        n_residues = config.model.n_residues
-        cut = store.recipe.n_residues != n_residues  # windows of longer fragments
-        recipe = dataclasses.replace(
-            fitted_recipe(n_residues) if cut else store.recipe,
-            sample_rate=config.model.sample_rate,
-        )
-        patch = config.model.patch
-        table = store.table("train")
-        self.stream = ExampleStream(
-            windows(table, n_residues) if cut else table, recipe, config.batch_size, device,
-            config.rotate, config.seed, config.model.d_min, patch,
-        )  # fmt: skip
-        table = store.table("validation")
-        table = windows(table, n_residues) if cut else table
-        self.validation = validation_batches(
-            table, recipe, patch, config.validation_examples, device
-        )
-        self.final = functools.partial(
-            validation_batches, table, recipe, patch, config.final_examples, device
-        )
+        self.data = TrainingData(config, store, device)
+        self.stream = self.data.stream()
+        self.validation = self.data.validation(config.validation_examples)
+        self.imperfect = self.data.all_measured(self.validation)
         if config.model.scaling == "constant":
             scales = store.manifest["scales"]
             config = dataclasses.replace(
@@ -216,14 +171,16 @@ class Trainer:
             group["lr"] = self._learning_rate()
         total = 0.0
         for _ in range(self.config.accumulate):
-            batch = next(batches)
-            estimate = (
-                starting_estimate(self.model, batch, self.config, self.random)
-                if self.config.model.recycling
-                else None
-            )
+            batch = self.data.measured(next(batches), self.random)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
-                predicted = self.network(batch.patterson, batch.residues, batch.lengths, estimate)
+                estimate = (
+                    starting_estimate(self.model, batch, self.config, self.random)
+                    if self.config.model.recycling
+                    else None
+                )
+                predicted = self.network(
+                    batch.patterson, batch.residues, batch.lengths, estimate, batch.measured
+                )
             loss = self.loss(predicted.float(), batch.density) / self.config.accumulate
             loss.backward()
             total += float(loss.detach())
@@ -259,6 +216,7 @@ class Trainer:
         """Validate the averaged weights; write weights, checkpoint and a line of history."""
         config = self.config
         result = validate(self.averaged, self.validation, config.model.d_min)
+        how = {"orientations": 1, **self._imperfect_metrics()}
         train_loss = sum(recent) / len(recent)
         row = (
             self.step, self.examples, round(self.seconds, 1),
@@ -269,28 +227,41 @@ class Trainer:
         with atomic_path(self.folder / HISTORY) as path, open(path, "w", newline="") as file:
             csv.writer(file).writerows([COLUMNS, *self.history])
         save_checkpoint(self.folder / CHECKPOINT, self.state())
-        self._save(result, {"orientations": 1})
+        self._save(result, how)
         return (
             f"{self.examples} examples, {self.seconds:.0f} s: training loss {train_loss:.4f}, "
             f"validation PC {result.pc:.4f}, phase error {result.phase_error:.2f}, F-weighted "
             f"{result.weighted_phase_error:.2f}"
+            + (f", imperfect data PC {how['pc_imperfect']:.4f}" if self.imperfect else "")
         )
+
+    def _imperfect_metrics(self) -> dict[str, float]:
+        """PC of the same examples imperfectly measured, of a network for conditions."""
+        if not self.imperfect:
+            return {}
+        pc = validate(self.averaged, self.imperfect, self.config.model.d_min).pc
+        return {"pc_imperfect": pc}
 
     def _finish(self) -> ValidationResult:
         """The figures that stand with the weights: more examples, predicted as in use."""
         config = self.config
-        result = validate(self.averaged, self.final(), config.model.d_min, averaged=True)
-        self._save(result, {"orientations": len(TURNS)})
+        examples = self.data.validation(config.final_examples)
+        result = validate(self.averaged, examples, config.model.d_min, averaged=True)
+        self._save(result, {"orientations": len(TURNS), **self._imperfect_metrics()})
         return result
 
-    def _save(self, result: ValidationResult, how: dict[str, int]) -> None:
+    def _save(self, result: ValidationResult, how: dict[str, float]) -> None:
         save_weights(
             self.folder / "weights.safetensors",
             self.averaged,
             {
                 "preset": self.config.name,
                 "data_sha256": self.data_hash,
-                "domain": trained_domain(self.validation, self.config.model.d_min),
+                "domain": trained_domain(
+                    self.validation,
+                    self.config.model.d_min,
+                    self.config.measured if self.config.model.conditions else None,
+                ),
                 "calibration": result.calibration,
                 "metrics": {**result.metrics(), **how},
                 "training": {

@@ -111,7 +111,9 @@ def validate(
     pc, mean, weighted = [], [], []
     ratios, cosines = [], []
     for batch in batches:
-        predicted = predict(batch.patterson, batch.residues, batch.lengths).float()
+        predicted = predict(
+            batch.patterson, batch.residues, batch.lengths, measured=batch.measured
+        ).float()
         pc.append(pearson(predicted, batch.density))
         volume = batch.lengths.prod(dim=1)
         F = grid_from_density(batch.density[:, 0], volume)

@@ -1,0 +1,80 @@
+"""Whether a chain of predictions has arrived at the structure, told from its amplitudes alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.sequence import count_atoms
+from crysformer.models.recycling import ARRIVED
+
+#: Agreement is not looked at more closely than this: beyond it is noise.
+_CLOSEST = 0.002
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Probability that a chain is right, from how well its amplitudes agree with the measured ones.
+
+    What agreement proves depends on the data: errors lower what the truth itself reaches, and few
+    reflections are easily agreed with. Weights of imperfect data carry the coefficients of a
+    logistic regression fitted on their validation split; others have a threshold for exact data.
+
+    Attributes
+    ----------
+    coefficients
+        Of the terms of `terms`; None for the threshold.
+    """
+
+    coefficients: tuple[float, ...] | None = None
+
+    @classmethod
+    def of(cls, info: dict[str, Any]) -> Arrival:
+        """As the description of weights has it."""
+        found = info.get("arrival")
+        return cls(tuple(found)) if found else cls()
+
+    def probability(self, agreement: float, data: CrystalData, chains: Sequence[str]) -> float:
+        """That a chain with this agreement is right, 0 to 1; one or zero from a threshold."""
+        if self.coefficients is None:
+            return float(agreement >= ARRIVED * highest_agreement(data))
+        z = float(np.dot(self.coefficients, terms(agreement, data, chains)))
+        return 1 / (1 + math.exp(-min(max(z, -30.0), 30.0)))
+
+    def enough(self, probability: float, data: CrystalData, chains: Sequence[str]) -> float:
+        """The least agreement that proves as much; above one if none does."""
+        for agreement in np.arange(0.9, 1.001, 0.0005):
+            if self.probability(float(agreement), data, chains) >= probability:
+                return float(agreement)
+        return math.inf
+
+
+def terms(agreement: float, data: CrystalData, chains: Sequence[str]) -> NDArray[np.float64]:
+    """What the probability of arrival depends on, shape (4,), the first one.
+
+    Distance of the agreement from the highest possible (logarithm), error of the amplitudes, and
+    measured reflections for each coordinate of an atom (logarithm).
+    """
+    distance = max(1.0 - agreement / highest_agreement(data), 0.0) + _CLOSEST
+    reflections = int(data.measured.sum()) / (3 * count_atoms(chains))
+    return np.array([1.0, -math.log(distance), relative_error(data), math.log(reflections)])
+
+
+def relative_error(data: CrystalData) -> float:
+    """SIGF over F, root mean squares; zero without SIGF."""
+    if data.sigf is None:
+        return 0.0
+    known = data.measured & np.isfinite(data.sigf)
+    total = float(np.sum(data.f[known] ** 2))
+    return math.sqrt(float(np.sum(data.sigf[known] ** 2)) / total) if total > 0 else 0.0
+
+
+def highest_agreement(data: CrystalData) -> float:
+    """Correlation (about zero) that true amplitudes have with measured ones of this SIGF."""
+    return 1 / math.sqrt(1 + relative_error(data) ** 2)

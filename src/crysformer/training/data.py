@@ -1,0 +1,89 @@
+"""What a run learns from and is judged by: batches of both splits, made for its network."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+
+from crysformer.data.conditions import measured_batch
+from crysformer.data.recipe import Recipe
+from crysformer.data.store import FragmentStore, FragmentTable, Split
+from crysformer.data.synthesis import Batch, ExampleStream
+from crysformer.data.windows import fitted_recipe, windows
+from crysformer.errors import InputError
+from crysformer.training.config import TrainingConfig
+from crysformer.training.validation import validation_batches
+
+
+def check_fits(store: FragmentStore, config: TrainingConfig) -> None:
+    """Refuse a data set that the network cannot learn from.
+
+    Fragments longer than the network takes are cut into windows in cells fitted to them; the
+    constants of a network that scales by them are known for the whole fragments only.
+
+    Raises
+    ------
+    InputError
+        If the fragments are too short, or too long for constants.
+    """
+    found, wanted = store.recipe.n_residues, config.model.n_residues
+    if found < wanted or (found > wanted and config.model.scaling == "constant"):
+        raise InputError(
+            f"{store.folder}: fragments of {found} residues, the network takes {wanted}; choose "
+            "the preset for this data set"
+        )
+
+
+class TrainingData:
+    """Examples of a data set as one network wants them.
+
+    Parameters
+    ----------
+    config
+        Network and batches.
+    store
+        The data set.
+    device
+        Where examples are made.
+    """
+
+    def __init__(self, config: TrainingConfig, store: FragmentStore, device: torch.device) -> None:
+        self._config, self._store, self._device = config, store, device
+        n_residues = config.model.n_residues
+        self._cut = store.recipe.n_residues != n_residues
+        recipe = fitted_recipe(n_residues) if self._cut else store.recipe
+        self._recipe: Recipe = dataclasses.replace(recipe, sample_rate=config.model.sample_rate)
+
+    def _table(self, split: Split) -> FragmentTable:
+        table = self._store.table(split)
+        return windows(table, self._config.model.n_residues) if self._cut else table
+
+    def stream(self) -> ExampleStream:
+        """Endless batches of the training split, exact."""
+        c = self._config
+        return ExampleStream(
+            self._table("train"), self._recipe, c.batch_size, self._device,
+            c.rotate, c.seed, c.model.d_min, c.model.patch,
+        )  # fmt: skip
+
+    def validation(self, n: int) -> list[Batch]:
+        """`n` exact examples spread evenly over the validation split."""
+        return validation_batches(
+            self._table("validation"), self._recipe, self._config.model.patch, n, self._device
+        )
+
+    def measured(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """The batch as imperfectly measured, if the network is made for that."""
+        c = self._config
+        if not c.model.conditions:
+            return batch
+        return measured_batch(batch, c.measured, c.model.d_min, c.model.b_iso, generator)
+
+    def all_measured(self, batches: Sequence[Batch]) -> list[Batch]:
+        """Batches with the same imperfections every time; none for a network of exact data."""
+        if not self._config.model.conditions:
+            return []
+        generator = torch.Generator().manual_seed(0)
+        return [self.measured(batch, generator) for batch in batches]
