@@ -146,7 +146,7 @@ def test_limits_of_resolution_leave_reflections_out() -> None:
 def test_scanning_places_is_evaluating_at_each(group: str) -> None:
     data = crystal(group)
     peptides = build_peptides(("GA", "S"))
-    target = AmplitudeTarget(data, peptides.number, B_ISO, overlap=0.1)
+    target = AmplitudeTarget(data, peptides.number, B_ISO)
     xyz = positions(peptides, 2)
     second = torch.as_tensor(peptides.chain == 1)
     moving = torch.stack((second, ~second))

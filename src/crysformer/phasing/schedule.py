@@ -148,7 +148,7 @@ class Schedule:
             search.tried.add("fragments")  # all of them
 
     def _sequence(self) -> None:
-        """Peptide models, in `auto` in turns with rounds of charge flipping."""
+        """Peptide models, in `auto` in turns with rounds of random starts."""
         search = self.search
         check_size(search.content, cheap=self.method == "auto")
         self._require_seconds(0.0)
@@ -166,8 +166,8 @@ class Schedule:
             search.place_sequence(placing, self.time_limit, self.progress)
             if self.method != "auto" or search.convinced:
                 continue
-            if dense and placing.turns % _TURNS_IF_DENSE:
-                continue  # random starts hardly ever find what is packed without gaps
-            search.run(self.time_limit, self.progress, rounds=1)
+            # random starts hardly ever find what is packed without gaps
+            if not dense or placing.turns % _TURNS_IF_DENSE == 0:
+                search.run(self.time_limit, self.progress, rounds=1)
             if placing.turns == _NETWORK_TURN:
                 self._attempt("network", self._network)

@@ -30,8 +30,9 @@ _COARSE, _MIDDLE = 3.0, 2.2
 _SMALL = 2  # residues in all, up to which few starts do
 _COPY_EVERY, _COPIED = 5, 8  # generations; one in so many poses
 _TEMPERATURE = 0.005
-_ANEW, _ORIENTATIONS = 0.2, 16  # share of the poses in which a chain is placed anew; trials
+_ANEW, _ORIENTATIONS = 0.25, 32  # share of the poses in which a chain is placed anew; trials
 _SPACING = 1.2  # A, of the places tried
+_SCAN = 1e7  # structure factors for that in a generation: less time than the rest of it takes
 _PART = 500
 _STALE = 60  # generations without progress, after which all begins anew
 
@@ -191,9 +192,9 @@ class SequenceSearch:
         anew = torch.rand(len(pose), generator=self.generator) < _ANEW
         rows = anew.nonzero()[:, 0].to(k.device)
         if len(k.peptides.sequences) > 1 and len(rows):
-            placed = placed_anew(
-                k, pose[rows], self.sieve, self.places, _ORIENTATIONS, self.generator
-            )
+            size = len(rows) * len(self.places) * self.sieve.n_reflections
+            trials = min(max(1, int(_SCAN / size)), _ORIENTATIONS)
+            placed = placed_anew(k, pose[rows], self.sieve, self.places, trials, self.generator)
             for values, new in zip(child.parts, placed.parts, strict=True):
                 values[rows] = new
         if _MIDDLE in self._targets:

@@ -206,6 +206,8 @@ class AmplitudeTarget:
     def scan(self, xyz: Tensor, moving: Tensor, shifts: Tensor) -> Tensor:
         """Score with some atoms of each conformation shifted, all others where they are.
 
+        Of the overlap only the part that measured reflections tell.
+
         Parameters
         ----------
         xyz
@@ -220,26 +222,33 @@ class AmplitudeTarget:
         Tensor
             Shape (B, S).
         """
+        rows = self.weight.nonzero()[:, 0]
+        place = torch.zeros_like(self.weight, dtype=torch.int64)
+        place[rows] = torch.arange(len(rows), device=rows.device)
+        mates = [
+            (place[index[rows]], shift[:, rows], sign[rows]) for index, shift, sign in self.mates
+        ]
         turns = shifts.to(xyz) @ self.to_frac.mT
         x, y, z = (turns[:, i, None] * wave for i, wave in enumerate(self.waves))
         angle = x[:, :, None, None] + y[:, None, :, None] + z[:, None, None, :]
-        cosine, sine = angle.flatten(1).cos(), angle.flatten(1).sin()
-        rows: list[Tensor] = []
+        angle = angle.flatten(1)[:, rows]
+        cosine, sine = angle.cos(), angle.sin()
+        scores: list[Tensor] = []
         part = max(1, int(_SCANNED / cosine.numel()))
         for some, which in zip(xyz.split(part), moving.split(part), strict=True):
-            fixed, moved = (self._asymmetric(some, mask)[0] for mask in (~which, which))
+            fixed, moved = (self._asymmetric(some, mask)[0][:, :, rows] for mask in (~which, which))
             mr, mi = moved[:, :1], moved[:, 1:]
             total = fixed[:, None].repeat(1, len(shifts), 1, 1)
             total[:, :, 0].addcmul_(mr, cosine).addcmul_(mi, sine, value=-1)
             total[:, :, 1].addcmul_(mr, sine).addcmul_(mi, cosine)
-            fr, fi = self._with_mates(total.flatten(0, 1))
-            rows.append(self._rate(fr, fi)[2].view(len(some), -1))
-        return torch.cat(rows)
+            fr, fi = _with_mates(total.flatten(0, 1), mates)
+            scores.append(self._rate(fr, fi, rows)[2].view(len(some), -1))
+        return torch.cat(scores)
 
     def _sum(self, xyz: Tensor) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
         """Fr, Fi, and for each group its waves along x (B, 2 nx, 2 n) and y, z (B, ny nz, 2 n)."""
         total, kept = self._asymmetric(xyz)
-        return *self._with_mates(total), kept
+        return *_with_mates(total, self.mates), kept
 
     def _asymmetric(
         self, xyz: Tensor, mask: Tensor | None = None
@@ -272,25 +281,21 @@ class AmplitudeTarget:
         assert total is not None
         return total, kept
 
-    def _with_mates(self, total: Tensor) -> tuple[Tensor, Tensor]:
-        """Fr and Fi (B, box) of the whole cell."""
-        fr, fi = total[:, 0], total[:, 1]
-        for index, shift, sign in self.mates:
-            mate = total.index_select(2, index)
-            mr, mi = mate[:, 0], mate[:, 1] * sign
-            fr = fr + mr * shift[0] - mi * shift[1]
-            fi = fi + mr * shift[1] + mi * shift[0]
-        return fr, fi
+    def _rate(self, fr: Tensor, fi: Tensor, rows: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Correlation, overlap and score (B,); amplitudes, those less their mean, their spread.
 
-    def _rate(self, fr: Tensor, fi: Tensor) -> tuple[Tensor, ...]:
-        """Correlation, overlap and score (B,); amplitudes, those less their mean, their spread."""
+        Of the whole box, or of some of its elements that hold all measured ones.
+        """
+        weight, observed, pairs = (
+            x if rows is None else x[rows] for x in (self.weight, self.observed, self.pairs)
+        )
         intensity = fr * fr + fi * fi
-        overlap = intensity @ self.pairs
+        overlap = intensity @ pairs
         amplitude = intensity.clamp_(min=1e-12).sqrt_()
-        mean = amplitude @ self.weight
+        mean = amplitude @ weight
         centred = amplitude - mean[:, None]
-        spread = ((centred * centred) @ self.weight).clamp_(min=1e-12).sqrt_()[:, None]
-        correlation = (amplitude @ (self.weight * self.observed))[:, None] / spread
+        spread = ((centred * centred) @ weight).clamp_(min=1e-12).sqrt_()[:, None]
+        correlation = (amplitude @ (weight * observed))[:, None] / spread
         score = correlation[:, 0] - self.overlap * overlap
         return correlation[:, 0], overlap, score, amplitude, centred, spread
 
@@ -329,3 +334,14 @@ def _sphere(data: CrystalData, d_min: float) -> NDArray[np.int64]:
     """All Miller indices to `d_min` that are not absent, one of each Friedel pair, not F(000)."""
     hkl = gemmi.make_miller_array(data.cell, data.space_group, d_min)
     return p1_mapping(hkl, data.space_group).hkl.astype(np.int64)
+
+
+def _with_mates(total: Tensor, mates: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Fr and Fi (B, box) of the whole cell from those of the asymmetric unit (B, 2, box)."""
+    fr, fi = total[:, 0], total[:, 1]
+    for index, shift, sign in mates:
+        mate = total.index_select(2, index)
+        mr, mi = mate[:, 0], mate[:, 1] * sign
+        fr = fr + mr * shift[0] - mi * shift[1]
+        fi = fi + mr * shift[1] + mi * shift[0]
+    return fr, fi
