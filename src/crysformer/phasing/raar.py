@@ -132,8 +132,8 @@ def relaxed(rho: Tensor, phased: Tensor, support: Tensor, beta: float = _BETA) -
     support
         Bool, (B, ...).
     beta
-        1 is the difference map (Elser, J. Opt. Soc. Am. A20, 40, 2003) with its two parameters
-        such that it equals Fienup's hybrid projections; less is steadier.
+        1 is the difference map (Elser, J. Opt. Soc. Am. A20, 40, 2003) with its own beta of 1;
+        less is steadier.
     """
     # R_S of a voxel that stays is itself, so that the step is to `phased`; of all others, minus it
     stays = support & (2 * phased >= rho)
