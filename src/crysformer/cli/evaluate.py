@@ -18,8 +18,8 @@ from crysformer.errors import UsageError
 from crysformer.files import write_json
 
 METHODS = (
-    "solve", "charge-flipping", "raar", "network", "network-polished", "fragments", "sequence",
-    "random", "random-polished",
+    "solve", "charge-flipping", "raar", "network", "network-polished", "network-search",
+    "fragments", "sequence", "random", "random-polished",
 )  # fmt: skip
 
 
