@@ -121,7 +121,9 @@ def test_weights_reach_the_network(data_set: Path, monkeypatch: pytest.MonkeyPat
 
     seen: list[object] = []
 
-    def spy(data: CrystalData, sequence: str, weights: object, device: str) -> None:
+    def spy(
+        data: CrystalData, sequence: str, weights: object, device: str, deadline: float
+    ) -> None:
         seen.append(weights)
         raise NotApplicable("a test")
 

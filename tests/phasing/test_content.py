@@ -10,7 +10,13 @@ import torch
 
 from crysformer.crystal.sequence import count_atoms
 from crysformer.errors import CrysformerError, InputError, UsageError
-from crysformer.phasing.content import CellContent, cell_content, positive_shares
+from crysformer.phasing.content import (
+    CellContent,
+    cell_content,
+    filled_share,
+    positive_shares,
+    supports,
+)
 
 
 def scattered(
@@ -142,3 +148,26 @@ def test_the_generator_decides(n_atoms: int | None) -> None:
     one, same, other = (shares(n_atoms, 900.0, seed=seed) for seed in (4, 4, 5))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
+
+
+def test_supports_hold_the_molecule_or_else_the_atoms() -> None:
+    volume = 41 * 30 * 24.0
+    generator = torch.Generator().manual_seed(0)
+    share, width = supports(content_of(113), volume, 400, generator)
+    room = 1.25 * 113 * 20 / volume
+    assert filled_share(content_of(113), volume) == pytest.approx(113 * 20 / volume)
+    assert float(share.min()) == pytest.approx(0.75 * room, rel=0.02)
+    assert float(share.max()) == pytest.approx(1.25 * room, rel=0.02)
+    torch.testing.assert_close(width / share, torch.full((400,), 1.5 / room))
+    # a full cell: a share of it, smoothed as much less as the support is smaller
+    share, width = supports(content_of(13), 260.0, 400, generator)
+    assert float(share.mean()) == pytest.approx(0.27, abs=0.01)
+    assert float(width.mean()) == pytest.approx(1.5 * 0.27 / 1.25, abs=0.02)
+
+
+def test_supports_of_unknown_content_are_of_all_sizes() -> None:
+    assert filled_share(content_of(None), 1000.0) is None
+    share, width = supports(content_of(None), 1000.0, 400, torch.Generator().manual_seed(0))
+    assert float(share.max() / share.min()) > 3
+    assert float(width.max() / width.min()) > 3
+    assert float(share.max()) < 0.3

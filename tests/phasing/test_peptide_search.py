@@ -19,7 +19,7 @@ from crysformer.phasing.peptide.climb import Steps, climb
 from crysformer.phasing.peptide.geometry import build_peptides
 from crysformer.phasing.peptide.kinematics import Kinematics
 from crysformer.phasing.peptide.method import TooLarge, check_size, enantiomorph
-from crysformer.phasing.peptide.moves import perturbed
+from crysformer.phasing.peptide.moves import perturbed, placed_anew
 from crysformer.phasing.peptide.polish import polish
 from crysformer.phasing.peptide.restraints import restraints_of
 from crysformer.phasing.peptide.search import Effort, SequenceSearch
@@ -86,6 +86,40 @@ def test_moves_keep_shapes_and_change_something() -> None:
     assert (rmsd > 0.01).all()
     assert rmsd.max() < 15
     assert rmsd.min() < 1.5 < rmsd.max()  # small steps and large ones
+
+
+def test_a_chain_placed_anew_leaves_the_others_and_finds_its_place() -> None:
+    """Amplitudes of two chains, one of which is taken from its place: it is put back near it."""
+    cell = gemmi.UnitCell(11.0, 10.0, 9.0, 90, 90, 90)
+    peptides = build_peptides(("AS", "AS"))
+    kinematics = Kinematics(peptides)
+    orth = torch.tensor(cell.orth.mat.tolist(), dtype=torch.float32)
+    true = random_poses(peptides, 1, orth, generator(3))
+    half = true.torsions.shape[1] // 2
+    true.torsions[:, half:] = true.torsions[:, :half]  # the same conformation twice
+    hkl = gemmi.make_miller_array(cell, gemmi.SpaceGroup("P 1"), 2.5).astype(np.int32)
+    blank = CrystalData(cell, gemmi.SpaceGroup("P 1"), hkl, np.ones(len(hkl)), None, source="none")
+    number = peptides.number
+    xyz = kinematics.coordinates(true)[0]
+    f = np.abs(AmplitudeTarget(blank, number, 20.0).structure_factors(xyz)[0])
+    target = AmplitudeTarget(replace(blank, f=f), number, 20.0)
+    # one of the chains anywhere else
+    lost = random_poses(peptides, 1, orth, generator(5))
+    start = true.clone()
+    start.rotation[:, 1], start.translation[:, 1] = lost.rotation[:, 1], lost.translation[:, 1]
+    many = start[[0] * 12]
+    places = torch.cartesian_prod(*[torch.arange(9) / 9] * 3) @ orth.mT
+    found = placed_anew(kinematics, many, target, places, 40, generator(6))
+    moved = (found.translation - many.translation).norm(dim=-1) > 0.1
+    assert (moved.sum(1) <= 1).all()
+    assert moved[:, 0].any()
+    assert moved[:, 1].any()
+    score = target.evaluate(kinematics.coordinates(found)[0], gradient=False).score
+    before = target.evaluate(kinematics.coordinates(start)[0], gradient=False).score
+    assert score.max() > before + 0.08
+    improved, final = climb(kinematics, target, found, Steps(80))
+    assert final.max() > 0.97
+    assert len(improved) == 12
 
 
 def test_standard_geometry_obeys_its_restraints() -> None:

@@ -194,7 +194,7 @@ def test_rating_of_a_huge_cell_ends_soon_after_the_deadline(
 ) -> None:
     # a clock by iterations: every map that is made takes a minute
     seconds = {"now": 0.0}
-    original = charge_flipping._to_map
+    original = charge_flipping.to_map
 
     def slow(*rest: Any) -> torch.Tensor:
         seconds["now"] += 60.0
@@ -203,7 +203,7 @@ def test_rating_of_a_huge_cell_ends_soon_after_the_deadline(
     still = SimpleNamespace(monotonic=lambda: seconds["now"])
     for module in (search, charge_flipping, merit):
         monkeypatch.setattr(module, "time", still)
-    monkeypatch.setattr(charge_flipping, "_to_map", slow)
+    monkeypatch.setattr(charge_flipping, "to_map", slow)
     found = make_search(random_data(), deadline=100.0)
     found.run(100.0)
     assert found.best
@@ -221,3 +221,41 @@ def test_rating_in_time_is_not_cut_short(dipeptide: Callable[..., Any]) -> None:
         found.flipping_round(0)
         figures.append([one.figures for one in found.best])
     assert figures[0] == figures[1]
+
+
+def test_both_methods_take_turns_and_the_emptiness_decides_which_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[tuple[str, int]] = []
+    monkeypatch.setattr(Search, "raar_round", lambda self, index: begun.append(("raar", index)))
+    monkeypatch.setattr(
+        Search, "flipping_round", lambda self, index: begun.append(("flipping", index))
+    )
+    data = random_data()
+
+    def rounds(content: Any, method: str = "auto") -> list[tuple[str, int]]:
+        begun.clear()
+        generator = torch.Generator()
+        made = Search(phase_problem(data), content, generator, np.inf)
+        for _ in range(4):
+            made.run(1.0, rounds=1, method=method)
+        return list(begun)
+
+    dense = cell_content(data, ("VA",))  # 13 atoms in 348 A^3
+    empty = replace(dense, n_atoms=8)
+    turns = [("raar", 0), ("flipping", 0), ("raar", 1), ("flipping", 1)]
+    assert rounds(empty) == turns
+    assert rounds(dense) == [turns[i] for i in (1, 0, 3, 2)]
+    assert rounds(cell_content(data)) == rounds(dense)
+    assert rounds(dense, "raar") == [("raar", i) for i in range(4)]
+    assert rounds(empty, "charge-flipping") == [("flipping", i) for i in range(4)]
+
+
+def test_raar_convinces_by_itself(dipeptide: Callable[..., Any]) -> None:
+    crystal = dipeptide(0)
+    found = make_search(crystal.data)
+    found.deadline = 1e12
+    found.run(1e12, method="raar")
+    assert found.convinced
+    assert found.best[0].method == "raar"
+    assert crystal.compare(found.best[0].F).cosine2_aligned > SOLVED_COSINE

@@ -3,7 +3,7 @@
 Writes metrics.json, examples.csv and phase_error.png into the output folder. Phase errors are
 over the measured reflections (a missing phase counts as 90 degrees), as the phases stand and after
 continuous alignment of origin and hand. PC is of the map that the method hands out: the network's
-raw prediction, the FOM-weighted map of solve, charge-flipping and sequence, and for the others
+raw prediction, the FOM-weighted map of solve and its searches, and for the others
 measured amplitudes with the phases found. Beside the network stand its phases after polishing by
 density modification, and random phases polished the same way.
 """
@@ -18,8 +18,8 @@ from crysformer.errors import UsageError
 from crysformer.files import write_json
 
 METHODS = (
-    "solve", "charge-flipping", "network", "network-polished", "fragments", "sequence", "random",
-    "random-polished",
+    "solve", "charge-flipping", "raar", "network", "network-polished", "network-search",
+    "fragments", "sequence", "random", "random-polished",
 )  # fmt: skip
 
 

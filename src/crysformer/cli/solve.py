@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from crysformer.phasing.search import Progress
     from crysformer.phasing.solver import Solution
 
-METHODS = ("auto", "charge-flipping", "network", "fragments", "sequence")
+METHODS = ("auto", "charge-flipping", "raar", "network", "fragments", "sequence")
 LIST_ENDING = ".tsv"
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.density import DensityMap
 from crysformer.crystal.reflections import CrystalData
+
+if TYPE_CHECKING:
+    from crysformer.phasing.network import Prediction
 
 
 @dataclass(frozen=True)
@@ -87,15 +91,37 @@ def _solver(name: str) -> Method:
     return run
 
 
-def _network(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
+def _predicted(data: CrystalData, sequence: str, settings: Settings) -> Prediction | str:
+    """The network's prediction, or why there is none."""
     from crysformer.errors import NotApplicable
     from crysformer.phasing.network import predict
 
     try:
-        prediction = predict(data, sequence, weights=settings.weights, device=settings.device)
+        return predict(
+            data, sequence, settings.weights, settings.device, deadline=_deadline(settings)
+        )
     except NotApplicable as reason:
-        return Phasing(np.full(len(data), np.nan), seconds=0.0, not_applicable=str(reason))
-    return Phasing(phi=prediction.phi, seconds=prediction.seconds, density=prediction.density)
+        return str(reason)
+
+
+def _deadline(settings: Settings) -> float:
+    return time.monotonic() + settings.time_limit
+
+
+def _network(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
+    found = _predicted(data, sequence, settings)
+    if isinstance(found, str):
+        return Phasing(np.full(len(data), np.nan), seconds=0.0, not_applicable=found)
+    return Phasing(phi=found.phi, seconds=found.seconds, density=found.density)
+
+
+def _chain(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
+    """The phases of the network's best chain: its map, unless that is a single prediction."""
+    found = _predicted(data, sequence, settings)
+    if isinstance(found, str):
+        return Phasing(np.full(len(data), np.nan), seconds=0.0, not_applicable=found)
+    chain = np.where(found.chain != 0, np.degrees(np.angle(found.chain)), np.nan)
+    return Phasing(phi=found.phi if found.arrived else chain, seconds=found.seconds)
 
 
 def _random(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
@@ -141,10 +167,12 @@ def _polished(start: Method) -> Method:
 METHODS: dict[str, Method] = {
     "solve": _solver("auto"),
     "charge-flipping": _solver("charge-flipping"),
+    "raar": _solver("raar"),
     "fragments": _solver("fragments"),
     "sequence": _solver("sequence"),
     "network": _network,
-    "network-polished": _polished(_network),
+    "network-polished": _polished(_chain),
+    "network-search": _solver("network"),
     "random": _random,
     "random-polished": _polished(_random),
 }

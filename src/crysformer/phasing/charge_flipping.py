@@ -18,8 +18,16 @@ import torch
 from torch import Tensor
 
 from crysformer.phasing.problem import PhaseProblem
+from crysformer.phasing.projections import (
+    DIMS,
+    boost,
+    impose,
+    sharpened,
+    to_half_grid,
+    to_map,
+    upper_quantile,
+)
 
-_DIMS = (-3, -2, -1)
 # The threshold drifts slowly, and finding a rank costs as much as an FFT.
 _ITERATIONS_PER_THRESHOLD = 10
 _FEWEST_ELIMINATIONS = 2
@@ -68,19 +76,19 @@ def charge_flipping(
     Tensor
         Half grids (B, ...), measured amplitudes (sharpened, as scaled) with the phases found.
     """
-    amplitude = _sharpened(problem, sharpening)
-    F = _impose(problem, F, amplitude)
+    amplitude = sharpened(problem, sharpening)
+    F = impose(problem, F, amplitude)
     threshold = F.new_zeros(())
     begun = time.monotonic()
     for i in range(iterations):
         now = time.monotonic()
         if now + reserve * (now - begun) / max(i, 1) > deadline:
             break
-        rho = _to_map(problem, F)
+        rho = to_map(problem, F)
         if i % _ITERATIONS_PER_THRESHOLD == 0:
-            threshold = _upper_quantile(rho, positive_share)
+            threshold = upper_quantile(rho, positive_share)
         rho = torch.where(rho < threshold, -rho, rho)
-        F = _impose(problem, torch.fft.rfftn(rho, dim=_DIMS).conj(), amplitude)
+        F = impose(problem, to_half_grid(rho), amplitude)
     return F
 
 
@@ -114,18 +122,18 @@ def eliminate_low_density(
         Half grids (B, ...) of the modified density, everywhere within the resolution limits,
         not sharpened and on the scale of the measured amplitudes: what the phases stand for.
     """
-    amplitude = _sharpened(problem, sharpening)
+    amplitude = sharpened(problem, sharpening)
     inside = problem.measured | problem.floating
-    F = _impose(problem, F, amplitude)
+    F = impose(problem, F, amplitude)
     modified = F
     for i in range(iterations):
         if i >= _FEWEST_ELIMINATIONS and time.monotonic() > deadline:
             break
-        rho = _to_map(problem, F)
-        rho = (rho - _upper_quantile(rho, positive_share)).clamp(min=0)
-        modified = torch.fft.rfftn(rho, dim=_DIMS).conj()
-        F = _impose(problem, modified, amplitude)
-    modified = torch.where(inside, modified / _boost(problem, sharpening), 0)
+        rho = to_map(problem, F)
+        rho = (rho - upper_quantile(rho, positive_share)).clamp(min=0)
+        modified = to_half_grid(rho)
+        F = impose(problem, modified, amplitude)
+    modified = torch.where(inside, modified / boost(problem, sharpening), 0)
     return problem.with_amplitudes(F), modified * _scale(problem, modified.abs())
 
 
@@ -133,44 +141,10 @@ def amplitude_r(problem: PhaseProblem, F: Tensor) -> Tensor:
     """R = sum | |F_obs| - k |F| | / sum |F_obs| over the measured, k by least squares, (B,)."""
     modulus = F.abs()
     difference = (_scale(problem, modulus) * modulus - problem.amplitude).abs() * problem.weight
-    return difference.sum(_DIMS) / (problem.amplitude * problem.weight).sum()
+    return difference.sum(DIMS) / (problem.amplitude * problem.weight).sum()
 
 
 def _scale(problem: PhaseProblem, modulus: Tensor) -> Tensor:
-    cross = (modulus * problem.amplitude * problem.weight).sum(_DIMS, keepdim=True)
-    square = (modulus**2 * problem.weight).sum(_DIMS, keepdim=True)
+    cross = (modulus * problem.amplitude * problem.weight).sum(DIMS, keepdim=True)
+    square = (modulus**2 * problem.weight).sum(DIMS, keepdim=True)
     return cross / square.clamp(min=1e-30)
-
-
-def _boost(problem: PhaseProblem, sharpening: Tensor) -> Tensor:
-    b = sharpening.to(problem.d_star_sq).reshape(-1, 1, 1, 1)
-    return torch.exp(0.25 * b * problem.d_star_sq)
-
-
-def _sharpened(problem: PhaseProblem, sharpening: Tensor) -> Tensor:
-    """Measured amplitudes, sharpened, rms one over the measured, (B, half grid)."""
-    amplitude = problem.amplitude * _boost(problem, sharpening)
-    power = (amplitude**2 * problem.weight).sum(_DIMS, keepdim=True) / problem.weight.sum()
-    return amplitude / power.sqrt()
-
-
-def _impose(problem: PhaseProblem, F: Tensor, amplitude: Tensor) -> Tensor:
-    """Measured amplitudes with the phases of `F`; what was not measured floats."""
-    parts = torch.view_as_real(F.resolve_conj())  # cheaper than the modulus of complex numbers
-    inverse = torch.rsqrt((parts[..., 0] ** 2 + parts[..., 1] ** 2).clamp_(min=1e-36))
-    return F * torch.where(problem.measured, amplitude * inverse, problem.floating)
-
-
-def _to_map(problem: PhaseProblem, F: Tensor) -> Tensor:
-    """Density on an arbitrary scale: the one left out by an unnormalised inverse FFT."""
-    return torch.fft.irfftn(F.conj(), s=problem.shape, dim=_DIMS)
-
-
-def _upper_quantile(rho: Tensor, share: Tensor) -> Tensor:
-    """The density that a share (B,) of the voxels of each map (B, nu, nv, nw) exceeds."""
-    flat = rho.flatten(1)
-    n = flat.shape[1]
-    rank = ((1 - share.to(flat)) * n).long().clamp(0, n - 1)
-    # one sort where shares differ costs more than a selection each
-    values = [row.kthvalue(int(k) + 1).values for row, k in zip(flat, rank, strict=True)]
-    return torch.stack(values).reshape(-1, 1, 1, 1)

@@ -20,6 +20,11 @@ B_RANGE = (3.0, 80.0)
 _SHARE_EMPTY, _SHARE_PER_DENSITY = 0.06, 7.5
 _SHARE_RANGE = (0.07, 0.26)
 _SHARE_SPREAD = (0.75, 1.25)
+# Supports of RAAR: the molecule where the cell is empty; elsewhere no more than this share of it,
+# which then holds the atoms rather than the molecule and follows them more closely.
+_ATOM_VOLUME = 20.0  # A^3, hydrogen included
+_MOLECULE_ROOM, _MOLECULE_WIDTH = 1.25, 1.5  # of its volume; A
+_SUPPORT_MOST = 0.27
 
 
 @dataclass(frozen=True)
@@ -97,3 +102,28 @@ def positive_shares(
     expected = min(max(_SHARE_EMPTY + _SHARE_PER_DENSITY * density, low), high)
     narrow, wide = _SHARE_SPREAD
     return expected * (narrow + (wide - narrow) * uniform)
+
+
+def filled_share(content: CellContent, volume: float) -> float | None:
+    """Share of the cell that atoms fill, or None if their number is unknown; `volume` in A^3."""
+    return None if content.n_atoms is None else content.n_atoms * _ATOM_VOLUME / volume
+
+
+def supports(
+    content: CellContent, volume: float, n: int, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Supports for `n` starts of RAAR: shares of the voxels and widths in A, shape (n,) each.
+
+    Spread around the room that the molecules need, or about a quarter of the cell if that is less;
+    over the whole range where the number of atoms is unknown. `volume` in A^3.
+    """
+    uniform = torch.rand(n, generator=generator)
+    filled = filled_share(content, volume)
+    if filled is None:
+        low, high = _SHARE_RANGE
+        share = low * (high / low) ** uniform
+        return share, _MOLECULE_WIDTH * torch.rand(n, generator=generator).clamp(min=0.3)
+    narrow, wide = _SHARE_SPREAD
+    room = _MOLECULE_ROOM * filled
+    share = min(room, _SUPPORT_MOST) * (narrow + (wide - narrow) * uniform)
+    return share, _MOLECULE_WIDTH * share / room

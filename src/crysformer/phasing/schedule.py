@@ -13,18 +13,18 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
 from crysformer.errors import NotApplicable
 from crysformer.phasing.candidate import settle
+from crysformer.phasing.content import filled_share
 from crysformer.phasing.fragments.search import check_fragments, fragment_candidates
 from crysformer.phasing.network import predict
 from crysformer.phasing.peptide.method import SequenceMethod, check_size
 from crysformer.phasing.search import Progress, Search
 
-METHODS = ("auto", "charge-flipping", "network", "fragments", "sequence")
+METHODS = ("auto", "charge-flipping", "raar", "network", "fragments", "sequence")
 _NETWORK_TURN = 2  # of the sequence search, after which the network is asked
 _NETWORK_SECONDS = 5.0  # loading it, and some chains of predictions
-# Of the sequence search that are each followed by a round of charge flipping; later ones only while
-# those have taken less than this share of the time.
-_EVEN_TURNS, _FLIPPING_SHARE = 3, 0.1
+_SHARE_OF_STARTS = 0.1  # of the sequence search's time, outside P1
 _FRAGMENT_SHARE = 0.6  # of the time left
+_DENSE, _TURNS_IF_DENSE = 0.9, 3  # filled share of the cell; sequence turns to a round of starts
 
 
 @dataclass
@@ -71,9 +71,9 @@ class Schedule:
         # of short peptides the sequence search solves more than the network does, and sooner
         self._attempt("sequence", self._sequence)
         self._attempt("network", self._network)
-        going_on = self.method in ("auto", "charge-flipping")
+        going_on = self.method in ("auto", "charge-flipping", "raar")
         if going_on and not (search.convinced or search.out_of_time):
-            search.run(self.time_limit, self.progress)
+            search.run(self.time_limit, self.progress, method=self.method)
 
     def _attempt(self, name: str, method: Callable[[], None]) -> None:
         if self.method not in ("auto", name) or self.search.convinced:
@@ -149,7 +149,7 @@ class Schedule:
             search.tried.add("fragments")  # all of them
 
     def _sequence(self) -> None:
-        """Peptide models, in `auto` in turns with rounds of charge flipping."""
+        """Peptide models, in `auto` in turns with rounds of random starts."""
         search = self.search
         check_size(search.content, cheap=self.method == "auto")
         self._require_seconds(0.0)
@@ -161,14 +161,20 @@ class Schedule:
             search.generator,
             search.deadline,
         )
-        begun, flipping = time.monotonic(), 0.0
+        filled = filled_share(search.content, search.problem.cell.volume)
+        dense = filled is not None and filled > _DENSE
+        # symmetry makes the sequence search's problem smaller, and not that of random starts
+        symmetric = len(self.data.space_group.operations()) > 1
+        begun, spent = time.monotonic(), 0.0
         while not (search.convinced or search.out_of_time):
             search.place_sequence(placing, self.time_limit, self.progress)
             if self.method != "auto" or search.convinced:
                 continue
+            # random starts hardly ever find what is packed without gaps
             now = time.monotonic()
-            if placing.turns <= _EVEN_TURNS or flipping < _FLIPPING_SHARE * (now - begun):
+            spared = symmetric and spent > _SHARE_OF_STARTS * (now - begun)
+            if not spared and (not dense or placing.turns % _TURNS_IF_DENSE == 0):
                 search.run(self.time_limit, self.progress, rounds=1)
-                flipping += time.monotonic() - now
+                spent += time.monotonic() - now
             if placing.turns == _NETWORK_TURN:
                 self._attempt("network", self._network)

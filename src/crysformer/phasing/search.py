@@ -1,4 +1,4 @@
-"""Rounds of charge flipping, each a batch of random starts, until something convinces."""
+"""Rounds of charge flipping or RAAR, each a batch of random starts, until something convinces."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import torch
 
 from crysformer.phasing.candidate import Candidate, atoms_are_cheap, settle, with_atoms
 from crysformer.phasing.charge_flipping import charge_flipping, random_phases
-from crysformer.phasing.content import CellContent, positive_shares
+from crysformer.phasing.content import CellContent, filled_share, positive_shares, supports
 from crysformer.phasing.peptide.method import SequenceMethod
 from crysformer.phasing.problem import PhaseProblem
+from crysformer.phasing.raar import raar
 
 CONVINCED = 0.98
 _BEYOND_DOUBT = 0.95
@@ -23,6 +24,8 @@ _FIRST_STARTS, _MAX_STARTS = 24, 64  # most small cells are solved by the first 
 _ITERATIONS = 200
 _MORE_ITERATIONS = 50  # with every round: hard structures need longer runs, not only more
 _MAX_ITERATIONS = 1000
+_RAAR_ITERATIONS = 150
+_MOSTLY_EMPTY = 0.6  # filled share of the cell, below which RAAR comes first
 # Sharpening leaves atoms with a B between these (A^2); which is best differs between cells.
 _B_LEFT = (-2.0, 10.0)
 _KEPT = 8
@@ -111,21 +114,51 @@ class Search:
 
     def flipping_round(self, index: int) -> None:
         """Charge flipping from one batch of random starts."""
-        problem = self.problem
+        shares, sharpening, F = self._starts(index)
+        iterations = _iterations(_ITERATIONS, index)
+        F = charge_flipping(
+            self.problem, F, iterations, shares, sharpening, self.deadline, _SETTLING
+        )
+        self._settle("charge-flipping", F, shares)
+
+    def raar_round(self, index: int) -> None:
+        """RAAR from one batch of random starts."""
+        shares, sharpening, F = self._starts(index)
+        room, width = supports(self.content, self.problem.cell.volume, len(F), self.generator)
+        iterations = _iterations(_RAAR_ITERATIONS, index)
+        F = raar(self.problem, F, iterations, room, width, sharpening, self.deadline, _SETTLING)
+        self._settle("raar", F, shares)
+
+    def _starts(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Shares of positive voxels, sharpening and random phases of a batch."""
         most = _MAX_STARTS if index else _FIRST_STARTS
-        n = max(1, min(most, _VOXELS // problem.n_voxels))
+        n = max(1, min(most, _VOXELS // self.problem.n_voxels))
         shares = self.shares(n)
         low, high = _B_LEFT
         left = low + (high - low) * torch.rand(n, generator=self.generator)
         sharpening = (self.content.b_iso - left).clamp(min=0)
-        iterations = min(_ITERATIONS + _MORE_ITERATIONS * index, _MAX_ITERATIONS)
-        F = random_phases(problem, n, self.generator)
-        F = charge_flipping(problem, F, iterations, shares, sharpening, self.deadline, _SETTLING)
         self.starts += n
+        return shares, sharpening, random_phases(self.problem, n, self.generator)
+
+    def _settle(self, method: str, F: torch.Tensor, shares: torch.Tensor) -> None:
         end = self.deadline + _GRACE
         self.refine(
-            settle(problem, self.content, "charge-flipping", F, shares, _KEPT, self.generator, end)
+            settle(self.problem, self.content, method, F, shares, _KEPT, self.generator, end)
         )
+
+    def _round(self, method: str) -> None:
+        """The next batch of random starts; in `auto` both methods in turns."""
+        index = self.rounds
+        if method == "auto":
+            filled = filled_share(self.content, self.problem.cell.volume)
+            first = filled is not None and filled < _MOSTLY_EMPTY
+            method = "raar" if (index % 2 == 0) == first else "charge-flipping"
+            index //= 2
+        if method == "raar":
+            self.raar_round(index)
+        else:
+            self.flipping_round(index)
+        self.rounds += 1
 
     def place_sequence(
         self, method: SequenceMethod, time_limit: float, progress: Progress | None = None
@@ -150,9 +183,13 @@ class Search:
             progress(min(used, 1.0), f"{text}, confidence {best:.2f}")
 
     def run(
-        self, time_limit: float, progress: Progress | None = None, rounds: int | None = None
+        self,
+        time_limit: float,
+        progress: Progress | None = None,
+        rounds: int | None = None,
+        method: str = "auto",
     ) -> None:
-        """Rounds of charge flipping until convinced or out of time, at least one.
+        """Rounds of random starts until convinced or out of time, at least one.
 
         Parameters
         ----------
@@ -162,15 +199,21 @@ class Search:
             Called after every round.
         rounds
             How many at most.
+        method
+            ``"charge-flipping"``, ``"raar"``, or ``"auto"`` for both in turns, RAAR first where
+            the cell is mostly empty.
         """
         for done in itertools.count(1):
-            self.flipping_round(self.rounds)
-            self.rounds += 1
+            self._round(method)
             if self.keep is not None:
                 self.keep(self)
             self.report(f"{self.starts} starts", time_limit, progress)
             if self.convinced or time.monotonic() >= self.deadline or done == rounds:
                 return
+
+
+def _iterations(first: int, index: int) -> int:
+    return min(first + _MORE_ITERATIONS * index, _MAX_ITERATIONS)
 
 
 def _rank(candidate: Candidate) -> tuple[float, bool, float]:

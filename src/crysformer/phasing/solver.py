@@ -51,7 +51,7 @@ def solve(
         One-letter codes (several chains separated by commas or as a sequence of strings), or the
         path of a FASTA file. Makes the search faster, the verdict firmer, and tells the hand.
     method
-        ``"auto"`` (every one that applies), ``"charge-flipping"``, ``"network"``,
+        ``"auto"`` (every one that applies), ``"charge-flipping"``, ``"raar"``, ``"network"``,
         ``"fragments"`` or ``"sequence"``.
     time_limit
         Seconds after which no new batch of starts is begun and the best candidate is taken.

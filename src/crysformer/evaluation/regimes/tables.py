@@ -17,6 +17,7 @@ from crysformer.files import atomic_path
 
 RIVALS = (
     ("network-polished", "random-polished"),
+    ("network-search", "charge-flipping"),
     ("solve", "charge-flipping"),
     ("sequence", "charge-flipping"),
     ("solve", "sequence"),

@@ -34,6 +34,7 @@ from crysformer.phasing.problem import PhaseProblem
 _MAX_RESIDUES = 30
 # Of those, what may be solved within minutes; a chain alone may start from a placed helix.
 _CHEAP_LENGTH, _CHEAP_ALONE = 12, 20
+_CHEAP_CHAINS = 4  # of `_CHEAP_LENGTH` together; two may have it each
 # Reflections held out of the search, where there are enough to spare.
 _FREE_SHARE, _FREE_FROM = 0.08, 300
 _SAME = 0.75  # F^2-weighted cosine from which two sets of phases are one solution
@@ -287,10 +288,11 @@ def check_size(content: CellContent, *, cheap: bool = False) -> None:
     n_residues = content.copies * sum(lengths)
     n_chains = content.copies * len(content.sequences)
     longest = max(lengths)
-    if cheap and (longest > (_CHEAP_ALONE if n_chains == 1 else _CHEAP_LENGTH) or n_chains > 2):
+    many = n_chains > 2 and (n_chains > _CHEAP_CHAINS or n_residues > _CHEAP_LENGTH)
+    if cheap and (longest > (_CHEAP_ALONE if n_chains == 1 else _CHEAP_LENGTH) or many):
         raise TooLarge(
-            f"it is tried for one chain of up to {_CHEAP_ALONE} residues, or two of "
-            f"{_CHEAP_LENGTH}; ask for it by name"
+            f"it is tried for one chain of up to {_CHEAP_ALONE} residues, two of {_CHEAP_LENGTH}, "
+            f"or {_CHEAP_CHAINS} of so many together; ask for it by name"
         )
     if n_residues > _MAX_RESIDUES:
         raise TooLarge(

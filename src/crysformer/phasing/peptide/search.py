@@ -18,7 +18,7 @@ from crysformer.phasing.peptide.climb import Steps, climb
 from crysformer.phasing.peptide.fibres import laid_across, sheet_axes
 from crysformer.phasing.peptide.geometry import build_peptides
 from crysformer.phasing.peptide.kinematics import Kinematics, Pose, join
-from crysformer.phasing.peptide.moves import perturbed
+from crysformer.phasing.peptide.moves import perturbed, placed_anew
 from crysformer.phasing.peptide.scaling import ENOUGH
 from crysformer.phasing.peptide.seeds import with_side_chains
 from crysformer.phasing.peptide.starts import STRANDS, random_poses
@@ -34,6 +34,9 @@ _COARSE, _MIDDLE = 3.0, 2.2
 _SMALL = 2  # residues in all, up to which few starts do
 _COPY_EVERY, _COPIED = 5, 8  # generations; one in so many poses
 _TEMPERATURE = 0.005
+_ANEW, _ORIENTATIONS = 0.25, 32  # share of the poses in which a chain is placed anew; trials
+_SPACING = 1.2  # A, of the places tried
+_SCAN = 1e7  # structure factors for that in a generation: less time than the rest of it takes
 _PART = 500
 _BY_CHANCE = 12  # residues of a chain, up to which random starts find it
 _AGAIN = 12  # seeds whose side chains are fitted twice
@@ -143,6 +146,9 @@ class SequenceSearch:
         enough = [d for d in _SIEVE if d in self._targets]
         enough = [d for d in enough if self._targets[d].n_reflections >= _SIEVE_REFLECTIONS]
         self.sieve = self._targets[enough[0]] if enough else self.target
+        lengths = torch.linalg.vector_norm(self.cell, dim=0)
+        steps = [torch.arange(n) / n for n in (lengths / _SPACING).ceil().tolist()]
+        self.places = torch.cartesian_prod(*steps) @ self.cell.mT
         self.population: Pose | None = None
         self.score = torch.empty(0)
         self.archive: list[Found] = []
@@ -243,6 +249,14 @@ class SequenceSearch:
         k, pose = self.kinematics, self.population
         assert pose is not None
         child = perturbed(k, pose, self.generator)
+        anew = torch.rand(len(pose), generator=self.generator) < _ANEW
+        rows = anew.nonzero()[:, 0].to(k.device)
+        if len(k.peptides.sequences) > 1 and len(rows):
+            size = len(rows) * len(self.places) * self.sieve.n_reflections
+            trials = min(max(1, int(_SCAN / size)), _ORIENTATIONS)
+            placed = placed_anew(k, pose[rows], self.sieve, self.places, trials, self.generator)
+            for values, new in zip(child.parts, placed.parts, strict=True):
+                values[rows] = new
         if _MIDDLE in self._targets:
             steps = Steps(25, 0.08, 0.06, 0.15)
             child, _ = climb(k, self._targets[_MIDDLE], child, steps, self.deadline)

@@ -21,6 +21,7 @@ _OVERLAP_D_MIN = 2.6
 # How much less reflections of low resolution count where there may be solvent: on measured data
 # right poses then stand out more from wrong ones, and on crystals without solvent little is lost.
 _SOLVENT_SHARE, _SOLVENT_B = 0.9, 100.0
+_SCANNED = 3e5  # structure factors at a time
 _BYTES = 6e5  # of the waves of one part of a batch: about what a core's caches hold
 
 
@@ -213,14 +214,65 @@ class AmplitudeTarget:
         out[:, self.used] = np.where(self._conjugate, values.conj(), values)
         return out
 
+    def scan(self, xyz: Tensor, moving: Tensor, shifts: Tensor) -> Tensor:
+        """Score with some atoms of each conformation shifted, all others where they are.
+
+        Of the overlap only the part that measured reflections tell.
+
+        Parameters
+        ----------
+        xyz
+            Cartesian coordinates, A, shape (B, n, 3).
+        moving
+            Which atoms are shifted, bool, shape (B, n).
+        shifts
+            Cartesian, A, shape (S, 3).
+
+        Returns
+        -------
+        Tensor
+            Shape (B, S).
+        """
+        rows = self.weight.nonzero()[:, 0]
+        place = torch.zeros_like(self.weight, dtype=torch.int64)
+        place[rows] = torch.arange(len(rows), device=rows.device)
+        mates = [
+            (place[index[rows]], shift[:, rows], sign[rows]) for index, shift, sign in self.mates
+        ]
+        turns = shifts.to(xyz) @ self.to_frac.mT
+        x, y, z = (turns[:, i, None] * wave for i, wave in enumerate(self.waves))
+        angle = x[:, :, None, None] + y[:, None, :, None] + z[:, None, None, :]
+        angle = angle.flatten(1)[:, rows]
+        cosine, sine = angle.cos(), angle.sin()
+        scores: list[Tensor] = []
+        part = max(1, int(_SCANNED / cosine.numel()))
+        for some, which in zip(xyz.split(part), moving.split(part), strict=True):
+            fixed, moved = (self._asymmetric(some, mask)[0][:, :, rows] for mask in (~which, which))
+            mr, mi = moved[:, :1], moved[:, 1:]
+            total = fixed[:, None].repeat(1, len(shifts), 1, 1)
+            total[:, :, 0].addcmul_(mr, cosine).addcmul_(mi, sine, value=-1)
+            total[:, :, 1].addcmul_(mr, sine).addcmul_(mi, cosine)
+            fr, fi = _with_mates(total.flatten(0, 1), mates)
+            scores.append(self._rate(fr, fi, rows)[2].view(len(some), -1))
+        return torch.cat(scores)
+
     def _sum(self, xyz: Tensor) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
         """Fr, Fi, and for each group its waves along x (B, 2 nx, 2 n) and y, z (B, ny nz, 2 n)."""
+        total, kept = self._asymmetric(xyz)
+        return *_with_mates(total, self.mates), kept
+
+    def _asymmetric(
+        self, xyz: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """Fr and Fi (B, 2, box) of the atoms in `mask` (B, n) before symmetry, and the waves."""
         batch, (nx, ny, nz) = len(xyz), self.shape
         frac = (xyz @ self.to_frac.mT).mT
         kept = []
         total: Tensor | None = None
         for rows, weight, f in self.groups:
             n = len(rows)
+            if mask is not None:
+                weight = weight * mask[:, None, rows]
             x, y, z = (frac[:, i, None, rows] * wave[:, None] for i, wave in enumerate(self.waves))
             # atoms last, so that all products run along memory
             left = x.new_empty(batch, 2, nx, 2, n)
@@ -238,26 +290,32 @@ class AmplitudeTarget:
             total = summed if total is None else total.add_(summed)
             kept.append((left, right))
         assert total is not None
-        fr, fi = total[:, 0], total[:, 1]
-        for index, shift, sign in self.mates:
-            mate = total.index_select(2, index)
-            mr, mi = mate[:, 0], mate[:, 1] * sign
-            fr = fr + mr * shift[0] - mi * shift[1]
-            fi = fi + mr * shift[1] + mi * shift[0]
-        return fr, fi, kept
+        return total, kept
+
+    def _rate(self, fr: Tensor, fi: Tensor, rows: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Correlation, overlap and score (B,); amplitudes, those less their mean, their spread.
+
+        Of the whole box, or of some of its elements that hold all measured ones.
+        """
+        weight, observed, pairs = (
+            x if rows is None else x[rows] for x in (self.weight, self.observed, self.pairs)
+        )
+        intensity = fr * fr + fi * fi
+        overlap = intensity @ pairs
+        amplitude = intensity.clamp_(min=1e-12).sqrt_()
+        mean = amplitude @ weight
+        centred = amplitude - mean[:, None]
+        spread = ((centred * centred) @ weight).clamp_(min=1e-12).sqrt_()[:, None]
+        correlation = (amplitude @ (weight * observed))[:, None] / spread
+        score = correlation[:, 0] - self.overlap * overlap
+        return correlation[:, 0], overlap, score, amplitude, centred, spread
 
     def _evaluate(self, xyz: Tensor, gradient: bool) -> Evaluation:
         fr, fi, kept = self._sum(xyz)
-        intensity = fr * fr + fi * fi
-        overlap = intensity @ self.pairs
-        amplitude = intensity.clamp_(min=1e-12).sqrt_()
-        mean = amplitude @ self.weight
-        centred = amplitude - mean[:, None]
-        spread = ((centred * centred) @ self.weight).clamp_(min=1e-12).sqrt_()[:, None]
-        correlation = (amplitude @ (self.weight * self.observed))[:, None] / spread
-        score = correlation[:, 0] - self.overlap * overlap
+        found, overlap, score, amplitude, centred, spread = self._rate(fr, fi)
         if not gradient:
-            return Evaluation(correlation[:, 0], overlap, score, None)
+            return Evaluation(found, overlap, score, None)
+        correlation = found[:, None]
         slope = (self.observed - centred * (correlation / spread)) * self.weight
         slope /= spread * amplitude
         if self.overlap > 0:
@@ -266,7 +324,7 @@ class AmplitudeTarget:
         count = 1 + len(self.mates)  # every mate moves with the asymmetric unit
         for (rows, _weight, f), (left, right) in zip(self.groups, kept, strict=True):
             out[:, rows] = self._back(slope * f * count, fr, fi, left, right)
-        return Evaluation(correlation[:, 0], overlap, score, out @ self.to_frac)
+        return Evaluation(found, overlap, score, out @ self.to_frac)
 
     def _back(self, slope: Tensor, fr: Tensor, fi: Tensor, left: Tensor, right: Tensor) -> Tensor:
         """Gradient with respect to fractional coordinates, in the order of the box's axes."""
@@ -287,3 +345,14 @@ def _sphere(data: CrystalData, d_min: float) -> NDArray[np.int64]:
     """All Miller indices to `d_min` that are not absent, one of each Friedel pair, not F(000)."""
     hkl = gemmi.make_miller_array(data.cell, data.space_group, d_min)
     return p1_mapping(hkl, data.space_group).hkl.astype(np.int64)
+
+
+def _with_mates(total: Tensor, mates: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Fr and Fi (B, box) of the whole cell from those of the asymmetric unit (B, 2, box)."""
+    fr, fi = total[:, 0], total[:, 1]
+    for index, shift, sign in mates:
+        mate = total.index_select(2, index)
+        mr, mi = mate[:, 0], mate[:, 1] * sign
+        fr = fr + mr * shift[0] - mi * shift[1]
+        fi = fi + mr * shift[1] + mi * shift[0]
+    return fr, fi
