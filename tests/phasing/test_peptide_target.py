@@ -10,6 +10,7 @@ import torch
 
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.peptide.geometry import Peptides, build_peptides
+from crysformer.phasing.peptide.placing import scan
 from crysformer.phasing.peptide.target import AmplitudeTarget
 
 B_ISO = 12.0
@@ -151,7 +152,7 @@ def test_scanning_places_is_evaluating_at_each(group: str) -> None:
     second = torch.as_tensor(peptides.chain == 1)
     moving = torch.stack((second, ~second))
     shifts = 5 * torch.randn(6, 3, generator=torch.Generator().manual_seed(8))
-    found = target.scan(xyz, moving, shifts)
+    found = scan(target, xyz, moving, shifts)
     for one, which, scores in zip(xyz, moving, found, strict=True):
         moved = one + shifts[:, None] * which[:, None]
         expected = target.evaluate(moved, gradient=False).score

@@ -105,3 +105,12 @@ def expand_to_p1(data: CrystalData) -> tuple[CrystalData, P1Mapping]:
         free=None if data.free is None else mapping.values(data.free),
     )
     return expanded, mapping
+
+
+def enantiomorph(group: gemmi.SpaceGroup) -> gemmi.SpaceGroup | None:
+    """The group that mirror images of its structures have, if it is another one (P41 and P43)."""
+    if not group.is_enantiomorphic():
+        return None
+    operations = group.operations()
+    operations.change_basis_forward(gemmi.Op("-x,-y,-z"))
+    return gemmi.find_spacegroup_by_ops(operations)

@@ -16,7 +16,8 @@ from crysformer.phasing.candidate import settle
 from crysformer.phasing.content import filled_share
 from crysformer.phasing.fragments.search import check_fragments, fragment_candidates
 from crysformer.phasing.network import predict
-from crysformer.phasing.peptide.method import SequenceMethod, check_size
+from crysformer.phasing.peptide.method import SequenceMethod
+from crysformer.phasing.peptide.size import check_size
 from crysformer.phasing.search import Progress, Search
 
 METHODS = ("auto", "charge-flipping", "raar", "network", "fragments", "sequence")

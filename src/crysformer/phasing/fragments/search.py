@@ -10,7 +10,7 @@ import torch
 
 from crysformer.crystal.chain import letters_of
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.symmetry import P1Mapping
+from crysformer.crystal.symmetry import P1Mapping, enantiomorph
 from crysformer.errors import NotApplicable
 from crysformer.phasing.candidate import Candidate, settle
 from crysformer.phasing.content import CellContent, positive_shares
@@ -18,7 +18,6 @@ from crysformer.phasing.fragments.expand import expand, weighted_start, without_
 from crysformer.phasing.fragments.from_sulphur import sulphur_candidates
 from crysformer.phasing.fragments.ideal import Fragment, ideal_fragment
 from crysformer.phasing.fragments.placement import place_fragment, structure_factors
-from crysformer.phasing.peptide.method import enantiomorph
 from crysformer.phasing.problem import PhaseProblem
 
 D_MIN = 1.3

@@ -5,18 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-import gemmi
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crysformer.crystal.chain import letters_of
 from crysformer.crystal.compare import compare_phases
 from crysformer.crystal.normalize import epsilon_factors, normalized_amplitudes
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.symmetry import P1Mapping
-from crysformer.errors import NotApplicable
+from crysformer.crystal.symmetry import P1Mapping, enantiomorph
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.confidence import confidence
 from crysformer.phasing.content import CellContent
@@ -26,15 +23,11 @@ from crysformer.phasing.peptide.model import PeptideModel
 from crysformer.phasing.peptide.polish import polish
 from crysformer.phasing.peptide.search import Found, SequenceSearch
 from crysformer.phasing.peptide.seeds import helix_seeds
+from crysformer.phasing.peptide.size import check_size
 from crysformer.phasing.peptide.target import AmplitudeTarget
 from crysformer.phasing.peptide.waters import PARAMETERS, Watered, with_waters
 from crysformer.phasing.problem import PhaseProblem
 
-# Residues in the asymmetric unit up to which the search is tried.
-_MAX_RESIDUES = 30
-# Of those, what may be solved within minutes; a chain alone may start from a placed helix.
-_CHEAP_LENGTH, _CHEAP_ALONE = 12, 20
-_CHEAP_CHAINS = 4  # of `_CHEAP_LENGTH` together; two may have it each
 # Reflections held out of the search, where there are enough to spare.
 _FREE_SHARE, _FREE_FROM = 0.08, 300
 _SAME = 0.75  # F^2-weighted cosine from which two sets of phases are one solution
@@ -46,10 +39,6 @@ _COPY = 1e-4  # scores nearer than this are of one pose
 # Log odds of the hand for a difference in log likelihood, and the latter where nothing found has
 # the mirrored phases.
 _HAND, _NO_MIRROR = 0.1, 40.0
-
-
-class TooLarge(NotApplicable):
-    """The sequence search does not apply to this crystal; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,46 +263,10 @@ def _with_waters(
     }
 
 
-def check_size(content: CellContent, *, cheap: bool = False) -> None:
-    """Refuse what the search cannot do or, if `cheap`, what it hardly ever does in minutes.
-
-    Raises
-    ------
-    TooLarge
-        If there is no sequence, or too much of it.
-    """
-    if not content.sequences:
-        raise TooLarge("the sequence search needs the sequence")
-    lengths = [len(letters_of(sequence)) for sequence in content.sequences]
-    n_residues = content.copies * sum(lengths)
-    n_chains = content.copies * len(content.sequences)
-    longest = max(lengths)
-    many = n_chains > 2 and (n_chains > _CHEAP_CHAINS or n_residues > _CHEAP_LENGTH)
-    if cheap and (longest > (_CHEAP_ALONE if n_chains == 1 else _CHEAP_LENGTH) or many):
-        raise TooLarge(
-            f"it is tried for one chain of up to {_CHEAP_ALONE} residues, two of {_CHEAP_LENGTH}, "
-            f"or {_CHEAP_CHAINS} of so many together; ask for it by name"
-        )
-    if n_residues > _MAX_RESIDUES:
-        raise TooLarge(
-            f"{n_residues} residues in the asymmetric unit, more than the {_MAX_RESIDUES} that the "
-            "sequence search can place"
-        )
-
-
 def _different(score: Tensor) -> Tensor:
     """Which of descending scores are not copies of the one before."""
     step = torch.cat((score.new_ones(1), score[:-1] - score[1:]))
     return (step > _COPY).nonzero()[:, 0]
-
-
-def enantiomorph(group: gemmi.SpaceGroup) -> gemmi.SpaceGroup | None:
-    """The group that mirror images of its structures have, if it is another one (P41 and P43)."""
-    if not group.is_enantiomorphic():
-        return None
-    operations = group.operations()
-    operations.change_basis_forward(gemmi.Op("-x,-y,-z"))
-    return gemmi.find_spacegroup_by_ops(operations)
 
 
 def _held_out(data: CrystalData, generator: torch.Generator) -> NDArray[np.bool_]:

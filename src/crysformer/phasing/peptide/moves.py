@@ -9,8 +9,7 @@ from torch import Tensor
 
 from crysformer.phasing.peptide.geometry import Peptides
 from crysformer.phasing.peptide.kinematics import Kinematics, Pose, rotate
-from crysformer.phasing.peptide.starts import random_poses, random_torsions
-from crysformer.phasing.peptide.target import AmplitudeTarget
+from crysformer.phasing.peptide.starts import random_torsions
 
 _MOVES = ("jitter", "backbone", "side", "flip", "turn", "cross", "shift")
 _SHARES = (0.2, 0.2, 0.15, 0.1, 0.1, 0.15, 0.1)
@@ -62,66 +61,6 @@ def perturbed(kinematics: Kinematics, pose: Pose, generator: torch.Generator) ->
     size = of["jitter"][:, None] * 0.5 + shifted * 2.0 + 0.05
     changed = Pose(changed.torsions, rotation, changed.translation + shift * size[:, :, None])
     return _turned(kinematics, changed, of["turn"], one, generator)
-
-
-def placed_anew(
-    kinematics: Kinematics,
-    pose: Pose,
-    target: AmplitudeTarget,
-    shifts: Tensor,
-    trials: int,
-    generator: torch.Generator,
-) -> Pose:
-    """One chain of each pose taken out and put somewhere else, all others kept.
-
-    Some random orientations, each at every place of a grid, of which the best is taken. Half of
-    them have the conformation of another chain of the same sequence, if there is one.
-
-    Parameters
-    ----------
-    kinematics
-        The chains.
-    pose
-        The poses.
-    target
-        What tells how good a place is; of low resolution, since places are not improved.
-    shifts
-        The grid, Cartesian, A, shape (S, 3).
-    trials
-        Orientations for each pose.
-    generator
-        On the CPU.
-    """
-    p, n, device = kinematics.peptides, len(pose), kinematics.device
-    chain_of = torch.tensor([c for c, sequence in enumerate(p.sequences) for _ in sequence])
-    of_torsion = chain_of[torch.tensor([t.residue for t in p.torsions])]
-    chosen = torch.randint(len(p.sequences), (n,), generator=generator).repeat_interleave(trials)
-    fresh = random_poses(p, n * trials, torch.eye(3), generator)
-    old = pose[torch.arange(n, device=device).repeat_interleave(trials)]
-    torsions = fresh.torsions.to(device)
-    for chain, sequence in enumerate(p.sequences):
-        alike = [c for c, other in enumerate(p.sequences) if other == sequence and c != chain]
-        if not alike:
-            continue
-        source = torch.randint(1, 1 + len(alike), (n * trials,), generator=generator)
-        columns = torch.stack([(of_torsion == c).nonzero()[:, 0] for c in (chain, *alike)])
-        rows = ((chosen == chain) & (torch.arange(n * trials) % 2 == 0)).nonzero()[:, 0]
-        taken = old.torsions[rows[:, None].to(device), columns[source[rows]].to(device)]
-        torsions[rows[:, None].to(device), columns[0].to(device)] = taken
-    own = (of_torsion == chosen[:, None]).to(device)
-    here = (torch.arange(len(p.sequences)) == chosen[:, None]).to(device)
-    tried = Pose(
-        torch.where(own, torsions, old.torsions),
-        torch.where(here[..., None, None], fresh.rotation.to(device), old.rotation),
-        torch.where(here[..., None], fresh.translation.to(device), old.translation),
-    )
-    moving = kinematics.of_chain[chosen.to(device)] > 0
-    score, place = target.scan(kinematics.coordinates(tried)[0], moving, shifts).max(1)
-    best = score.view(n, trials).argmax(1) + trials * torch.arange(n, device=device)
-    shift = shifts.to(device)[place[best]]
-    found = tried[best]
-    shifted = found.translation + here[best][..., None] * shift[:, None]
-    return Pose(found.torsions, found.rotation, shifted)
 
 
 def _flips(p: Peptides, chosen: Tensor) -> Tensor:

@@ -18,7 +18,8 @@ from crysformer.phasing.peptide.climb import Steps, climb
 from crysformer.phasing.peptide.fibres import laid_across, sheet_axes
 from crysformer.phasing.peptide.geometry import build_peptides
 from crysformer.phasing.peptide.kinematics import Kinematics, Pose, join
-from crysformer.phasing.peptide.moves import perturbed, placed_anew
+from crysformer.phasing.peptide.moves import perturbed
+from crysformer.phasing.peptide.placing import placed_anew
 from crysformer.phasing.peptide.scaling import ENOUGH
 from crysformer.phasing.peptide.seeds import with_side_chains
 from crysformer.phasing.peptide.starts import STRANDS, random_poses

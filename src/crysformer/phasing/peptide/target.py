@@ -21,7 +21,6 @@ _OVERLAP_D_MIN = 2.6
 # How much less reflections of low resolution count where there may be solvent: on measured data
 # right poses then stand out more from wrong ones, and on crystals without solvent little is lost.
 _SOLVENT_SHARE, _SOLVENT_B = 0.9, 100.0
-_SCANNED = 3e5  # structure factors at a time
 _BYTES = 6e5  # of the waves of one part of a batch: about what a core's caches hold
 
 
@@ -214,54 +213,12 @@ class AmplitudeTarget:
         out[:, self.used] = np.where(self._conjugate, values.conj(), values)
         return out
 
-    def scan(self, xyz: Tensor, moving: Tensor, shifts: Tensor) -> Tensor:
-        """Score with some atoms of each conformation shifted, all others where they are.
-
-        Of the overlap only the part that measured reflections tell.
-
-        Parameters
-        ----------
-        xyz
-            Cartesian coordinates, A, shape (B, n, 3).
-        moving
-            Which atoms are shifted, bool, shape (B, n).
-        shifts
-            Cartesian, A, shape (S, 3).
-
-        Returns
-        -------
-        Tensor
-            Shape (B, S).
-        """
-        rows = self.weight.nonzero()[:, 0]
-        place = torch.zeros_like(self.weight, dtype=torch.int64)
-        place[rows] = torch.arange(len(rows), device=rows.device)
-        mates = [
-            (place[index[rows]], shift[:, rows], sign[rows]) for index, shift, sign in self.mates
-        ]
-        turns = shifts.to(xyz) @ self.to_frac.mT
-        x, y, z = (turns[:, i, None] * wave for i, wave in enumerate(self.waves))
-        angle = x[:, :, None, None] + y[:, None, :, None] + z[:, None, None, :]
-        angle = angle.flatten(1)[:, rows]
-        cosine, sine = angle.cos(), angle.sin()
-        scores: list[Tensor] = []
-        part = max(1, int(_SCANNED / cosine.numel()))
-        for some, which in zip(xyz.split(part), moving.split(part), strict=True):
-            fixed, moved = (self._asymmetric(some, mask)[0][:, :, rows] for mask in (~which, which))
-            mr, mi = moved[:, :1], moved[:, 1:]
-            total = fixed[:, None].repeat(1, len(shifts), 1, 1)
-            total[:, :, 0].addcmul_(mr, cosine).addcmul_(mi, sine, value=-1)
-            total[:, :, 1].addcmul_(mr, sine).addcmul_(mi, cosine)
-            fr, fi = _with_mates(total.flatten(0, 1), mates)
-            scores.append(self._rate(fr, fi, rows)[2].view(len(some), -1))
-        return torch.cat(scores)
-
     def _sum(self, xyz: Tensor) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
         """Fr, Fi, and for each group its waves along x (B, 2 nx, 2 n) and y, z (B, ny nz, 2 n)."""
-        total, kept = self._asymmetric(xyz)
-        return *_with_mates(total, self.mates), kept
+        total, kept = self.asymmetric(xyz)
+        return *with_mates(total, self.mates), kept
 
-    def _asymmetric(
+    def asymmetric(
         self, xyz: Tensor, mask: Tensor | None = None
     ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
         """Fr and Fi (B, 2, box) of the atoms in `mask` (B, n) before symmetry, and the waves."""
@@ -292,7 +249,7 @@ class AmplitudeTarget:
         assert total is not None
         return total, kept
 
-    def _rate(self, fr: Tensor, fi: Tensor, rows: Tensor | None = None) -> tuple[Tensor, ...]:
+    def rate(self, fr: Tensor, fi: Tensor, rows: Tensor | None = None) -> tuple[Tensor, ...]:
         """Correlation, overlap and score (B,); amplitudes, those less their mean, their spread.
 
         Of the whole box, or of some of its elements that hold all measured ones.
@@ -312,7 +269,7 @@ class AmplitudeTarget:
 
     def _evaluate(self, xyz: Tensor, gradient: bool) -> Evaluation:
         fr, fi, kept = self._sum(xyz)
-        found, overlap, score, amplitude, centred, spread = self._rate(fr, fi)
+        found, overlap, score, amplitude, centred, spread = self.rate(fr, fi)
         if not gradient:
             return Evaluation(found, overlap, score, None)
         correlation = found[:, None]
@@ -347,7 +304,7 @@ def _sphere(data: CrystalData, d_min: float) -> NDArray[np.int64]:
     return p1_mapping(hkl, data.space_group).hkl.astype(np.int64)
 
 
-def _with_mates(total: Tensor, mates: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+def with_mates(total: Tensor, mates: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """Fr and Fi (B, box) of the whole cell from those of the asymmetric unit (B, 2, box)."""
     fr, fi = total[:, 0], total[:, 1]
     for index, shift, sign in mates:
