@@ -12,6 +12,7 @@ import pytest
 from crysformer.cli import main
 from crysformer.cli.evaluate import METHODS as CLI_METHODS
 from crysformer.crystal.reflections import CrystalData
+from crysformer.data import DIPEPTIDE
 from crysformer.data.store import FragmentStore
 from crysformer.data.synthetic import synthetic_crystal
 from crysformer.errors import CrysformerError, NotApplicable, UsageError
@@ -188,3 +189,12 @@ def test_bad_requests_write_nothing(
     assert len(captured.err.splitlines()) == 1
     assert message in captured.err
     assert not out.exists()
+
+
+def test_a_crystal_of_too_few_amplitudes_is_counted_and_not_fatal(data_set: Path) -> None:
+    table = FragmentStore.open(data_set).table("test")
+    crystal = synthetic_crystal(table, 0, DIPEPTIDE, d_min=4.0)
+    assert crystal.data.measured.sum() < 30
+    phasing = METHODS["charge-flipping"](crystal.data, crystal.sequence, Settings())
+    assert "too few" in phasing.not_applicable
+    assert np.isnan(phasing.phi).all()

@@ -70,16 +70,20 @@ Method = Callable[[CrystalData, str, Settings], Phasing]
 
 def _solver(name: str) -> Method:
     def run(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
+        from crysformer.errors import InputError, NotApplicable
         from crysformer.phasing.solver import solve
 
-        solution = solve(
-            data,
-            sequence=sequence,
-            method=name,
-            time_limit=settings.time_limit,
-            seed=settings.seed,
-            device=settings.device,
-        )
+        try:
+            solution = solve(
+                data,
+                sequence=sequence,
+                method=name,
+                time_limit=settings.time_limit,
+                seed=settings.seed,
+                device=settings.device,
+            )
+        except (InputError, NotApplicable) as reason:  # too few amplitudes, say
+            return _declined(data, str(reason))
         return Phasing(
             phi=solution.phi,
             seconds=solution.seconds,
@@ -104,6 +108,10 @@ def _predicted(data: CrystalData, sequence: str, settings: Settings) -> Predicti
         return str(reason)
 
 
+def _declined(data: CrystalData, reason: str) -> Phasing:
+    return Phasing(np.full(len(data), np.nan), seconds=0.0, not_applicable=reason)
+
+
 def _deadline(settings: Settings) -> float:
     return time.monotonic() + settings.time_limit
 
@@ -111,7 +119,7 @@ def _deadline(settings: Settings) -> float:
 def _network(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
     found = _predicted(data, sequence, settings)
     if isinstance(found, str):
-        return Phasing(np.full(len(data), np.nan), seconds=0.0, not_applicable=found)
+        return _declined(data, found)
     return Phasing(phi=found.phi, seconds=found.seconds, density=found.density)
 
 
@@ -119,7 +127,7 @@ def _chain(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
     """The phases of the network's best chain: its map, unless that is a single prediction."""
     found = _predicted(data, sequence, settings)
     if isinstance(found, str):
-        return Phasing(np.full(len(data), np.nan), seconds=0.0, not_applicable=found)
+        return _declined(data, found)
     chain = np.where(found.chain != 0, np.degrees(np.angle(found.chain)), np.nan)
     return Phasing(phi=found.phi if found.arrived else chain, seconds=found.seconds)
 

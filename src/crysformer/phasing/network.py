@@ -206,7 +206,8 @@ def _predict(
     single = first[0, 0].cpu()
     if not model.config.recycling:
         return _Raw(single, single, "a single prediction")
-    enough = arrival.enough(_CERTAIN, data, (sequence,))
+    # what ends the search is the stricter of what was fitted and the threshold of exact data
+    enough = max(a.enough(_CERTAIN, data, (sequence,)) for a in (arrival, Arrival()))
     found, agreement = improve(
         model, first, patterson, codes, lengths, generator, deadline, measured, enough
     )
