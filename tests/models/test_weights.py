@@ -46,7 +46,7 @@ def test_round_trip_gives_the_same_densities(saved: tuple[Path, CrysFormer]) -> 
 
 def test_what_ships_is_small_and_says_what_it_is() -> None:
     packaged = packaged_weights()
-    assert "dipeptide-small" in packaged
+    assert "dipeptide-robust" in packaged
     assert sum(path.stat().st_size for path in packaged.values()) < 40e6
     for name in packaged:
         weights = load_weights(name)

@@ -172,7 +172,7 @@ def test_the_packaged_network_is_chosen_and_beats_chance() -> None:
     samples = Path(str(files("crysformer") / "samples"))
     data = read_crystal(samples / "gf.mtz.gz")
     prediction = predict(data, "GF", device="cpu")
-    assert prediction.preset == prediction.weights == "dipeptide-small"
+    assert prediction.preset == prediction.weights == "dipeptide-robust"
     model = gemmi.read_pdb(str(samples / "gf.pdb"))
     model.setup_entities()
     calculator = gemmi.DensityCalculatorX()
