@@ -68,3 +68,20 @@ def test_solve_reports_first_and_keeps_the_report(
     for warning in report.warnings:
         assert f"warning: {warning}" in captured.err
         assert warning in summary["notes"]
+
+
+def test_blocked_ends_and_d_residues_are_understood_everywhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for sequence, mass in (("Ac-GF-NH2", 263.29), ("G(DPN)", 222.24)):
+        assert main(["info", str(GF.data_path), "--sequence", sequence, "--json"]) == 0
+        packing = json.loads(capsys.readouterr().out)["packing"]
+        volume = read_crystal(GF.data_path).cell.volume
+        assert volume / packing["matthews"] == pytest.approx(mass, abs=0.1)
+    argv = [str(GF.data_path), "--sequence", "Ac-GF-NH2", "-o", str(tmp_path / "out")]
+    assert main(["solve", *argv, "--time-limit", "0.1"]) == 0
+    capsys.readouterr()
+    assert main(["predict", *argv]) == 1
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "Ac-GF-NH2" in message or "blocked" in message or "end" in message

@@ -90,6 +90,28 @@ def test_moves_keep_shapes_and_change_something() -> None:
     assert rmsd.min() < 1.5 < rmsd.max()  # small steps and large ones
 
 
+@pytest.mark.parametrize("chains", [("Ac-GA-NH2",) * 2, ("(DAL)A",) * 2, ("(DAL)A", "GA")])
+def test_chains_with_odd_ends_and_residues_are_placed_anew(chains: tuple[str, ...]) -> None:
+    cell = gemmi.UnitCell(11.0, 10.0, 9.0, 90, 90, 90)
+    peptides = build_peptides(chains)
+    kinematics = Kinematics(peptides)
+    orth = torch.tensor(cell.orth.mat.tolist(), dtype=torch.float32)
+    pose = random_poses(peptides, 16, orth, generator(3))
+    hkl = gemmi.make_miller_array(cell, gemmi.SpaceGroup("P 1"), 3.0).astype(np.int32)
+    data = CrystalData(cell, gemmi.SpaceGroup("P 1"), hkl, 1.0 + np.arange(len(hkl)) % 7, None)
+    target = AmplitudeTarget(data, peptides.number, 20.0)
+    places = torch.cartesian_prod(*[torch.arange(4) / 4] * 3) @ orth.mT
+    found = placed_anew(kinematics, pose, target, places, 4, generator(1))
+    # of each pose one chain keeps its torsions, its turn and its place
+    chain_of = torch.tensor([0] * len(peptides.chains[0].letters) + [1] * 2)
+    of_torsion = chain_of[torch.tensor([t.residue for t in peptides.torsions])]
+    same = torch.stack(
+        [(found.torsions == pose.torsions)[:, of_torsion == c].all(1) for c in (0, 1)], dim=1
+    )
+    still = (found.translation == pose.translation).all(2)
+    assert ((same & still).sum(1) == 1).all()
+
+
 def test_a_chain_placed_anew_leaves_the_others_and_finds_its_place() -> None:
     """Amplitudes of two chains, one of which is taken from its place: it is put back near it."""
     cell = gemmi.UnitCell(11.0, 10.0, 9.0, 90, 90, 90)

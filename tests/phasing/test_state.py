@@ -87,8 +87,9 @@ def test_a_peptide_model_is_kept_whole(tmp_path: Path) -> None:
     n = len(peptides.names)
     F = np.where(np.arange(len(data)) == 5, np.nan, rng.random(len(data)) * np.exp(2j))
     model = PeptideModel(
-        peptides, rng.random((n, 3)), rng.random(n), data.cell, data.space_group, F, {"P 1": 0.5}
-    )
+        peptides, rng.random((n, 3)), rng.random(n), data.cell, data.space_group, F, {"P 1": 0.5},
+        waters=rng.random((2, 3)), waters_b=rng.random(2),
+    )  # fmt: skip
     found.best = [replace(found.best[0], peptide=model)]
     saved(tmp_path, data).write(found)
     other = make_search(data)
@@ -98,6 +99,8 @@ def test_a_peptide_model_is_kept_whole(tmp_path: Path) -> None:
     np.testing.assert_array_equal(kept.xyz, model.xyz)
     np.testing.assert_array_equal(kept.b_iso, model.b_iso)
     np.testing.assert_array_equal(kept.F, model.F)
+    np.testing.assert_array_equal(kept.waters, model.waters)
+    np.testing.assert_array_equal(kept.waters_b, model.waters_b)
     assert kept.agreement == model.agreement
     assert kept.to_structure().make_pdb_string() == model.to_structure().make_pdb_string()
 

@@ -8,9 +8,12 @@ from typing import Final
 
 import gemmi
 
+from crysformer.crystal.chain import parse_chain
 from crysformer.crystal.sequence import count_atoms
 
 _WATER: Final = 18.015
+#: What they add to a free end, Da.
+_ACETYL, _AMIDE = 42.037, -0.984
 #: Volume that protein takes, A^3/Da (Matthews, J. Mol. Biol. 33, 491, 1968).
 _PROTEIN_VOLUME: Final = 1.23
 
@@ -52,7 +55,15 @@ def packing(
 
 
 def chain_mass(sequence: str) -> float:
-    """Mass of one chain with all its hydrogens (basic residues protonated), Da."""
-    names = gemmi.expand_one_letter_sequence(sequence, gemmi.ResidueKind.AA)
+    """Mass of one chain with all its hydrogens (basic residues protonated), Da.
+
+    Raises
+    ------
+    InputError
+        If the chain is not written as `crystal.chain.parse_chain` reads it.
+    """
+    chain = parse_chain(sequence)
+    names = gemmi.expand_one_letter_sequence(chain.letters, gemmi.ResidueKind.AA)
     residues = sum(gemmi.find_tabulated_residue(name).weight for name in names)
-    return float(residues - (len(names) - 1) * _WATER)
+    ends = _ACETYL * chain.acetyl + _AMIDE * chain.amide
+    return float(residues - (len(names) - 1) * _WATER + ends)

@@ -166,7 +166,7 @@ def _place_peptide(
     candidate: Candidate,
     model: PeptideModel,
 ) -> Placed:
-    """A peptide model is in its space group, with L residues; in P1 only its origin is free."""
+    """A peptide model is in its space group, of the residues given; in P1 its origin is free."""
     origin = "the peptide model in the space group's own setting"
     probability = candidate.figures["hand"]
     notes: tuple[str, ...] = ()
@@ -175,8 +175,8 @@ def _place_peptide(
         own = own.conj()
         probability = 1.0 - probability
         notes = (
-            f"the model of L residues was found in {model.space_group.xhm()}, whose amplitudes are "
-            f"those of {data.space_group.xhm()}: the phases written are of its mirror image",
+            f"the model of this sequence was found in {model.space_group.xhm()}, whose amplitudes "
+            f"are those of {data.space_group.xhm()}: the phases written are of its mirror image",
         )
     if data.space_group.is_centrosymmetric():
         probability = 1.0

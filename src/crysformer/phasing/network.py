@@ -213,9 +213,11 @@ def _predict(
     )
     arrived = arrival.probability(agreement, data, (sequence,))
     if arrived < _LIKELY:
+        needed = arrival.enough(_LIKELY, data, (sequence,))
+        need = f"{needed:.3f} is needed" if needed <= 1 else "with such data none would prove it"
         note = (
             f"a single prediction: chains of predictions did not arrive (amplitudes agree to "
-            f"{agreement:.3f}, {arrival.enough(_LIKELY, data, (sequence,)):.3f} is needed)"
+            f"{agreement:.3f}, {need})"
         )
         return _Raw(single, found[0, 0].cpu(), note, agreement=agreement, right=arrived)
     placement = place_map(

@@ -254,6 +254,8 @@ def test_signal_ends_where_it_was_made_to_end(wilson: Maker) -> None:
 def test_masses_and_matthews_coefficient() -> None:
     assert chain_mass("GNNQQNY") == pytest.approx(836.8, abs=0.1)  # its published mass
     assert chain_mass("G") == pytest.approx(75.07, abs=0.01)
+    assert chain_mass("Ac-G-NH2") == pytest.approx(116.12, abs=0.01)  # N-acetylglycinamide
+    assert chain_mass("(DAL)G") == chain_mass("AG")
     lysozyme = (
         "KVFGRCELAAAMKRHGLDNYRGYSLGNWVCAAKFESNFNTQATNRNTDGSTDYGILQINSRWWCNDGRTPGSRNLCNIPCSALLSSD"
         "ITASVNCAKKIVSDGNGMNAWVAWRNRCKGTDVQAWIRGCRL"

@@ -41,7 +41,7 @@ def placed_anew(
         On the CPU.
     """
     p, n, device = kinematics.peptides, len(pose), kinematics.device
-    chain_of = torch.tensor([c for c, sequence in enumerate(p.sequences) for _ in sequence])
+    chain_of = torch.tensor([c for c, chain in enumerate(p.chains) for _ in chain.letters])
     of_torsion = chain_of[torch.tensor([t.residue for t in p.torsions])]
     chosen = torch.randint(len(p.sequences), (n,), generator=generator).repeat_interleave(trials)
     fresh = random_poses(p, n * trials, torch.eye(3), generator)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,7 +71,10 @@ def with_waters(
     polar = np.isin(kinematics.peptides.number, (7, 8))
     most = int(used.sum()) // _REFLECTIONS_PER_WATER
     xyz, F, best = polished.xyz[:1], polished.F[0][used], None
+    r = float(polished.r[0])
     for _ in range(_TURNS):
+        if time.monotonic() > deadline:
+            break
         left = (data.f[used] - np.abs(F)) * np.exp(1j * np.angle(F))
         values = map_on_grid(data, left, shape)
         values[picker.special] = -np.inf
@@ -87,8 +91,9 @@ def with_waters(
         kept[n_atoms:] = refined.b_iso[0, n_atoms:] < _LARGEST_B
         if not bool(kept.all()):
             refined = polish(data, kinematics, refined.xyz[:, kept], b_iso, deadline)
-        if refined.xyz.shape[1] == n_atoms:
-            break
+        if refined.xyz.shape[1] == n_atoms or float(refined.r[0]) >= r:
+            break  # none was left, or the time was too short to refine them
+        r = float(refined.r[0])
         best = Watered(refined, refined.xyz.shape[1] - n_atoms)
         xyz, F = refined.xyz, refined.F[0][used]
     return best
