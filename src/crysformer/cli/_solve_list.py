@@ -111,7 +111,10 @@ def _start(
     options.data, options.sequence = str(crystal.data), crystal.sequence
     options.copies, options.output = crystal.copies, str(folder / crystal.name)
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(options, theirs, threads), name=crystal.name)
+    # a daemon ends with this process even if Ctrl-C comes before it is on the list of running jobs
+    process = context.Process(
+        target=_child, args=(options, theirs, threads), name=crystal.name, daemon=True
+    )
     process.start()
     theirs.close()
     return _Job(crystal, process, ours)

@@ -108,8 +108,10 @@ class Evaluation:
             "seconds_max": float(np.max([p.seconds for p in phasings])),
             "shells": self.shells(),
         }
-        if all(p.claimed is not None for p in phasings):
-            claimed = np.array([p.claimed for p in phasings])
+        if any(p.claimed is not None for p in phasings):
+            claimed = np.array(
+                [bool(p.claimed) for p in phasings]
+            )  # to decline is to claim nothing
             metrics["claimed_share"] = float(claimed.mean())
             metrics["false_claims"] = int((claimed & ~solved).sum())
         return metrics
