@@ -22,6 +22,7 @@ from crysformer.phasing.projections import (
     DIMS,
     boost,
     impose,
+    out_of_time,
     sharpened,
     to_half_grid,
     to_map,
@@ -81,8 +82,7 @@ def charge_flipping(
     threshold = F.new_zeros(())
     begun = time.monotonic()
     for i in range(iterations):
-        now = time.monotonic()
-        if now + reserve * (now - begun) / max(i, 1) > deadline:
+        if out_of_time(begun, i, reserve, deadline):
             break
         rho = to_map(problem, F)
         if i % _ITERATIONS_PER_THRESHOLD == 0:

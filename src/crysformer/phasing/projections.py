@@ -6,6 +6,8 @@ Half grids have the layout of `crysformer.crystal.maps`, shape (B, nu, nv, nw //
 
 from __future__ import annotations
 
+import time
+
 import torch
 from torch import Tensor
 
@@ -55,3 +57,12 @@ def upper_quantile(rho: Tensor, share: Tensor) -> Tensor:
     # one sort where shares differ costs more than a selection each
     values = [row.kthvalue(int(k) + 1).values for row, k in zip(flat, rank, strict=True)]
     return torch.stack(values).reshape(-1, 1, 1, 1)
+
+
+def out_of_time(begun: float, done: int, reserve: int, deadline: float) -> bool:
+    """Whether the time left is less than `reserve` more iterations take.
+
+    `done` iterations have run since `begun`; that and `deadline` are of `time.monotonic`.
+    """
+    now = time.monotonic()
+    return now + reserve * (now - begun) / max(done, 1) > deadline

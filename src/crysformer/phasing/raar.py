@@ -25,6 +25,7 @@ from torch import Tensor
 from crysformer.phasing.problem import PhaseProblem
 from crysformer.phasing.projections import (
     impose,
+    out_of_time,
     sharpened,
     to_half_grid,
     to_map,
@@ -80,8 +81,7 @@ def raar(
     support = torch.ones_like(rho, dtype=torch.bool)
     begun = time.monotonic()
     for i in range(iterations):
-        now = time.monotonic()
-        if now + reserve * (now - begun) / max(i, 1) > deadline:
+        if out_of_time(begun, i, reserve, deadline):
             break
         F = impose(problem, to_half_grid(rho), amplitude)
         phased = to_map(problem, F)
