@@ -1,5 +1,6 @@
 """Dual-space recycling: from erroneous phases to refined atoms."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -55,6 +56,16 @@ def test_more_cycles_never_make_it_worse(dipeptide: Callable[..., Any]) -> None:
     r = [float(fit(crystal, [40.0, 45.0], cycles=n).r[0]) for n in (1, 2, 6)]
     assert r == sorted(r, reverse=True)
     assert r[2] < r[0] - 0.01
+
+
+def test_after_the_deadline_one_cycle_and_no_atom_less(dipeptide: Callable[..., Any]) -> None:
+    crystal = dipeptide(2)
+    late = time.monotonic()
+    found = fit(crystal, [40.0, 45.0], cycles=6, deadline=late)
+    assert found.r.tolist() == fit(crystal, [40.0, 45.0], cycles=1).r.tolist()
+    problem = phase_problem(crystal.data)
+    slim = drop_surplus(problem, found, late)
+    assert slim.atoms.frac.shape[1] == len(crystal.number)
 
 
 def test_same_seed_same_atoms(dipeptide: Callable[..., Any]) -> None:

@@ -109,7 +109,7 @@ def test_no_round_begins_after_the_deadline(clock: Clock, monkeypatch: pytest.Mo
         original(self, index)
 
     monkeypatch.setattr(Search, "flipping_round", spy)
-    monkeypatch.setattr(search, "with_atoms", lambda *rest: [])
+    monkeypatch.setattr(search, "with_atoms", lambda *rest, **options: [])
     limit = 60.0
     found = make_search(random_data(), deadline=clock.now + limit)
     told: list[float] = []

@@ -146,12 +146,14 @@ def with_atoms(
     candidates: list[Candidate],
     generator: torch.Generator,
     cycles: int = _CYCLES,
+    deadline: float = math.inf,
 ) -> list[Candidate]:
     """Turn candidates into refined atoms and rate those, best first.
 
     Without a sequence several numbers of atoms around the estimated one are tried. Structures
     that share an R factor are the same; only one of each is returned. With more than one cycle
-    (which is quick for small cells only) the best loses the atoms it does not need.
+    (which is quick for small cells only) the best loses the atoms it does not need. After
+    `deadline` (`time.monotonic`) each number of atoms gets a single cycle.
     """
     if not candidates:
         return []
@@ -159,7 +161,7 @@ def with_atoms(
     factors = (1.0,) if content.n_atoms is not None else _ATOM_NUMBERS
     rated: list[Candidate] = []
     for n_atoms in sorted({max(1, round(factor * expected)) for factor in factors}):
-        rated += _fitted(problem, content, candidates, n_atoms, cycles, generator)
+        rated += _fitted(problem, content, candidates, n_atoms, cycles, generator, deadline)
     return sorted(rated, key=lambda c: c.figures["r"])
 
 
@@ -170,16 +172,19 @@ def _fitted(
     n_atoms: int,
     cycles: int,
     generator: torch.Generator,
+    deadline: float,
 ) -> list[Candidate]:
     floor = noise_floor(problem)
     starts = torch.stack([c.F for c in candidates])
     if cycles > 1:  # what is left out at random differs between copies of one start
         starts = starts.repeat(math.ceil(_COPIES / len(starts)), 1, 1, 1)[:_COPIES]
     good_enough = 1.3 * floor + 0.02
-    fit = fit_atoms(problem, starts, n_atoms, content.b_iso, cycles, generator, good_enough)
+    fit = fit_atoms(
+        problem, starts, n_atoms, content.b_iso, cycles, generator, good_enough, deadline
+    )
     share = candidates[0].positive_share
     distinct = [i for i in range(1, len(fit.r)) if float(fit.r[i] - fit.r[i - 1]) > 1e-3]
-    slim = drop_surplus(problem, fit) if cycles > 1 else fit
+    slim = drop_surplus(problem, fit, deadline) if cycles > 1 else fit
     r = [float(slim.r[0]), *fit.r[distinct].tolist()]
     F = torch.cat([slim.F[:1], fit.F[distinct]])
     atoms = [slim.atoms[:1], *(fit.atoms[slice(i, i + 1)] for i in distinct)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, replace
 
 import torch
@@ -46,6 +47,7 @@ def fit_atoms(
     cycles: int,
     generator: torch.Generator,
     good_enough: float = 0.0,
+    deadline: float = math.inf,
 ) -> AtomicFit:
     """Turn phases into refined atoms.
 
@@ -69,6 +71,8 @@ def fit_atoms(
         For the choice of the atoms left out.
     good_enough
         Stop as soon as an R factor is below this.
+    deadline
+        `time.monotonic` after which no second cycle is begun.
     """
     model = AtomicModel(problem, n_atoms, b_iso)
     target = model.phased(grid_to_hkl(F, model.hkl))
@@ -76,7 +80,7 @@ def fit_atoms(
     atoms = model.refine(atoms, _TO_PHASES, target)
     atoms, calculated, r = _refined(model, atoms)
     for cycle in range(1, cycles):
-        if float(r[0]) < good_enough:
+        if float(r[0]) < good_enough or time.monotonic() > deadline:
             break
         parents = atoms if cycle % 2 else atoms[torch.zeros(len(r), dtype=torch.long)]
         phases = model.structure_factors(parents)
@@ -86,17 +90,22 @@ def fit_atoms(
     return AtomicFit(atoms=atoms, F=model.to_grid(calculated), r=r)
 
 
-def drop_surplus(problem: PhaseProblem, fit: AtomicFit) -> AtomicFit:
+def drop_surplus(
+    problem: PhaseProblem, fit: AtomicFit, deadline: float = math.inf
+) -> AtomicFit:
     """The best structure of a fit without atoms that the amplitudes do not need.
 
     The number of atoms is seldom known exactly (ends of chains, waters). One too many sits beside
     another and pulls it away, which R hardly shows but bond lengths do. The weakest atom is
-    removed as long as refinement without it brings R back.
+    removed as long as refinement without it brings R back, and not after `deadline`
+    (`time.monotonic`).
     """
     atoms, F, r = fit.atoms[:1], fit.F[:1], fit.r[:1]
     n_atoms = atoms.frac.shape[1]
     model = AtomicModel(problem, n_atoms, float(atoms.b_iso[0]))
     for _ in range(math.ceil(_SURPLUS * n_atoms)):
+        if time.monotonic() > deadline:
+            break
         weakest = int(atoms.occupancy[0].argmin())
         keep = torch.arange(atoms.frac.shape[1], device=problem.device) != weakest
         fewer = EqualAtoms(atoms.frac[:, keep], atoms.occupancy[:, keep], atoms.b_iso)

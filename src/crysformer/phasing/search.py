@@ -105,7 +105,14 @@ class Search:
         self.add(candidates)
         cheap = bool(candidates) and atoms_are_cheap(self.problem, self.content, candidates[0])
         if cheap and time.monotonic() < self.deadline:
-            self.add(with_atoms(self.problem, self.content, candidates, self.generator))
+            self._add_atoms(candidates)
+
+    def _add_atoms(self, candidates: list[Candidate]) -> None:
+        self.add(
+            with_atoms(
+                self.problem, self.content, candidates, self.generator, deadline=self.deadline
+            )
+        )
 
     def shares(self, n: int) -> torch.Tensor:
         """Shares of positive voxels for `n` starts, shape (n,)."""
@@ -170,7 +177,7 @@ class Search:
             # atoms free of restraints are nearer the truth where data are good, and tell the hand
             share = float(self.shares(1))
             start = [replace(found[0], positive_share=share, peptide=None)]
-            self.add(with_atoms(self.problem, self.content, start, self.generator))
+            self._add_atoms(start)
         if self.keep is not None:
             self.keep(self)
         self.report(f"{method.search.tried} poses", time_limit, progress)
