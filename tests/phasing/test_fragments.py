@@ -19,7 +19,11 @@ from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.fragments.expand import expand, weighted_start
 from crysformer.phasing.fragments.ideal import Fragment, ideal_fragment
-from crysformer.phasing.fragments.placement import PlacedFragment, structure_factors
+from crysformer.phasing.fragments.placement import (
+    FragmentPlacer,
+    PlacedFragment,
+    structure_factors,
+)
 from crysformer.phasing.fragments.rotation import (
     FragmentTransform,
     RotationFunction,
@@ -145,6 +149,48 @@ def test_translation_is_recovered(group: str, axis: float) -> None:
     assert function.correlation(mates, elsewhere).max() < correlation[0] + 1e-6
 
 
+@pytest.mark.parametrize("group", ["P 1", "P 1 21 1"])
+def test_a_second_helix_is_placed_beside_the_first(group: str) -> None:
+    fragment = ideal_fragment("helix", 7)
+    turns = [Rotation.random(random_state=i).as_matrix() for i in (1, 2)]
+    places = np.array([[5.0, 3.0, 8.0], [16.0, 9.0, 20.0]])
+    xyz = np.stack([fragment.xyz @ r.T + t for r, t in zip(turns, places, strict=True)])
+    cell = gemmi.UnitCell(24, 26, 29, 90, 100, 90)
+    number = np.tile(fragment.number, 2)
+    data, _ = crystal(xyz.reshape(-1, 3), number, cell, group, 2.0)
+    function = TranslationFunction(data, fragment, 2.2)
+    mates, fixed = function.mates(turns[1]), function.transform(xyz[0])
+    values = function.alone(mates) + function.beside(mates, fixed)
+    where, correlation = function.highest(values, mates, 2, fixed)
+    to_frac = np.array(cell.frac.mat.tolist())
+    off = where[0] - to_frac @ places[1]
+    assert np.linalg.norm(np.linalg.inv(to_frac) @ (off - off.round())) < 0.7
+    both = function.transform(xyz.reshape(-1, 3))
+    assert np.corrcoef(np.abs(both), function.e)[0, 1] > correlation[0] > correlation[1] + 0.05
+
+
+def test_further_helices_climb_together() -> None:
+    fragment = ideal_fragment("helix", 7)
+    turns = [Rotation.random(random_state=i).as_matrix() for i in (3, 4)]
+    xyz = np.stack([fragment.xyz @ turns[0].T, fragment.xyz @ turns[1].T + [3.0, 11.0, 7.0]])
+    number = np.tile(fragment.number, 2)
+    cell = gemmi.UnitCell(21, 22, 24, 90, 100, 95)
+    data, F = crystal(xyz.reshape(-1, 3), number, cell, "P 1", 1.5)
+    generator = torch.Generator().manual_seed(0)
+    placer = FragmentPlacer(data, fragment, 5.0, 6, 6, generator, math.inf)
+    first = placer.first()
+    assert first[0].xyz.shape == (1, *fragment.xyz.shape)
+    second = placer.further(first)
+    assert second[0].xyz.shape == (2, *fragment.xyz.shape)
+    assert second[0].correlation > first[0].correlation + 0.2
+    assert [p.correlation for p in second] == sorted((p.correlation for p in second), reverse=True)
+    found = structure_factors(data, second[:1], 5.0)[0]
+    phases = [np.rad2deg(np.angle(x)) for x in (found, F)]
+    compared = compare_phases(data.hkl, data.f, *phases, data.cell, data.space_group)
+    assert compared.cosine2_aligned > 0.95
+    assert not compared.inverted
+
+
 def two_helices() -> tuple[CrystalData, NDArray[np.complex128], Fragment]:
     """A P1 crystal of a helix of 12 and one of 8, 0.1 A off the ideal, and the first of them."""
     first, second = ideal_fragment("helix", 12), ideal_fragment("helix", 8)
@@ -162,7 +208,7 @@ def test_one_helix_in_place_completes_a_crystal_of_two() -> None:
     data, F, first = two_helices()
     p1, mapping = expand_to_p1(data)
     problem = phase_problem(p1, "cpu", mapping.parent)
-    pose = PlacedFragment(first, torch.tensor(first.xyz, dtype=torch.float32), 1.0)
+    pose = PlacedFragment(first, torch.tensor(first.xyz[None], dtype=torch.float32), 1.0)
     start = weighted_start(problem, data, mapping, structure_factors(data, [pose], 5.0)[0], 0.6)
     angle = 6.0 * torch.rand(start.shape, generator=torch.Generator().manual_seed(1))
     wrong = torch.polar(start.abs(), angle)

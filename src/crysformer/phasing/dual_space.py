@@ -90,9 +90,7 @@ def fit_atoms(
     return AtomicFit(atoms=atoms, F=model.to_grid(calculated), r=r)
 
 
-def drop_surplus(
-    problem: PhaseProblem, fit: AtomicFit, deadline: float = math.inf
-) -> AtomicFit:
+def drop_surplus(problem: PhaseProblem, fit: AtomicFit, deadline: float = math.inf) -> AtomicFit:
     """The best structure of a fit without atoms that the amplitudes do not need.
 
     The number of atoms is seldom known exactly (ends of chains, waters). One too many sits beside

@@ -33,6 +33,7 @@ _DROPPED = 0.08  # share of the atoms taken away in each cycle
 _GROWTH = 0.02  # more atoms with each cycle than in the sequence: waters
 _ABOVE = 2.5  # rms of the difference map
 _DOUBT_S_SQ = 0.4  # A^-2, where an atom's peak is judged
+_PART = 300_000  # atoms times reflections at a time: they stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,15 +150,24 @@ class _Model:
 
     def calculated(self, atoms: Tensor) -> Tensor:
         """Structure factors of the measured reflections, electrons, complex, shape (m,)."""
+        parts = [self._calculated(atoms, rows) for rows in self._parts(len(atoms))]
+        return torch.complex(*torch.cat(parts, dim=1)) * self.f_atom
+
+    def _parts(self, n_atoms: int) -> list[slice]:
+        size = max(1, _PART // max(1, n_atoms))
+        return [slice(i, i + size) for i in range(0, len(self.s_sq), size)]
+
+    def _calculated(self, atoms: Tensor, rows: slice) -> Tensor:
+        """Real and imaginary parts of some reflections without the form factor, shape (2, k)."""
         # one element, and B is shared among mates: less than half the work of the general sum
-        height = atoms[:, 4, None] * torch.exp(-0.25 * atoms[:, 3, None].exp() * self.s_sq)
+        height = atoms[:, 4, None] * torch.exp(-0.25 * atoms[:, 3, None].exp() * self.s_sq[rows])
         frac = atoms[:, :3] @ self.to_frac.T
         real = imaginary = torch.zeros(())
         for turned, shift in self.waves:
-            angle = frac @ turned + shift
+            angle = frac @ turned[:, rows] + shift[rows]
             real = real + (height * angle.cos()).sum(0)
             imaginary = imaginary + (height * angle.sin()).sum(0)
-        return torch.complex(real, imaginary) * self.f_atom
+        return torch.stack((real, imaginary))
 
     def difference(self, atoms: Tensor) -> NDArray[np.complex128]:
         """Amplitudes that the atoms do not explain, with the atoms' phases, shape (m,)."""
@@ -182,17 +192,31 @@ class _Model:
         for _ in range(_STEPS):
             optimizer.zero_grad()
             joined = torch.cat((parts[0], parts[1][:, None], parts[2][:, None]), dim=1)
-            modulus = self.calculated(joined).abs() + 1e-6
-            misfit = ((self.observed - self._scale(modulus) * modulus) ** 2).sum()
             odd = (((parts[1] - expected) / _LOG_B_SPREAD) ** 2).sum()
             odd = odd + (((parts[2] - 1) / _OCCUPANCY_SPREAD) ** 2).sum()
-            (len(self.observed) * misfit.log() + odd).backward()
+            odd.backward(retain_graph=True)
+            joined.backward(self._misfit_gradient(joined.detach()))
             optimizer.step()
             schedule.step()
             with torch.no_grad():
                 parts[1].clamp_(*(math.log(b) for b in _B_RANGE))
                 parts[2].clamp_(*_OCCUPANCY_RANGE)
         return torch.cat((parts[0], parts[1][:, None], parts[2][:, None]), dim=1).detach()
+
+    def _misfit_gradient(self, atoms: Tensor) -> Tensor:
+        """Of n ln sum (|Fo| - k |Fc|)^2, shape as `atoms`; the graph of all would not fit."""
+        with torch.no_grad():
+            F = self.calculated(atoms)
+        by_part = torch.stack((F.real, F.imag)).requires_grad_()
+        modulus = torch.linalg.vector_norm(by_part, dim=0) + 1e-6
+        misfit = ((self.observed - self._scale(modulus) * modulus) ** 2).sum()
+        (gradient,) = torch.autograd.grad(len(self.observed) * misfit.log(), by_part)
+        gradient = gradient * self.f_atom
+        leaf = atoms.clone().requires_grad_()
+        for rows in self._parts(len(atoms)):
+            self._calculated(leaf, rows).backward(gradient[:, rows])
+        assert leaf.grad is not None
+        return leaf.grad
 
     def result(self, atoms: Tensor) -> FreeAtoms:
         """The atoms with their structure factors and R."""

@@ -144,6 +144,7 @@ class Schedule:
             search.generator,
             until,
             lambda text: search.report(text, self.time_limit, self.progress),
+            search.deadline,
         )
         search.add(found)
         if time.monotonic() < until:

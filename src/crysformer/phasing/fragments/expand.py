@@ -27,6 +27,9 @@ _SHAKEN = 1.0  # radians, 46 degrees of mean error
 _B_LEFT = 2.0  # A^2, after sharpening
 _DIMS = (-3, -2, -1)
 
+Rounds = tuple[tuple[int, int], ...]
+"""Starts that take part in each round of density modification, and their iterations."""
+
 
 def weighted_start(
     problem: PhaseProblem,
@@ -68,7 +71,7 @@ def expand(
     start: Tensor,
     positive_share: float,
     b_iso: float,
-    rounds: tuple[tuple[int, int], ...],
+    rounds: Rounds,
     generator: torch.Generator,
     deadline: float,
 ) -> tuple[Tensor, Tensor]:

@@ -9,18 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crysformer.crystal.maps import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
-from crysformer.phasing.atoms import EqualAtoms
-from crysformer.phasing.candidate import Candidate, settle
-from crysformer.phasing.confidence import confidence
+from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.content import CellContent
-from crysformer.phasing.finish import symmetry_of
-from crysformer.phasing.fragments.expand import expand, weighted_start, without_symmetry
+from crysformer.phasing.fragments.expand import expand, weighted_start
+from crysformer.phasing.fragments.from_phases import atoms_from_phases
 from crysformer.phasing.fragments.heavy import HeavyAtomSearch, HeavySites, number_of_sulphurs
-from crysformer.phasing.free_atoms import FreeAtoms, grow_atoms
-from crysformer.phasing.merit import free_correlation, noise_floor
 from crysformer.phasing.peptide.target import AmplitudeTarget
 from crysformer.phasing.problem import PhaseProblem
 
@@ -30,10 +25,7 @@ _TRIED = 8  # sets of sulphurs
 # Sets that take part in each round of density modification, and their iterations.
 _ROUNDS = ((_TRIED, 40), (3, 100))
 _SHARE = 0.3  # of the voxels above the level: free atoms sort out the rest
-_CYCLES, _TURNS = 6, 5  # of free atoms, between looks at R
-_FALLING = 0.97  # R of one turn over that of the last, above which no further turn is worth it
 _RIGHT_R = 0.2  # of free atoms: above it nothing is right that falls no more
-_PARAMETERS = 1.25  # of a free atom (place, B, occupancy) over those of an equal atom
 _GRACE = 5.0
 
 
@@ -78,19 +70,9 @@ def sulphur_candidates(
         if found and time.monotonic() > deadline:
             break
         report("growing free atoms")
-        own = _in_group(problem, data, mapping, one)
-        atoms = grow_atoms(data, own, n_asu, content.b_iso, _CYCLES, deadline)
-        for _ in range(_TURNS):
-            if time.monotonic() > deadline:
-                break
-            phased = np.where(data.measured, data.f * np.exp(1j * np.angle(atoms.F)), np.nan)
-            more = grow_atoms(data, phased, n_asu, content.b_iso, _CYCLES, deadline)
-            fell = more.r < _FALLING * atoms.r
-            atoms = min(atoms, more, key=lambda a: a.r)
-            if not fell:
-                break
-        found.append(_candidate(problem, data, mapping, content, atoms, generator, deadline))
-        if atoms.r < _RIGHT_R:
+        candidate = atoms_from_phases(problem, data, mapping, content, one, generator, deadline)
+        found.append(candidate)
+        if candidate.figures["r"] < _RIGHT_R:
             break
     return sorted(found, key=lambda c: c.confidence, reverse=True)
 
@@ -103,69 +85,3 @@ def _structure_factors(
     xyz = torch.as_tensor(np.array([s.frac @ orth.T for s in sites]), dtype=torch.float32)
     target = AmplitudeTarget(data, np.full(xyz.shape[1], _SULPHUR), b_iso, by_element=True)
     return np.nan_to_num(target.structure_factors(xyz))
-
-
-def _in_group(
-    problem: PhaseProblem, data: CrystalData, mapping: P1Mapping, F: torch.Tensor
-) -> NDArray[np.complex128]:
-    """Measured amplitudes with phases of P1 that obey the group already, shape (n_data,).
-
-    Mates are averaged: the start had the group's own origin, and errors have not.
-    """
-    listed = grid_to_hkl(F, torch.as_tensor(problem.data.hkl)).cpu().numpy().astype(np.complex128)
-    turned = listed * np.exp(-1j * mapping.shift)
-    turned = np.where(mapping.conjugate, listed.conj() * np.exp(1j * mapping.shift), turned)
-    total = np.zeros(len(data), dtype=np.complex128)
-    np.add.at(total, mapping.parent, turned)
-    return np.where(data.measured, data.f * np.exp(1j * np.angle(total)), np.nan)
-
-
-def _candidate(
-    problem: PhaseProblem,
-    data: CrystalData,
-    mapping: P1Mapping,
-    content: CellContent,
-    atoms: FreeAtoms,
-    generator: torch.Generator,
-    deadline: float,
-) -> Candidate:
-    """Free atoms as a candidate, their symmetry judged by what survives large errors."""
-    own = np.nan_to_num(atoms.F)
-    phi = np.deg2rad(mapping.phases(np.rad2deg(np.angle(own))))
-    model = problem.to_grid(mapping.values(np.abs(own)) * np.exp(1j * phi) / problem.scale)
-    F = problem.with_amplitudes(model[None])
-    share = torch.tensor([_SHARE])
-    figures = {
-        "r": atoms.r,
-        "free_correlation": float(free_correlation(problem, F, share, generator)[0]),
-        "noise": noise_floor(problem),
-        "reflections_per_volume": problem.reflections_per_volume,
-        "reflections_per_atom": problem.n_independent / len(atoms.frac) / _PARAMETERS,
-    }
-    symmetry = 1.0
-    if len(data.space_group.operations()) > 1:
-        shaken = without_symmetry(problem, F, _SHARE, content.b_iso, generator, deadline + _GRACE)
-        settled = settle(problem, content, "fragments", shaken, share, 1, generator)
-        symmetry = symmetry_of(data, problem, settled[0])
-    n = len(data.space_group.operations())
-    frac = np.concatenate(
-        [
-            atoms.frac @ (np.array(op.rot) / op.DEN).T + np.array(op.tran) / op.DEN
-            for op in data.space_group.operations()
-        ]
-    )
-    equal = EqualAtoms(
-        torch.as_tensor(frac, dtype=torch.float32)[None],
-        torch.as_tensor(np.tile(atoms.occupancy, n), dtype=torch.float32)[None],
-        torch.tensor([float(atoms.b_iso.mean())]),
-    )
-    return Candidate(
-        method="fragments",
-        F=F[0],
-        model=model,
-        figures=figures,
-        confidence=symmetry * confidence("atoms", figures),
-        positive_share=_SHARE,
-        atoms=equal,
-        symmetry=symmetry,
-    )

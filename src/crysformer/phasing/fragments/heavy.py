@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.fft import irfftn
 
 from crysformer.crystal.chain import letters_of
 from crysformer.crystal.maps import grid_shape
 from crysformer.crystal.normalize import epsilon_factors, normalized_e
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.content import CellContent
+from crysformer.phasing.fragments.fourier import real_map
 from crysformer.phasing.sites import SitePicker
 
 _MOST = 12  # atoms in the asymmetric unit
@@ -116,21 +116,6 @@ class HeavyAtomSearch:
         norm = np.sqrt((a**2 @ self.weight) * (b**2 @ self.weight))
         return np.asarray((a @ (self.weight * b)) / np.maximum(norm, 1e-12))
 
-    def _map(
-        self, index: list[NDArray[np.int64]], values: list[NDArray[np.complex128]]
-    ) -> NDArray[np.float64]:
-        """Sum of values exp(2 pi i index.t), real part, on the grid of t."""
-        nu, nv, nw = self.shape
-        rows, coefficients = np.concatenate(index) % self.shape, np.concatenate(values)
-        # the real part alone: the mate of what lies in the other half is its complex conjugate
-        flip = rows[:, 2] > nw // 2
-        rows = np.where(flip[:, None], (-rows) % self.shape, rows)
-        coefficients = np.where(flip, coefficients.conj(), coefficients)
-        double = (rows[:, 2] == 0) | (2 * rows[:, 2] == nw)
-        half = np.zeros((nu, nv, nw // 2 + 1), dtype=np.complex128)
-        np.add.at(half, tuple(rows.T), np.where(double, 1.0, 0.5) * coefficients)
-        return np.asarray(irfftn(half, s=self.shape, norm="forward"))
-
     def _alone(self) -> NDArray[np.float64]:
         """One atom's own term; minus infinity where it would lie on one of its mates."""
         weight = self.weight * (self.e**2 - 1)
@@ -140,7 +125,7 @@ class HeavyAtomSearch:
                 index.append(self.hkl @ (turn - other))
                 angle = 2 * math.pi * (self.hkl @ (shift - other_shift))
                 values.append(2 * weight * np.exp(1j * angle))
-        own = self._map(index, values) if index else np.zeros(self.shape)
+        own = real_map(index, values, self.shape) if index else np.zeros(self.shape)
         own[self.picker.special] = -np.inf
         # where the origin is free along an axis every place along it is the same
         unit = np.eye(3, dtype=int)
@@ -155,7 +140,7 @@ class HeavyAtomSearch:
         value = 2 * self.weight * (self.e**2 - 1) * F.conj()
         index = [self.hkl @ turn for turn in self.rotations]
         values = [value * np.exp(2j * math.pi * (self.hkl @ shift)) for shift in self.shifts]
-        return self._map(index, values)
+        return real_map(index, values, self.shape)
 
     def _highest(
         self, values: NDArray[np.float64], placed: NDArray[np.float64], n: int

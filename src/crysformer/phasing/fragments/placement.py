@@ -1,4 +1,4 @@
-"""Poses of a fragment in the crystal: orientation, translation, and a rigid climb."""
+"""Poses of a fragment in the crystal, once or several times: orientation, translation, climb."""
 
 from __future__ import annotations
 
@@ -18,20 +18,24 @@ from crysformer.phasing.peptide.kinematics import rotate
 from crysformer.phasing.peptide.target import AmplitudeTarget
 
 _TRANSLATIONS = 3  # of each orientation
+_TRANSLATIONS_BESIDE = 2  # of each orientation, beside what is placed already
+_D_MIN_BESIDE = 2.2  # A
+_CLIMBED_BESIDE = 4  # poses that climb, for each one returned
+_SAME = 2e-4  # correlations nearer than this are of one pose
 _CLIMB_D_MIN = 1.6  # A
 _CLIMB_STEPS, _TURN, _SHIFT = 20, 0.01, 0.05  # radians and A a step
 
 
 @dataclass(frozen=True, eq=False)
 class PlacedFragment:
-    """A fragment where the amplitudes want it.
+    """A fragment where the amplitudes want it, or several of one kind.
 
     Attributes
     ----------
     fragment
         What was placed.
     xyz
-        Its atoms, shape (n, 3), A.
+        Its atoms, shape (k, n, 3), A, for each of k times that it was placed.
     correlation
         Of measured and calculated amplitudes after the climb.
     """
@@ -41,15 +45,8 @@ class PlacedFragment:
     correlation: float
 
 
-def place_fragment(
-    data: CrystalData,
-    fragment: Fragment,
-    b_iso: float,
-    n: int,
-    generator: torch.Generator,
-    deadline: float,
-) -> list[PlacedFragment]:
-    """The best poses of a fragment in the asymmetric unit, best first.
+class FragmentPlacer:
+    """Places a fragment in the asymmetric unit, then further ones beside it.
 
     Parameters
     ----------
@@ -60,57 +57,124 @@ def place_fragment(
     b_iso
         B of its atoms, A^2.
     n
-        How many poses, and how many orientations to try.
+        How many poses to keep; the first fragment has as many orientations at most.
+    orientations
+        How many to find for further fragments.
     generator
         Of the orientations.
     deadline
         `time.monotonic` after which no further orientation is placed.
     """
-    rotation, _ = best_rotations(data, fragment, n, generator, deadline=deadline)
-    xyz = torch.as_tensor(fragment.xyz, dtype=torch.float32)
-    poses = []
-    if len(data.space_group.operations().sym_ops) == 1:
-        poses = [xyz @ r.T for r in rotation]
-    else:
-        function = TranslationFunction(data, fragment)
-        orth = np.array(data.cell.orth.mat.tolist())
-        for r in rotation:
-            if poses and time.monotonic() > deadline:
+
+    def __init__(
+        self,
+        data: CrystalData,
+        fragment: Fragment,
+        b_iso: float,
+        n: int,
+        orientations: int,
+        generator: torch.Generator,
+        deadline: float,
+    ) -> None:
+        self.data, self.fragment, self.b_iso, self.n = data, fragment, b_iso, n
+        self.deadline = deadline
+        found, _ = best_rotations(data, fragment, orientations, generator, deadline=deadline)
+        self.rotations = found.cpu().double().numpy()
+        self.orth = np.array(data.cell.orth.mat.tolist())
+
+    def first(self) -> list[PlacedFragment]:
+        """The best poses of one fragment, best first.
+
+        Raises
+        ------
+        NotApplicable
+            Outside P1, if there are too few reflections of low resolution.
+        """
+        turned = [self.fragment.xyz @ r.T for r in self.rotations[: self.n]]
+        poses = []
+        if len(self.data.space_group.operations().sym_ops) == 1:
+            poses = turned
+        else:
+            function = TranslationFunction(self.data, self.fragment)
+            for xyz, r in zip(turned, self.rotations, strict=False):
+                if poses and time.monotonic() > self.deadline:
+                    break
+                where, _ = function.best(r, _TRANSLATIONS)
+                poses += [xyz + one for one in where @ self.orth.T]
+        return self._climbed(np.array(poses)[:, None], 0.0)
+
+    def further(self, poses: list[PlacedFragment]) -> list[PlacedFragment]:
+        """The best poses with one fragment more, all of its orientations beside each; best first.
+
+        Parameters
+        ----------
+        poses
+            With equal numbers of fragments.
+        """
+        d_min = max(_D_MIN_BESIDE, self.data.d_min)
+        function = TranslationFunction(self.data, self.fragment, d_min)
+        placed = [pose.xyz.double().numpy() for pose in poses]
+        fixed = [function.transform(xyz.reshape(-1, 3)) for xyz in placed]
+        found: list[NDArray[np.float64]] = []
+        score: list[float] = []
+        for r in self.rotations:
+            if found and time.monotonic() > self.deadline:
                 break
-            where, _ = function.best(r.cpu().double().numpy(), _TRANSLATIONS)
-            shift = torch.as_tensor(where @ orth.T, dtype=torch.float32)
-            poses += [xyz @ r.T + one for one in shift]
-    placed = torch.stack(poses)
-    target = AmplitudeTarget(data, fragment.number, b_iso, max(_CLIMB_D_MIN, data.d_min))
-    placed, correlation = climb(target, placed)
-    order = correlation.argsort(descending=True)[:n].tolist()
-    return [PlacedFragment(fragment, placed[i], float(correlation[i])) for i in order]
+            mates = function.mates(r)
+            alone = function.alone(mates)
+            for xyz, F in zip(placed, fixed, strict=True):
+                values = alone + function.beside(mates, F)
+                where, correlation = function.highest(values, mates, _TRANSLATIONS_BESIDE, F)
+                added = self.fragment.xyz @ r.T
+                for one in where @ self.orth.T:
+                    found.append(np.concatenate((xyz, (added + one)[None])))
+                score += correlation.tolist()
+        best = np.argsort(-np.array(score), kind="stable")[: _CLIMBED_BESIDE * self.n]
+        return self._climbed(np.array(found)[best], _SAME)
+
+    def _climbed(self, xyz: NDArray[np.float64], same: float) -> list[PlacedFragment]:
+        number = np.tile(self.fragment.number, xyz.shape[1])
+        target = AmplitudeTarget(self.data, number, self.b_iso, max(_CLIMB_D_MIN, self.data.d_min))
+        moved, correlation = climb(target, torch.as_tensor(xyz, dtype=torch.float32))
+        order = correlation.argsort(descending=True)
+        fresh = -correlation[order].diff(prepend=correlation.new_tensor([torch.inf])) > same
+        return [
+            PlacedFragment(self.fragment, moved[i], float(correlation[i]))
+            for i in order[fresh][: self.n].tolist()
+        ]
 
 
 def climb(target: AmplitudeTarget, xyz: Tensor) -> tuple[Tensor, Tensor]:
-    """Move rigid bodies (B, n, 3) up the correlation; their places and correlations (B,)."""
-    centre = xyz.mean(dim=1, keepdim=True)
+    """Move rigid bodies (B, k, n, 3) up the correlation; their places and correlations (B,)."""
+    centre = xyz.mean(dim=2, keepdim=True)
     body = xyz - centre
-    turn = torch.zeros(len(xyz), 3, requires_grad=True)
-    shift = torch.zeros(len(xyz), 3, requires_grad=True)
+    turn = xyz.new_zeros(*xyz.shape[:2], 3).requires_grad_()
+    shift = torch.zeros_like(turn).requires_grad_()
     optimizer = torch.optim.Adam(
         [{"params": [turn], "lr": _TURN}, {"params": [shift], "lr": _SHIFT}]
     )
+
+    def moved() -> Tensor:
+        rotation = rotate(torch.eye(3), turn.flatten(0, 1)).view(*turn.shape, 3)
+        return body @ rotation.mT + centre + shift[:, :, None]
+
     for _ in range(_CLIMB_STEPS):
-        moved = body @ rotate(torch.eye(3), turn).mT + centre + shift[:, None]
-        found = target.evaluate(moved.detach())
-        assert found.gradient is not None
+        atoms = moved().flatten(1, 2)
+        gradient = target.evaluate(atoms.detach()).gradient
+        assert gradient is not None
         optimizer.zero_grad()
-        moved.backward(-found.gradient)
+        atoms.backward(-gradient)
         optimizer.step()
     with torch.no_grad():
-        moved = body @ rotate(torch.eye(3), turn).mT + centre + shift[:, None]
-        return moved, target.evaluate(moved, gradient=False).correlation
+        reached = moved()
+        return reached, target.evaluate(reached.flatten(1, 2), gradient=False).correlation
 
 
 def structure_factors(
     data: CrystalData, poses: list[PlacedFragment], b_iso: float
 ) -> NDArray[np.complex128]:
-    """F of each pose of one fragment with its symmetry mates, shape (poses, n), electrons."""
-    target = AmplitudeTarget(data, poses[0].fragment.number, b_iso, by_element=True)
-    return np.nan_to_num(target.structure_factors(torch.stack([pose.xyz for pose in poses])))
+    """F of poses of as many fragments each, with their symmetry mates: (poses, n), electrons."""
+    number = np.tile(poses[0].fragment.number, len(poses[0].xyz))
+    target = AmplitudeTarget(data, number, b_iso, by_element=True)
+    xyz = torch.stack([pose.xyz for pose in poses]).flatten(1, 2)
+    return np.nan_to_num(target.structure_factors(xyz))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import gemmi
 import torch
 
 from crysformer.crystal.chain import letters_of
@@ -14,24 +15,36 @@ from crysformer.crystal.symmetry import P1Mapping, enantiomorph
 from crysformer.errors import NotApplicable
 from crysformer.phasing.candidate import Candidate, settle
 from crysformer.phasing.content import CellContent, positive_shares
-from crysformer.phasing.fragments.expand import expand, weighted_start, without_symmetry
+from crysformer.phasing.fragments.expand import Rounds, expand, weighted_start, without_symmetry
+from crysformer.phasing.fragments.from_phases import atoms_from_phases
 from crysformer.phasing.fragments.from_sulphur import sulphur_candidates
 from crysformer.phasing.fragments.ideal import Fragment, ideal_fragment
-from crysformer.phasing.fragments.placement import place_fragment, structure_factors
+from crysformer.phasing.fragments.placement import (
+    FragmentPlacer,
+    PlacedFragment,
+    structure_factors,
+)
 from crysformer.phasing.problem import PhaseProblem
 
 D_MIN = 1.3
 """Resolution (A) from which on a small part of a structure is enough to find the rest."""
-_POSES = 16
+_POSES, _BEAM = 16, 12  # kept of the first fragment, and built on
+_ORIENTATIONS = 24
 # Starts that take part in each round of density modification, and their iterations.
-_ROUNDS = ((16, 20), (6, 60), (2, 120))
+_ROUNDS: Rounds = ((16, 20), (6, 60), (2, 120))
+_ROUNDS_FURTHER: Rounds = ((3, 60), (1, 140))
+_MOST, _PLACED_SHARE = 6, 0.75  # helices of one kind; share of the structure that they may be
+# Rise of the free correlation over that of a single helix: from which free atoms are grown, and
+# without which, after so many helices, no further one is placed. Wrong ones stay within 0.03.
+_ROSE, _NO_USE = 0.1, (3, 0.05)
+_LAST_ROUND: Rounds = ((1, 300),)
 # Log odds of the hand of what grew from a fragment: of L residues, helices right-handed. Assumed.
 _HAND = 3.0
 _RIGHT = 0.75  # free correlation that wrong phases never come near
 _VOLUME_PER_ATOM = 20.0  # A^3, solvent included, where the content is not known
-_HELICES, _STRAND = (12, 8), 6
+_HELICES, _STRAND = (18, 12, 8), 6
 _GRACE = 5.0  # seconds after the deadline for rating
-_ENOUGH = 0.5  # confidence of what grew from sulphurs, from which nothing else is tried
+_ENOUGH = 0.5  # confidence of free atoms, from which nothing else is tried
 
 
 def fragments_for(content: CellContent, volume: float, n_operators: int) -> list[Fragment]:
@@ -46,9 +59,10 @@ def fragments_for(content: CellContent, volume: float, n_operators: int) -> list
     n_operators
         Of the space group.
     """
-    longest = max((len(letters_of(s)) for s in content.sequences), default=_HELICES[0])
+    longest = max((len(letters_of(s)) for s in content.sequences), default=_HELICES[1])
     n_atoms = (content.n_atoms or volume / _VOLUME_PER_ATOM) / n_operators
-    order = (("helix", _HELICES[0]), ("strand", _STRAND), ("helix", _HELICES[1]))
+    long, middle, short = (("helix", n) for n in _HELICES)
+    order = (long, middle, ("strand", _STRAND), short)
     pieces = [ideal_fragment(kind, n) for kind, n in order if n <= longest]
     return [piece for piece in pieces if len(piece.xyz) <= n_atoms]
 
@@ -79,6 +93,7 @@ def fragment_candidates(
     generator: torch.Generator,
     deadline: float,
     report: Callable[[str], None] = lambda text: None,
+    limit: float | None = None,
 ) -> list[Candidate]:
     """Place ideal helices and strands, one kind after the other, and complete the structure.
 
@@ -99,13 +114,14 @@ def fragment_candidates(
         `time.monotonic` to be ready by, as far as possible.
     report
         Called with a few words at every step.
+    limit
+        `time.monotonic` to be ready by instead, once helices have been placed that look right.
 
     Raises
     ------
     NotApplicable
         As `check_fragments`.
     """
-    operators = data.space_group.operations()
     n_atoms = content.n_atoms or data.cell.volume / _VOLUME_PER_ATOM
     share = float(positive_shares(content, data.cell.volume, data.d_min, 8, generator).median())
     pieces = check_fragments(data, content)
@@ -113,49 +129,148 @@ def fragment_candidates(
     if found and found[0].confidence > _ENOUGH:
         return found
     partner = enantiomorph(data.space_group)
+    search = _Search(
+        problem,
+        data,
+        mapping,
+        content,
+        generator,
+        deadline,
+        limit or deadline,
+        share,
+        n_atoms,
+        report,
+    )
     for fragment in pieces:
         for group in (data.space_group, partner):
             if group is None or (found and time.monotonic() > deadline):
                 continue
-            report(f"placing a {fragment.name} in {group.xhm()}")
-            mirrored = group is partner
-            own = replace(data, space_group=group)
-            poses = place_fragment(own, fragment, content.b_iso, _POSES, generator, deadline)
-            part = min(0.9, len(fragment.xyz) * len(operators) / n_atoms)
-            placed = structure_factors(own, poses, content.b_iso)
-            # the mirror image obeys the group that was given
-            placed = placed.conj() if mirrored else placed
-            starts = [weighted_start(problem, data, mapping, one, part) for one in placed]
-            report(f"completing a {fragment.name}")
-            F, free = expand(
-                problem,
-                torch.stack(starts),
-                share,
-                content.b_iso,
-                _ROUNDS,
-                generator,
-                deadline + _GRACE,
-            )
-            best, right = F[:1], float(free[0]) > _RIGHT
-            if right and len(operators) > 1:
-                best = without_symmetry(
-                    problem, best, share, content.b_iso, generator, deadline + _GRACE
-                )
-            hand = (-_HAND if mirrored else _HAND) if right else 0.0
-            shares = torch.full((1,), share)
-            found += [
-                replace(candidate, hand_log_odds=hand)
-                for candidate in settle(
-                    problem,
-                    content,
-                    "fragments",
-                    best,
-                    shares,
-                    1,
-                    generator,
-                    deadline + _GRACE,
-                )
-            ]
+            more, right = search.grown(fragment, group, mirrored=group is partner)
+            found += more
             if right:
                 return sorted(found, key=lambda c: c.confidence, reverse=True)
     return sorted(found, key=lambda c: c.confidence, reverse=True)
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """One crystal, and what it takes to complete it."""
+
+    problem: PhaseProblem
+    data: CrystalData
+    mapping: P1Mapping
+    content: CellContent
+    generator: torch.Generator
+    deadline: float
+    limit: float
+    share: float
+    n_atoms: float
+    report: Callable[[str], None]
+
+    def grown(
+        self, fragment: Fragment, group: gemmi.SpaceGroup, *, mirrored: bool
+    ) -> tuple[list[Candidate], bool]:
+        """What one fragment becomes, or several of its kind; and whether that looks right."""
+        own = replace(self.data, space_group=group)
+        n_operators = len(group.operations())
+        most = int(_PLACED_SHARE * self.n_atoms / n_operators / len(fragment.xyz))
+        most = min(max(1, most), _MOST if fragment.name.startswith("helix") else 1)
+        self.report(f"placing a {fragment.name} in {group.xhm()}")
+        placer = FragmentPlacer(
+            own,
+            fragment,
+            self.content.b_iso,
+            _POSES,
+            _ORIENTATIONS,
+            self.generator,
+            self.deadline,
+        )
+        poses = placer.first()
+        begun = time.monotonic()
+        found: list[Candidate] = []
+        for count in range(1, most + 1):
+            if count > 1:
+                self.report(f"placing {count} of it")
+                poses = placer.further(poses[:_BEAM])
+            rounds = _ROUNDS if count == 1 else _ROUNDS_FURTHER
+            part = count * len(fragment.xyz) * n_operators / self.n_atoms
+            F, candidate, right = self._completed(own, poses, part, rounds, mirrored=mirrored)
+            found.append(candidate)
+            now = time.monotonic()
+            if right or now > self.deadline:
+                return found, right
+            rose = _free(candidate) - _free(found[0])
+            if (count >= _NO_USE[0] and rose < _NO_USE[1]) or (
+                rose > _ROSE and now > 0.5 * (begun + self.deadline)
+            ):
+                break
+        if rose < _ROSE or self.content.n_atoms is None:
+            return found, False
+        self.report("growing free atoms")
+        F, _ = expand(
+            self.problem,
+            F,
+            self.share,
+            self.content.b_iso,
+            _LAST_ROUND,
+            self.generator,
+            self.limit,
+        )
+        grown = atoms_from_phases(
+            self.problem, self.data, self.mapping, self.content, F[0], self.generator, self.limit
+        )
+        return [*found, grown], grown.confidence > _ENOUGH
+
+    def _completed(
+        self,
+        own: CrystalData,
+        poses: list[PlacedFragment],
+        part: float,
+        rounds: Rounds,
+        *,
+        mirrored: bool,
+    ) -> tuple[torch.Tensor, Candidate, bool]:
+        """The best of the poses after density modification, and whether it looks right.
+
+        Phases, half grid (1, ...), and the candidate that they become.
+        """
+        content, end = self.content, self.deadline + _GRACE
+        placed = structure_factors(own, poses[: rounds[0][0]], content.b_iso)
+        # the mirror image obeys the group that was given
+        placed = placed.conj() if mirrored else placed
+        starts = [
+            weighted_start(self.problem, self.data, self.mapping, one, min(0.9, part))
+            for one in placed
+        ]
+        name = poses[0].fragment.name
+        self.report(f"completing a {name}" if len(poses[0].xyz) == 1 else "completing them")
+        F, free = expand(
+            self.problem,
+            torch.stack(starts),
+            self.share,
+            content.b_iso,
+            rounds,
+            self.generator,
+            end,
+        )
+        best, right = F[:1], float(free[0]) > _RIGHT
+        if right and len(own.space_group.operations()) > 1:
+            best = without_symmetry(
+                self.problem, best, self.share, content.b_iso, self.generator, end
+            )
+        settled = settle(
+            self.problem,
+            content,
+            "fragments",
+            best,
+            torch.full((1,), self.share),
+            1,
+            self.generator,
+            end,
+        )
+        hand = (-_HAND if mirrored else _HAND) if right else 0.0
+        return F[:1], replace(settled[0], hand_log_odds=hand), right
+
+
+def _free(candidate: Candidate) -> float:
+    return candidate.figures["free_correlation"]

@@ -11,7 +11,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.data import residues
 from crysformer.errors import NotApplicable
 from crysformer.phasing.fragments.ideal import CONFORMATIONS, ideal_fragment
-from crysformer.phasing.fragments.placement import place_fragment
+from crysformer.phasing.fragments.placement import FragmentPlacer
 from crysformer.phasing.peptide.kinematics import Kinematics, Pose, join
 from crysformer.phasing.peptide.starts import random_poses, random_torsions
 from crysformer.phasing.peptide.target import AmplitudeTarget
@@ -66,7 +66,8 @@ def helix_seeds(
     for n in lengths:
         fragment = ideal_fragment("helix", n)
         try:
-            placed = place_fragment(data, fragment, b_iso, _PLACED, generator, deadline)
+            placer = FragmentPlacer(data, fragment, b_iso, _PLACED, _PLACED, generator, deadline)
+            placed = placer.first()
         except NotApplicable:
             return None
         registers = range(length - n + 1)
@@ -86,7 +87,7 @@ def helix_seeds(
         index = {key: i for i, key in atoms}
         for row in range(count):
             first = registers[row % len(registers)]
-            target = placed[row // len(registers)].xyz
+            target = placed[row // len(registers)].xyz[0]
             pairs = [
                 (index[first + i, name], j)
                 for j, (i, name) in enumerate(rows)

@@ -9,7 +9,7 @@ from crysformer.phasing.content import CellContent
 # Residues in the asymmetric unit up to which the search is tried.
 _MAX_RESIDUES = 30
 # Of those, what may be solved within minutes; a chain alone may start from a placed helix.
-_CHEAP_LENGTH, _CHEAP_ALONE = 12, 20
+_CHEAP_LENGTH, _CHEAP_ALONE = 12, _MAX_RESIDUES
 _CHEAP_CHAINS = 4  # of `_CHEAP_LENGTH` together; two may have it each
 
 
