@@ -38,8 +38,9 @@ _MOST, _PLACED_SHARE = 6, 0.75  # helices of one kind; share of the structure th
 # without which, after so many helices, no further one is placed. Wrong ones stay within 0.03.
 _ROSE, _NO_USE = 0.1, (3, 0.05)
 _LAST_ROUND: Rounds = ((1, 300),)
-# Log odds of the hand of what grew from a fragment: of L residues, helices right-handed. Assumed.
-_HAND = 3.0
+# Log odds of the hand of what grew from a fragment. Assumed: of L residues, helices right-handed,
+# and a helix does not fit where its mirror image is.
+_HAND = {"helix": 20.0, "strand": 3.0}
 _RIGHT = 0.75  # free correlation that wrong phases never come near
 _VOLUME_PER_ATOM = 20.0  # A^3, solvent included, where the content is not known
 _HELICES, _STRAND = (18, 12, 8), 6
@@ -219,6 +220,7 @@ class _Search:
         grown = atoms_from_phases(
             self.problem, self.data, self.mapping, self.content, F[0], self.generator, self.limit
         )
+        grown = replace(grown, hand_log_odds=_hand(fragment, mirrored=mirrored))
         return [*found, grown], grown.confidence > _ENOUGH
 
     def _completed(
@@ -268,8 +270,13 @@ class _Search:
             self.generator,
             end,
         )
-        hand = (-_HAND if mirrored else _HAND) if right else 0.0
+        hand = _hand(poses[0].fragment, mirrored=mirrored) if right else 0.0
         return F[:1], replace(settled[0], hand_log_odds=hand), right
+
+
+def _hand(fragment: Fragment, *, mirrored: bool) -> float:
+    odds = _HAND[fragment.name.split()[0]]
+    return -odds if mirrored else odds
 
 
 def _free(candidate: Candidate) -> float:
