@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import gemmi
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crysformer.crystal.chain import parse_chain
 from crysformer.crystal.density import DensityMap
 from crysformer.crystal.maps import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
 from crysformer.data import residues
 from crysformer.errors import InputError
-from crysformer.phasing.candidate import Candidate, number_of_atoms, with_atoms
+from crysformer.phasing.candidate import Candidate
+from crysformer.phasing.candidate_hand import hand_of
 from crysformer.phasing.confidence import symmetry_factor
 from crysformer.phasing.content import CellContent
-from crysformer.phasing.hand import HandEvidence, chirality
+from crysformer.phasing.hand import HandEvidence
 from crysformer.phasing.origin import MoleculeOrigin, origin_from_atoms, origin_from_density
 from crysformer.phasing.peptide.model import PeptideModel
 from crysformer.phasing.problem import PhaseProblem
@@ -27,9 +27,6 @@ from crysformer.phasing.symmetry_origin import enantiomorph_origins, to_space_gr
 from crysformer.phasing.weights import sim_weights
 
 _SAMPLE_RATE = 3.0  # of the map that is written
-# Atoms for the hand alone: more would take too long, and maps of lower resolution show no atoms.
-_MAX_ATOMS, _D_MIN = 250, 2.0
-_BOND_ERROR, _BOND_ERROR_PER_R = 0.05, 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,10 +98,7 @@ def place(
     if centrosymmetric:
         notes.append("the space group is centrosymmetric: phases are 0 or 180, there is no hand")
     else:
-        candidate = _atomic(problem, content, candidate, generator)
-        evidence = _hand_evidence(problem, candidate)
-        odds = _net_hand(content) * (evidence.log_odds + candidate.hand_log_odds)
-        evidence = replace(evidence, log_odds=odds)
+        candidate, evidence = hand_of(problem, content, candidate, generator)
         if evidence.log_odds == 0:
             notes.append("nothing tells the hand: the mirror image fits as well")
     inverted = evidence.log_odds < 0
@@ -230,40 +224,6 @@ def _listed_phases(problem: PhaseProblem, F: torch.Tensor) -> NDArray[np.float64
 def _first_rows(mapping: P1Mapping, n: int) -> NDArray[np.int64]:
     """The first P1 reflection that stems from each of the crystal's own."""
     return np.unique(mapping.parent, return_index=True)[1][:n]
-
-
-def _atomic(
-    problem: PhaseProblem,
-    content: CellContent,
-    candidate: Candidate,
-    generator: torch.Generator,
-) -> Candidate:
-    """The candidate with atoms, if it has none and they can be found in reasonable time."""
-    if candidate.atoms is not None or problem.data.d_min > _D_MIN:
-        return candidate
-    if number_of_atoms(problem, content, candidate) > _MAX_ATOMS:
-        return candidate
-    atomic = with_atoms(problem, content, [candidate], generator, cycles=1)[0]
-    return replace(candidate, atoms=atomic.atoms)
-
-
-def _hand_evidence(problem: PhaseProblem, candidate: Candidate) -> HandEvidence:
-    if candidate.atoms is None:
-        return HandEvidence(0.0, 0)
-    return chirality(
-        candidate.atoms.frac[0].cpu().numpy(),
-        candidate.atoms.occupancy[0].cpu().numpy(),
-        problem.orth.cpu().numpy(),
-        _BOND_ERROR + _BOND_ERROR_PER_R * candidate.figures["r"],
-    )
-
-
-def _net_hand(content: CellContent) -> float:
-    """L residues less D residues, as a share of all that are chiral; 1 where nothing is known."""
-    chains = [parse_chain(sequence) for sequence in content.sequences]
-    chiral = sum(len(chain.letters) - chain.letters.count("G") for chain in chains)
-    mirrored = sum(len(chain.d_residues) for chain in chains)
-    return 1 - 2 * mirrored / chiral if chiral else 1.0
 
 
 def _molecule_origin(

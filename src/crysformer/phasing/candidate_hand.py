@@ -1,0 +1,67 @@
+"""Which hand a candidate has: from its atoms, and from where its phases came."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from crysformer.crystal.chain import parse_chain
+from crysformer.phasing.candidate import Candidate, number_of_atoms, with_atoms
+from crysformer.phasing.content import CellContent
+from crysformer.phasing.hand import HandEvidence, chirality
+from crysformer.phasing.problem import PhaseProblem
+
+# Atoms for the hand alone: more would take too long, and maps of lower resolution show no atoms.
+_MAX_ATOMS, _D_MIN = 250, 2.0
+_BOND_ERROR, _BOND_ERROR_PER_R = 0.05, 0.8
+
+
+def hand_of(
+    problem: PhaseProblem, content: CellContent, candidate: Candidate, generator: torch.Generator
+) -> tuple[Candidate, HandEvidence]:
+    """Evidence for the hand that a candidate has, and the candidate with the atoms that tell it.
+
+    Parameters
+    ----------
+    problem, content
+        The crystal in P1.
+    candidate
+        Gets atoms, if it has none and they can be found in reasonable time.
+    generator
+        For the search of atoms.
+    """
+    candidate = _atomic(problem, content, candidate, generator)
+    evidence = _chirality(problem, candidate)
+    odds = _net_hand(content) * (evidence.log_odds + candidate.hand_log_odds)
+    return candidate, replace(evidence, log_odds=odds)
+
+
+def _atomic(
+    problem: PhaseProblem, content: CellContent, candidate: Candidate, generator: torch.Generator
+) -> Candidate:
+    if candidate.atoms is not None or problem.data.d_min > _D_MIN:
+        return candidate
+    if number_of_atoms(problem, content, candidate) > _MAX_ATOMS:
+        return candidate
+    atomic = with_atoms(problem, content, [candidate], generator, cycles=1)[0]
+    return replace(candidate, atoms=atomic.atoms)
+
+
+def _chirality(problem: PhaseProblem, candidate: Candidate) -> HandEvidence:
+    if candidate.atoms is None:
+        return HandEvidence(0.0, 0)
+    return chirality(
+        candidate.atoms.frac[0].cpu().numpy(),
+        candidate.atoms.occupancy[0].cpu().numpy(),
+        problem.orth.cpu().numpy(),
+        _BOND_ERROR + _BOND_ERROR_PER_R * candidate.figures["r"],
+    )
+
+
+def _net_hand(content: CellContent) -> float:
+    """L residues less D residues, as a share of all that are chiral; 1 where nothing is known."""
+    chains = [parse_chain(sequence) for sequence in content.sequences]
+    chiral = sum(len(chain.letters) - chain.letters.count("G") for chain in chains)
+    mirrored = sum(len(chain.d_residues) for chain in chains)
+    return 1 - 2 * mirrored / chiral if chiral else 1.0
