@@ -42,6 +42,11 @@ from crysformer.phasing.solver import solve
 from experimental import find_cases, model_phases, n_atoms, protein_chains, read_model
 
 K_SOL, B_SOL = 0.35, 46.0  # e/A^3, A^2
+HEAD = (
+    "| entry | space group | d_min (Å) | reflections | atoms | solved | said so | "
+    "confidence | F-weighted phase error (°) | hand | method | s |\n"
+    "|---|---|---:|---:|---:|---|---|---:|---:|---|---|---:|"
+)
 
 
 @dataclass(frozen=True)
@@ -160,11 +165,7 @@ def main() -> None:
         args.seed,
         args.control,
     )
-    print(
-        "| entry | space group | d_min (Å) | reflections | atoms | solved | said so | "
-        "confidence | F-weighted phase error (°) | hand | method | s |\n"
-        "|---|---|---:|---:|---:|---|---|---:|---:|---|---|---:|"
-    )
+    print(HEAD)
     if args.measured:
         pairs = [(c.name, c.model, c.reflections) for c in find_cases(args.data) if c.model]
     else:

@@ -197,13 +197,13 @@ class _Search:
             part = count * len(fragment.xyz) * n_operators / self.n_atoms
             F, candidate, right = self._completed(own, poses, part, rounds, mirrored=mirrored)
             found.append(candidate)
-            now = time.monotonic()
-            if right or now > self.deadline:
-                return found, right
+            if right:
+                return found, True
             rose = _free(candidate) - _free(found[0])
-            if (count >= _NO_USE[0] and rose < _NO_USE[1]) or (
-                rose > _ROSE and now > 0.5 * (begun + self.deadline)
-            ):
+            useless = count >= _NO_USE[0] and rose < _NO_USE[1]
+            # free atoms want time as well
+            until = 0.5 * (begun + self.deadline) if rose > _ROSE else self.deadline
+            if useless or time.monotonic() > until:
                 break
         if rose < _ROSE or self.content.n_atoms is None:
             return found, False
