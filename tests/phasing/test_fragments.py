@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
 import gemmi
 import numpy as np
@@ -16,8 +17,10 @@ from crysformer.crystal.compare import compare_phases
 from crysformer.crystal.maps import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import expand_to_p1
+from crysformer.errors import NotApplicable
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.fragments.expand import expand, weighted_start
+from crysformer.phasing.fragments.from_phases import _in_group
 from crysformer.phasing.fragments.ideal import Fragment, ideal_fragment
 from crysformer.phasing.fragments.placement import (
     FragmentPlacer,
@@ -189,6 +192,51 @@ def test_further_helices_climb_together() -> None:
     compared = compare_phases(data.hkl, data.f, *phases, data.cell, data.space_group)
     assert compared.cosine2_aligned > 0.95
     assert not compared.inverted
+
+
+def test_a_helix_is_never_placed_on_another() -> None:
+    fragment = ideal_fragment("helix", 6)
+    turned = fragment.xyz @ Rotation.random(random_state=7).as_matrix().T
+    cell = gemmi.UnitCell(34, 22, 20, 90, 95, 90)
+    data, _ = crystal(turned + np.array([6.0, 4.0, 5.0]), fragment.number, cell, "C 1 2 1", 2.0)
+    generator = torch.Generator().manual_seed(0)
+    placer = FragmentPlacer(data, fragment, 5.0, 2, 1, generator, math.inf)
+    second = placer.further(placer.first()[:1])
+    ca = second[0].xyz[:, 1::5].numpy()
+    to_frac = np.array(cell.frac.mat.tolist())
+    one, other = (x @ to_frac.T for x in ca)
+    for op in data.space_group.operations():
+        mate = other @ (np.array(op.rot) / op.DEN).T + np.array(op.tran) / op.DEN
+        gap = one[:, None] - mate
+        gap = (gap - gap.round()) @ np.linalg.inv(to_frac).T
+        assert np.linalg.norm(gap, axis=-1).min() > 2.5
+
+
+def test_too_few_reflections_of_low_resolution_are_said() -> None:
+    fragment = ideal_fragment("helix", 6)
+    data, _ = crystal(fragment.xyz, fragment.number, gemmi.UnitCell(9, 9, 14, 90, 90, 90), "P 1", 2)
+    data = replace(data, f=np.where(data.d > 2.1, np.nan, data.f))
+    generator = torch.Generator().manual_seed(0)
+    with pytest.raises(NotApplicable, match="0 reflections to 3 A, too few to place a fragment"):
+        FragmentPlacer(data, fragment, 5.0, 1, 1, generator, math.inf)
+
+
+@pytest.mark.parametrize("group", ["P 41", "C 1 2 1", "P 1"])
+def test_phases_of_p1_return_to_the_group(group: str) -> None:
+    fragment = ideal_fragment("helix", 4)
+    cell = gemmi.UnitCell(18, 18, 16, 90, 90, 90)
+    data, F = crystal(fragment.xyz + np.array([4.0, 5.0, 6.0]), fragment.number, cell, group, 1.2)
+    # files list more than was measured, beyond what the grid holds
+    data = replace(data, f=np.where(data.d < 2.6, np.nan, data.f))
+    p1, mapping = expand_to_p1(data)
+    problem = phase_problem(p1, "cpu", mapping.parent)
+    phi = np.deg2rad(mapping.phases(np.rad2deg(np.angle(F))))
+    grid = problem.to_grid(mapping.values(np.abs(F)) * np.exp(1j * phi))
+    own = _in_group(problem, data, mapping, grid)
+    used = data.measured
+    assert np.isnan(own[~used]).all()
+    strong = used & (np.abs(F) > 1e-3 * np.abs(F).max())
+    np.testing.assert_allclose(own[strong], F[strong], rtol=1e-3)
 
 
 def two_helices() -> tuple[CrystalData, NDArray[np.complex128], Fragment]:

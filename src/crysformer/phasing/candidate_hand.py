@@ -18,7 +18,11 @@ _BOND_ERROR, _BOND_ERROR_PER_R = 0.05, 0.8
 
 
 def hand_of(
-    problem: PhaseProblem, content: CellContent, candidate: Candidate, generator: torch.Generator
+    problem: PhaseProblem,
+    content: CellContent,
+    candidate: Candidate,
+    generator: torch.Generator,
+    n_operators: int = 1,
 ) -> tuple[Candidate, HandEvidence]:
     """Evidence for the hand that a candidate has, and the candidate with the atoms that tell it.
 
@@ -30,10 +34,13 @@ def hand_of(
         Gets atoms, if it has none and they can be found in reasonable time.
     generator
         For the search of atoms.
+    n_operators
+        Of the space group: atoms that are symmetry mates say the same thing so many times.
     """
     candidate = _atomic(problem, content, candidate, generator)
     evidence = _chirality(problem, candidate)
-    odds = _net_hand(content) * (evidence.log_odds + candidate.hand_log_odds)
+    odds = evidence.log_odds / n_operators + candidate.hand_log_odds
+    odds *= _net_hand(content)
     return candidate, replace(evidence, log_odds=odds)
 
 
@@ -49,7 +56,7 @@ def _atomic(
 
 
 def _chirality(problem: PhaseProblem, candidate: Candidate) -> HandEvidence:
-    if candidate.atoms is None:
+    if candidate.atoms is None or candidate.atoms.frac.shape[1] > _MAX_ATOMS:
         return HandEvidence(0.0, 0)
     return chirality(
         candidate.atoms.frac[0].cpu().numpy(),

@@ -98,7 +98,9 @@ def place(
     if centrosymmetric:
         notes.append("the space group is centrosymmetric: phases are 0 or 180, there is no hand")
     else:
-        candidate, evidence = hand_of(problem, content, candidate, generator)
+        candidate, evidence = hand_of(
+            problem, content, candidate, generator, len(group.operations())
+        )
         if evidence.log_odds == 0:
             notes.append("nothing tells the hand: the mirror image fits as well")
     inverted = evidence.log_odds < 0

@@ -194,7 +194,7 @@ class _Model:
             joined = torch.cat((parts[0], parts[1][:, None], parts[2][:, None]), dim=1)
             odd = (((parts[1] - expected) / _LOG_B_SPREAD) ** 2).sum()
             odd = odd + (((parts[2] - 1) / _OCCUPANCY_SPREAD) ** 2).sum()
-            odd.backward(retain_graph=True)
+            odd.backward()
             joined.backward(self._misfit_gradient(joined.detach()))
             optimizer.step()
             schedule.step()

@@ -24,7 +24,7 @@ METHODS = ("auto", "charge-flipping", "raar", "network", "fragments", "sequence"
 _NETWORK_TURN = 2  # of the sequence search, after which the network is asked
 _NETWORK_SECONDS = 5.0  # loading it, and some chains of predictions
 _SHARE_OF_STARTS = 0.1  # of the sequence search's time, outside P1
-_FRAGMENT_SHARE = 0.6  # of the time left
+_FRAGMENT_SHARE, _GROWING_SHARE = 0.6, 0.85  # of the time left; where helices look right
 _DENSE, _TURNS_IF_DENSE = 0.9, 3  # filled share of the cell; sequence turns to a round of starts
 
 
@@ -144,7 +144,7 @@ class Schedule:
             search.generator,
             until,
             lambda text: search.report(text, self.time_limit, self.progress),
-            search.deadline,
+            now + max(share, _GROWING_SHARE) * (search.deadline - now),
         )
         search.add(found)
         if time.monotonic() < until:

@@ -72,7 +72,9 @@ def _in_group(
 
     Mates are averaged: the start had the group's own origin, and errors have not.
     """
-    listed = grid_to_hkl(F, torch.as_tensor(problem.data.hkl)).cpu().numpy().astype(np.complex128)
+    used = problem.data.measured  # files may list more than the grid holds
+    listed = np.zeros(len(used), dtype=np.complex128)
+    listed[used] = grid_to_hkl(F, torch.as_tensor(problem.data.hkl[used])).cpu().numpy()
     turned = listed * np.exp(-1j * mapping.shift)
     turned = np.where(mapping.conjugate, listed.conj() * np.exp(1j * mapping.shift), turned)
     total = np.zeros(len(data), dtype=np.complex128)
@@ -94,18 +96,18 @@ def _candidate(
     phi = np.deg2rad(mapping.phases(np.rad2deg(np.angle(own))))
     model = problem.to_grid(mapping.values(np.abs(own)) * np.exp(1j * phi) / problem.scale)
     F = problem.with_amplitudes(model[None])
-    share = torch.tensor([_SHARE])
+    share, end = torch.tensor([_SHARE]), deadline + _GRACE
     figures = {
         "r": atoms.r,
-        "free_correlation": float(free_correlation(problem, F, share, generator)[0]),
+        "free_correlation": float(free_correlation(problem, F, share, generator, end)[0]),
         "noise": noise_floor(problem),
         "reflections_per_volume": problem.reflections_per_volume,
         "reflections_per_atom": problem.n_independent / len(atoms.frac) / _PARAMETERS,
     }
     symmetry = 1.0
     if len(data.space_group.operations()) > 1:
-        shaken = without_symmetry(problem, F, _SHARE, content.b_iso, generator, deadline + _GRACE)
-        settled = settle(problem, content, "fragments", shaken, share, 1, generator)
+        shaken = without_symmetry(problem, F, _SHARE, content.b_iso, generator, end)
+        settled = settle(problem, content, "fragments", shaken, share, 1, generator, end)
         symmetry = symmetry_of(data, problem, settled[0])
     n = len(data.space_group.operations())
     frac = np.concatenate(

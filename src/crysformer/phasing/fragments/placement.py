@@ -18,7 +18,10 @@ from crysformer.phasing.peptide.kinematics import rotate
 from crysformer.phasing.peptide.target import AmplitudeTarget
 
 _TRANSLATIONS = 3  # of each orientation
-_TRANSLATIONS_BESIDE = 2  # of each orientation, beside what is placed already
+# Of each orientation beside what is placed already, and how many are looked at for those without a
+# clash: one atom of each residue (five in poly-alanine) nearer than so many A to one of another.
+_TRANSLATIONS_BESIDE, _LOOKED_AT = 2, 6
+_CLASH, _RESIDUE = 3.0, 5
 _D_MIN_BESIDE = 2.2  # A
 _CLIMBED_BESIDE = 4  # poses that climb, for each one returned
 _SAME = 2e-4  # correlations nearer than this are of one pose
@@ -64,6 +67,11 @@ class FragmentPlacer:
         Of the orientations.
     deadline
         `time.monotonic` after which no further orientation is placed.
+
+    Raises
+    ------
+    NotApplicable
+        If there are too few reflections of low resolution.
     """
 
     def __init__(
@@ -81,6 +89,7 @@ class FragmentPlacer:
         found, _ = best_rotations(data, fragment, orientations, generator, deadline=deadline)
         self.rotations = found.cpu().double().numpy()
         self.orth = np.array(data.cell.orth.mat.tolist())
+        self.to_frac = np.array(data.cell.frac.mat.tolist())
 
     def first(self) -> list[PlacedFragment]:
         """The best poses of one fragment, best first.
@@ -106,10 +115,17 @@ class FragmentPlacer:
     def further(self, poses: list[PlacedFragment]) -> list[PlacedFragment]:
         """The best poses with one fragment more, all of its orientations beside each; best first.
 
+        None, if there is no room.
+
         Parameters
         ----------
         poses
             With equal numbers of fragments.
+
+        Raises
+        ------
+        NotApplicable
+            If there are too few reflections of low resolution.
         """
         d_min = max(_D_MIN_BESIDE, self.data.d_min)
         function = TranslationFunction(self.data, self.fragment, d_min)
@@ -124,13 +140,29 @@ class FragmentPlacer:
             alone = function.alone(mates)
             for xyz, F in zip(placed, fixed, strict=True):
                 values = alone + function.beside(mates, F)
-                where, correlation = function.highest(values, mates, _TRANSLATIONS_BESIDE, F)
-                added = self.fragment.xyz @ r.T
-                for one in where @ self.orth.T:
-                    found.append(np.concatenate((xyz, (added + one)[None])))
-                score += correlation.tolist()
+                where, correlation = function.highest(values, mates, _LOOKED_AT, F)
+                added = self.fragment.xyz @ r.T + (where @ self.orth.T)[:, None]
+                apart = [i for i, one in enumerate(added) if not self._clash(one, xyz)]
+                for i in apart[:_TRANSLATIONS_BESIDE]:
+                    found.append(np.concatenate((xyz, added[i][None])))
+                    score.append(float(correlation[i]))
+        if not found:
+            return []
         best = np.argsort(-np.array(score), kind="stable")[: _CLIMBED_BESIDE * self.n]
         return self._climbed(np.array(found)[best], _SAME)
+
+    def _clash(self, added: NDArray[np.float64], placed: NDArray[np.float64]) -> bool:
+        """Whether one fragment (n, 3) runs into those placed (k, n, 3) or any mate, A."""
+        one = added[::_RESIDUE] @ self.to_frac.T
+        others = placed[:, ::_RESIDUE].reshape(-1, 3) @ self.to_frac.T
+        for number, op in enumerate(self.data.space_group.operations()):
+            turn, shift = np.array(op.rot) / op.DEN, np.array(op.tran) / op.DEN
+            against = others if number == 0 else np.concatenate((others, one))
+            gap = one[:, None] - (against @ turn.T + shift)
+            gap = (gap - gap.round()) @ self.orth.T
+            if (gap**2).sum(-1).min() < _CLASH**2:
+                return True
+        return False
 
     def _climbed(self, xyz: NDArray[np.float64], same: float) -> list[PlacedFragment]:
         number = np.tile(self.fragment.number, xyz.shape[1])

@@ -13,12 +13,15 @@ from torch import Tensor
 from crysformer.crystal.normalize import normalized_e
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import p1_mapping
+from crysformer.errors import NotApplicable
 from crysformer.phasing.fragments.ideal import Fragment
 from crysformer.phasing.peptide.kinematics import random_rotations, rotate
 
 _OVERSAMPLING = 2.5  # of the transform's intensity, against Nyquist's limit
 _POINTS = 4_000_000  # interpolated at a time
 _KEPT = (12, 3, 1)  # orientations after each stage, for each one returned
+LEAST = 20
+"""Reflections without which no fragment is placed."""
 _STEPS, _RATE = 15, 0.03  # of a climb; radians
 _SAME = 0.8  # A rms between atoms of orientations that count as one
 
@@ -77,11 +80,20 @@ class RotationFunction:
         Resolution limit, A.
     device
         Where to compute.
+
+    Raises
+    ------
+    NotApplicable
+        If there are too few reflections.
     """
 
     def __init__(self, data: CrystalData, d_min: float, device: torch.device | str = "cpu") -> None:
         e = normalized_e(data)
         used = data.measured & np.isfinite(e) & (data.d >= d_min)
+        if used.sum() < LEAST:
+            raise NotApplicable(
+                f"{int(used.sum())} reflections to {d_min:g} A, too few to place a fragment"
+            )
         mapping = p1_mapping(data.hkl[used], data.space_group)
         to_frac = np.array(data.cell.frac.mat.tolist())
         self.s = torch.as_tensor(mapping.hkl @ to_frac, dtype=torch.float32, device=device)

@@ -37,13 +37,15 @@ _MOST, _PLACED_SHARE = 6, 0.75  # helices of one kind; share of the structure th
 # Rise of the free correlation over that of a single helix: from which free atoms are grown, and
 # without which, after so many helices, no further one is placed. Wrong ones stay within 0.03.
 _ROSE, _NO_USE = 0.1, (3, 0.05)
+_PROMISING = 0.5  # free correlation from which free atoms are grown in any case
 _LAST_ROUND: Rounds = ((1, 300),)
 # Log odds of the hand of what grew from a fragment. Assumed: of L residues, helices right-handed,
 # and a helix does not fit where its mirror image is.
-_HAND = {"helix": 20.0, "strand": 3.0}
+_HAND = {"helix": 6.0, "strand": 3.0}
 _RIGHT = 0.75  # free correlation that wrong phases never come near
 _VOLUME_PER_ATOM = 20.0  # A^3, solvent included, where the content is not known
 _HELICES, _STRAND = (18, 12, 8), 6
+_DOUBTED = 0.5  # confidence that phases with the symmetry they were given must earn without it
 _GRACE = 5.0  # seconds after the deadline for rating
 _ENOUGH = 0.5  # confidence of free atoms, from which nothing else is tried
 
@@ -146,7 +148,12 @@ def fragment_candidates(
         for group in (data.space_group, partner):
             if group is None or (found and time.monotonic() > deadline):
                 continue
-            more, right = search.grown(fragment, group, mirrored=group is partner)
+            try:
+                more, right = search.grown(fragment, group, mirrored=group is partner)
+            except NotApplicable:
+                if not found:
+                    raise
+                continue
             found += more
             if right:
                 return sorted(found, key=lambda c: c.confidence, reverse=True)
@@ -186,31 +193,39 @@ class _Search:
             self.generator,
             self.deadline,
         )
-        poses = placer.first()
         begun = time.monotonic()
+        poses = placer.first()
         found: list[Candidate] = []
+        best: tuple[float, torch.Tensor] = (-1.0, torch.empty(0))
         for count in range(1, most + 1):
             if count > 1:
                 self.report(f"placing {count} of it")
-                poses = placer.further(poses[:_BEAM])
+                try:
+                    poses = placer.further(poses[:_BEAM])
+                except NotApplicable:
+                    break
+            if not poses:
+                break
             rounds = _ROUNDS if count == 1 else _ROUNDS_FURTHER
             part = count * len(fragment.xyz) * n_operators / self.n_atoms
             F, candidate, right = self._completed(own, poses, part, rounds, mirrored=mirrored)
             found.append(candidate)
             if right:
                 return found, True
-            rose = _free(candidate) - _free(found[0])
+            best = max(best, (_free(candidate), F), key=lambda one: one[0])
+            rose = best[0] - _free(found[0])
             useless = count >= _NO_USE[0] and rose < _NO_USE[1]
             # free atoms want time as well
             until = 0.5 * (begun + self.deadline) if rose > _ROSE else self.deadline
             if useless or time.monotonic() > until:
                 break
-        if rose < _ROSE or self.content.n_atoms is None:
+        promising = best[0] > _PROMISING or best[0] - _free(found[0]) > _ROSE
+        if not promising or self.content.n_atoms is None:
             return found, False
         self.report("growing free atoms")
         F, _ = expand(
             self.problem,
-            F,
+            best[1],
             self.share,
             self.content.b_iso,
             _LAST_ROUND,
@@ -255,23 +270,27 @@ class _Search:
             self.generator,
             end,
         )
-        best, right = F[:1], float(free[0]) > _RIGHT
-        if right and len(own.space_group.operations()) > 1:
-            best = without_symmetry(
-                self.problem, best, self.share, content.b_iso, self.generator, end
+        right = float(free[0]) > _RIGHT
+
+        def settled(phases: torch.Tensor) -> Candidate:
+            share = torch.full((1,), self.share)
+            return settle(
+                self.problem, content, "fragments", phases, share, 1, self.generator, end
+            )[0]
+
+        def shaken() -> Candidate:
+            return settled(
+                without_symmetry(
+                    self.problem, F[:1], self.share, content.b_iso, self.generator, end
+                )
             )
-        settled = settle(
-            self.problem,
-            content,
-            "fragments",
-            best,
-            torch.full((1,), self.share),
-            1,
-            self.generator,
-            end,
-        )
+
+        symmetric = len(own.space_group.operations()) > 1
+        candidate = shaken() if right and symmetric else settled(F[:1])
+        if symmetric and not right and candidate.confidence > _DOUBTED:
+            candidate = shaken()
         hand = _hand(poses[0].fragment, mirrored=mirrored) if right else 0.0
-        return F[:1], replace(settled[0], hand_log_odds=hand), right
+        return F[:1], replace(candidate, hand_log_odds=hand), right
 
 
 def _hand(fragment: Fragment, *, mirrored: bool) -> float:

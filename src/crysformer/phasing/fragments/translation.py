@@ -14,11 +14,11 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import NotApplicable
 from crysformer.phasing.fragments.fourier import real_map
 from crysformer.phasing.fragments.ideal import Fragment
+from crysformer.phasing.fragments.rotation import LEAST
 
 D_MIN = 2.5
 """A; for a fragment alone finer reflections add peaks, not knowledge."""
 _SAMPLE_RATE = 3.0
-_LEAST = 30  # reflections
 _TRIED = 48  # peaks rated for each translation returned: up to eight are one
 _TRIED_BESIDE = 20  # the same beside others, which fix the origin
 _SAME = 1e-5  # correlations nearer than this are of one solution at another origin
@@ -49,7 +49,7 @@ class TranslationFunction:
     def __init__(self, data: CrystalData, fragment: Fragment, d_min: float = D_MIN) -> None:
         e = normalized_e(data)
         used = data.measured & np.isfinite(e) & (data.d >= d_min)
-        if used.sum() < _LEAST:
+        if used.sum() < LEAST:
             raise NotApplicable(
                 f"{int(used.sum())} reflections to {d_min:g} A, too few to place a fragment"
             )
@@ -61,7 +61,8 @@ class TranslationFunction:
         self.to_frac = np.array(data.cell.frac.mat.tolist())
         self.fragment = fragment
         # products of two mates: twice the indices of the data
-        self.shape = grid_shape(data.cell, max(d_min, data.d_min) / 2, _SAMPLE_RATE / 1.2)
+        # even, so that permissible origins and centring are on grid points
+        self.shape = grid_shape(data.cell, max(d_min, data.d_min) / 2, _SAMPLE_RATE / 1.2, 2)
 
     def mates(self, rotation: NDArray[np.float64]) -> NDArray[np.complex128]:
         """Each symmetry mate's structure factors for t = 0, shape (operators, reflections)."""
