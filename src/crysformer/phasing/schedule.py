@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from crysformer.crystal.chain import letters_of
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
 from crysformer.errors import NotApplicable
 from crysformer.phasing.candidate import settle
-from crysformer.phasing.content import filled_share
 from crysformer.phasing.fragments.search import check_fragments, fragment_candidates
 from crysformer.phasing.network import predict
 from crysformer.phasing.peptide.method import SequenceMethod
@@ -23,9 +23,11 @@ from crysformer.phasing.search import Progress, Search
 METHODS = ("auto", "charge-flipping", "raar", "network", "fragments", "sequence")
 _NETWORK_TURN = 2  # of the sequence search, after which the network is asked
 _NETWORK_SECONDS = 5.0  # loading it, and some chains of predictions
-_SHARE_OF_STARTS = 0.1  # of the sequence search's time, outside P1
+# Rounds of random starts before the sequence search of more than so many residues, in P1; and their
+# share of the time in which the two take turns, outside P1 and in it.
+_FIRST_ROUNDS, _FEW_RESIDUES = 3, 5
+_SHARE_OF_STARTS, _SHARE_IN_P1 = 0.1, 0.4
 _FRAGMENT_SHARE, _GROWING_SHARE = 0.6, 0.85  # of the time left; where helices look right
-_DENSE, _TURNS_IF_DENSE = 0.9, 3  # filled share of the cell; sequence turns to a round of starts
 
 
 @dataclass
@@ -67,7 +69,7 @@ class Schedule:
         search = self.search
         if self.method == "auto" and not search.convinced:
             # one round costs less than loading the network
-            search.run(self.time_limit, self.progress, rounds=1)
+            search.run(self.time_limit, self.progress, rounds=self._first_rounds())
         self._attempt("fragments", self._fragments)
         # of short peptides the sequence search solves more than the network does, and sooner
         self._attempt("sequence", self._sequence)
@@ -75,6 +77,16 @@ class Schedule:
         going_on = self.method in ("auto", "charge-flipping", "raar")
         if going_on and not (search.convinced or search.out_of_time):
             search.run(self.time_limit, self.progress, method=self.method)
+
+    def _first_rounds(self) -> int:
+        """The sequence search of longer chains takes longer to begin than random starts to end."""
+        letters = sum(len(letters_of(s)) for s in self.search.content.sequences)
+        longer = letters * self.search.content.copies > _FEW_RESIDUES
+        return _FIRST_ROUNDS if longer and not self._symmetric else 1
+
+    @property
+    def _symmetric(self) -> bool:
+        return len(self.data.space_group.operations()) > 1
 
     def _attempt(self, name: str, method: Callable[[], None]) -> None:
         if self.method not in ("auto", name) or self.search.convinced:
@@ -100,7 +112,7 @@ class Schedule:
     def _network(self) -> None:
         """The network's phases, polished by density modification."""
         search, problem = self.search, self.search.problem
-        if len(self.data.space_group.operations()) > 1:
+        if self._symmetric:
             raise NotApplicable(f"it knows P 1, not {self.data.space_group.xhm()}")
         if not search.content.sequences:
             raise NotApplicable("it needs the sequence")
@@ -163,20 +175,17 @@ class Schedule:
             search.generator,
             search.deadline,
         )
-        filled = filled_share(search.content, search.problem.cell.volume)
-        dense = filled is not None and filled > _DENSE
         # symmetry makes the sequence search's problem smaller, and not that of random starts
-        symmetric = len(self.data.space_group.operations()) > 1
+        share = _SHARE_OF_STARTS if self._symmetric else _SHARE_IN_P1
         begun, spent = time.monotonic(), 0.0
         while not (search.convinced or search.out_of_time):
             search.place_sequence(placing, self.time_limit, self.progress)
             if self.method != "auto" or search.convinced:
                 continue
-            # random starts hardly ever find what is packed without gaps
             now = time.monotonic()
-            spared = symmetric and spent > _SHARE_OF_STARTS * (now - begun)
-            if not spared and (not dense or placing.turns % _TURNS_IF_DENSE == 0):
+            while spent <= share * (now - begun) and not (search.convinced or search.out_of_time):
                 search.run(self.time_limit, self.progress, rounds=1)
                 spent += time.monotonic() - now
+                now = time.monotonic()
             if placing.turns == _NETWORK_TURN:
                 self._attempt("network", self._network)

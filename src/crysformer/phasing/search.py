@@ -11,7 +11,7 @@ import torch
 
 from crysformer.phasing.candidate import Candidate, atoms_are_cheap, settle, with_atoms
 from crysformer.phasing.charge_flipping import charge_flipping, random_phases
-from crysformer.phasing.content import CellContent, filled_share, positive_shares, supports
+from crysformer.phasing.content import CellContent, positive_shares, supports
 from crysformer.phasing.peptide.method import SequenceMethod
 from crysformer.phasing.problem import PhaseProblem
 from crysformer.phasing.raar import raar
@@ -25,7 +25,7 @@ _ITERATIONS = 200
 _MORE_ITERATIONS = 50  # with every round: hard structures need longer runs, not only more
 _MAX_ITERATIONS = 1000
 _RAAR_ITERATIONS = 150
-_MOSTLY_EMPTY = 0.6  # filled share of the cell, below which RAAR comes first
+_RAAR_ROUNDS = 2  # before each of charge flipping, which solves less
 # Sharpening leaves atoms with a B between these (A^2); which is best differs between cells.
 _B_LEFT = (-2.0, 10.0)
 _KEPT = 8
@@ -154,13 +154,12 @@ class Search:
         )
 
     def _round(self, method: str) -> None:
-        """The next batch of random starts; in `auto` both methods in turns."""
+        """The next batch of random starts; in `auto` mostly RAAR, charge flipping in between."""
         index = self.rounds
         if method == "auto":
-            filled = filled_share(self.content, self.problem.cell.volume)
-            first = filled is not None and filled < _MOSTLY_EMPTY
-            method = "raar" if (index % 2 == 0) == first else "charge-flipping"
-            index //= 2
+            others, place = divmod(index, _RAAR_ROUNDS + 1)
+            method = "raar" if place < _RAAR_ROUNDS else "charge-flipping"
+            index = _RAAR_ROUNDS * others + place if method == "raar" else others
         if method == "raar":
             self.raar_round(index)
         else:
@@ -207,8 +206,7 @@ class Search:
         rounds
             How many at most.
         method
-            ``"charge-flipping"``, ``"raar"``, or ``"auto"`` for both in turns, RAAR first where
-            the cell is mostly empty.
+            ``"charge-flipping"``, ``"raar"``, or ``"auto"`` for both in turns.
         """
         for done in itertools.count(1):
             self._round(method)

@@ -18,10 +18,11 @@ from crysformer.phasing.peptide.kinematics import rotate
 from crysformer.phasing.peptide.target import AmplitudeTarget
 
 _TRANSLATIONS = 3  # of each orientation
-# Of each orientation beside what is placed already, and how many are looked at for those without a
-# clash: one atom of each residue (five in poly-alanine) nearer than so many A to one of another.
+# Of each orientation beside what is placed already, and how many are looked at for those that are
+# not on top of it: more than half of the residues (five atoms each in poly-alanine) nearer than so
+# many A to another one. Half may be: a longer helix than the fragment is found piece by piece.
 _TRANSLATIONS_BESIDE, _LOOKED_AT = 2, 6
-_CLASH, _RESIDUE = 3.0, 5
+_ON_TOP, _RESIDUE = 3.0, 5
 _D_MIN_BESIDE = 2.2  # A
 _CLIMBED_BESIDE = 4  # poses that climb, for each one returned
 _SAME = 2e-4  # correlations nearer than this are of one pose
@@ -142,7 +143,7 @@ class FragmentPlacer:
                 values = alone + function.beside(mates, F)
                 where, correlation = function.highest(values, mates, _LOOKED_AT, F)
                 added = self.fragment.xyz @ r.T + (where @ self.orth.T)[:, None]
-                apart = [i for i, one in enumerate(added) if not self._clash(one, xyz)]
+                apart = [i for i, one in enumerate(added) if not self._on_top(one, xyz)]
                 for i in apart[:_TRANSLATIONS_BESIDE]:
                     found.append(np.concatenate((xyz, added[i][None])))
                     score.append(float(correlation[i]))
@@ -151,18 +152,18 @@ class FragmentPlacer:
         best = np.argsort(-np.array(score), kind="stable")[: _CLIMBED_BESIDE * self.n]
         return self._climbed(np.array(found)[best], _SAME)
 
-    def _clash(self, added: NDArray[np.float64], placed: NDArray[np.float64]) -> bool:
-        """Whether one fragment (n, 3) runs into those placed (k, n, 3) or any mate, A."""
+    def _on_top(self, added: NDArray[np.float64], placed: NDArray[np.float64]) -> bool:
+        """Whether one fragment (n, 3) lies on those placed (k, n, 3) or on any mate, A."""
         one = added[::_RESIDUE] @ self.to_frac.T
         others = placed[:, ::_RESIDUE].reshape(-1, 3) @ self.to_frac.T
+        near = np.zeros(len(one), dtype=bool)
         for number, op in enumerate(self.data.space_group.operations()):
             turn, shift = np.array(op.rot) / op.DEN, np.array(op.tran) / op.DEN
             against = others if number == 0 else np.concatenate((others, one))
             gap = one[:, None] - (against @ turn.T + shift)
             gap = (gap - gap.round()) @ self.orth.T
-            if (gap**2).sum(-1).min() < _CLASH**2:
-                return True
-        return False
+            near |= (gap**2).sum(-1).min(axis=1) < _ON_TOP**2
+        return bool(near.mean() > 0.5)
 
     def _climbed(self, xyz: NDArray[np.float64], same: float) -> list[PlacedFragment]:
         number = np.tile(self.fragment.number, xyz.shape[1])

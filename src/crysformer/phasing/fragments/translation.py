@@ -20,7 +20,7 @@ D_MIN = 2.5
 """A; for a fragment alone finer reflections add peaks, not knowledge."""
 _SAMPLE_RATE = 3.0
 _TRIED = 48  # peaks rated for each translation returned: up to eight are one
-_TRIED_BESIDE = 20  # the same beside others, which fix the origin
+_TRIED_BESIDE = 8  # the same beside others, which fix the origin
 _SAME = 1e-5  # correlations nearer than this are of one solution at another origin
 
 
