@@ -134,6 +134,8 @@ def test_an_interrupted_list_keeps_what_is_done(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*argv, "--time-limit", "60"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         start_new_session=True,
+        # where the tests run in the background of a shell it is ignored, and that is inherited
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     end = time.monotonic() + 90
     while not (out / "5e5z").exists() and time.monotonic() < end:
