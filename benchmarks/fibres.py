@@ -157,9 +157,9 @@ def _one_packing(
         (clash + PRESSURE[step >= SETTLED * STEPS] * volume).backward()
         optimizer.step()
     a, b, c = lengths.tolist()
-    cell = gemmi.UnitCell(a, b, c, 90, float(beta), 90)
+    cell = gemmi.UnitCell(a, b, c, 90, float(beta.detach()), 90)
     placed = (frac @ orth.T).detach().double().numpy()
-    return Packed(cell, placed, float(volume), float(clash) / n)
+    return Packed(cell, placed, float(volume.detach()), float(clash.detach()) / n)
 
 
 def _laid(molecule: Molecule, axis: int, rng: np.random.Generator) -> Tensor:
