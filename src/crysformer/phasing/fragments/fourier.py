@@ -1,4 +1,4 @@
-"""Maps of what an addition gains at every place of the cell, by one Fourier transform."""
+"""Maps of what an addition gains at every place of the cell, and what their peaks share."""
 
 from __future__ import annotations
 
@@ -33,3 +33,18 @@ def real_map(
     half = np.zeros((nu, nv, nw // 2 + 1), dtype=np.complex128)
     np.add.at(half, tuple(rows.T), np.where(double, 1.0, 0.5) * coefficients)
     return np.asarray(irfftn(half, s=shape, norm="forward"))
+
+
+def distinct(correlation: NDArray[np.float64], n: int, same: float) -> NDArray[np.int64]:
+    """Rows of the `n` highest values that differ: permissible origins share their amplitudes."""
+    order = np.argsort(-correlation, kind="stable")
+    fresh = np.diff(correlation[order], prepend=np.inf) < -same
+    return np.asarray(order[fresh][:n])
+
+
+def free_axes(rotations: list[NDArray[np.int64]]) -> list[bool]:
+    """Axes along which every operator leaves a shift as it is: there the origin is free."""
+    unit = np.eye(3, dtype=int)
+    return [
+        all(np.array_equal(turn[:, axis], unit[axis]) for turn in rotations) for axis in range(3)
+    ]

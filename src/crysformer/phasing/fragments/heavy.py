@@ -16,7 +16,7 @@ from crysformer.crystal.maps import grid_shape
 from crysformer.crystal.normalize import epsilon_factors, normalized_e
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.content import CellContent
-from crysformer.phasing.fragments.fourier import real_map
+from crysformer.phasing.fragments.fourier import distinct, free_axes, real_map
 from crysformer.phasing.sites import SitePicker
 
 _MOST = 12  # atoms in the asymmetric unit
@@ -98,7 +98,7 @@ class HeavyAtomSearch:
             added = np.concatenate(found)
             sites = np.concatenate((sites[parent], added[:, None]), axis=1)
             F = F[parent] + self._transform(added)
-            best = _distinct(self._correlation(F), _BEAM)
+            best = distinct(self._correlation(F), _BEAM, _SAME)
             sites, F = sites[best], F[best]
         return self._climbed(sites[:_CLIMBED])
 
@@ -128,11 +128,7 @@ class HeavyAtomSearch:
         own = real_map(index, values, self.shape) if index else np.zeros(self.shape)
         own[self.picker.special] = -np.inf
         # where the origin is free along an axis every place along it is the same
-        unit = np.eye(3, dtype=int)
-        self.free = [
-            all(np.array_equal(turn[:, axis], unit[axis]) for turn in self.rotations)
-            for axis in range(3)
-        ]
+        self.free = free_axes(self.rotations)
         return own
 
     def _beside(self, F: NDArray[np.complex128]) -> NDArray[np.float64]:
@@ -185,12 +181,5 @@ class HeavyAtomSearch:
         with torch.no_grad():
             reached = correlation(xyz).double().numpy()
         frac = (xyz.detach() @ to_frac.T).double().numpy()
-        best = _distinct(reached, len(reached))
+        best = distinct(reached, len(reached), _SAME)
         return [HeavySites(frac[i], float(reached[i])) for i in best]
-
-
-def _distinct(correlation: NDArray[np.float64], n: int) -> NDArray[np.int64]:
-    """Rows of the `n` highest values that differ: permissible origins share their amplitudes."""
-    order = np.argsort(-correlation, kind="stable")
-    fresh = np.diff(correlation[order], prepend=np.inf) < -_SAME
-    return np.asarray(order[fresh][:n])

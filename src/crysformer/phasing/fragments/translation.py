@@ -12,7 +12,7 @@ from crysformer.crystal.maps import grid_shape
 from crysformer.crystal.normalize import normalized_e
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import NotApplicable
-from crysformer.phasing.fragments.fourier import real_map
+from crysformer.phasing.fragments.fourier import distinct, free_axes, real_map
 from crysformer.phasing.fragments.ideal import Fragment
 from crysformer.phasing.fragments.rotation import LEAST
 
@@ -128,7 +128,7 @@ class TranslationFunction:
         """
         mates = self.mates(rotation)
         values = self.alone(mates)
-        for axis in np.flatnonzero(self._free()):  # every place along it is the same
+        for axis in np.flatnonzero(free_axes(self.rotations)):  # every place along it is the same
             values = values.take([0], axis=axis)
         return self.highest(values, mates, n)
 
@@ -145,22 +145,5 @@ class TranslationFunction:
         order = np.argsort(-values[tuple(peaks.T)], kind="stable")[:tried]
         translation = peaks[order] / np.array(self.shape)
         correlation = self.correlation(mates, translation, fixed)
-        best = _distinct(correlation, n)
+        best = distinct(correlation, n, _SAME)
         return translation[best], correlation[best]
-
-    def _free(self) -> NDArray[np.bool_]:
-        """Axes along which every operator leaves a shift as it is."""
-        unit = np.eye(3, dtype=int)
-        return np.array(
-            [
-                all(np.array_equal(turn[:, axis], unit[axis]) for turn in self.rotations)
-                for axis in range(3)
-            ]
-        )
-
-
-def _distinct(correlation: NDArray[np.float64], n: int) -> NDArray[np.int64]:
-    """Rows of the `n` highest values that differ: permissible origins share their amplitudes."""
-    order = np.argsort(-correlation, kind="stable")
-    fresh = np.diff(correlation[order], prepend=np.inf) < -_SAME
-    return order[fresh][:n]
