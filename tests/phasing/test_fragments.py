@@ -21,6 +21,7 @@ from crysformer.errors import NotApplicable
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.fragments import placement
 from crysformer.phasing.fragments.expand import expand, weighted_start
+from crysformer.phasing.fragments.fragment_translation import FragmentTranslation
 from crysformer.phasing.fragments.from_phases import _in_group
 from crysformer.phasing.fragments.ideal import Fragment, ideal_fragment
 from crysformer.phasing.fragments.placement import (
@@ -34,7 +35,6 @@ from crysformer.phasing.fragments.rotation import (
     best_rotations,
 )
 from crysformer.phasing.fragments.search import fragment_candidates, fragments_for
-from crysformer.phasing.fragments.translation import TranslationFunction
 from crysformer.phasing.problem import phase_problem
 
 
@@ -138,19 +138,24 @@ def test_translation_is_recovered(group: str, axis: float) -> None:
     turned = fragment.xyz @ Rotation.random(random_state=1).as_matrix().T
     cell = gemmi.UnitCell(24, axis, 27, 90, 90, 90)
     data, _ = crystal(turned + np.array([5.0, 3.0, 8.0]), fragment.number, cell, group, 2.0)
-    function = TranslationFunction(data, Fragment("turned", fragment.number, turned))
-    where, correlation = function.best(np.eye(3), 3)
+    turned_fragment = replace(fragment, xyz=turned)
+    translation = FragmentTranslation(data, turned_fragment)
+    where, correlation = translation.first(np.eye(3), 3)
     # three solutions, not three origins of one
     assert len(where) == 3
     assert (np.diff(correlation) < -1e-5).all()
-    mates = function.mates(np.eye(3))
-    at_truth = function.correlation(mates, np.array([[5.0, 3.0, 8.0]]) / [24, axis, 27])[0]
+    function, mates = translation.function, translation.mates(np.eye(3))
+
+    def at(places: NDArray[np.float64]) -> NDArray[np.float64]:
+        return function.correlation(function.moved(mates, places))
+
+    at_truth = at(np.array([[5.0, 3.0, 8.0]]) / [24, axis, 27])[0]
     assert at_truth > 0.75
     # on grid points the maximum itself is missed, but not by much
     assert correlation[0] > 0.95 * at_truth
-    assert function.correlation(mates, where[:1])[0] == pytest.approx(correlation[0])
+    assert at(where[:1])[0] == pytest.approx(correlation[0])
     elsewhere = np.random.default_rng(0).random((200, 3))
-    assert function.correlation(mates, elsewhere).max() < correlation[0] + 1e-6
+    assert at(elsewhere).max() < correlation[0] + 1e-6
 
 
 @pytest.mark.parametrize("group", ["P 1", "P 1 21 1"])
@@ -162,15 +167,13 @@ def test_a_second_helix_is_placed_beside_the_first(group: str) -> None:
     cell = gemmi.UnitCell(24, 26, 29, 90, 100, 90)
     number = np.tile(fragment.number, 2)
     data, _ = crystal(xyz.reshape(-1, 3), number, cell, group, 2.0)
-    function = TranslationFunction(data, fragment, 2.2)
-    mates, fixed = function.mates(turns[1]), function.transform(xyz[0])
-    values = function.alone(mates) + function.beside(mates, fixed)
-    where, correlation = function.highest(values, mates, 2, fixed)
+    function = FragmentTranslation(data, fragment, 2.2)
+    ((where, correlation),) = function.further(turns[1], [function.transform(xyz[:1])], 2)
     to_frac = np.array(cell.frac.mat.tolist())
     off = where[0] - to_frac @ places[1]
     assert np.linalg.norm(np.linalg.inv(to_frac) @ (off - off.round())) < 0.7
-    both = function.transform(xyz.reshape(-1, 3))
-    assert np.corrcoef(np.abs(both), function.e)[0, 1] > correlation[0] > correlation[1] + 0.05
+    both = function.function.correlation(function.transform(xyz)[None])[0]
+    assert both > correlation[0] > correlation[1] + 0.05
 
 
 def test_further_helices_climb_together() -> None:
@@ -204,7 +207,7 @@ def test_a_helix_is_never_placed_on_top_of_another(monkeypatch: pytest.MonkeyPat
     placer = FragmentPlacer(data, fragment, 5.0, 2, 1, generator, math.inf)
     first = placer.first()[:1]
     # as they are found, before they climb
-    monkeypatch.setattr(placement, "climb", lambda _, xyz: (xyz, torch.arange(len(xyz)) / 1e3))
+    monkeypatch.setattr(placement, "climb", lambda _, xyz, __: (xyz, torch.arange(len(xyz)) / 1e3))
     to_frac = np.array(cell.frac.mat.tolist())
     for pose in placer.further(first):
         one, other = (x @ to_frac.T for x in pose.xyz[:, ::5].numpy())
@@ -254,7 +257,7 @@ def two_helices() -> tuple[CrystalData, NDArray[np.complex128], Fragment]:
     xyz += np.random.default_rng(0).normal(0, 0.1, xyz.shape)
     number = np.concatenate([first.number, second.number])
     data, F = crystal(xyz, number, gemmi.UnitCell(19, 18, 22, 90, 100, 95), "P 1", 1.1)
-    return data, F, Fragment("true", first.number, turned)
+    return data, F, replace(first, xyz=turned)
 
 
 def test_one_helix_in_place_completes_a_crystal_of_two() -> None:

@@ -102,11 +102,13 @@ def test_sulphurs_are_found(
     content = CellContent(60, B_ISO, ("ACMC",), 1, ())
     assert number_of_sulphurs(content) == 3
     search = HeavyAtomSearch(data)
+    function = search.function
     found = search.find(3)
-    true = float(search._correlation(search._transform(frac[:3]).sum(0)[None])[0])
+    F_true = function.moved(search.atom, frac[:3]).sum(0)
+    true = float(function.correlation(F_true[None])[0])
     assert found[0].correlation == pytest.approx(true, abs=0.02)
     assert found[0].correlation > found[1].correlation
-    phi = [np.degrees(np.angle(search._transform(s.frac).sum(0))) for s in found[:1]]
+    phi = [np.degrees(np.angle(function.moved(search.atom, s.frac).sum(0))) for s in found[:1]]
     compared = compare_phases(
         data.hkl, data.f, phi[0], np.degrees(np.angle(F)), CELL, data.space_group
     )
@@ -117,16 +119,16 @@ def test_what_an_atom_adds_is_what_it_adds(
     sulphurs: tuple[CrystalData, NDArray[np.complex128], NDArray[np.float64]],
 ) -> None:
     data, _, frac = sulphurs
-    search = HeavyAtomSearch(data)
+    function = HeavyAtomSearch(data).function
+    atom = function.mates(np.zeros((1, 3)), np.ones(1, dtype=np.int64))
     point = (3, 5, 7)
-    own = search._transform(np.array([point]) / np.array(search.shape))[0]
-    weight = search.weight * (search.e**2 - 1)
-    mates = len(search.rotations)
-    alone = (weight * np.abs(own) ** 2).sum() - mates * weight.sum()
-    assert search._alone()[point] == pytest.approx(alone, abs=1e-9)
-    placed = search._transform(frac[:1])[0]
+    own = function.moved(atom, np.array([point]) / np.array(function.shape))[0]
+    weight = function.weight * (function.e**2 - 1)
+    alone = (weight * np.abs(own) ** 2).sum() - len(function.rotations) * weight.sum()
+    assert function.alone(atom)[point] == pytest.approx(alone, abs=1e-9)
+    placed = function.moved(atom, frac[:1])[0]
     cross = (weight * (np.abs(placed + own) ** 2 - np.abs(placed) ** 2 - np.abs(own) ** 2)).sum()
-    assert search._beside(placed)[point] == pytest.approx(cross, abs=1e-9)
+    assert function.beside(atom, placed)[point] == pytest.approx(cross, abs=1e-9)
 
 
 def test_free_atoms_grow_from_poor_phases(

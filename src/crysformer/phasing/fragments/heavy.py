@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.chain import letters_of
 from crysformer.crystal.maps import grid_shape
-from crysformer.crystal.normalize import epsilon_factors, normalized_e
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.content import CellContent
-from crysformer.phasing.fragments.fourier import distinct, free_axes, real_map
+from crysformer.phasing.fragments.fourier import distinct, free_axes
+from crysformer.phasing.fragments.translation import TranslationFunction
 from crysformer.phasing.sites import SitePicker
 
 _MOST = 12  # atoms in the asymmetric unit
 _SAMPLE_RATE = 3.0
-_E_MAX = 4.0
 _SEPARATION = 1.7  # A; bonded sulphurs are 2.03 A apart
 _SEEDS, _BEAM, _BRANCHES = 60, 100, 6
 _LOOKED_AT = 25  # of the highest grid points for each site that is sought
@@ -67,76 +66,34 @@ class HeavyAtomSearch:
     """
 
     def __init__(self, data: CrystalData) -> None:
-        e = normalized_e(data)
-        used = data.measured & np.isfinite(e)
-        self.hkl = data.hkl[used].astype(np.int64)
-        self.e = np.minimum(e[used], _E_MAX)
-        operations = data.space_group.operations()
-        self.rotations = [np.array(op.rot) // op.DEN for op in operations.sym_ops]
-        self.shifts = [np.array(op.tran) / op.DEN for op in operations.sym_ops]
-        self.root = np.sqrt(epsilon_factors(data.hkl, data.space_group)[used])
-        # how often a unique reflection occurs in the whole sphere
-        count = 1 + ~operations.centric_flag_array(data.hkl[used])
-        self.weight = count / self.root**2
-        self.weight /= self.weight.sum()
-        self.shape = grid_shape(data.cell, data.d_min, _SAMPLE_RATE)
-        self.picker = SitePicker(data, self.shape, _SEPARATION)
+        shape = grid_shape(data.cell, data.d_min, _SAMPLE_RATE)
+        self.function = TranslationFunction(data, shape)
+        self.picker = SitePicker(data, shape, _SEPARATION)
+        self.atom = self.function.mates(np.zeros((1, 3)), np.ones(1, dtype=np.int64))
+        self.free = free_axes(self.function.rotations)
 
     def find(self, n: int, deadline: float = math.inf) -> list[HeavySites]:
         """The best sets of `n` atoms, best first; no atom is added after `deadline`."""
-        alone = self._alone()
+        alone = self.function.alone(self.atom)
+        alone[self.picker.special] = -np.inf  # there an atom would lie on one of its mates
         sites = self._highest(alone, np.zeros((0, 3)), _SEEDS)[:, None]
-        F = self._transform(sites[:, 0])
+        F = self.function.moved(self.atom, sites[:, 0])
         for _ in range(1, n):
             if time.monotonic() > deadline:
                 break
             found, parent = [], []
             for i, (placed, own) in enumerate(zip(sites, F, strict=True)):
-                where = self._highest(alone + self._beside(own), placed, _BRANCHES)
+                where = self._highest(
+                    alone + self.function.beside(self.atom, own), placed, _BRANCHES
+                )
                 found.append(where)
                 parent += [i] * len(where)
             added = np.concatenate(found)
             sites = np.concatenate((sites[parent], added[:, None]), axis=1)
-            F = F[parent] + self._transform(added)
-            best = distinct(self._correlation(F), _BEAM, _SAME)
+            F = F[parent] + self.function.moved(self.atom, added)
+            best = distinct(self.function.correlation(F), _BEAM, _SAME)
             sites, F = sites[best], F[best]
         return self._climbed(sites[:_CLIMBED])
-
-    def _transform(self, frac: NDArray[np.float64]) -> NDArray[np.complex128]:
-        """One atom and its mates, each of shape (B, 3): (B, reflections)."""
-        total = np.zeros((len(frac), len(self.hkl)), dtype=np.complex128)
-        for turn, shift in zip(self.rotations, self.shifts, strict=True):
-            total += np.exp(2j * math.pi * (frac @ (self.hkl @ turn).T + self.hkl @ shift))
-        return total
-
-    def _correlation(self, F: NDArray[np.complex128]) -> NDArray[np.float64]:
-        amplitude = np.abs(F) / self.root
-        a = amplitude - (amplitude @ self.weight)[:, None]
-        b = self.e - self.e @ self.weight
-        norm = np.sqrt((a**2 @ self.weight) * (b**2 @ self.weight))
-        return np.asarray((a @ (self.weight * b)) / np.maximum(norm, 1e-12))
-
-    def _alone(self) -> NDArray[np.float64]:
-        """One atom's own term; minus infinity where it would lie on one of its mates."""
-        weight = self.weight * (self.e**2 - 1)
-        index, values = [], []
-        for j, (turn, shift) in enumerate(zip(self.rotations, self.shifts, strict=True)):
-            for other, other_shift in list(zip(self.rotations, self.shifts, strict=True))[:j]:
-                index.append(self.hkl @ (turn - other))
-                angle = 2 * math.pi * (self.hkl @ (shift - other_shift))
-                values.append(2 * weight * np.exp(1j * angle))
-        own = real_map(index, values, self.shape) if index else np.zeros(self.shape)
-        own[self.picker.special] = -np.inf
-        # where the origin is free along an axis every place along it is the same
-        self.free = free_axes(self.rotations)
-        return own
-
-    def _beside(self, F: NDArray[np.complex128]) -> NDArray[np.float64]:
-        """What an atom adds beside atoms with the transform F."""
-        value = 2 * self.weight * (self.e**2 - 1) * F.conj()
-        index = [self.hkl @ turn for turn in self.rotations]
-        values = [value * np.exp(2j * math.pi * (self.hkl @ shift)) for shift in self.shifts]
-        return real_map(index, values, self.shape)
 
     def _highest(
         self, values: NDArray[np.float64], placed: NDArray[np.float64], n: int
@@ -153,12 +110,14 @@ class HeavyAtomSearch:
         to_frac = torch.linalg.inv(orth)
         xyz = torch.as_tensor(sites, dtype=torch.float32) @ orth.T
         xyz.requires_grad_()
+        own = self.function
         waves = [
-            (torch.as_tensor(self.hkl @ turn).float(), torch.as_tensor(self.hkl @ shift).float())
-            for turn, shift in zip(self.rotations, self.shifts, strict=True)
+            (torch.as_tensor(own.hkl @ turn).float(), torch.as_tensor(own.hkl @ shift).float())
+            for turn, shift in zip(own.rotations, own.shifts, strict=True)
         ]
-        weight, e = (torch.as_tensor(x, dtype=torch.float32) for x in (self.weight, self.e))
-        root = torch.as_tensor(self.root, dtype=torch.float32)
+        weight, e, root = (
+            torch.as_tensor(x, dtype=torch.float32) for x in (own.weight, own.e, own.root_epsilon)
+        )
         centred = e - e @ weight
         centred = centred / (centred**2 @ weight).sqrt()
 

@@ -22,17 +22,25 @@ class Fragment:
 
     Attributes
     ----------
-    name
-        Such as ``"helix of 12"``.
+    kind
+        A key of `CONFORMATIONS`.
+    n_residues
+        How long it is.
     number
         Atomic numbers, shape (n,).
     xyz
         Coordinates about their centroid, shape (n, 3), A.
     """
 
-    name: str
+    kind: str
+    n_residues: int
     number: NDArray[np.int64]
     xyz: NDArray[np.float64]
+
+    @property
+    def name(self) -> str:
+        """Such as ``"helix of 12"``."""
+        return f"{self.kind} of {self.n_residues}"
 
     @property
     def radius(self) -> float:
@@ -40,23 +48,23 @@ class Fragment:
         return float(np.linalg.norm(self.xyz, axis=1).max())
 
 
-def ideal_fragment(conformation: str, n_residues: int) -> Fragment:
+def ideal_fragment(kind: str, n_residues: int) -> Fragment:
     """A regular poly-alanine in standard geometry.
 
     Parameters
     ----------
-    conformation
+    kind
         A key of `CONFORMATIONS`.
     n_residues
         At least 2.
     """
     peptide = build_peptides(["A" * n_residues])
     kinematics = Kinematics(peptide)
-    phi, psi = (math.radians(angle) for angle in CONFORMATIONS[conformation])
+    phi, psi = (math.radians(angle) for angle in CONFORMATIONS[kind])
     angle = {"phi": phi, "psi": psi, "omega": math.pi}
     torsions = torch.tensor([[angle[t.kind] for t in peptide.torsions]])
     pose = Pose(torsions, torch.eye(3).expand(1, 1, 3, 3), torch.zeros(1, 1, 3))
     xyz = kinematics.coordinates(pose)[0][0].double().numpy()
     kept = np.array([name != "OXT" for name in peptide.names])
     xyz = xyz[kept]
-    return Fragment(f"{conformation} of {n_residues}", peptide.number[kept], xyz - xyz.mean(axis=0))
+    return Fragment(kind, n_residues, peptide.number[kept], xyz - xyz.mean(axis=0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crysformer.crystal.reflections import CrystalData
+from crysformer.phasing.fragments.fragment_translation import FragmentTranslation
 from crysformer.phasing.fragments.ideal import Fragment
 from crysformer.phasing.fragments.rotation import best_rotations
-from crysformer.phasing.fragments.translation import TranslationFunction
 from crysformer.phasing.peptide.kinematics import rotate
 from crysformer.phasing.peptide.target import AmplitudeTarget
 
@@ -67,7 +68,7 @@ class FragmentPlacer:
     generator
         Of the orientations.
     deadline
-        `time.monotonic` after which no further orientation is placed.
+        `time.monotonic` after which no further orientation is placed, and nothing climbs.
 
     Raises
     ------
@@ -105,11 +106,11 @@ class FragmentPlacer:
         if len(self.data.space_group.operations().sym_ops) == 1:
             poses = turned
         else:
-            function = TranslationFunction(self.data, self.fragment)
+            function = FragmentTranslation(self.data, self.fragment)
             for xyz, r in zip(turned, self.rotations, strict=False):
                 if poses and time.monotonic() > self.deadline:
                     break
-                where, _ = function.best(r, _TRANSLATIONS)
+                where, _ = function.first(r, _TRANSLATIONS)
                 poses += [xyz + one for one in where @ self.orth.T]
         return self._climbed(np.array(poses)[:, None], 0.0)
 
@@ -129,19 +130,16 @@ class FragmentPlacer:
             If there are too few reflections of low resolution.
         """
         d_min = max(_D_MIN_BESIDE, self.data.d_min)
-        function = TranslationFunction(self.data, self.fragment, d_min)
+        function = FragmentTranslation(self.data, self.fragment, d_min)
         placed = [pose.xyz.double().numpy() for pose in poses]
-        fixed = [function.transform(xyz.reshape(-1, 3)) for xyz in placed]
+        fixed = [function.transform(xyz) for xyz in placed]
         found: list[NDArray[np.float64]] = []
         score: list[float] = []
         for r in self.rotations:
             if found and time.monotonic() > self.deadline:
                 break
-            mates = function.mates(r)
-            alone = function.alone(mates)
-            for xyz, F in zip(placed, fixed, strict=True):
-                values = alone + function.beside(mates, F)
-                where, correlation = function.highest(values, mates, _LOOKED_AT, F)
+            best = function.further(r, fixed, _LOOKED_AT)
+            for xyz, (where, correlation) in zip(placed, best, strict=True):
                 added = self.fragment.xyz @ r.T + (where @ self.orth.T)[:, None]
                 apart = [i for i, one in enumerate(added) if not self._on_top(one, xyz)]
                 for i in apart[:_TRANSLATIONS_BESIDE]:
@@ -149,8 +147,8 @@ class FragmentPlacer:
                     score.append(float(correlation[i]))
         if not found:
             return []
-        best = np.argsort(-np.array(score), kind="stable")[: _CLIMBED_BESIDE * self.n]
-        return self._climbed(np.array(found)[best], _SAME)
+        order = np.argsort(-np.array(score), kind="stable")[: _CLIMBED_BESIDE * self.n]
+        return self._climbed(np.array(found)[order], _SAME)
 
     def _on_top(self, added: NDArray[np.float64], placed: NDArray[np.float64]) -> bool:
         """Whether one fragment (n, 3) lies on those placed (k, n, 3) or on any mate, A."""
@@ -168,7 +166,7 @@ class FragmentPlacer:
     def _climbed(self, xyz: NDArray[np.float64], same: float) -> list[PlacedFragment]:
         number = np.tile(self.fragment.number, xyz.shape[1])
         target = AmplitudeTarget(self.data, number, self.b_iso, max(_CLIMB_D_MIN, self.data.d_min))
-        moved, correlation = climb(target, torch.as_tensor(xyz, dtype=torch.float32))
+        moved, correlation = climb(target, torch.as_tensor(xyz, dtype=torch.float32), self.deadline)
         order = correlation.argsort(descending=True)
         fresh = -correlation[order].diff(prepend=correlation.new_tensor([torch.inf])) > same
         return [
@@ -177,7 +175,9 @@ class FragmentPlacer:
         ]
 
 
-def climb(target: AmplitudeTarget, xyz: Tensor) -> tuple[Tensor, Tensor]:
+def climb(
+    target: AmplitudeTarget, xyz: Tensor, deadline: float = math.inf
+) -> tuple[Tensor, Tensor]:
     """Move rigid bodies (B, k, n, 3) up the correlation; their places and correlations (B,)."""
     centre = xyz.mean(dim=2, keepdim=True)
     body = xyz - centre
@@ -192,6 +192,8 @@ def climb(target: AmplitudeTarget, xyz: Tensor) -> tuple[Tensor, Tensor]:
         return body @ rotation.mT + centre + shift[:, :, None]
 
     for _ in range(_CLIMB_STEPS):
+        if time.monotonic() > deadline:
+            break
         atoms = moved().flatten(1, 2)
         gradient = target.evaluate(atoms.detach()).gradient
         assert gradient is not None

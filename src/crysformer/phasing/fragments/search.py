@@ -182,7 +182,7 @@ class _Search:
         own = replace(self.data, space_group=group)
         n_operators = len(group.operations())
         most = int(_PLACED_SHARE * self.n_atoms / n_operators / len(fragment.xyz))
-        most = min(max(1, most), _MOST if fragment.name.startswith("helix") else 1)
+        most = min(max(1, most), _MOST if fragment.kind == "helix" else 1)
         self.report(f"placing a {fragment.name} in {group.xhm()}")
         placer = FragmentPlacer(
             own,
@@ -294,7 +294,7 @@ class _Search:
 
 
 def _hand(fragment: Fragment, *, mirrored: bool) -> float:
-    odds = _HAND[fragment.name.split()[0]]
+    odds = _HAND[fragment.kind]
     return -odds if mirrored else odds
 
 

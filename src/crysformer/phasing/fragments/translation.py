@@ -1,4 +1,4 @@
-"""Where an oriented fragment lies among its symmetry mates."""
+"""What atoms gain at every place of the cell, among their symmetry mates and beside others."""
 
 from __future__ import annotations
 
@@ -6,144 +6,95 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter
 
-from crysformer.crystal.maps import grid_shape
-from crysformer.crystal.normalize import normalized_e
+from crysformer.crystal.maps import Shape
+from crysformer.crystal.normalize import epsilon_factors, normalized_e
 from crysformer.crystal.reflections import CrystalData
-from crysformer.errors import NotApplicable
-from crysformer.phasing.fragments.fourier import distinct, free_axes, real_map
-from crysformer.phasing.fragments.ideal import Fragment
-from crysformer.phasing.fragments.rotation import LEAST
+from crysformer.phasing.fragments.fourier import real_map
 
-D_MIN = 2.5
-"""A; for a fragment alone finer reflections add peaks, not knowledge."""
-_SAMPLE_RATE = 3.0
-_TRIED = 48  # peaks rated for each translation returned: up to eight are one
-_TRIED_BESIDE = 8  # the same beside others, which fix the origin
-_SAME = 1e-5  # correlations nearer than this are of one solution at another origin
+_E_MAX = 4.0
 
 
 class TranslationFunction:
-    """Sum of (E^2 - 1) |F(t)|^2 over all translations t at once (Crowther & Blow, 1967).
+    """Sum of w (E^2 - 1) |F(t)|^2 over all translations t at once (Crowther & Blow, 1967).
 
     F(h; t) is the sum over operators (R, T) of f(hR) exp(2 pi i [h.T + hR.t]), f the transform of
-    the oriented fragment; its square holds a Fourier coefficient at h(R_j - R_k) for every pair.
-    Atoms that are placed already add one at hR for each operator (`beside`).
+    what is placed; its square holds a Fourier coefficient at h(R_j - R_k) for every pair (`alone`).
+    Atoms that are there already add one at hR for each operator (`beside`). The weight w of a
+    unique reflection is how often it occurs in the sphere, divided by epsilon, which F^2 has in it.
 
     Parameters
     ----------
     data
-        The crystal, any space group.
-    fragment
-        What to place.
+        The crystal, any space group without inversion.
+    shape
+        Grid of the translations.
     d_min
-        Resolution limit, A.
+        Finer reflections, A, are left out.
 
-    Raises
-    ------
-    NotApplicable
-        If there are too few reflections of low resolution.
+    Attributes
+    ----------
+    hkl, e, weight
+        Of the reflections used, shapes (n, 3), (n,), (n,); weights sum to 1.
+    root_epsilon
+        By which amplitudes are divided for the correlation with E, shape (n,).
+    rotations, shifts
+        Of the operators.
     """
 
-    def __init__(self, data: CrystalData, fragment: Fragment, d_min: float = D_MIN) -> None:
+    def __init__(self, data: CrystalData, shape: Shape, d_min: float = 0.0) -> None:
         e = normalized_e(data)
         used = data.measured & np.isfinite(e) & (data.d >= d_min)
-        if used.sum() < LEAST:
-            raise NotApplicable(
-                f"{int(used.sum())} reflections to {d_min:g} A, too few to place a fragment"
-            )
         self.hkl = data.hkl[used].astype(np.int64)
-        self.e = np.minimum(e[used], 4.0)
-        operations = data.space_group.operations().sym_ops
-        self.rotations = [np.array(op.rot) // op.DEN for op in operations]
-        self.shifts = [np.array(op.tran) / op.DEN for op in operations]
-        self.to_frac = np.array(data.cell.frac.mat.tolist())
-        self.fragment = fragment
-        # products of two mates: twice the indices of the data
-        # even, so that permissible origins and centring are on grid points
-        self.shape = grid_shape(data.cell, max(d_min, data.d_min) / 2, _SAMPLE_RATE / 1.2, 2)
+        self.e = np.minimum(e[used], _E_MAX)
+        operations = data.space_group.operations()
+        self.rotations = [np.array(op.rot) // op.DEN for op in operations.sym_ops]
+        self.shifts = [np.array(op.tran) / op.DEN for op in operations.sym_ops]
+        self.root_epsilon = np.sqrt(epsilon_factors(data.hkl, data.space_group)[used])
+        count = 1 + ~operations.centric_flag_array(data.hkl[used])
+        self.weight = count / self.root_epsilon**2
+        self.weight /= self.weight.sum()
+        self.shape = shape
 
-    def mates(self, rotation: NDArray[np.float64]) -> NDArray[np.complex128]:
-        """Each symmetry mate's structure factors for t = 0, shape (operators, reflections)."""
-        return self._mates(self.fragment.xyz @ rotation.T, self.fragment.number)
-
-    def _mates(self, xyz: NDArray[np.float64], number: NDArray[np.int64]) -> NDArray[np.complex128]:
-        frac = xyz @ self.to_frac.T
+    def mates(self, frac: NDArray[np.float64], number: NDArray[np.int64]) -> NDArray[np.complex128]:
+        """Each mate's F of point atoms (k, 3) of the weights `number` (k,): (operators, n)."""
         out = []
         for turn, shift in zip(self.rotations, self.shifts, strict=True):
             phase = (self.hkl @ turn) @ frac.T + (self.hkl @ shift)[:, None]
             out.append(np.exp(2j * math.pi * phase) @ number)
         return np.array(out)
 
-    def transform(self, xyz: NDArray[np.float64]) -> NDArray[np.complex128]:
-        """Structure factors of placed atoms and their mates, xyz in A (n, 3): (reflections,)."""
-        number = np.tile(self.fragment.number, len(xyz) // len(self.fragment.number))
-        return np.asarray(self._mates(xyz, number).sum(axis=0))
-
-    def correlation(
-        self,
-        mates: NDArray[np.complex128],
-        translation: NDArray[np.float64],
-        fixed: NDArray[np.complex128] | None = None,
-    ) -> NDArray[np.float64]:
-        """Of |E| and |F| for fractional translations (B, 3), shape (B,)."""
+    def moved(
+        self, mates: NDArray[np.complex128], translation: NDArray[np.float64]
+    ) -> NDArray[np.complex128]:
+        """F of all mates together after fractional translations (B, 3), shape (B, n)."""
         total = np.zeros((len(translation), len(self.hkl)), dtype=np.complex128)
-        if fixed is not None:
-            total += fixed
         for turn, mate in zip(self.rotations, mates, strict=True):
             total += mate * np.exp(2j * math.pi * translation @ (self.hkl @ turn).T)
-        amplitude = np.abs(total)
-        a = amplitude - amplitude.mean(axis=1, keepdims=True)
-        b = self.e - self.e.mean()
-        return np.asarray((a @ b) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b)))
+        return total
+
+    def correlation(self, F: NDArray[np.complex128]) -> NDArray[np.float64]:
+        """Of |E| and |F|, shape (B, n) -> (B,)."""
+        amplitude = np.abs(F) / self.root_epsilon
+        a = amplitude - (amplitude @ self.weight)[:, None]
+        b = self.e - self.e @ self.weight
+        norm = np.sqrt((a**2 @ self.weight) * (b**2 @ self.weight))
+        return np.asarray((a @ (self.weight * b)) / np.maximum(norm, 1e-12))
 
     def alone(self, mates: NDArray[np.complex128]) -> NDArray[np.float64]:
-        """The function over all translations, of one fragment and its mates."""
-        weight = self.e**2 - 1
+        """The function over all translations, but for a constant; 0 where there are no mates."""
+        weight = self.weight * (self.e**2 - 1)
         index, values = [], []
         for j, first in enumerate(mates):
-            for k in range(j):
+            for k in range(j):  # the pairs (k, j) are the complex conjugates
                 index.append(self.hkl @ (self.rotations[j] - self.rotations[k]))
-                values.append(weight * first * mates[k].conj())
-        if not index:
-            return np.zeros(self.shape)
-        # the pairs (k, j) are the complex conjugates
-        return real_map(index, values, self.shape)
+                values.append(2 * weight * first * mates[k].conj())
+        return real_map(index, values, self.shape) if index else np.zeros(self.shape)
 
     def beside(
         self, mates: NDArray[np.complex128], fixed: NDArray[np.complex128]
     ) -> NDArray[np.float64]:
-        """What the function gains by atoms that are placed already, with the transform `fixed`."""
-        value = (self.e**2 - 1) * fixed.conj()
+        """What the function gains by atoms that are there already, with the transform `fixed`."""
+        value = 2 * self.weight * (self.e**2 - 1) * fixed.conj()
         index = [self.hkl @ turn for turn in self.rotations]
         return real_map(index, [value * mate for mate in mates], self.shape)
-
-    def best(
-        self, rotation: NDArray[np.float64], n: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The best fractional translations (m, 3) of an orientation, and their correlations (m,).
-
-        Where the origin is free along an axis (P1, and along the axis of P21) any place will do.
-        """
-        mates = self.mates(rotation)
-        values = self.alone(mates)
-        for axis in np.flatnonzero(free_axes(self.rotations)):  # every place along it is the same
-            values = values.take([0], axis=axis)
-        return self.highest(values, mates, n)
-
-    def highest(
-        self,
-        values: NDArray[np.float64],
-        mates: NDArray[np.complex128],
-        n: int,
-        fixed: NDArray[np.complex128] | None = None,
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Of a function's highest peaks those of best correlation: translations (m, 3), and it."""
-        peaks = np.argwhere(values == maximum_filter(values, size=3, mode="wrap"))
-        tried = n * (_TRIED if fixed is None else _TRIED_BESIDE)
-        order = np.argsort(-values[tuple(peaks.T)], kind="stable")[:tried]
-        translation = peaks[order] / np.array(self.shape)
-        correlation = self.correlation(mates, translation, fixed)
-        best = distinct(correlation, n, _SAME)
-        return translation[best], correlation[best]
