@@ -1,12 +1,13 @@
 """Solve crystals of stacked strands, as amyloid peptides make them, that nobody has seen before.
 
-    python benchmarks/fibres.py --data DIR [-n 8] [--time-limit S] [--seed N] [-o FOLDER]
+    python benchmarks/fibres.py --data DIR [-n 8] [--chains 2] [--time-limit S] [-o FOLDER]
 
 DIR is a data set of the recipe fifteen. Stretches of 5 to 8 extended residues of its validation
 split (another chain for each crystal) are laid across a cell edge of 4.8 or 9.6 A with their
 carbonyls along it, and packed in one of the space groups such crystals are found in: orientation,
 place and the other edges climb down overlaps and volume from a few random starts, and the densest
-is taken. Side chains have the conformations of the protein they come from, which do not
+is taken. With `--chains 2` an asymmetric unit holds two of the same strand, each in a place and
+direction of its own. Side chains have the conformations of the protein they come from, which do not
 interlock, so that these cells hold more solvent than real ones, and some atoms overlap. B is 8 to
 18 A^2; bulk solvent, errors (8 %) and missing reflections (5 %) as in `deposited.py`, which also
 says how they are scored. Prints one row of a Markdown table for each.
@@ -55,7 +56,13 @@ CLASH = 40.0  # A^3 for each atom that a squared overlap of 1 A^2 an atom is wor
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """One strand in a cell."""
+    """Strands in a cell.
+
+    Attributes
+    ----------
+    xyz
+        Of the asymmetric unit's chains, shape (chains, n, 3), A.
+    """
 
     cell: gemmi.UnitCell
     xyz: NDArray[np.float64]
@@ -107,24 +114,36 @@ def _is_extended(molecule: Molecule, i: int) -> bool:
 
 
 def packed(
-    molecule: Molecule, group: str, axis: int, repeat: float, rng: np.random.Generator
+    molecule: Molecule,
+    n_chains: int,
+    group: str,
+    axis: int,
+    repeat: float,
+    rng: np.random.Generator,
 ) -> Packed:
     """The densest of a few packings."""
-    tries = [_one_packing(molecule, group, axis, repeat, rng) for _ in range(STARTS)]
+    tries = [
+        _one_packing(molecule, n_chains, group, axis, repeat, rng) for _ in range(STARTS * n_chains)
+    ]
     return min(tries, key=lambda one: one.cost)
 
 
 def _one_packing(
-    molecule: Molecule, group: str, axis: int, repeat: float, rng: np.random.Generator
+    molecule: Molecule,
+    n_chains: int,
+    group: str,
+    axis: int,
+    repeat: float,
+    rng: np.random.Generator,
 ) -> Packed:
     space_group = gemmi.SpaceGroup(group)
     operators = [
         (torch.tensor(op.rot) / op.DEN, torch.tensor(op.tran) / op.DEN)
         for op in space_group.operations()
     ]
-    n = len(molecule.xyz)
-    xyz = torch.as_tensor(molecule.xyz - molecule.xyz.mean(0), dtype=torch.float32)
-    xyz = xyz @ _laid(molecule, axis, rng).T
+    n = n_chains * len(molecule.xyz)
+    centred = torch.as_tensor(molecule.xyz - molecule.xyz.mean(0), dtype=torch.float32)
+    xyz = torch.stack([centred @ _laid(molecule, axis, rng).T for _ in range(n_chains)])
     polar = torch.tensor([name[0] in "NO" for name in molecule.atom_names])
     radius = torch.where(polar, RADII[1], RADII[0])
     contact = radius[:, None] + radius
@@ -136,8 +155,8 @@ def _one_packing(
     free = torch.tensor([math.log(1.15 * edge * shape), math.log(1.15 * edge / shape)])
     monoclinic = space_group.crystal_system_str() in ("monoclinic", "triclinic")
     beta = torch.tensor(rng.uniform(90, 115) if monoclinic else 90.0)
-    place = torch.as_tensor(rng.uniform(size=3), dtype=torch.float32)
-    tilt = torch.zeros(1, 3)
+    place = torch.as_tensor(rng.uniform(size=(n_chains, 1, 3)), dtype=torch.float32)
+    tilt = torch.zeros(n_chains, 3)
     moved = [tilt, free, place, *([beta] if monoclinic else [])]
     rates = (0.02, 0.01, 0.02, 0.3)
     optimizer = torch.optim.Adam(
@@ -150,7 +169,7 @@ def _one_packing(
         lengths = torch.full((3,), repeat)
         lengths = lengths.index_put((torch.tensor(others),), free.exp())
         orth = _orthogonal(lengths, beta)
-        frac = xyz @ rotate(torch.eye(3), tilt)[0].T @ torch.linalg.inv(orth).T + place
+        frac = xyz @ rotate(torch.eye(3), tilt).mT @ torch.linalg.inv(orth).T + place
         clash = _overlaps(frac, orth, operators, images, contact)
         volume = torch.linalg.det(orth) / (n * len(operators))
         optimizer.zero_grad()
@@ -195,15 +214,17 @@ def _overlaps(
     images: Tensor,
     contact: Tensor,
 ) -> Tensor:
-    """Sum of squared overlaps with symmetry mates and lattice images."""
+    """Sum of squared overlaps of chains (k, n, 3) with each other, mates and lattice images."""
     total = torch.zeros(())
-    for number, (turn, shift) in enumerate(operators):
-        mate = frac @ turn.T + shift
-        gap = (mate.mean(0) - frac.mean(0)).detach()
+    numbered = itertools.product(enumerate(frac), enumerate(frac), enumerate(operators))
+    for (i, one), (j, other), (number, (turn, shift)) in numbered:
+        mate = other @ turn.T + shift
+        gap = (mate.mean(0) - one.mean(0)).detach()
         centres = gap - gap.round() + images
         near = torch.linalg.vector_norm(centres @ orth.detach().T, dim=1) < REACH
-        for image in images[near & ~((images == 0).all(1) & (number == 0))]:
-            away = (frac[:, None] - mate + gap.round() - image) @ orth.T
+        itself = (images == 0).all(1) if number == 0 and i == j else torch.zeros_like(near)
+        for image in images[near & ~itself]:
+            away = (one[:, None] - mate + gap.round() - image) @ orth.T
             distance = (away.square().sum(-1) + 1e-6).sqrt()
             total = total + (contact - distance).clamp(min=0).square().sum()
     return total
@@ -212,24 +233,26 @@ def _overlaps(
 def structure(molecule: Molecule, found: Packed, group: str, d_min: float) -> gemmi.Structure:
     """As gemmi would read it from a file."""
     rng = np.random.default_rng(0)
-    chain, names = gemmi.Chain("A"), molecule.atom_names
-    for i, letter in enumerate(molecule.sequence):
-        residue = gemmi.Residue()
-        residue.name = gemmi.expand_one_letter(letter, gemmi.ResidueKind.AA)
-        residue.seqid = gemmi.SeqId(i + 1, " ")
-        for j in np.flatnonzero(molecule.residue == i).tolist():
-            atom = gemmi.Atom()
-            atom.name, atom.element = names[j], gemmi.Element(int(molecule.number[j]))
-            atom.pos, atom.occ = gemmi.Position(*found.xyz[j]), 1.0
-            atom.b_iso = rng.uniform(8, 12) + 6.0 * (names[j] not in ("N", "CA", "C", "O", "CB"))
-            residue.add_atom(atom)
-        chain.add_residue(residue)
-    model = gemmi.Model(1)
-    model.add_chain(chain)
+    model, names = gemmi.Model(1), molecule.atom_names
+    for number, xyz in enumerate(found.xyz):
+        chain = gemmi.Chain("ABCD"[number])
+        for i, letter in enumerate(molecule.sequence):
+            residue = gemmi.Residue()
+            residue.name = gemmi.expand_one_letter(letter, gemmi.ResidueKind.AA)
+            residue.seqid = gemmi.SeqId(i + 1, " ")
+            for j in np.flatnonzero(molecule.residue == i).tolist():
+                atom = gemmi.Atom()
+                atom.name, atom.element = names[j], gemmi.Element(int(molecule.number[j]))
+                atom.pos, atom.occ = gemmi.Position(*xyz[j]), 1.0
+                side = names[j] not in ("N", "CA", "C", "O", "CB")
+                atom.b_iso = rng.uniform(8, 12) + 6.0 * side
+                residue.add_atom(atom)
+            chain.add_residue(residue)
+        model.add_chain(chain)
     made = gemmi.Structure()
     made.cell, made.spacegroup_hm, made.resolution = found.cell, group, d_min
     made.add_model(model)
-    made.setup_entities()
+    made.setup_entities()  # chains that are alike are one entity
     made.entities[0].full_sequence = [residue.name for residue in made[0][0]]
     return made
 
@@ -238,6 +261,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a data set of the recipe fifteen")
     parser.add_argument("-n", type=int, default=len(KINDS), help="crystals (default: one a kind)")
+    parser.add_argument("--chains", type=int, choices=(1, 2, 3, 4), default=1, help="in each")
     parser.add_argument("--time-limit", type=float, default=300.0, help="of each, seconds")
     parser.add_argument("--seed", type=int, default=0, help="of crystals and search")
     parser.add_argument("--control", choices=("shuffled", "sequence"), help="see deposited.py")
@@ -249,7 +273,7 @@ def main() -> None:
     print(HEAD)
     for number, molecule in enumerate(chains[: args.n]):
         group, axis, repeat = KINDS[number % len(KINDS)]
-        found = packed(molecule, group, axis, repeat, rng)
+        found = packed(molecule, args.chains, group, axis, repeat, rng)
         made = structure(molecule, found, group, D_MIN[number % len(D_MIN)])
         name = f"{molecule.id} {molecule.sequence}"
         if args.output is not None:

@@ -29,6 +29,7 @@ from crysformer.data import residues
 from crysformer.data.recipe import DIPEPTIDE, Recipe
 from crysformer.data.store import FragmentStore, FragmentTable
 from crysformer.data.synthetic import SyntheticCrystal, synthetic_crystal
+from crysformer.errors import InputError
 from crysformer.phasing.content import cell_content
 from crysformer.phasing.peptide.method import SequenceMethod
 from crysformer.phasing.problem import phase_problem
@@ -82,6 +83,16 @@ REGIMES = (
     Regime("2.0 A, other sequence", d_min=2.0, error=0.05, control="sequence"),
     Regime("2.5 A, other sequence", d_min=2.5, control="sequence"),
     Regime("2.5 A, shuffled", d_min=2.5, control="shuffled"),
+    Regime("few, 5 residues", length=5, d_min=2.5, error=0.1, completeness=0.8, seconds=25.0),
+    Regime(
+        "few, 5 residues, other sequence",
+        length=5,
+        d_min=2.5,
+        error=0.1,
+        completeness=0.8,
+        control="sequence",
+        seconds=20.0,
+    ),
     Regime("5 residues", length=5, error=0.05, seconds=25.0),
     Regime("5 residues, other sequence", length=5, error=0.05, control="sequence", seconds=20.0),
     Regime("5 residues, shuffled", length=5, error=0.05, control="shuffled", seconds=15.0),
@@ -249,7 +260,11 @@ def main() -> None:
                 continue
             for i in range(args.first, args.first + args.limit):
                 crystal, other, index = crystal_of(tables[regime.length], regime, i)
-                rows = rows_of(crystal, other, regime, index)
+                try:
+                    rows = rows_of(crystal, other, regime, index)
+                except InputError as refusal:  # another sequence may be too long for the cell
+                    print(f"{regime.name:28s} {crystal.sequence} {refusal}", flush=True)
+                    continue
                 for seconds, figures, cosine, inverted in rows:
                     values = [f"{figures.get(name, float('nan')):.5f}" for name in FIGURES]
                     writer.writerow(

@@ -26,8 +26,9 @@ def features(kind: Kind, figures: Mapping[str, float]) -> tuple[float, ...]:
     Of modified density log R, the Fisher transform of the free correlation, and the log of
     reflections to a volume. Of refined atoms the same with reflections to an atom, and R corrected
     for what so many parameters fit anyway. Of a peptide model: log R, corrected likewise; the gap
-    in likelihood to the next best solution; how well reflections held out of the search are
-    predicted; and whether there was no other solution to have a gap to.
+    in likelihood to the next best solution, which counts the less the fewer reflections there are to
+    a parameter; how well reflections held out of the search are predicted; and whether there was no
+    other solution to have a gap to.
 
     Parameters
     ----------
@@ -38,11 +39,11 @@ def features(kind: Kind, figures: Mapping[str, float]) -> tuple[float, ...]:
         or ``r``, ``reflections_per_parameter``, ``gap`` and ``free_z``.
     """
     if kind == "sequence":
-        freedom = 1 - _PARAMETERS / figures["reflections_per_parameter"]
-        r = max(figures["r"], _LEAST_R) / math.sqrt(max(freedom, 0.02))
+        freedom = max(1 - _PARAMETERS / figures["reflections_per_parameter"], 0.02)
+        r = max(figures["r"], _LEAST_R) / math.sqrt(freedom)
         low, high = _GAPS
         gap = figures["gap"]
-        return math.log(r), min(max(gap, low), high), figures["free_z"], float(gap == 0.0)
+        return math.log(r), freedom * min(max(gap, low), high), figures["free_z"], float(gap == 0.0)
     r, free = max(figures["r"], 1e-3), _fisher(figures["free_correlation"])
     if kind == "density":
         return math.log(r), free, math.log(figures["reflections_per_volume"])
