@@ -25,7 +25,8 @@ from crysformer.files import prepare_output_dir, write_json
 from crysformer.models.device import pick_device
 from crysformer.report.hardware import machine
 from crysformer.training.config import TrainingConfig, from_dict, to_dict, training_preset
-from crysformer.training.loop import Trainer, train
+from crysformer.training.loop import Trainer
+from crysformer.training.train import train
 from training_speed import Speed, adapted, matrix_rate, measure
 
 _ENOUGH = 0.3  # of the matrix products' rate

@@ -24,6 +24,7 @@ from crysformer.phasing.fragments.expand import expand, weighted_start
 from crysformer.phasing.fragments.fragment_translation import FragmentTranslation
 from crysformer.phasing.fragments.from_phases import _in_group
 from crysformer.phasing.fragments.ideal import Fragment, ideal_fragment
+from crysformer.phasing.fragments.pieces import fragments_for
 from crysformer.phasing.fragments.placement import (
     FragmentPlacer,
     PlacedFragment,
@@ -34,7 +35,7 @@ from crysformer.phasing.fragments.rotation import (
     RotationFunction,
     best_rotations,
 )
-from crysformer.phasing.fragments.search import fragment_candidates, fragments_for
+from crysformer.phasing.fragments.search import fragment_candidates
 from crysformer.phasing.problem import phase_problem
 
 

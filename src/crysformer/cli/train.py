@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
     from crysformer.models.device import pick_device
     from crysformer.training.config import read_config, training_preset
-    from crysformer.training.loop import train
+    from crysformer.training.train import train
 
     if args.threads is not None:
         torch.set_num_threads(max(1, args.threads))

@@ -1,11 +1,6 @@
 """Which columns of a reflection file are the measured data.
 
-Every format is first brought into a `ReflectionTable` whose columns carry MTZ types, so that one
-set of rules serves them all: types decide, labels only where types do not.
-
-MTZ column types used here: F amplitude, J intensity, Q their standard uncertainty; G and K
-amplitude and intensity of one Friedel mate, L and M their uncertainties; D anomalous difference;
-I integer flags; R any real number.
+One set of rules serves all formats: types decide, labels only where types do not.
 """
 
 from __future__ import annotations
@@ -15,10 +10,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Final, Literal
 
-import gemmi
-import numpy as np
-from numpy.typing import NDArray
-
+from crysformer.crystal.reflection_table import Column, ReflectionTable
 from crysformer.errors import InputError, UsageError
 
 Kind = Literal["amplitudes", "intensities"]
@@ -54,55 +46,6 @@ _FREE_LABELS: Final = (
     "pdbxrfreeflag",
     "test",
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Column:
-    """One column of a reflection file.
-
-    Attributes
-    ----------
-    label
-        Name in the file.
-    type
-        MTZ column type, one letter.
-    values
-        Shape (n,), NaN where the file has no value.
-    cell
-        Unit cell of the data set the column belongs to, where the file says so.
-    """
-
-    label: str
-    type: str
-    values: NDArray[np.float64]
-    cell: gemmi.UnitCell | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class ReflectionTable:
-    """A reflection file as read, before anything is chosen, merged or converted.
-
-    Attributes
-    ----------
-    source
-        The file, for messages.
-    hkl
-        Miller indices, shape (n, 3), int32.
-    columns
-        All columns but H, K and L, in file order; a value's uncertainty comes right after it
-        where the format does not name its columns freely.
-    cell, space_group
-        As the file gives them, or None.
-    notes
-        What reading had to assume, one sentence each.
-    """
-
-    source: str
-    hkl: NDArray[np.int32]
-    columns: tuple[Column, ...]
-    cell: gemmi.UnitCell | None = None
-    space_group: gemmi.SpaceGroup | None = None
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

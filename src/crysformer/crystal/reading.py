@@ -10,9 +10,10 @@ from pathlib import Path
 
 import gemmi
 
-from crysformer.crystal.columns import ReflectionTable, find_measurement
+from crysformer.crystal.columns import find_measurement
 from crysformer.crystal.measured import measured_rows
 from crysformer.crystal.mtz_io import read_mtz
+from crysformer.crystal.reflection_table import ReflectionTable
 from crysformer.crystal.reflections import CrystalData, Radiation
 from crysformer.crystal.sf_cif import read_sf_cif
 from crysformer.crystal.shelx_hkl import looks_like_hkl, read_hkl

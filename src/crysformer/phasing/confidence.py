@@ -26,9 +26,9 @@ def features(kind: Kind, figures: Mapping[str, float]) -> tuple[float, ...]:
     Of modified density log R, the Fisher transform of the free correlation, and the log of
     reflections to a volume. Of refined atoms the same with reflections to an atom, and R corrected
     for what so many parameters fit anyway. Of a peptide model: log R, corrected likewise; the gap
-    in likelihood to the next best solution, which counts the less the fewer reflections there are to
-    a parameter; how well reflections held out of the search are predicted; and whether there was no
-    other solution to have a gap to.
+    in likelihood to the next best solution, which counts the less the fewer reflections there are
+    to a parameter; how well reflections held out of the search are predicted; and whether there
+    was no other solution to have a gap to.
 
     Parameters
     ----------

@@ -14,7 +14,8 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
 from crysformer.errors import NotApplicable
 from crysformer.phasing.candidate import settle
-from crysformer.phasing.fragments.search import check_fragments, fragment_candidates
+from crysformer.phasing.fragments.pieces import check_fragments
+from crysformer.phasing.fragments.search import fragment_candidates
 from crysformer.phasing.network import predict
 from crysformer.phasing.peptide.method import SequenceMethod
 from crysformer.phasing.peptide.size import check_size

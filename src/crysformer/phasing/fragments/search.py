@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import gemmi
 import torch
 
-from crysformer.crystal.chain import letters_of
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping, enantiomorph
 from crysformer.errors import NotApplicable
@@ -18,7 +17,8 @@ from crysformer.phasing.content import CellContent, positive_shares
 from crysformer.phasing.fragments.expand import Rounds, expand, weighted_start, without_symmetry
 from crysformer.phasing.fragments.from_phases import atoms_from_phases
 from crysformer.phasing.fragments.from_sulphur import sulphur_candidates
-from crysformer.phasing.fragments.ideal import Fragment, ideal_fragment
+from crysformer.phasing.fragments.ideal import Fragment
+from crysformer.phasing.fragments.pieces import VOLUME_PER_ATOM, check_fragments
 from crysformer.phasing.fragments.placement import (
     FragmentPlacer,
     PlacedFragment,
@@ -26,8 +26,6 @@ from crysformer.phasing.fragments.placement import (
 )
 from crysformer.phasing.problem import PhaseProblem
 
-D_MIN = 1.3
-"""Resolution (A) from which on a small part of a structure is enough to find the rest."""
 _POSES, _BEAM = 16, 12  # kept of the first fragment, and built on
 _ORIENTATIONS = 24
 # Starts that take part in each round of density modification, and their iterations.
@@ -43,49 +41,9 @@ _LAST_ROUND: Rounds = ((1, 300),)
 # and a helix does not fit where its mirror image is.
 _HAND = {"helix": 6.0, "strand": 3.0}
 _RIGHT = 0.75  # free correlation that wrong phases never come near
-_VOLUME_PER_ATOM = 20.0  # A^3, solvent included, where the content is not known
-_HELICES, _STRAND = (18, 12, 8), 6
 _DOUBTED = 0.5  # confidence that phases with the symmetry they were given must earn without it
 _GRACE = 5.0  # seconds after the deadline for rating
 _ENOUGH = 0.5  # confidence of free atoms, from which nothing else is tried
-
-
-def fragments_for(content: CellContent, volume: float, n_operators: int) -> list[Fragment]:
-    """What to look for: pieces no longer than a chain, and no larger than the asymmetric unit.
-
-    Parameters
-    ----------
-    content
-        Sequences, and the number of atoms in the cell, where they are known.
-    volume
-        Of the cell, A^3.
-    n_operators
-        Of the space group.
-    """
-    longest = max((len(letters_of(s)) for s in content.sequences), default=_HELICES[1])
-    n_atoms = (content.n_atoms or volume / _VOLUME_PER_ATOM) / n_operators
-    long, middle, short = (("helix", n) for n in _HELICES)
-    order = (long, middle, ("strand", _STRAND), short)
-    pieces = [ideal_fragment(kind, n) for kind, n in order if n <= longest]
-    return [piece for piece in pieces if len(piece.xyz) <= n_atoms]
-
-
-def check_fragments(data: CrystalData, content: CellContent) -> list[Fragment]:
-    """The fragments to look for.
-
-    Raises
-    ------
-    NotApplicable
-        If the resolution is too low or the molecules too short.
-    """
-    if data.d_min > D_MIN:
-        raise NotApplicable(f"it needs data to {D_MIN:g} A, these end at {data.d_min:.2f}")
-    if data.space_group.is_centrosymmetric():
-        raise NotApplicable("the crystal holds both hands")
-    found = fragments_for(content, data.cell.volume, len(data.space_group.operations()))
-    if not found:
-        raise NotApplicable(f"it needs chains of {_STRAND} residues or more")
-    return found
 
 
 def fragment_candidates(
@@ -125,7 +83,7 @@ def fragment_candidates(
     NotApplicable
         As `check_fragments`.
     """
-    n_atoms = content.n_atoms or data.cell.volume / _VOLUME_PER_ATOM
+    n_atoms = content.n_atoms or data.cell.volume / VOLUME_PER_ATOM
     share = float(positive_shares(content, data.cell.volume, data.d_min, 8, generator).median())
     pieces = check_fragments(data, content)
     found = sulphur_candidates(problem, data, mapping, content, generator, deadline, report)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from crysformer.phasing.peptide.box import with_mates
 from crysformer.phasing.peptide.kinematics import Kinematics, Pose
 from crysformer.phasing.peptide.starts import random_poses
-from crysformer.phasing.peptide.target import AmplitudeTarget, with_mates
+from crysformer.phasing.peptide.target import AmplitudeTarget
 
 _SCANNED = 3e5  # structure factors at a time
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import p1_mapping
+from crysformer.phasing.peptide.box import MillerBox, with_mates
 from crysformer.phasing.peptide.scattering import scattering_groups
 
 # Pairs of atoms at a distance r overlap by exp(-r^2 / width), A^2; terms beyond d_min are nil.
@@ -105,18 +106,13 @@ class AmplitudeTarget:
             f = np.concatenate((f, np.full(len(more), np.nan)))
         hkl = np.concatenate((listed, -listed))
         f = np.tile(f, 2)
-        limit = np.abs(hkl).max(axis=0)
-        order = np.argsort(-limit, kind="stable")
-        # the longest axis has the matrix product to itself, the second is halved by Friedel's law
-        self.axes = (int(order[0]), int(order[2]), int(order[1]))
-        nx, ny, nz = (int(limit[i]) for i in self.axes)
-        self.shape = (2 * nx + 1, 2 * ny + 1, nz + 1)
-        self._place, self._conjugate = self._index(data.hkl[used].astype(np.int64))
-        box, half = self._index(hkl)
+        self.box = MillerBox(hkl)
+        self._place, self._conjugate = self.box.index(data.hkl[used].astype(np.int64))
+        box, half = self.box.index(hkl)
         keep = ~half
-        size = math.prod(self.shape)
+        size = math.prod(self.box.shape)
         measured = torch.as_tensor(np.isfinite(f[keep]), device=device)
-        counted = np.where(hkl[:, self.axes[2]] == 0, 0.5, 1.0)[keep]
+        counted = np.where(hkl[:, self.box.axes[2]] == 0, 0.5, 1.0)[keep]
         trusted = np.ones(len(counted))
         if solvent:
             d = np.array(data.cell.calculate_d_array(hkl[keep].astype(np.int32)))
@@ -131,41 +127,19 @@ class AmplitudeTarget:
         self.weight /= self.weight.sum()
         self.n_reflections = int(used.sum())
 
-        # symmetry mates of every reflection in the box
-        self.mates: list[tuple[Tensor, Tensor, Tensor]] = []
-        for op in data.space_group.operations().sym_ops:
-            rotation, shift = np.array(op.rot) // op.DEN, np.array(op.tran) / op.DEN
-            if np.array_equal(rotation, np.eye(3)) and not shift.any():
-                continue
-            mate, conjugate = self._index(hkl[keep] @ rotation)
-            index = torch.zeros(size, dtype=torch.int64, device=device)
-            index[box[keep]] = torch.as_tensor(mate, device=device)
-            angle = 2 * math.pi * (hkl[keep] @ shift)
-            factor = torch.zeros(3, size, device=device)  # cos, sin of the phase shift, sign of Fi
-            for i, values in enumerate(
-                (np.cos(angle), np.sin(angle), np.where(conjugate, -1.0, 1.0))
-            ):
-                factor[i, box[keep]] = torch.as_tensor(values, dtype=torch.float32, device=device)
-            self.mates.append((index, factor[:2], factor[2]))
-
-        grid = np.stack(
-            np.meshgrid(
-                np.arange(-nx, nx + 1), np.arange(-ny, ny + 1), np.arange(nz + 1), indexing="ij"
-            ),
-            axis=-1,
-        ).reshape(-1, 3)
-        unsorted = np.empty_like(grid)
-        unsorted[:, list(self.axes)] = grid
+        self.mates = self.box.mates(hkl[keep], data.space_group, device)
+        everywhere = self.box.hkl
         s_sq = torch.as_tensor(
-            np.maximum(np.array(data.cell.calculate_d_array(unsorted.astype(np.int32))), 1e-3)
+            np.maximum(np.array(data.cell.calculate_d_array(everywhere.astype(np.int32))), 1e-3)
             ** -2.0
-            * np.any(unsorted != 0, axis=1),
+            * np.any(everywhere != 0, axis=1),
             dtype=torch.float32,
         )
         to_frac = np.array(data.cell.frac.mat.tolist())
-        self.to_frac = torch.as_tensor(to_frac[list(self.axes)], dtype=torch.float32, device=device)
-        ranges = [torch.arange(-nx, nx + 1), torch.arange(-ny, ny + 1), torch.arange(nz + 1)]
-        self.waves = [2 * math.pi * r.to(torch.float32).to(device) for r in ranges]
+        self.to_frac = torch.as_tensor(
+            to_frac[list(self.box.axes)], dtype=torch.float32, device=device
+        )
+        self.waves = [2 * math.pi * r.to(torch.float32).to(device) for r in self.box.ranges]
         y, z = torch.meshgrid(self.waves[1], self.waves[2], indexing="ij")
         self.yz = torch.stack((y.flatten(), z.flatten()), dim=1)
         self.groups = [
@@ -185,15 +159,7 @@ class AmplitudeTarget:
         observed = self.f - (self.weight * self.f).sum()
         self.observed = observed / (self.weight * observed**2).sum().sqrt()
         largest = max(len(rows) for rows, _, _ in self.groups)
-        self.part = max(4, int(_BYTES / (8 * largest * self.shape[1] * self.shape[2])))
-
-    def _index(self, hkl: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Places in the box, and which of them hold the Friedel mate."""
-        h = hkl[:, list(self.axes)]
-        flip = h[:, 2] < 0
-        h = np.where(flip[:, None], -h, h)
-        nx, ny = self.shape[0] // 2, self.shape[1] // 2
-        return ((h[:, 0] + nx) * self.shape[1] + h[:, 1] + ny) * self.shape[2] + h[:, 2], flip
+        self.part = max(4, int(_BYTES / (8 * largest * self.box.shape[1] * self.box.shape[2])))
 
     def evaluate(self, xyz: Tensor, gradient: bool = True) -> Evaluation:
         """Correlation, shape (B,), of Cartesian coordinates (B, n, 3), A, and its gradient."""
@@ -222,7 +188,7 @@ class AmplitudeTarget:
         self, xyz: Tensor, mask: Tensor | None = None
     ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
         """Fr and Fi (B, 2, box) of the atoms in `mask` (B, n) before symmetry, and the waves."""
-        batch, (nx, ny, nz) = len(xyz), self.shape
+        batch, (nx, ny, nz) = len(xyz), self.box.shape
         frac = (xyz @ self.to_frac.mT).mT
         kept = []
         total: Tensor | None = None
@@ -285,7 +251,7 @@ class AmplitudeTarget:
 
     def _back(self, slope: Tensor, fr: Tensor, fi: Tensor, left: Tensor, right: Tensor) -> Tensor:
         """Gradient with respect to fractional coordinates, in the order of the box's axes."""
-        batch, nx, n = len(slope), self.shape[0], left.shape[2] // 2
+        batch, nx, n = len(slope), self.box.shape[0], left.shape[2] // 2
         d = torch.stack((slope * fr, slope * fi), dim=1).view(batch, 2 * nx, -1)
         d_left, d_right = torch.bmm(d, right), torch.bmm(d.mT, left)
         xr, xi = left[:, :nx, :n], left[:, nx:, :n]
@@ -302,14 +268,3 @@ def _sphere(data: CrystalData, d_min: float) -> NDArray[np.int64]:
     """All Miller indices to `d_min` that are not absent, one of each Friedel pair, not F(000)."""
     hkl = gemmi.make_miller_array(data.cell, data.space_group, d_min)
     return p1_mapping(hkl, data.space_group).hkl.astype(np.int64)
-
-
-def with_mates(total: Tensor, mates: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Fr and Fi (B, box) of the whole cell from those of the asymmetric unit (B, 2, box)."""
-    fr, fi = total[:, 0], total[:, 1]
-    for index, shift, sign in mates:
-        mate = total.index_select(2, index)
-        mr, mi = mate[:, 0], mate[:, 1] * sign
-        fr = fr + mr * shift[0] - mi * shift[1]
-        fi = fi + mr * shift[1] + mi * shift[0]
-    return fr, fi

@@ -1,0 +1,63 @@
+"""A reflection file as read, whatever its format.
+
+Every format is brought into a `ReflectionTable` whose columns carry MTZ types: F amplitude, J
+intensity, Q their standard uncertainty; G and K amplitude and intensity of one Friedel mate, L and
+M their uncertainties; D anomalous difference; I integer flags; R any real number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One column of a reflection file.
+
+    Attributes
+    ----------
+    label
+        Name in the file.
+    type
+        MTZ column type, one letter.
+    values
+        Shape (n,), NaN where the file has no value.
+    cell
+        Unit cell of the data set the column belongs to, where the file says so.
+    """
+
+    label: str
+    type: str
+    values: NDArray[np.float64]
+    cell: gemmi.UnitCell | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ReflectionTable:
+    """A reflection file as read, before anything is chosen, merged or converted.
+
+    Attributes
+    ----------
+    source
+        The file, for messages.
+    hkl
+        Miller indices, shape (n, 3), int32.
+    columns
+        All columns but H, K and L, in file order; a value's uncertainty comes right after it
+        where the format does not name its columns freely.
+    cell, space_group
+        As the file gives them, or None.
+    notes
+        What reading had to assume, one sentence each.
+    """
+
+    source: str
+    hkl: NDArray[np.int32]
+    columns: tuple[Column, ...]
+    cell: gemmi.UnitCell | None = None
+    space_group: gemmi.SpaceGroup | None = None
+    notes: tuple[str, ...] = ()

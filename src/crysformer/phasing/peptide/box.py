@@ -1,0 +1,101 @@
+"""A box of Miller indices on which structure factors are products of one wave an axis."""
+
+from __future__ import annotations
+
+import math
+
+import gemmi
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Mate = tuple[Tensor, Tensor, Tensor]
+"""Of each element of the box: where its symmetry mate is, cos and sin of the phase shift between
+them, and -1 where the mate is the complex conjugate; shapes (box,), (2, box), (box,)."""
+
+
+class MillerBox:
+    """All indices up to the largest that occur, half of them by Friedel's law.
+
+    Parameters
+    ----------
+    hkl
+        Both Friedel mates of each reflection, shape (n, 3).
+
+    Attributes
+    ----------
+    axes
+        Order of the cell's axes in the box: the longest has the matrix product to itself, the
+        second is halved by Friedel's law.
+    shape
+        Elements along each; of the last only indices of zero and above.
+    """
+
+    def __init__(self, hkl: NDArray[np.int64]) -> None:
+        limit = np.abs(hkl).max(axis=0)
+        order = np.argsort(-limit, kind="stable")
+        self.axes = (int(order[0]), int(order[2]), int(order[1]))
+        nx, ny, nz = (int(limit[i]) for i in self.axes)
+        self.shape = (2 * nx + 1, 2 * ny + 1, nz + 1)
+        self.ranges = (torch.arange(-nx, nx + 1), torch.arange(-ny, ny + 1), torch.arange(nz + 1))
+
+    def index(self, hkl: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Places of indices (n, 3) in the box, and which of them hold the Friedel mate."""
+        h = hkl[:, list(self.axes)]
+        flip = h[:, 2] < 0
+        h = np.where(flip[:, None], -h, h)
+        nx, ny = self.shape[0] // 2, self.shape[1] // 2
+        return ((h[:, 0] + nx) * self.shape[1] + h[:, 1] + ny) * self.shape[2] + h[:, 2], flip
+
+    @property
+    def hkl(self) -> NDArray[np.int64]:
+        """The indices of every element, in the order of the cell's axes, shape (box, 3)."""
+        grid = np.stack([g.flatten() for g in torch.meshgrid(*self.ranges, indexing="ij")], axis=-1)
+        own = np.empty_like(grid)
+        own[:, list(self.axes)] = grid
+        return own
+
+    def mates(
+        self, hkl: NDArray[np.int64], group: gemmi.SpaceGroup, device: torch.device | str
+    ) -> list[Mate]:
+        """The symmetry mates of reflections of the upper half, for all operators but identity.
+
+        Parameters
+        ----------
+        hkl
+            With every mate in the box, shape (n, 3); elsewhere the result is zero.
+        group
+            Whose operators count, without centring.
+        device
+            Of the result.
+        """
+        place, _ = self.index(hkl)
+        size, found = math.prod(self.shape), []
+        for op in group.operations().sym_ops:
+            rotation, shift = np.array(op.rot) // op.DEN, np.array(op.tran) / op.DEN
+            if np.array_equal(rotation, np.eye(3)) and not shift.any():
+                continue
+            mate, conjugate = self.index(hkl @ rotation)
+            index = torch.zeros(size, dtype=torch.int64)
+            index[place] = torch.as_tensor(mate)
+            angle = 2 * math.pi * (hkl @ shift)
+            factor = torch.zeros(3, size)
+            for i, values in enumerate(
+                (np.cos(angle), np.sin(angle), np.where(conjugate, -1.0, 1.0))
+            ):
+                factor[i, place] = torch.as_tensor(values, dtype=torch.float32)
+            factor = factor.to(device)
+            found.append((index.to(device), factor[:2], factor[2]))
+        return found
+
+
+def with_mates(total: Tensor, mates: list[Mate]) -> tuple[Tensor, Tensor]:
+    """Fr and Fi (B, box) of the whole cell from those of the asymmetric unit (B, 2, box)."""
+    fr, fi = total[:, 0], total[:, 1]
+    for index, shift, sign in mates:
+        mate = total.index_select(2, index)
+        mr, mi = mate[:, 0], mate[:, 1] * sign
+        fr = fr + mr * shift[0] - mi * shift[1]
+        fi = fi + mr * shift[1] + mi * shift[0]
+    return fr, fi

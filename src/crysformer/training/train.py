@@ -1,0 +1,84 @@
+"""A run of training, from data set and configuration to weights in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from crysformer.data.store import FragmentStore
+from crysformer.errors import UsageError
+from crysformer.files import prepare_output_dir, write_json
+from crysformer.training.checkpoint import CHECKPOINT, load_checkpoint
+from crysformer.training.config import TrainingConfig, to_dict
+from crysformer.training.data import check_fits
+from crysformer.training.loop import Trainer
+from crysformer.training.progress import Progress
+from crysformer.training.start import starting_weights
+from crysformer.training.validation import ValidationResult
+
+
+def train(
+    config: TrainingConfig,
+    data: str | Path,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    max_time: float | None = None,
+    device: torch.device | str = "cpu",
+    quiet: bool = True,
+    start_from: str | Path | None = None,
+) -> ValidationResult:
+    """Train a network on crystals synthesised as it goes.
+
+    The run ends after `config.examples`, or `max_time`, whichever comes first; it then leaves
+    ``weights.safetensors`` with ``weights.json``, ``checkpoint.pt``, ``history.csv`` and
+    ``config.json`` in `out`.
+
+    Parameters
+    ----------
+    config
+        Network, optimiser, budget.
+    data
+        Folder made by `data.build`.
+    out
+        Output folder.
+    resume
+        Go on from the checkpoint in `out`; the network and the data must be the same.
+    overwrite
+        Start afresh in a folder that is not empty.
+    max_time
+        Seconds, over all resumed parts together.
+    device
+        Where everything happens.
+    quiet
+        No progress bar.
+    start_from
+        Weights of the same network to start from (packaged name or file) instead of random ones;
+        optimiser and learning rate begin anew.
+
+    Raises
+    ------
+    InputError
+        If the data set, the checkpoint or the weights do not fit.
+    UsageError
+        If both a checkpoint and weights are to be started from.
+    CrysformerError
+        If the loss is no longer finite.
+    """
+    store = FragmentStore.open(data)
+    check_fits(store, config)
+    if resume and start_from is not None:
+        raise UsageError("--resume goes on from a checkpoint; leave out --start-from")
+    trainer = Trainer(config, store, Path(out), max_time, torch.device(device))
+    if start_from is not None:
+        initial = starting_weights(start_from, trainer.model)
+        for model in (trainer.model, trainer.averaged):
+            model.load_state_dict(initial)
+    folder = prepare_output_dir(out, overwrite=overwrite, resume=resume)
+    if resume:
+        trainer.load(load_checkpoint(folder / CHECKPOINT, device))
+    write_json(folder / "config.json", to_dict(config))
+    with Progress(config.examples, max_time, quiet) as progress:
+        return trainer.run(progress)
