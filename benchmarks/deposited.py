@@ -6,10 +6,11 @@ FOLDER holds deposited entries (NAME.pdb.gz, NAME.cif.gz). From all that an entr
 chain, alternative sites with their occupancies, waters, ions and ligands, isotropic or anisotropic
 B as deposited, hydrogen only where it is deposited) gemmi calculates structure factors in the
 entry's own space group to the entry's resolution, and adds bulk solvent: Ftotal = Fc + k_sol
-exp(-B_sol s^2 / 4) Fmask, with k_sol 0.35 e/A^3 and B_sol 46 A^2 (Fokine & Urzhumtsev, Acta Cryst.
-D58, 1387, 2002). Amplitudes get an error of `--error` of their size, with SIGF to match, and
-`--missing` of them at random are not measured. Where the folder holds measured amplitudes beside
-the model (NAME.mtz, NAME-sf.cif.gz) `--measured` takes those instead.
+exp(-B_sol s^2 / 4) Fmask, with k_sol 0.35 e/A^3 (0.11 A/A^3 for electrons) and B_sol 46 A^2
+(Fokine & Urzhumtsev, Acta Cryst. D58, 1387, 2002). Amplitudes get an error of `--error` of their
+size, with SIGF to match, and `--missing` of them, at random or in a wedge, are not measured. Where
+the folder holds measured amplitudes beside the model (NAME.mtz, NAME-sf.cif.gz) `--measured` takes
+those instead.
 
 `crysformer.solve` gets the sequence of the protein chains and the copies in the asymmetric unit.
 Phases are scored as in `experimental.py`: F-weighted phase error over the measured reflections to
@@ -33,15 +34,24 @@ from numpy.typing import NDArray
 from crysformer.crystal.chain import letters_of
 from crysformer.crystal.compare import SOLVED_PHASE_ERROR, compare_phases
 from crysformer.crystal.reading import read_crystal
-from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.reflections import CrystalData, Radiation
 from crysformer.crystal.sequence import check_fits
-from crysformer.data.measurement import Measurement, measure
+from crysformer.data.measurement import Measurement, Missing, measure
 from crysformer.errors import CrysformerError, InputError
 from crysformer.evaluation.regimes.controls import shuffled_within_shells
 from crysformer.phasing.solver import solve
-from experimental import find_cases, model_phases, n_atoms, protein_chains, read_model
+from experimental import (
+    find_cases,
+    model_phases,
+    model_structure_factors,
+    n_atoms,
+    protein_chains,
+    read_model,
+)
 
-K_SOL, B_SOL = 0.35, 46.0  # e/A^3, A^2
+K_SOL: dict[Radiation, float] = {"xray": 0.35, "electron": 0.11}
+"""e/A^3, and A/A^3 for electrons: that of water at s = 0 in the same proportion to its density."""
+B_SOL = 46.0  # A^2
 HEAD = (
     "| entry | space group | d_min (Å) | reflections | atoms | solved | said so | "
     "confidence | F-weighted phase error (°) | hand | method | s |\n"
@@ -60,27 +70,25 @@ class Settings:
     time_limit: float
     seed: int
     control: str | None = None
+    radiation: Radiation = "xray"
+    wedge: bool = False
 
 
 def structure_factors(
-    structure: gemmi.Structure, hkl: NDArray[np.int32], d_min: float
+    structure: gemmi.Structure,
+    hkl: NDArray[np.int32],
+    d_min: float,
+    radiation: Radiation = "xray",
 ) -> NDArray[np.complex128]:
-    """F of all atoms and of bulk solvent, shape (n,), electrons."""
-    atoms = gemmi.DensityCalculatorX()
-    atoms.d_min = 0.99 * d_min
-    atoms.rate = 2.0
-    atoms.set_refmac_compatible_blur(structure[0])
-    atoms.set_grid_cell_and_spacegroup(structure)
-    atoms.put_model_density_on_grid(structure[0])
-    # the blur that keeps the grid fine enough is taken away again
-    grid = gemmi.transform_map_to_f_phi(atoms.grid)
+    """F of all atoms and of bulk solvent, shape (n,), electrons, or A for electron diffraction."""
+    F = model_structure_factors(structure, hkl, d_min, radiation)
     s_sq = np.asarray(structure.cell.calculate_d_array(hkl), dtype=np.float64) ** -2.0
-    F = grid.get_value_by_hkl(hkl) * np.exp(0.25 * atoms.blur * s_sq)
     mask = gemmi.FloatGrid()
     mask.setup_from(structure, spacing=min(0.6, d_min / 3))
     gemmi.SolventMasker(gemmi.AtomicRadiiSet.Cctbx).put_mask_on_float_grid(mask, structure[0])
     solvent = gemmi.transform_map_to_f_phi(mask).get_value_by_hkl(hkl)
-    return np.asarray(F + K_SOL * np.exp(-0.25 * B_SOL * s_sq) * solvent, dtype=np.complex128)
+    k_sol = K_SOL[radiation]
+    return np.asarray(F + k_sol * np.exp(-0.25 * B_SOL * s_sq) * solvent, dtype=np.complex128)
 
 
 def simulate(structure: gemmi.Structure, name: str, settings: Settings) -> CrystalData:
@@ -88,11 +96,20 @@ def simulate(structure: gemmi.Structure, name: str, settings: Settings) -> Cryst
     group = gemmi.SpaceGroup(structure.spacegroup_hm)
     d_min = settings.d_min or structure.resolution
     hkl = gemmi.make_miller_array(structure.cell, group, d_min)
-    f_true = np.abs(structure_factors(structure, hkl, d_min))
+    f_true = np.abs(structure_factors(structure, hkl, d_min, settings.radiation))
     rng = np.random.default_rng(settings.seed)
-    how = Measurement(settings.error, 1 - settings.missing)
+    missing: Missing = "wedge" if settings.wedge else "random"
+    how = Measurement(settings.error, 1 - settings.missing, missing)
     f, sigf = measure(f_true, hkl, structure.cell, how, rng)
-    return CrystalData(structure.cell, group, hkl.astype(np.int32), f, sigf, source=name)
+    return CrystalData(
+        structure.cell,
+        group,
+        hkl.astype(np.int32),
+        f,
+        sigf,
+        radiation=settings.radiation,
+        source=name,
+    )
 
 
 def chains_of(structure: gemmi.Structure) -> tuple[list[str], int]:
@@ -132,7 +149,7 @@ def line(name: str, data: CrystalData, structure: gemmi.Structure, settings: Set
         )
     except CrysformerError as refusal:
         return f"{start}refused: {refusal} | - | - | - | - | - | {time.monotonic() - begun:.0f} |"
-    true = model_phases(structure, data.hkl, data.d_min)
+    true = model_phases(structure, data.hkl, data.d_min, data.radiation)
     compared = compare_phases(data.hkl, data.f, found.phi, true, data.cell, data.space_group)
     solved = compared.weighted_aligned <= SOLVED_PHASE_ERROR
     hand = "wrong" if compared.inverted else "right"
@@ -150,6 +167,8 @@ def main() -> None:
     parser.add_argument("--measured", action="store_true", help="the amplitudes beside the models")
     parser.add_argument("--error", type=float, default=0.05, help="of amplitudes (default 0.05)")
     parser.add_argument("--missing", type=float, default=0.05, help="share (default 0.05)")
+    parser.add_argument("--wedge", action="store_true", help="a wedge of them, as in microED")
+    parser.add_argument("--radiation", choices=("xray", "electron"), default="xray")
     parser.add_argument("--d-min", type=float, help="resolution instead of the entry's, A")
     parser.add_argument("--method", default="auto")
     parser.add_argument("--time-limit", type=float, default=600.0, help="of each, seconds")
@@ -164,6 +183,8 @@ def main() -> None:
         args.time_limit,
         args.seed,
         args.control,
+        args.radiation,
+        args.wedge,
     )
     print(HEAD)
     if args.measured:

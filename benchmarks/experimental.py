@@ -40,6 +40,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.crystal.reflections import Radiation
 from crysformer.errors import CrysformerError
 
 # Nothing that imports torch at the top: a child's peak memory is never below that of the process
@@ -269,20 +270,35 @@ def score(case: Case, result: Result, options: list[str], folder: Path) -> None:
         result.broken_rules.append(f"solved with {compared.weighted_aligned:.1f} degrees of error")
 
 
-def model_phases(
-    structure: gemmi.Structure, hkl: NDArray[np.int32], d_min: float
-) -> NDArray[np.float64]:
-    """Phases in degrees of the deposited model, shape (n,), by FFT of its density."""
-    calculator = gemmi.DensityCalculatorX()
+def model_structure_factors(
+    structure: gemmi.Structure,
+    hkl: NDArray[np.int32],
+    d_min: float,
+    radiation: Radiation = "xray",
+) -> NDArray[np.complex128]:
+    """F of a model's atoms, shape (n,), electrons or A, by FFT of their density."""
+    electrons = radiation == "electron"
+    calculator = gemmi.DensityCalculatorE() if electrons else gemmi.DensityCalculatorX()
     # a little beyond the limit: the file's cell may differ from the model's in the last digit
     calculator.d_min = 0.99 * d_min
     calculator.rate = 2.0
     calculator.set_refmac_compatible_blur(structure[0])
     calculator.set_grid_cell_and_spacegroup(structure)
     calculator.put_model_density_on_grid(structure[0])
+    # the blur that keeps the grid fine enough is taken away again
     grid = gemmi.transform_map_to_f_phi(calculator.grid)
-    # the blur that keeps the grid fine enough changes no phase
-    return np.degrees(np.angle(grid.get_value_by_hkl(hkl))).astype(np.float64)
+    s_sq = np.asarray(structure.cell.calculate_d_array(hkl), dtype=np.float64) ** -2.0
+    return np.asarray(grid.get_value_by_hkl(hkl) * np.exp(0.25 * calculator.blur * s_sq))
+
+
+def model_phases(
+    structure: gemmi.Structure,
+    hkl: NDArray[np.int32],
+    d_min: float,
+    radiation: Radiation = "xray",
+) -> NDArray[np.float64]:
+    """Phases in degrees of the deposited model, shape (n,)."""
+    return np.degrees(np.angle(model_structure_factors(structure, hkl, d_min, radiation)))
 
 
 def table(results: list[Result]) -> str:

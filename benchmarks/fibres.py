@@ -10,7 +10,8 @@ is taken. With `--chains 2` an asymmetric unit holds two of the same strand, eac
 direction of its own. Side chains have the conformations of the protein they come from, which do not
 interlock, so that these cells hold more solvent than real ones, and some atoms overlap. B is 8 to
 18 A^2; bulk solvent, errors (8 %) and missing reflections (5 %) as in `deposited.py`, which also
-says how they are scored. Prints one row of a Markdown table for each.
+says how they are scored; `--radiation electron --wedge --error 0.2 --missing 0.2 --d-min 1.1` makes
+microED of them. Prints one row of a Markdown table for each.
 """
 
 from __future__ import annotations
@@ -252,8 +253,11 @@ def structure(molecule: Molecule, found: Packed, group: str, d_min: float) -> ge
     made = gemmi.Structure()
     made.cell, made.spacegroup_hm, made.resolution = found.cell, group, d_min
     made.add_model(model)
-    made.setup_entities()  # chains that are alike are one entity
-    made.entities[0].full_sequence = [residue.name for residue in made[0][0]]
+    made.setup_entities()
+    entity = made.entities[0]
+    entity.full_sequence = [residue.name for residue in made[0][0]]
+    entity.subchains = [name for one in made.entities for name in one.subchains]
+    del made.entities[1:]
     return made
 
 
@@ -262,12 +266,27 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a data set of the recipe fifteen")
     parser.add_argument("-n", type=int, default=len(KINDS), help="crystals (default: one a kind)")
     parser.add_argument("--chains", type=int, choices=(1, 2, 3, 4), default=1, help="in each")
+    parser.add_argument("--error", type=float, default=0.08, help="of amplitudes (default 0.08)")
+    parser.add_argument("--missing", type=float, default=0.05, help="share (default 0.05)")
+    parser.add_argument("--wedge", action="store_true", help="a wedge of them, as in microED")
+    parser.add_argument("--radiation", choices=("xray", "electron"), default="xray")
+    parser.add_argument("--d-min", type=float, help="A (default: 1.5 and 1.8 in turns)")
     parser.add_argument("--time-limit", type=float, default=300.0, help="of each, seconds")
     parser.add_argument("--seed", type=int, default=0, help="of crystals and search")
     parser.add_argument("--control", choices=("shuffled", "sequence"), help="see deposited.py")
     parser.add_argument("-o", "--output", type=Path, help="folder for the crystals as PDB files")
     args = parser.parse_args()
-    settings = Settings(0.08, 0.05, None, "auto", args.time_limit, args.seed, args.control)
+    settings = Settings(
+        args.error,
+        args.missing,
+        args.d_min,
+        "auto",
+        args.time_limit,
+        args.seed,
+        args.control,
+        args.radiation,
+        args.wedge,
+    )
     rng = np.random.default_rng(args.seed)
     chains = stretches(FragmentStore.open(args.data).table("validation"), rng)
     print(HEAD)

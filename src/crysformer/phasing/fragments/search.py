@@ -35,6 +35,7 @@ _MOST, _PLACED_SHARE = 6, 0.75  # helices of one kind; share of the structure th
 # Rise of the free correlation over that of a single helix: from which free atoms are grown, and
 # without which, after so many helices, no further one is placed. Wrong ones stay within 0.03.
 _ROSE, _NO_USE = 0.1, (3, 0.05)
+_IN_VAIN = 2  # further helices that raised nothing, after which no more are placed
 _PROMISING = 0.5  # free correlation from which free atoms are grown in any case
 _LAST_ROUND: Rounds = ((1, 300),)
 # Log odds of the hand of what grew from a fragment. Assumed: of L residues, helices right-handed,
@@ -155,6 +156,7 @@ class _Search:
         poses = placer.first()
         found: list[Candidate] = []
         best: tuple[float, torch.Tensor] = (-1.0, torch.empty(0))
+        last = 0
         for count in range(1, most + 1):
             if count > 1:
                 self.report(f"placing {count} of it")
@@ -170,9 +172,10 @@ class _Search:
             found.append(candidate)
             if right:
                 return found, True
-            best = max(best, (_free(candidate), F), key=lambda one: one[0])
+            if _free(candidate) > best[0]:
+                best, last = (_free(candidate), F), count
             rose = best[0] - _free(found[0])
-            useless = count >= _NO_USE[0] and rose < _NO_USE[1]
+            useless = count >= _NO_USE[0] and rose < _NO_USE[1] or count - last >= _IN_VAIN
             # free atoms want time as well
             until = 0.5 * (begun + self.deadline) if rose > _ROSE else self.deadline
             if useless or time.monotonic() > until:
