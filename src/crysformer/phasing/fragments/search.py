@@ -175,7 +175,7 @@ class _Search:
             if _free(candidate) > best[0]:
                 best, last = (_free(candidate), F), count
             rose = best[0] - _free(found[0])
-            useless = count >= _NO_USE[0] and rose < _NO_USE[1] or count - last >= _IN_VAIN
+            useless = (count >= _NO_USE[0] and rose < _NO_USE[1]) or count - last >= _IN_VAIN
             # free atoms want time as well
             until = 0.5 * (begun + self.deadline) if rose > _ROSE else self.deadline
             if useless or time.monotonic() > until:
