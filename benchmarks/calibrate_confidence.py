@@ -111,13 +111,11 @@ SPARSE = (
 STARTS = (70, 80, 85)  # mean phase errors in degrees, before density modification
 
 
-def nearly_true(
-    crystal: SyntheticCrystal, problem: PhaseProblem, seed: int, means: tuple[int, ...] = STARTS
-) -> torch.Tensor:
-    """True phases with normal errors of these mean sizes (degrees), half grids (B, ...)."""
+def nearly_true(crystal: SyntheticCrystal, problem: PhaseProblem, seed: int) -> torch.Tensor:
+    """True phases with normal errors, of the mean sizes `STARTS`, half grids (B, ...)."""
     rng = np.random.default_rng(seed)
     starts = []
-    for mean in means:
+    for mean in STARTS:
         # mean |error| of a wrapped normal of this spread, by trial
         spread = np.interp(mean, [40, 60, 70, 80, 85, 89], [51, 82, 101, 131, 156, 220])
         phi = crystal.phi_true + rng.normal(0, spread, len(crystal.phi_true))
