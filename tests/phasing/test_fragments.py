@@ -130,6 +130,21 @@ def test_rotation_is_recovered() -> None:
     assert float(score[0]) > 0.8 * float(at_truth)
 
 
+def test_a_deadline_ends_the_scan_of_orientations() -> None:
+    fragment = ideal_fragment("helix", 8)
+    data, _ = crystal(
+        fragment.xyz, fragment.number, gemmi.UnitCell(30, 31, 32, 88, 95, 101), "P 1", 1.8
+    )
+    function, transform = RotationFunction(data, 1.8), FragmentTransform(fragment, 1.8)
+    rotation = torch.eye(3).expand(4000, 3, 3)
+    done = len(function.scan(transform, rotation, deadline=0.0))
+    assert 0 < done < 4000
+    found, score = best_rotations(
+        data, fragment, 2, torch.Generator().manual_seed(0), n_tried=4000, deadline=0.0
+    )
+    assert len(found) == len(score) > 0
+
+
 @pytest.mark.parametrize(
     ("group", "axis"),
     [("P 1 21 1", 24.0), ("P 1 21 1", 60.0), ("P 21 21 21", 24.0), ("C 1 2 1", 24.0), ("P 41", 24)],

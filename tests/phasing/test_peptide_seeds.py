@@ -17,7 +17,7 @@ from crysformer.phasing.peptide.geometry import build_peptides
 from crysformer.phasing.peptide.kinematics import Kinematics, Pose
 from crysformer.phasing.peptide.polish import polish
 from crysformer.phasing.peptide.scaling import ResolutionScale
-from crysformer.phasing.peptide.seeds import helix_seeds, superposed
+from crysformer.phasing.peptide.seeds import helix_seeds, superposed, with_side_chains
 from crysformer.phasing.peptide.starts import STRANDS, random_poses
 from crysformer.phasing.peptide.target import AmplitudeTarget
 from crysformer.phasing.peptide.waters import with_waters
@@ -99,6 +99,29 @@ def test_a_chain_is_laid_along_its_helix() -> None:
     assert float(best) > float(random) + 0.2
     mirrored = Kinematics(build_peptides(("(DAL)" * 14,)))
     assert helix_seeds(data, mirrored, 10.0, generator, time.monotonic() + 60) is None
+
+
+def test_side_chains_are_fitted_as_far_as_time_allows() -> None:
+    kinematics = Kinematics(build_peptides(["LKVF"]))
+    generator = torch.Generator().manual_seed(0)
+    pose = random_poses(kinematics.peptides, 3, 20.0 * torch.eye(3), generator)
+    true = kinematics.coordinates(pose)[0][0]
+    data = data_of(
+        true, kinematics.peptides.number, gemmi.UnitCell(20, 20, 20, 90, 90, 90), d_min=2.0
+    )
+    target = AmplitudeTarget(data, kinematics.peptides.number, 15.0)
+
+    def score(one: Pose) -> torch.Tensor:
+        return target.evaluate(kinematics.coordinates(one)[0], gradient=False).score
+
+    start = pose[1:]
+    late = with_side_chains(kinematics, target, start, generator, deadline=0.0)
+    assert torch.equal(late.torsions, start.torsions)
+    found = with_side_chains(kinematics, target, start, generator)
+    assert (score(found) >= score(start)).all()
+    assert (score(found) > score(start)).any()
+    chi = torch.tensor([t.kind.startswith("chi") for t in kinematics.peptides.torsions])
+    assert torch.equal(found.torsions[:, ~chi], start.torsions[:, ~chi])
 
 
 def test_scale_is_one_where_reflections_are_few_and_symmetric_where_not() -> None:

@@ -109,11 +109,18 @@ class RotationFunction:
         norm = torch.linalg.vector_norm(intensity, dim=1)
         return (intensity @ self.observed) / norm.clamp(min=1e-12)
 
-    def scan(self, transform: FragmentTransform, rotation: Tensor) -> Tensor:
-        """The same without gradient, for any number of rotations."""
+    def scan(
+        self, transform: FragmentTransform, rotation: Tensor, deadline: float = math.inf
+    ) -> Tensor:
+        """The same without gradient, for any number of rotations; fewer, if `deadline` passes."""
         part = max(1, _POINTS // len(self.s))
+        found: list[Tensor] = []
         with torch.no_grad():
-            return torch.cat([self(transform, r) for r in rotation.split(part)])
+            for some in rotation.split(part):
+                if found and time.monotonic() > deadline:
+                    break
+                found.append(self(transform, some))
+        return torch.cat(found)
 
     def climb(
         self, transform: FragmentTransform, rotation: Tensor, steps: int, rate: float
@@ -189,7 +196,8 @@ def best_rotations(
         function = RotationFunction(data, max(limit, data.d_min), device)
         transform = FragmentTransform(fragment, max(limit, data.d_min), device)
         if stage == 0:
-            score = function.scan(transform, rotation)
+            score = function.scan(transform, rotation, deadline)
+            rotation = rotation[: len(score)]
         else:
             rotation, score = function.climb(transform, rotation, _STEPS, _RATE / stage)
         kept = _KEPT[stage] * n

@@ -195,7 +195,7 @@ class SequenceSearch:
     def _from_seeds(self, pose: Pose) -> Found:
         """The best seeds, improved at full resolution: they are too near to begin lower."""
         k, target = self.kinematics, self.target
-        pose = with_side_chains(k, target, pose, self.generator)
+        pose = with_side_chains(k, target, pose, self.generator, self.deadline)
         score = target.evaluate(k.coordinates(pose)[0], gradient=False).score
         self.tried += len(pose)
         pose, score = _best(pose, score, self.effort.population)
@@ -203,7 +203,7 @@ class SequenceSearch:
         pose, score = climb(k, target, pose, steps, self.deadline)
         # once more, now that the backbone is better
         again, _ = _best(pose, score, _AGAIN)
-        again = with_side_chains(k, target, again, self.generator)
+        again = with_side_chains(k, target, again, self.generator, self.deadline)
         again, better = climb(k, target, again, steps, self.deadline)
         return Found(join([pose, again]), torch.cat((score, better)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import torch
 from torch import Tensor
@@ -102,9 +103,16 @@ def helix_seeds(
 
 
 def with_side_chains(
-    kinematics: Kinematics, target: AmplitudeTarget, pose: Pose, generator: torch.Generator
+    kinematics: Kinematics,
+    target: AmplitudeTarget,
+    pose: Pose,
+    generator: torch.Generator,
+    deadline: float = math.inf,
 ) -> Pose:
-    """The poses with the best of a few conformations of each side chain, one after the other."""
+    """The poses with the best of a few conformations of each side chain, one after the other.
+
+    Those not reached by `deadline` (`time.monotonic`) stay as they are.
+    """
     p, n = kinematics.peptides, len(pose)
     residue = torch.tensor([t.residue for t in p.torsions], device=kinematics.device)
     side = torch.tensor([t.kind.startswith("chi") for t in p.torsions], device=kinematics.device)
@@ -113,6 +121,8 @@ def with_side_chains(
         own = side & (residue == turn % len(p.codes))
         if not bool(own.any()):
             continue
+        if time.monotonic() > deadline:
+            break
         fresh = random_torsions(p, n * _TRIED, generator).to(torsions).view(n, _TRIED, -1)
         fresh = torch.where(own, fresh, torsions[:, None])
         fresh[:, 0] = torsions
