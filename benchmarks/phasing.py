@@ -1,4 +1,4 @@
-"""Crystals solved per core-hour: this package's charge flipping beside a plain one, in one run.
+"""Crystals solved per core-hour: this package's methods beside a plain charge flipping, in one run.
 
 The plain one is the textbook's loop (Oszlanyi & Suto, Acta Cryst. A60, 134, 2004) in numpy: flip
 what lies below delta, put the measured amplitudes back, leave F(000) alone and reflections that
@@ -6,9 +6,9 @@ were not measured at zero, one random start after another. No one setting serves
 each start draws its own: delta from 0.4 to 1.2 standard deviations of the density, amplitudes as
 they are or with the Wilson B taken away. To its favour it needs no figure of merit: every 100
 iterations it is told, free of charge, whether it has reached the solution, and stops; a start that
-has not after 500 iterations gives way to the next. Ours has to find out by itself; it is given the
-sequence (how many atoms there are), as a user would. Both have the same crystals, time limit, and
-one thread.
+has not after 500 iterations gives way to the next. Ours have to find out by themselves; they are
+given the sequence (how many atoms there are), as a user would. `solve` is all of them, `--method
+auto`. All have the same crystals, time limit, and one thread.
 
 Crystals are those of the regime grid; `crysformer benchmark regimes --list` says what cells mean.
 
@@ -18,6 +18,7 @@ Crystals are those of the regime grid; `crysformer benchmark regimes --list` say
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import statistics
 import time
@@ -44,7 +45,8 @@ from crysformer.report.hardware import machine
 
 DELTA = (0.4, 1.2)  # standard deviations of the density
 ITERATIONS, ASK_EVERY = 500, 100
-CELLS = "2-tight,2-tight-err10,2-tight-comp80,8-tight,15-rich,15-rich-comp80"
+CELLS = "2-tight,2-tight-err10,2-tight-comp80,2-tight-2.0A,8-tight,15-rich,15-rich-comp80"
+OURS = ("charge-flipping", "raar", "solve")  # of `METHODS`
 SPEED_STARTS, SPEED_ITERATIONS = 8, 100
 
 
@@ -123,12 +125,10 @@ def solve_plainly(crystal: SyntheticCrystal, limit: float, seed: int) -> tuple[b
                 begun, started = time.process_time(), time.perf_counter()
 
 
-def solve_ours(crystal: SyntheticCrystal, limit: float, seed: int) -> tuple[bool, float]:
-    """Whether our method is right, and its processor seconds."""
+def solve_ours(name: str, crystal: SyntheticCrystal, limit: float, seed: int) -> tuple[bool, float]:
+    """Whether a method of ours is right, and its processor seconds."""
     begun = time.process_time()
-    found = METHODS["charge-flipping"](
-        crystal.data, crystal.sequence, Settings(limit, seed, device="cpu")
-    )
+    found = METHODS[name](crystal.data, crystal.sequence, Settings(limit, seed, device="cpu"))
     seconds = time.process_time() - begun
     return cosine(crystal, found.phi) >= SOLVED_COSINE, seconds
 
@@ -164,50 +164,53 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     table = FragmentStore.open(args.data).table(args.split)
+    methods = {"plain": solve_plainly} | {m: functools.partial(solve_ours, m) for m in OURS}
     lines = [
-        "# Charge flipping: solved per core-hour",
+        "# Solved per core-hour, beside a plain charge flipping",
         "",
         f"{time.strftime('%Y-%m-%d')}. {machine()}. One thread. {args.split} split, seed "
-        f"{args.seed}, {args.time_limit:g} s for each crystal.",
+        f"{args.seed}, {args.time_limit:g} s for each crystal and method. Solved, and mean s:",
         "",
-        "| cell | n | plain: solved, s each | ours: solved, s each | iterations/s of a start: "
-        "plain | ours | times |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        f"| cell | n | {' | '.join(methods)} |",
+        f"|---|---:|{'---:|' * len(methods)}",
     ]
-    total = {"plain": Tally(), "ours": Tally()}
+    print(*lines, sep="\n", flush=True)
+    total = {name: Tally() for name in methods}
+    speeds = []
     for cell in select(GRID, args.cells):
-        tallies = {"plain": Tally(), "ours": Tally()}
+        tallies = {name: Tally() for name in methods}
         for number in range(args.n):
             crystal = grid_crystal(table, cell, number, args.seed)
-            for name, solve in (("plain", solve_plainly), ("ours", solve_ours)):
+            for name, solve in methods.items():
                 solved, seconds = solve(crystal, args.time_limit, args.seed + number)
                 for tally in (tallies[name], total[name]):
                     tally.solved.append(solved)
                     tally.seconds.append(seconds)
-        slow, fast = speed(crystal.data)
+        speeds.append((cell.name, *speed(crystal.data)))
         shown = [
             f"{sum(t.solved) / len(t.solved):.0%}, {statistics.fmean(t.seconds):.1f}"
             for t in tallies.values()
         ]
-        lines.append(
-            f"| {cell.name} | {args.n} | {' | '.join(shown)} | {slow:.0f} | {fast:.0f} "
-            f"| {fast / slow:.1f} |"
-        )
+        lines.append(f"| {cell.name} | {args.n} | {' | '.join(shown)} |")
         print(lines[-1], flush=True)
-    lines += ["", "| method | n | solved | seconds each | solved per core-hour |"]
-    lines += ["|---|---:|---:|---:|---:|"]
-    lines += [tally.row(name) for name, tally in total.items()]
-    plain, ours = (tally.per_core_hour() for tally in total.values())
-    ratio = f"{ours / plain:.1f}" if plain else "no plain solution to divide by"
-    lines += [
+    plain = total["plain"].per_core_hour()
+    more = ["", "| method | n | solved | seconds each | solved per core-hour | over plain |"]
+    more += ["|---|---:|---:|---:|---:|---:|"]
+    for name, tally in total.items():
+        ratio = f"{tally.per_core_hour() / plain:.1f}" if plain else "-"
+        more.append(f"{tally.row(name)} {ratio} |")
+    more += ["", f"Iterations a second of one start, ours among a batch of {SPEED_STARTS}:", ""]
+    more += ["| cell | plain | ours | ours over plain |", "|---|---:|---:|---:|"]
+    more += [f"| {c} | {slow:.0f} | {fast:.0f} | {fast / slow:.1f} |" for c, slow, fast in speeds]
+    more += [
         "",
-        f"Solved per core-hour, ours over plain: {ratio}. Processor seconds (the limit is in",
+        "Processor seconds (the limit is in wall-clock seconds). The plain loop is told by the",
+        "truth when to stop, ours decide by themselves; see the script's head. Made by",
+        "`python benchmarks/phasing.py`.",
     ]
-    lines += ["wall-clock seconds). The plain loop is told by the truth when to stop, ours decides"]
-    lines += ["by itself; see the script's head. Iterations a second are of one start, among"]
-    lines += [f"{SPEED_STARTS} that ours runs at once. Made by `python benchmarks/phasing.py`."]
+    print(*more, sep="\n")
+    lines += more
     report = "\n".join(lines) + "\n"
-    print(report, end="")
     if args.output:
         with atomic_path(args.output) as temporary:
             temporary.write_text(report, encoding="utf-8")

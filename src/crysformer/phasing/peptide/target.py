@@ -22,7 +22,9 @@ _OVERLAP_D_MIN = 2.6
 # How much less reflections of low resolution count where there may be solvent: on measured data
 # right poses then stand out more from wrong ones, and on crystals without solvent little is lost.
 _SOLVENT_SHARE, _SOLVENT_B = 0.9, 100.0
-_BYTES = 6e5  # of the waves of one part of a batch: about what a core's caches hold
+# Bytes of the waves of one part of a batch: on one thread what a core's caches hold; for each of
+# several more, since threads share every operation of a part; of an accelerator's memory.
+_BYTES, _BYTES_SHARED, _BYTES_ACCELERATOR = 6e5, 1.2e6, 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,17 +161,24 @@ class AmplitudeTarget:
         observed = self.f - (self.weight * self.f).sum()
         self.observed = observed / (self.weight * observed**2).sum().sqrt()
         largest = max(len(rows) for rows, _, _ in self.groups)
-        self.part = max(4, int(_BYTES / (8 * largest * self.box.shape[1] * self.box.shape[2])))
+        self._pose_bytes = 8 * largest * self.box.shape[1] * self.box.shape[2]
 
     def evaluate(self, xyz: Tensor, gradient: bool = True) -> Evaluation:
         """Correlation, shape (B,), of Cartesian coordinates (B, n, 3), A, and its gradient."""
-        parts = [self._evaluate(part, gradient) for part in xyz.split(self.part)]
+        parts = [self._evaluate(part, gradient) for part in xyz.split(self._part(xyz.device))]
         return Evaluation(
             torch.cat([p.correlation for p in parts]),
             torch.cat([p.overlap for p in parts]),
             torch.cat([p.score for p in parts]),
             torch.cat([p.gradient for p in parts if p.gradient is not None]) if gradient else None,
         )
+
+    def _part(self, device: torch.device) -> int:
+        """How many poses are evaluated together."""
+        threads = torch.get_num_threads()
+        held = _BYTES if threads == 1 else _BYTES_SHARED * threads
+        held = held if device.type == "cpu" else _BYTES_ACCELERATOR
+        return max(4, int(held / self._pose_bytes))
 
     def structure_factors(self, xyz: Tensor) -> NDArray[np.complex128]:
         """F of the data's reflections, shape (B, n), electrons; NaN where not within the limits."""
