@@ -100,7 +100,7 @@ def simulate(structure: gemmi.Structure, name: str, settings: Settings) -> Cryst
     rng = np.random.default_rng(settings.seed)
     missing: Missing = "wedge" if settings.wedge else "random"
     how = Measurement(settings.error, 1 - settings.missing, missing)
-    f, sigf = measure(f_true, hkl, structure.cell, how, rng)
+    f, sigf = measure(f_true, hkl, structure.cell, how, rng, group)
     return CrystalData(
         structure.cell,
         group,
@@ -198,7 +198,10 @@ def main() -> None:
             continue
         structure = read_model(model)
         measured = args.measured
-        data = read_crystal(reflections) if measured else simulate(structure, name, settings)
+        if measured:
+            data = read_crystal(reflections, radiation=args.radiation)
+        else:
+            data = simulate(structure, name, settings)
         print(line(name, data, structure, settings), flush=True)
 
 

@@ -48,7 +48,7 @@ LENGTHS = (6, 7, 5, 8)
 D_MIN = (1.5, 1.8)  # A
 STARTS, STEPS = 4, 140
 VOLUME = 18.0  # A^3 for each atom, to begin with
-PRESSURE = (0.15, 0.02)  # for each A^3 and atom; the second when places are settled
+PRESSURE = (0.15, 0.02)  # A^2 for each A^3 an atom, and chain; the second when places are settled
 SETTLED = 0.75
 RADII = (1.68, 1.35)  # A, half the shortest contacts of carbon, and of N and O
 REACH = 28.0  # A between centres beyond which strands do not touch
@@ -174,7 +174,7 @@ def _one_packing(
         clash = _overlaps(frac, orth, operators, images, contact)
         volume = torch.linalg.det(orth) / (n * len(operators))
         optimizer.zero_grad()
-        (clash + PRESSURE[step >= SETTLED * STEPS] * volume).backward()
+        (clash + n_chains * PRESSURE[step >= SETTLED * STEPS] * volume).backward()
         optimizer.step()
     a, b, c = lengths.tolist()
     cell = gemmi.UnitCell(a, b, c, 90, float(beta.detach()), 90)

@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--fifteen", type=Path, required=True)
     parser.add_argument("--method", default="sequence")
     parser.add_argument("--limit", type=int, default=20, help="crystals of each regime")
-    parser.add_argument("--first", type=int, default=20)
+    parser.add_argument("--first", type=int, default=50)
     parser.add_argument("--time-limit", type=float, default=30.0)
     parser.add_argument("--regime", nargs="+", help="only these")
     args = parser.parse_args()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from crysformer.data.measurement import Measurement, measure
+from crysformer.data.measurement import Measurement, measure, tilt_angles
 
 CELL = gemmi.UnitCell(31, 26, 23, 90, 90, 90)
 HKL = gemmi.make_miller_array(CELL, gemmi.SpaceGroup("P 1"), 1.5)
@@ -64,3 +64,19 @@ def test_wedges_point_anywhere() -> None:
 def test_impossible_measurements(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected a share"):
         Measurement(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_mate_outside_the_wedge_is_enough() -> None:
+    group = gemmi.SpaceGroup("P 21 21 21")
+    hkl = gemmi.make_miller_array(CELL, group, 2.0)
+
+    def tilt(h: NDArray[np.int32], of: gemmi.SpaceGroup | None = None) -> NDArray[np.float64]:
+        return tilt_angles(h, CELL, np.random.default_rng(4), of)
+
+    turns = [np.array(op.rot) // op.DEN for op in group.operations().sym_ops]
+    every = np.array([tilt(hkl @ turn) for turn in turns])
+    assert np.allclose(tilt(hkl, group), every.min(axis=0))
+    assert (tilt(hkl, group) < tilt(hkl) - 1).any()
+    how = Measurement(0.0, 0.8, "wedge")
+    f, _ = measure(np.ones(len(hkl)), hkl, CELL, how, np.random.default_rng(4), group)
+    assert np.isnan(f).mean() == pytest.approx(0.2, abs=0.01)

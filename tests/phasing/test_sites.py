@@ -123,7 +123,7 @@ def test_what_an_atom_adds_is_what_it_adds(
     atom = function.mates(np.zeros((1, 3)), np.ones(1, dtype=np.int64))
     point = (3, 5, 7)
     own = function.moved(atom, np.array([point]) / np.array(function.shape))[0]
-    weight = function.weight * (function.e**2 - 1)
+    weight = function.multiplicity * (function.e**2 - 1) / function.root_epsilon**2
     alone = (weight * np.abs(own) ** 2).sum() - len(function.rotations) * weight.sum()
     assert function.alone(atom)[point] == pytest.approx(alone, abs=1e-9)
     placed = function.moved(atom, frac[:1])[0]

@@ -59,6 +59,7 @@ def measure(
     cell: gemmi.UnitCell,
     measurement: Measurement,
     rng: np.random.Generator,
+    group: gemmi.SpaceGroup | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Measure error-free amplitudes.
 
@@ -74,6 +75,9 @@ def measure(
         Errors and gaps.
     rng
         Of the errors first, then of the gaps.
+    group
+        Whose symmetry mates are measured as well: a reflection is in the wedge if all of them are.
+        By default P1.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def measure(
     error = measurement.amplitude_error
     f = np.maximum(f_true * (1 + error * rng.standard_normal(len(f_true))), 0.0)
     if measurement.missing == "wedge" and measurement.completeness < 1:
-        order = np.argsort(tilt_angles(hkl, cell, rng), kind="stable")
+        order = np.argsort(tilt_angles(hkl, cell, rng, group), kind="stable")
     else:
         order = rng.permutation(len(f))
     f[order[round(measurement.completeness * len(f)) :]] = np.nan
@@ -92,10 +96,20 @@ def measure(
 
 
 def tilt_angles(
-    hkl: NDArray[np.int32], cell: gemmi.UnitCell, rng: np.random.Generator
+    hkl: NDArray[np.int32],
+    cell: gemmi.UnitCell,
+    rng: np.random.Generator,
+    group: gemmi.SpaceGroup | None = None,
 ) -> NDArray[np.float64]:
-    """Tilt, 0 to 90 degrees, at which each reflection shows; axis and beam random, shape (n,)."""
+    """Least tilt, 0 to 90 degrees, at which each reflection or a mate of it in the group shows.
+
+    Axis and beam are random; shape (n,).
+    """
     axis, other = np.linalg.qr(rng.standard_normal((3, 2)))[0].T
     beam = np.cross(axis, other)
-    s = hkl @ np.array(cell.frac.mat.tolist())
-    return np.asarray(np.degrees(np.arctan2(np.abs(s @ beam), np.abs(s @ other))))
+    turns = [np.eye(3, dtype=np.int64)]
+    if group is not None:
+        turns = [np.array(op.rot) // op.DEN for op in group.operations().sym_ops]
+    s = np.stack([hkl @ turn for turn in turns]) @ np.array(cell.frac.mat.tolist())
+    tilt = np.degrees(np.arctan2(np.abs(s @ beam), np.abs(s @ other)))
+    return np.asarray(tilt.min(axis=0))

@@ -116,7 +116,8 @@ class HeavyAtomSearch:
             for turn, shift in zip(own.rotations, own.shifts, strict=True)
         ]
         weight, e, root = (
-            torch.as_tensor(x, dtype=torch.float32) for x in (own.weight, own.e, own.root_epsilon)
+            torch.as_tensor(x, dtype=torch.float32)
+            for x in (own.multiplicity, own.e, own.root_epsilon)
         )
         centred = e - e @ weight
         centred = centred / (centred**2 @ weight).sqrt()

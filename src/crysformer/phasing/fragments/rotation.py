@@ -181,7 +181,7 @@ def best_rotations(
     device
         Where to compute.
     deadline
-        `time.monotonic` after which no further climb is begun.
+        `time.monotonic` after which no more are tried, and no further climb is begun.
 
     Returns
     -------

@@ -21,7 +21,7 @@ class TranslationFunction:
     F(h; t) is the sum over operators (R, T) of f(hR) exp(2 pi i [h.T + hR.t]), f the transform of
     what is placed; its square holds a Fourier coefficient at h(R_j - R_k) for every pair (`alone`).
     Atoms that are there already add one at hR for each operator (`beside`). The weight w of a
-    unique reflection is how often it occurs in the sphere, divided by epsilon, which F^2 has in it.
+    unique reflection is how often it occurs in the sphere, and 1 / epsilon, which |F|^2 has in it.
 
     Parameters
     ----------
@@ -34,10 +34,10 @@ class TranslationFunction:
 
     Attributes
     ----------
-    hkl, e, weight
-        Of the reflections used, shapes (n, 3), (n,), (n,); weights sum to 1.
+    hkl, e, multiplicity
+        Of the reflections used, shapes (n, 3), (n,), (n,); multiplicities in the sphere sum to 1.
     root_epsilon
-        By which amplitudes are divided for the correlation with E, shape (n,).
+        By which amplitudes are divided to be compared with E, shape (n,).
     rotations, shifts
         Of the operators.
     """
@@ -52,8 +52,10 @@ class TranslationFunction:
         self.shifts = [np.array(op.tran) / op.DEN for op in operations.sym_ops]
         self.root_epsilon = np.sqrt(epsilon_factors(data.hkl, data.space_group)[used])
         count = 1 + ~operations.centric_flag_array(data.hkl[used])
-        self.weight = count / self.root_epsilon**2
-        self.weight /= self.weight.sum()
+        # as many mates as operators fall on fewer reflections where epsilon is more than one
+        self.multiplicity = count / self.root_epsilon**2
+        self.multiplicity /= self.multiplicity.sum()
+        self._wanted = self.multiplicity / self.root_epsilon**2 * (self.e**2 - 1)
         self.shape = shape
 
     def mates(self, frac: NDArray[np.float64], number: NDArray[np.int64]) -> NDArray[np.complex128]:
@@ -76,25 +78,25 @@ class TranslationFunction:
     def correlation(self, F: NDArray[np.complex128]) -> NDArray[np.float64]:
         """Of |E| and |F|, shape (B, n) -> (B,)."""
         amplitude = np.abs(F) / self.root_epsilon
-        a = amplitude - (amplitude @ self.weight)[:, None]
-        b = self.e - self.e @ self.weight
-        norm = np.sqrt((a**2 @ self.weight) * (b**2 @ self.weight))
-        return np.asarray((a @ (self.weight * b)) / np.maximum(norm, 1e-12))
+        weight = self.multiplicity
+        a = amplitude - (amplitude @ weight)[:, None]
+        b = self.e - self.e @ weight
+        norm = np.sqrt((a**2 @ weight) * (b**2 @ weight))
+        return np.asarray((a @ (weight * b)) / np.maximum(norm, 1e-12))
 
     def alone(self, mates: NDArray[np.complex128]) -> NDArray[np.float64]:
         """The function over all translations, but for a constant; 0 where there are no mates."""
-        weight = self.weight * (self.e**2 - 1)
         index, values = [], []
         for j, first in enumerate(mates):
             for k in range(j):  # the pairs (k, j) are the complex conjugates
                 index.append(self.hkl @ (self.rotations[j] - self.rotations[k]))
-                values.append(2 * weight * first * mates[k].conj())
+                values.append(2 * self._wanted * first * mates[k].conj())
         return real_map(index, values, self.shape) if index else np.zeros(self.shape)
 
     def beside(
         self, mates: NDArray[np.complex128], fixed: NDArray[np.complex128]
     ) -> NDArray[np.float64]:
         """What the function gains by atoms that are there already, with the transform `fixed`."""
-        value = 2 * self.weight * (self.e**2 - 1) * fixed.conj()
+        value = 2 * self._wanted * fixed.conj()
         index = [self.hkl @ turn for turn in self.rotations]
         return real_map(index, [value * mate for mate in mates], self.shape)

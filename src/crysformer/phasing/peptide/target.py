@@ -23,8 +23,9 @@ _OVERLAP_D_MIN = 2.6
 # right poses then stand out more from wrong ones, and on crystals without solvent little is lost.
 _SOLVENT_SHARE, _SOLVENT_B = 0.9, 100.0
 # Bytes of the waves of one part of a batch: on one thread what a core's caches hold; for each of
-# several more, since threads share every operation of a part; of an accelerator's memory.
-_BYTES, _BYTES_SHARED, _BYTES_ACCELERATOR = 6e5, 1.2e6, 1e9
+# several more, since threads share every operation of a part. On an accelerator the bytes of all
+# arrays, of which so many are as large as the box.
+_BYTES, _BYTES_SHARED, _BYTES_ACCELERATOR, _BOXES = 6e5, 1.2e6, 1e9, 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,9 +176,11 @@ class AmplitudeTarget:
 
     def _part(self, device: torch.device) -> int:
         """How many poses are evaluated together."""
+        if device.type != "cpu":
+            box = 4 * _BOXES * math.prod(self.box.shape)
+            return max(4, int(_BYTES_ACCELERATOR / (2 * self._pose_bytes + box)))
         threads = torch.get_num_threads()
         held = _BYTES if threads == 1 else _BYTES_SHARED * threads
-        held = held if device.type == "cpu" else _BYTES_ACCELERATOR
         return max(4, int(held / self._pose_bytes))
 
     def structure_factors(self, xyz: Tensor) -> NDArray[np.complex128]:
