@@ -50,6 +50,13 @@ from crysformer.phasing.search import Search
 
 FIGURES = ("reflections_per_volume", "r", "free_correlation", "noise", "reflections_per_atom")
 KINDS: tuple[Kind, ...] = get_args(Kind)
+# A better R, free correlation, gap or free_z cannot make a candidate less credible.
+SIGNS: dict[Kind, tuple[int, ...]] = {
+    "density": (-1, 1, 0),
+    "atoms": (-1, 1, 0),
+    "sequence": (-1, 1, 1, 0),
+}
+BOUNDS = {-1: (None, 0.0), 0: (None, None), 1: (0.0, None)}
 RIDGE = 1e-2
 
 
@@ -206,8 +213,10 @@ def collect(folder: Path, n: int, first: int, out: Path) -> None:
                 handle.flush()
 
 
-def logistic(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, list[float]]:
-    """Ridge-penalised logistic regression: (intercept, coefficients)."""
+def logistic(
+    x: NDArray[np.float64], y: NDArray[np.float64], signs: tuple[int, ...] = ()
+) -> tuple[float, list[float]]:
+    """Ridge-penalised logistic regression: (intercept, coefficients), of these signs (0: any)."""
     mean, spread = x.mean(0), x.std(0) + 1e-9
     z = np.column_stack([np.ones(len(x)), (x - mean) / spread])
 
@@ -215,7 +224,8 @@ def logistic(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, lis
         odds = z @ w
         return float(np.mean(np.logaddexp(0, odds) - y * odds) + RIDGE / len(x) * w[1:] @ w[1:])
 
-    w = minimize(loss, np.zeros(z.shape[1])).x
+    bounds = [(None, None), *(BOUNDS[sign] for sign in signs)] if signs else None
+    w = minimize(loss, np.zeros(z.shape[1]), method="L-BFGS-B", bounds=bounds).x
     coefficients = w[1:] / spread
     return float(w[0] - coefficients @ mean), coefficients.tolist()
 
@@ -261,9 +271,10 @@ def fit_all(paths: list[Path], out: Path) -> None:
         side = np.array([half[r["id"]] for r in chosen])
         p = np.empty(len(y))
         for part in (0, 1):
-            p[side == part] = predicted(logistic(x[side != part], y[side != part]), x[side == part])
+            fit = logistic(x[side != part], y[side != part], SIGNS[kind])
+            p[side == part] = predicted(fit, x[side == part])
         report(kind, p, y)
-        intercept, coefficients = logistic(x, y)
+        intercept, coefficients = logistic(x, y, SIGNS[kind])
         fitted[kind] = {
             "intercept": round(intercept, 4),
             "coefficients": [round(c, 4) for c in coefficients],

@@ -12,8 +12,9 @@ from typing import Any, Literal
 _LOW_AGREEMENT, _ABOVE_RANDOM, _RISE = 0.35, 0.15, 0.15
 
 # Of peptide models: R below this says no more; each torsion, turn and shift counts as so many
-# parameters, since refined coordinates are freer than they are; gaps beyond these say no more.
-_LEAST_R, _PARAMETERS, _GAPS = 0.05, 2.0, (-0.5, 1.0)
+# parameters, since refined coordinates are freer than they are (by cross-validation); gaps beyond
+# these say no more.
+_LEAST_R, _PARAMETERS, _GAPS = 0.05, 2.4, (-0.5, 1.0)
 
 _ATOM_PARAMETERS = 4  # place and occupancy
 
