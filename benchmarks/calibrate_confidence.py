@@ -54,7 +54,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 SIGNS: dict[Kind, tuple[int, ...]] = {
     "density": (-1, 1, 0),
     "atoms": (-1, 1, 0),
-    "sequence": (-1, 1, 1, 0),
+    "sequence": (-1, 1, 1, 0, 0),
 }
 BOUNDS = {-1: (None, 0.0), 0: (None, None), 1: (0.0, None)}
 RIDGE = 1e-2

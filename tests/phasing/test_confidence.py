@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 
 from crysformer.phasing.confidence import Kind, confidence, features, symmetry_factor
+from crysformer.phasing.search import CONVINCED
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -42,9 +43,10 @@ def test_few_reflections_lower_confidence() -> None:
 
 def test_features_of_a_peptide_model_are_those_named() -> None:
     found = features("sequence", figures(0.2, 0.6))
-    assert found == pytest.approx((math.log(0.2 / math.sqrt(0.8)), 0.4 * 0.8, 6.0, 0.0))
+    r = 0.8 * math.log(0.2 / math.sqrt(0.8))
+    assert found == pytest.approx((r, 0.8 * 0.4, 6.0, 0.0, 0.8))
     alone = features("sequence", figures(0.2, 0.6) | {"gap": 0.0})
-    assert alone[1:] == pytest.approx((0.0, 6.0, 1.0))
+    assert alone[1:] == pytest.approx((0.0, 6.0, 1.0, 0.8))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -80,9 +82,10 @@ def test_a_good_fit_of_few_amplitudes_is_worth_little() -> None:
     fitted = figures(0.02, 0.9) | {"gap": 2.0, "free_z": 0.0, "noise": 0.16}
     assert confidence("sequence", fitted) > 0.98
     assert confidence("sequence", fitted | {"reflections_per_parameter": 2.5}) < 0.5
-    # a wrong model, of another crystal's sequence, that fits 20 % errors and is far ahead
+    # a wrong model, of another crystal's sequence, that fits 20 % errors and is far ahead: no
+    # search may end with it
     wrong = {"r": 0.116, "gap": 0.374, "free_z": 0.0, "reflections_per_parameter": 3.69}
-    assert confidence("sequence", fitted | wrong) < 0.9
+    assert confidence("sequence", fitted | wrong) < CONVINCED
 
 
 def test_coefficients_say_what_they_were_fitted_to() -> None:

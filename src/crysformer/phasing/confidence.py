@@ -26,10 +26,11 @@ def features(kind: Kind, figures: Mapping[str, float]) -> tuple[float, ...]:
 
     Of modified density log R, the Fisher transform of the free correlation, and the log of
     reflections to a volume. Of refined atoms the same with reflections to an atom, and R corrected
-    for what so many parameters fit anyway. Of a peptide model: log R, corrected likewise; the gap
-    in likelihood to the next best solution, which counts the less the fewer reflections there are
-    to a parameter; how well reflections held out of the search are predicted; and whether there
-    was no other solution to have a gap to.
+    for what so many parameters fit anyway. Of a peptide model: log R, corrected likewise, and
+    the gap in likelihood to the next best solution, both times the share of the reflections that
+    parameters leave over, for wrong models fit a few reflections as well; how well reflections held
+    out of the search are predicted; whether there was no other solution to have a gap to; and that
+    share.
 
     Parameters
     ----------
@@ -44,7 +45,9 @@ def features(kind: Kind, figures: Mapping[str, float]) -> tuple[float, ...]:
         r = max(figures["r"], _LEAST_R) / math.sqrt(freedom)
         low, high = _GAPS
         gap = figures["gap"]
-        return math.log(r), freedom * min(max(gap, low), high), figures["free_z"], float(gap == 0.0)
+        gain = min(max(gap, low), high)
+        alone = float(gap == 0.0)
+        return freedom * math.log(r), freedom * gain, figures["free_z"], alone, freedom
     r, free = max(figures["r"], 1e-3), _fisher(figures["free_correlation"])
     if kind == "density":
         return math.log(r), free, math.log(figures["reflections_per_volume"])
