@@ -2,10 +2,11 @@
 
     python benchmarks/sequence.py --dipeptide DIR --fifteen DIR [--method sequence] [--limit N]
 
-Crystals and regimes are those of `sequence_rows.py` (validation split; `--first` should lie beyond
-the crystals that the confidence was fitted to). Solved means an F^2-weighted cosine of at least
-0.85 to the truth over the measured reflections after alignment of origin and hand; in controls
-with shuffled amplitudes there is nothing to solve. What is refused counts as not solved.
+Crystals and regimes are those of `sequence_rows.py` (validation split; the confidence was fitted to
+crystals among the first 44, so that `--first` should lie beyond). Solved means an F^2-weighted
+cosine of at least 0.85 to the truth over the measured reflections after alignment of origin and
+hand; in controls with shuffled amplitudes there is nothing to solve. What is refused counts as not
+solved.
 """
 
 from __future__ import annotations

@@ -18,8 +18,9 @@ from crysformer.crystal.maps import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.errors import NotApplicable
+from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.content import CellContent
-from crysformer.phasing.fragments import placement
+from crysformer.phasing.fragments import placement, search
 from crysformer.phasing.fragments.expand import expand, weighted_start
 from crysformer.phasing.fragments.fragment_translation import FragmentTranslation
 from crysformer.phasing.fragments.from_phases import _in_group
@@ -330,6 +331,51 @@ def solved(data: CrystalData, F: NDArray[np.complex128], phases: torch.Tensor) -
     truth = mapping.phases(np.rad2deg(np.angle(F)))
     found = compare_phases(p1.hkl, p1.f, phi, truth, p1.cell, p1.space_group)
     return found.cosine2_aligned > 0.85
+
+
+@pytest.mark.parametrize(
+    ("free", "placed"),
+    [
+        ([0.15, 0.16, 0.17, 0.9], 3),  # nothing gained with the third
+        ([0.15, 0.21, 0.20, 0.19, 0.9], 4),  # two in vain
+        ([0.15, 0.21, 0.20, 0.22, 0.21, 0.20], 6),  # one in vain is not the end
+    ],
+)
+def test_helices_are_added_as_long_as_that_helps(
+    free: list[float], placed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, _, first = two_helices()
+    p1, mapping = expand_to_p1(data)
+    problem = phase_problem(p1, "cpu", mapping.parent)
+    content = CellContent(10 * len(first.xyz), 5.0, ("A" * 12,), 1, ())
+    pose = PlacedFragment(first, torch.zeros(1, len(first.xyz), 3), 0.0)
+    counts: list[int] = []
+
+    def completed(*_: object, **__: object) -> tuple[torch.Tensor, Candidate, bool]:
+        counts.append(len(counts))
+        figures = {"free_correlation": free[len(counts) - 1]}
+        F = torch.zeros(1)
+        return F, Candidate("fragments", F, F, figures, 0.0, 0.2), False
+
+    monkeypatch.setattr(FragmentPlacer, "__init__", lambda *_: None)
+    monkeypatch.setattr(FragmentPlacer, "first", lambda _: [pose])
+    monkeypatch.setattr(FragmentPlacer, "further", lambda *_: [pose])
+    monkeypatch.setattr(search._Search, "_completed", completed)
+    later = time.monotonic() + 1000
+    one = search._Search(
+        problem,
+        data,
+        mapping,
+        content,
+        torch.Generator(),
+        later,
+        later,
+        0.2,
+        10.0 * len(first.xyz),
+        lambda _: None,
+    )
+    found, right = one.grown(first, data.space_group, mirrored=False)
+    assert (len(found), right) == (placed, False)
 
 
 @pytest.mark.slow
