@@ -18,6 +18,7 @@ from crysformer.phasing.fragments.pieces import check_fragments
 from crysformer.phasing.fragments.search import fragment_candidates
 from crysformer.phasing.network import predict
 from crysformer.phasing.peptide.method import SequenceMethod
+from crysformer.phasing.peptide.scaling import ENOUGH
 from crysformer.phasing.peptide.size import check_size
 from crysformer.phasing.search import Progress, Search
 
@@ -29,6 +30,8 @@ _NETWORK_SECONDS = 5.0  # loading it, and some chains of predictions
 _FIRST_ROUNDS, _FEW_RESIDUES = 3, 5
 _SHARE_OF_STARTS, _SHARE_IN_P1 = 0.1, 0.4
 _FRAGMENT_SHARE, _GROWING_SHARE = 0.6, 0.85  # of the time left; where helices look right
+# Turns of the sequence search after a model has convinced, where bulk solvent is modelled.
+_FURTHER_TURNS = 3
 
 
 @dataclass
@@ -190,3 +193,16 @@ class Schedule:
                 now = time.monotonic()
             if placing.turns == _NETWORK_TURN:
                 self._attempt("network", self._network)
+        self._improve(placing)
+
+    def _improve(self, placing: SequenceMethod) -> None:
+        """Search on from a model that convinces, as long as that betters it: its place is known."""
+        search = self.search
+        n_measured = int(self.data.measured.sum())
+        for _ in range(_FURTHER_TURNS if n_measured >= ENOUGH else 0):
+            before = search.best[0]
+            if before.peptide is None or search.out_of_time:
+                return
+            search.place_sequence(placing, self.time_limit, self.progress)
+            if search.best[0] is before:
+                return
