@@ -197,8 +197,7 @@ def main() -> None:
         if args.only is not None and name not in args.only:
             continue
         structure = read_model(model)
-        measured = args.measured
-        if measured:
+        if args.measured:
             data = read_crystal(reflections, radiation=args.radiation)
         else:
             data = simulate(structure, name, settings)

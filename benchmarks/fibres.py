@@ -122,21 +122,7 @@ def packed(
     repeat: float,
     rng: np.random.Generator,
 ) -> Packed:
-    """The densest of a few packings."""
-    tries = [
-        _one_packing(molecule, n_chains, group, axis, repeat, rng) for _ in range(STARTS * n_chains)
-    ]
-    return min(tries, key=lambda one: one.cost)
-
-
-def _one_packing(
-    molecule: Molecule,
-    n_chains: int,
-    group: str,
-    axis: int,
-    repeat: float,
-    rng: np.random.Generator,
-) -> Packed:
+    """One packing, from a random start."""
     space_group = gemmi.SpaceGroup(group)
     operators = [
         (torch.tensor(op.rot) / op.DEN, torch.tensor(op.tran) / op.DEN)
@@ -292,7 +278,11 @@ def main() -> None:
     print(HEAD)
     for number, molecule in enumerate(chains[: args.n]):
         group, axis, repeat = KINDS[number % len(KINDS)]
-        found = packed(molecule, args.chains, group, axis, repeat, rng)
+        tries = (
+            packed(molecule, args.chains, group, axis, repeat, rng)
+            for _ in range(STARTS * args.chains)
+        )
+        found = min(tries, key=lambda one: one.cost)
         made = structure(molecule, found, group, D_MIN[number % len(D_MIN)])
         name = f"{molecule.id} {molecule.sequence}"
         if args.output is not None:
