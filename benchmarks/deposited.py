@@ -31,7 +31,6 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.chain import letters_of
 from crysformer.crystal.compare import SOLVED_PHASE_ERROR, compare_phases
 from crysformer.crystal.reading import read_crystal
 from crysformer.crystal.reflections import CrystalData, Radiation
@@ -39,6 +38,7 @@ from crysformer.crystal.sequence import check_fits
 from crysformer.data.measurement import Measurement, Missing, measure
 from crysformer.errors import CrysformerError, InputError
 from crysformer.evaluation.regimes.controls import shuffled_within_shells
+from crysformer.peptide.chain import letters_of
 from crysformer.phasing.solver import solve
 from experimental import (
     find_cases,

@@ -119,7 +119,7 @@ def protein_chains(structure: gemmi.Structure) -> tuple[list[str], int]:
 
 def _code(name: str) -> str:
     """A residue as `--sequence` reads it; empty if it has no letter."""
-    from crysformer.crystal.chain import D_NAMES  # see the top
+    from crysformer.peptide.chain import D_NAMES
 
     if name in ("ACE", "NH2", *D_NAMES.values()):
         return f"({name})"

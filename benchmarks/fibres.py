@@ -30,7 +30,7 @@ from torch import Tensor
 
 from crysformer.data.molecule import Molecule
 from crysformer.data.store import FragmentStore, FragmentTable
-from crysformer.phasing.peptide.kinematics import rotate
+from crysformer.peptide.rotations import rotate
 from deposited import HEAD, Settings, line, simulate
 
 # Space group, which edge the strands stack along, and its length (A).

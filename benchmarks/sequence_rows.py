@@ -27,11 +27,11 @@ from calibrate_confidence import shuffled_within_shells
 from crysformer.crystal.compare import compare_phases
 from crysformer.crystal.structure_factors import AtomBatch, structure_factors
 from crysformer.crystal.symmetry import expand_to_p1
-from crysformer.data import residues
 from crysformer.data.recipe import DIPEPTIDE, Recipe
 from crysformer.data.store import FragmentStore, FragmentTable
 from crysformer.data.synthetic import SyntheticCrystal, synthetic_crystal
 from crysformer.errors import InputError
+from crysformer.peptide import residues
 from crysformer.phasing.content import cell_content
 from crysformer.phasing.peptide.method import SequenceMethod
 from crysformer.phasing.problem import phase_problem

@@ -9,15 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crysformer.crystal.sequence import (
-    check_fits,
-    composition,
-    count_atoms,
-    estimate_copies,
-    read_sequences,
-    sequences_of,
-)
+from crysformer.crystal.sequence import check_fits, composition, count_atoms, estimate_copies
 from crysformer.errors import InputError, UsageError
+from crysformer.peptide.sequence_file import read_sequences, sequences_of
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 P21 = gemmi.SpaceGroup("P 1 21 1")

@@ -16,7 +16,8 @@ from scipy.spatial import cKDTree
 
 from crysformer.data import DIPEPTIDE, FIFTEEN, FragmentStore
 from crysformer.data.cells import build_cells, image_contacts, order_axes
-from crysformer.data.tensors import FragmentTensors, random_rotations, rotation_matrices
+from crysformer.data.tensors import FragmentTensors
+from crysformer.peptide.rotations import random_quaternions, rotation_matrices
 
 FIFTEENMERS = Path(__file__).parents[1] / "samples"
 
@@ -38,7 +39,7 @@ def rotated(store: FragmentStore, n: int, seed: int) -> tuple[torch.Tensor, torc
     generator = torch.Generator().manual_seed(seed)
     rows = torch.randint(len(fragments), (n,), generator=generator)
     xyz, number = fragments.gather(rows)
-    return xyz @ rotation_matrices(random_rotations(n, generator)).mT, number
+    return xyz @ rotation_matrices(random_quaternions(n, generator)).mT, number
 
 
 def test_fitted_cells_equal_the_literal_loop(dipeptides: FragmentStore) -> None:

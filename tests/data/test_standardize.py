@@ -8,9 +8,9 @@ import gemmi
 import numpy as np
 import pytest
 
-from crysformer.data import residues
 from crysformer.data.sources import StructureFile
 from crysformer.data.standardize import FAULTS, Chain, parse, standardize
+from crysformer.peptide import residues
 
 
 def as_file(structure: gemmi.Structure) -> StructureFile:

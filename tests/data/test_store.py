@@ -8,9 +8,10 @@ import gemmi
 import numpy as np
 import pytest
 
-from crysformer.data import FragmentStore, residues
+from crysformer.data import FragmentStore
 from crysformer.data.store import COORDINATE_STEP, FRAGMENTS, SPLITS
 from crysformer.errors import InputError
+from crysformer.peptide import residues
 
 
 @pytest.mark.parametrize("name", ["dipeptides", "fifteens"])

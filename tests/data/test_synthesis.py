@@ -14,7 +14,7 @@ from crysformer.data import DIPEPTIDE, FIFTEEN, FragmentStore
 from crysformer.data import synthesis as synthesis_module
 from crysformer.data.synthesis import Batch, ExampleStream, fixed_batches
 from crysformer.data.synthetic import synthetic_crystal
-from crysformer.data.tensors import random_rotations, rotation_matrices
+from crysformer.peptide.rotations import random_quaternions, rotation_matrices
 
 
 def same(one: Batch, other: Batch) -> bool:
@@ -123,7 +123,7 @@ def test_fixed_batches_cover_the_table_once(dipeptides: FragmentStore) -> None:
 
 
 def test_rotations_are_uniform_and_proper() -> None:
-    rotation = rotation_matrices(random_rotations(20_000, torch.Generator().manual_seed(0)))
+    rotation = rotation_matrices(random_quaternions(20_000, torch.Generator().manual_seed(0)))
     identity = torch.eye(3, dtype=torch.float64).expand_as(rotation)
     torch.testing.assert_close(rotation @ rotation.mT, identity)
     torch.testing.assert_close(torch.linalg.det(rotation), torch.ones(20_000).double())

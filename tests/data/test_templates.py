@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from crysformer.data import FragmentStore, residues
+from crysformer.data import FragmentStore
 from crysformer.data.conformers import most_common_conformers
-from crysformer.data.templates import residue_templates, template_coordinates
+from crysformer.data.templates import residue_templates
+from crysformer.peptide import residues
+from crysformer.peptide.conformers import template_coordinates
 
 #: What the authors divided their templates by, e/A^3: one constant fits all twenty.
 AUTHORS_SCALE = 4.914

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from crysformer.data.recipe import DIPEPTIDE
-from crysformer.data.residues import ATOMS, INDEX
 from crysformer.data.store import COORDINATE_STEP, FRAGMENTS, MANIFEST, SCHEMA, FragmentStore
 from crysformer.data.synthetic import SyntheticCrystal, synthetic_crystal
+from crysformer.peptide.residues import ATOMS, INDEX
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 

@@ -17,9 +17,9 @@ from crysformer.crystal.maps import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.structure_factors import AtomBatch, structure_factors
 from crysformer.data.recipe import DIPEPTIDE, FIFTEEN, Recipe
-from crysformer.data.residues import ATOMS, INDEX
 from crysformer.data.store import FragmentTable
 from crysformer.data.synthetic import synthetic_crystal
+from crysformer.peptide.residues import ATOMS, INDEX
 from crysformer.phasing.problem import PhaseProblem
 
 SAMPLES = Path(__file__).parents[1] / "samples"

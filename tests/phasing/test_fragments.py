@@ -18,13 +18,13 @@ from crysformer.crystal.maps import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.errors import NotApplicable
+from crysformer.peptide.secondary_structure import Fragment, ideal_fragment
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.fragments import placement, search
 from crysformer.phasing.fragments.expand import expand, weighted_start
 from crysformer.phasing.fragments.fragment_translation import FragmentTranslation
 from crysformer.phasing.fragments.from_phases import _in_group
-from crysformer.phasing.fragments.ideal import Fragment, ideal_fragment
 from crysformer.phasing.fragments.pieces import fragments_for
 from crysformer.phasing.fragments.placement import (
     FragmentPlacer,

@@ -15,14 +15,14 @@ from crysformer.crystal.compare import SOLVED_COSINE, compare_phases
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import enantiomorph
 from crysformer.errors import CrysformerError
+from crysformer.peptide.geometry import build_peptides
+from crysformer.peptide.kinematics import Kinematics
+from crysformer.peptide.restraints import restraints_of
 from crysformer.phasing.content import cell_content
 from crysformer.phasing.peptide.climb import Steps, climb
-from crysformer.phasing.peptide.geometry import build_peptides
-from crysformer.phasing.peptide.kinematics import Kinematics
 from crysformer.phasing.peptide.moves import perturbed
 from crysformer.phasing.peptide.placing import placed_anew
 from crysformer.phasing.peptide.polish import polish
-from crysformer.phasing.peptide.restraints import restraints_of
 from crysformer.phasing.peptide.search import Effort, SequenceSearch
 from crysformer.phasing.peptide.size import TooLarge, check_size
 from crysformer.phasing.peptide.starts import random_poses, random_torsions

@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from crysformer.crystal.reflections import CrystalData
-from crysformer.phasing.fragments.ideal import ideal_fragment
+from crysformer.peptide.geometry import build_peptides
+from crysformer.peptide.kinematics import Kinematics, Pose
+from crysformer.peptide.rotations import superposed
+from crysformer.peptide.secondary_structure import ideal_fragment
 from crysformer.phasing.peptide.fibres import laid_across, sheet_axes
-from crysformer.phasing.peptide.geometry import build_peptides
-from crysformer.phasing.peptide.kinematics import Kinematics, Pose
 from crysformer.phasing.peptide.polish import polish
 from crysformer.phasing.peptide.scaling import ResolutionScale
-from crysformer.phasing.peptide.seeds import helix_seeds, superposed, with_side_chains
+from crysformer.phasing.peptide.seeds import helix_seeds, with_side_chains
 from crysformer.phasing.peptide.starts import STRANDS, random_poses
 from crysformer.phasing.peptide.target import AmplitudeTarget
 from crysformer.phasing.peptide.waters import with_waters

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from crysformer.crystal.reflections import CrystalData
-from crysformer.phasing.peptide.geometry import Peptides, build_peptides
+from crysformer.peptide.geometry import Peptides, build_peptides
 from crysformer.phasing.peptide.placing import scan
 from crysformer.phasing.peptide.target import AmplitudeTarget
 

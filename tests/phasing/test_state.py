@@ -19,11 +19,11 @@ import torch
 
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError
+from crysformer.peptide.geometry import build_peptides
+from crysformer.peptide.model import PeptideModel
 from crysformer.phasing import search as search_module
 from crysformer.phasing import state as state_module
 from crysformer.phasing.content import cell_content
-from crysformer.phasing.peptide.geometry import build_peptides
-from crysformer.phasing.peptide.model import PeptideModel
 from crysformer.phasing.problem import phase_problem
 from crysformer.phasing.search import Search
 from crysformer.phasing.solver import solve

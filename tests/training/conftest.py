@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crysformer.data import residues
 from crysformer.data.store import COORDINATE_STEP, FRAGMENTS, MANIFEST, SCHEMA
-from crysformer.data.templates import template_coordinates
+from crysformer.peptide import residues
+from crysformer.peptide.conformers import template_coordinates
 
 
 @pytest.fixture(scope="session")

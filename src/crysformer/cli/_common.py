@@ -118,7 +118,7 @@ def load_sequences(args: argparse.Namespace) -> tuple[str, ...] | None:
     """The chains' sequences, or None without --sequence."""
     if args.sequence is None:
         return None
-    from crysformer.crystal.sequence import read_sequences
+    from crysformer.peptide.sequence_file import read_sequences
 
     return read_sequences(args.sequence)
 

@@ -8,8 +8,8 @@ from typing import Final
 
 import gemmi
 
-from crysformer.crystal.chain import parse_chain
 from crysformer.crystal.sequence import count_atoms
+from crysformer.peptide.chain import parse_chain
 
 _WATER: Final = 18.015
 #: What they add to a free end, Da.

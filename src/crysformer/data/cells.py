@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from crysformer.data import residues
 from crysformer.data.recipe import Recipe
+from crysformer.peptide import residues
 
 #: Lattice vectors to the neighbouring cells, one of each pair +-n. Second neighbours never come
 #: first: an atom's own images keep every edge at `min_contact` or more.

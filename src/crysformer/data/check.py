@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from crysformer.data import residues
 from crysformer.data.cells import build_cells, image_contacts
 from crysformer.data.manifest import FORMAT, content_hash, file_hash, split_counts
 from crysformer.data.recipe import Recipe
@@ -23,6 +22,7 @@ from crysformer.data.store import (
     FragmentTable,
 )
 from crysformer.data.tensors import FragmentTensors
+from crysformer.peptide import residues
 
 #: Crystals rebuilt in each split; everything else is checked on every row.
 _REBUILT = 10_000

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from crysformer.data import residues
 from crysformer.data.store import FragmentTable
+from crysformer.peptide import residues
 
 #: Conformers within this distance of each other count as one rotamer, A (heavy atoms but the
 #: carbonyl O, whose place is set by the next residue; backbones superposed).

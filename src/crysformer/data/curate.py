@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from crysformer.data import residues
 from crysformer.data.cells import build_cells, image_contacts, order_axes
 from crysformer.data.entries import MIN_CHAIN_LENGTH, EntryIndex, refusals, unknowns, with_header
 from crysformer.data.fragments import window_starts
@@ -20,6 +19,7 @@ from crysformer.data.sources import StructureFile
 from crysformer.data.splits import Splitter
 from crysformer.data.standardize import FAULTS, Chain, parse, standardize
 from crysformer.data.store import COORDINATE_STEP, SCHEMA
+from crysformer.peptide import residues
 
 _ROWS_AT_ONCE = 4096
 

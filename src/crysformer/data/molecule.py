@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.data import residues
+from crysformer.peptide import residues
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from crysformer.data.cells import order_axes
 from crysformer.data.recipe import Recipe
-from crysformer.data.tensors import rotation_matrices
+from crysformer.peptide.rotations import rotation_matrices
 
 _RELAXATION_STEPS = 60
 _MARGIN = 0.05  # A beyond the smallest contact that relaxation aims for

@@ -9,8 +9,8 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.data import residues
 from crysformer.data.sources import StructureFile
+from crysformer.peptide import residues
 
 #: A real peptide bond: C-N distance within this much of the ideal one, A.
 PEPTIDE_BOND = 1.33

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from crysformer.data import residues
 from crysformer.data.molecule import Molecule
 from crysformer.data.recipe import Recipe, recipe_by_name
 from crysformer.errors import InputError
+from crysformer.peptide import residues
 
 Split = Literal["train", "validation", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "test")

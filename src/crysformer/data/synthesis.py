@@ -16,7 +16,8 @@ from crysformer.data.cells import Cells, build_cells, image_contacts
 from crysformer.data.recipe import Recipe
 from crysformer.data.store import FragmentTable
 from crysformer.data.synthetic import SyntheticCrystal, synthetic_crystal
-from crysformer.data.tensors import FragmentTensors, random_rotations, rotation_matrices
+from crysformer.data.tensors import FragmentTensors
+from crysformer.peptide.rotations import random_quaternions, rotation_matrices
 
 __all__ = [
     "Batch",
@@ -174,7 +175,9 @@ class ExampleStream:
             generator = self._generator()
             drawn = torch.randint(len(self._fragments), (self._draws,), generator=generator)
             index = torch.cat((self._waiting_index, drawn))
-            rotation = torch.cat((self._waiting_rotation, random_rotations(self._draws, generator)))
+            rotation = torch.cat(
+                (self._waiting_rotation, random_quaternions(self._draws, generator))
+            )
             number, cells, keep = self._build(index, rotation)
             shapes = _grid_shapes(cells.lengths, self._recipe, self._d_min, self._multiple_of)
             batches, left = self._group(shapes, keep)

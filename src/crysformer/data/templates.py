@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from functools import lru_cache
-from importlib import resources
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from crysformer.crystal.maps import density_from_grid
 from crysformer.crystal.structure_factors import AtomBatch, structure_factor_grid
-from crysformer.data import residues
 from crysformer.data.recipe import DIPEPTIDE
+from crysformer.peptide import residues
+from crysformer.peptide.conformers import template_coordinates
 
 #: Grid of a template and its spacing, A.
 TEMPLATE_SHAPE = (24, 24, 24)
@@ -23,20 +19,6 @@ TEMPLATE_SPACING = 0.5
 #: Edge of the cubic cell the density is made in, A: large enough for the molecule to stand alone.
 #: The template is the middle of it.
 _CELL_EDGE = 30.0
-
-
-@lru_cache(maxsize=1)
-def template_coordinates() -> dict[str, NDArray[np.float64]]:
-    """Heavy atoms of each residue in its most common conformation.
-
-    Returns
-    -------
-    By three-letter name, coordinates (n, 3), A, in the order of `residues.ATOMS`; CA at the
-    origin, C along x, N in the xy plane.
-    """
-    text = resources.files("crysformer.data").joinpath("conformers.json").read_text("utf-8")
-    conformers = json.loads(text)["residues"]
-    return {name: np.array(conformers[name]["xyz"]) for name in residues.NAMES}
 
 
 def residue_templates(

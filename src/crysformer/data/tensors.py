@@ -1,4 +1,4 @@
-"""Fragments as padded tensors, and uniformly random rotations of them."""
+"""Fragments as padded tensors."""
 
 from __future__ import annotations
 
@@ -30,20 +30,3 @@ class FragmentTensors:
         present = position < count[:, None]
         row = torch.where(present, begin[:, None] + position, begin[:, None])
         return self.xyz[row], torch.where(present, self.number[row], 0)
-
-
-def random_rotations(n: int, generator: torch.Generator) -> Tensor:
-    """Uniformly distributed rotations as unit quaternions, shape (n, 4), float64, on the CPU."""
-    q = torch.randn(n, 4, generator=generator, dtype=torch.float64)
-    return q / q.norm(dim=1, keepdim=True)
-
-
-def rotation_matrices(quaternion: Tensor) -> Tensor:
-    """Rotation matrices, shape (n, 3, 3), of unit quaternions (w, x, y, z), shape (n, 4)."""
-    w, x, y, z = quaternion.unbind(dim=1)
-    rows = (
-        torch.stack((1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)), dim=1),
-        torch.stack((2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)), dim=1),
-        torch.stack((2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)), dim=1),
-    )
-    return torch.stack(rows, dim=1)

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from crysformer.data import residues
 from crysformer.data.recipe import DIPEPTIDE, Recipe
 from crysformer.data.store import FragmentTable
 from crysformer.errors import InputError
+from crysformer.peptide import residues
 
 
 def windows(table: FragmentTable, n_residues: int) -> FragmentTable:

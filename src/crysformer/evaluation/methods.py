@@ -146,7 +146,7 @@ def _polished(start: Method) -> Method:
         import torch
 
         from crysformer.crystal.maps import grid_to_hkl
-        from crysformer.crystal.sequence import sequences_of
+        from crysformer.peptide.sequence_file import sequences_of
         from crysformer.phasing.candidate import settle
         from crysformer.phasing.content import cell_content, positive_shares
         from crysformer.phasing.problem import phase_problem

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from crysformer.crystal.chain import parse_chain
+from crysformer.peptide.chain import parse_chain
 from crysformer.phasing.candidate import Candidate, number_of_atoms, with_atoms
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.hand import HandEvidence, chirality

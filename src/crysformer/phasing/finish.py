@@ -13,15 +13,15 @@ from crysformer.crystal.density import DensityMap
 from crysformer.crystal.maps import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
-from crysformer.data import residues
 from crysformer.errors import InputError
+from crysformer.peptide import residues
+from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.candidate_hand import hand_of
 from crysformer.phasing.confidence import symmetry_factor
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.hand import HandEvidence
 from crysformer.phasing.origin import MoleculeOrigin, origin_from_atoms, origin_from_density
-from crysformer.phasing.peptide.model import PeptideModel
 from crysformer.phasing.problem import PhaseProblem
 from crysformer.phasing.symmetry_origin import enantiomorph_origins, to_space_group
 from crysformer.phasing.weights import sim_weights

@@ -23,13 +23,13 @@ from crysformer.crystal.maps import (
     patterson_from_grid,
 )
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.sequence import sequences_of
-from crysformer.data import residues
 from crysformer.models.crysformer import CrysFormer
 from crysformer.models.device import pick_device
 from crysformer.models.orientations import predict_averaged, turn
 from crysformer.models.recycling import impose_amplitudes, improve
 from crysformer.models.weights import load_weights
+from crysformer.peptide import residues
+from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.network_arrival import Arrival
 from crysformer.phasing.network_domain import (
     check_applicable,

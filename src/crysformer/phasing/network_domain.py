@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from crysformer.crystal.chain import letters_of
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.sequence import count_atoms
 from crysformer.errors import NotApplicable
 from crysformer.models.weights import packaged_weights, read_info
+from crysformer.peptide.chain import letters_of
 from crysformer.phasing.network_frame import NetworkFrame
 
 #: Angles may differ this much from 90 degrees, and edges from the trained range by this share.

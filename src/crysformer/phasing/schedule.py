@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from crysformer.crystal.chain import letters_of
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
 from crysformer.errors import NotApplicable
+from crysformer.peptide.chain import letters_of
 from crysformer.phasing.candidate import settle
 from crysformer.phasing.fragments.pieces import check_fragments
 from crysformer.phasing.fragments.search import fragment_candidates

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.density import DensityMap
-from crysformer.phasing.peptide.model import PeptideModel
+from crysformer.peptide.model import PeptideModel
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.sequence import sequences_of
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.errors import InputError, UsageError
 from crysformer.models.device import pick_device
+from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.content import cell_content
 from crysformer.phasing.finish import place, symmetry_of
 from crysformer.phasing.problem import phase_problem

@@ -25,10 +25,10 @@ from crysformer.crystal.maps import grid_to_hkl, hkl_to_grid
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError
 from crysformer.files import atomic_path
+from crysformer.peptide.geometry import build_peptides
+from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.atoms import EqualAtoms
 from crysformer.phasing.candidate import Candidate
-from crysformer.phasing.peptide.geometry import build_peptides
-from crysformer.phasing.peptide.model import PeptideModel
 from crysformer.phasing.problem import PhaseProblem
 from crysformer.phasing.search import Search
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from crysformer.crystal.sequence import count_atoms
-from crysformer.data import residues
 from crysformer.data.conditions import Conditions
 from crysformer.data.synthesis import Batch
+from crysformer.peptide import residues
 
 #: Lowest resolution at which a prediction is still made, as a multiple of the trained d_min.
 _D_MIN_REACH = 5 / 3

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crysformer.data.residues import CODES, N_ATOMS
 from crysformer.data.store import FragmentStore
 from crysformer.data.synthetic import SyntheticCrystal
 from crysformer.evaluation.regimes.controls import (
@@ -20,6 +19,7 @@ from crysformer.evaluation.regimes.controls import (
 )
 from crysformer.evaluation.regimes.crystals import grid_crystal
 from crysformer.evaluation.regimes.grid import GridCell
+from crysformer.peptide.residues import CODES, N_ATOMS
 
 
 @pytest.fixture(scope="module")

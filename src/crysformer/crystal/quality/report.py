@@ -20,8 +20,9 @@ from crysformer.crystal.quality.signal import STRONG, directional_limits, signal
 from crysformer.crystal.quality.twin_laws import TwinLaw, twin_laws
 from crysformer.crystal.quality.twinning import LTest, l_test
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.sequence import cell_composition, check_fits, estimate_copies, sequences_of
+from crysformer.crystal.sequence import cell_composition, check_fits, estimate_copies
 from crysformer.errors import InputError
+from crysformer.peptide.sequence_file import sequences_of
 
 _MIN_REFLECTIONS = 30
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.reflections import CrystalData
-from crysformer.data import residues
 from crysformer.data.synthetic import SyntheticCrystal
 from crysformer.evaluation.regimes.grid import Control, GridCell
+from crysformer.peptide import residues
 
 #: Reflections of about the same resolution among which amplitudes are shuffled or drawn.
 _SHELL = 25

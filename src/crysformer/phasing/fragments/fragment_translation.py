@@ -9,8 +9,8 @@ from scipy.ndimage import maximum_filter
 from crysformer.crystal.maps import grid_shape
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import NotApplicable
+from crysformer.peptide.secondary_structure import Fragment
 from crysformer.phasing.fragments.fourier import distinct, free_axes
-from crysformer.phasing.fragments.ideal import Fragment
 from crysformer.phasing.fragments.rotation import LEAST
 from crysformer.phasing.fragments.translation import TranslationFunction
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crysformer.crystal.chain import letters_of
 from crysformer.crystal.maps import grid_shape
 from crysformer.crystal.reflections import CrystalData
+from crysformer.peptide.chain import letters_of
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.fragments.fourier import distinct, free_axes
 from crysformer.phasing.fragments.translation import TranslationFunction

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from crysformer.crystal.chain import letters_of
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import NotApplicable
+from crysformer.peptide.chain import letters_of
+from crysformer.peptide.secondary_structure import Fragment, ideal_fragment
 from crysformer.phasing.content import CellContent
-from crysformer.phasing.fragments.ideal import Fragment, ideal_fragment
 
 D_MIN = 1.3
 """Resolution (A) from which on a small part of a structure is enough to find the rest."""

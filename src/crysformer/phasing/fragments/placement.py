@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crysformer.crystal.reflections import CrystalData
+from crysformer.peptide.rotations import rotate
+from crysformer.peptide.secondary_structure import Fragment
 from crysformer.phasing.fragments.fragment_translation import FragmentTranslation
-from crysformer.phasing.fragments.ideal import Fragment
 from crysformer.phasing.fragments.rotation import best_rotations
-from crysformer.phasing.peptide.kinematics import rotate
 from crysformer.phasing.peptide.target import AmplitudeTarget
 
 _TRANSLATIONS = 3  # of each orientation

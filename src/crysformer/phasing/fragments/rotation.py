@@ -14,8 +14,8 @@ from crysformer.crystal.normalize import normalized_e
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import p1_mapping
 from crysformer.errors import NotApplicable
-from crysformer.phasing.fragments.ideal import Fragment
-from crysformer.phasing.peptide.kinematics import random_rotations, rotate
+from crysformer.peptide.rotations import random_rotations, rotate
+from crysformer.peptide.secondary_structure import Fragment
 
 _OVERSAMPLING = 2.5  # of the transform's intensity, against Nyquist's limit
 _POINTS = 4_000_000  # interpolated at a time

@@ -12,12 +12,12 @@ import torch
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping, enantiomorph
 from crysformer.errors import NotApplicable
+from crysformer.peptide.secondary_structure import Fragment
 from crysformer.phasing.candidate import Candidate, settle
 from crysformer.phasing.content import CellContent, positive_shares
 from crysformer.phasing.fragments.expand import Rounds, expand, weighted_start, without_symmetry
 from crysformer.phasing.fragments.from_phases import atoms_from_phases
 from crysformer.phasing.fragments.from_sulphur import sulphur_candidates
-from crysformer.phasing.fragments.ideal import Fragment
 from crysformer.phasing.fragments.pieces import VOLUME_PER_ATOM, check_fragments
 from crysformer.phasing.fragments.placement import (
     FragmentPlacer,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from crysformer.phasing.peptide.kinematics import Kinematics, Pose, rotate
+from crysformer.peptide.kinematics import Kinematics, Pose
+from crysformer.peptide.rotations import rotate
 from crysformer.phasing.peptide.target import AmplitudeTarget
 
 _BETA1, _BETA2 = 0.8, 0.95

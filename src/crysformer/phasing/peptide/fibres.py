@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from crysformer.phasing.peptide.geometry import Peptides
-from crysformer.phasing.peptide.kinematics import Kinematics, Pose, rotate
+from crysformer.peptide.geometry import Peptides
+from crysformer.peptide.kinematics import Kinematics, Pose
+from crysformer.peptide.rotations import rotate
 
 # A: strands of a sheet lie 4.8 A apart, antiparallel ones repeat after two (Astbury's cross-beta).
 _EDGES = ((4.6, 5.1), (9.2, 10.2))

@@ -14,12 +14,12 @@ from crysformer.crystal.compare import compare_phases
 from crysformer.crystal.normalize import epsilon_factors, normalized_amplitudes
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping, enantiomorph
+from crysformer.peptide.kinematics import Kinematics, Pose, join
+from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.confidence import confidence
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.merit import noise_floor
-from crysformer.phasing.peptide.kinematics import Kinematics, Pose, join
-from crysformer.phasing.peptide.model import PeptideModel
 from crysformer.phasing.peptide.polish import polish
 from crysformer.phasing.peptide.search import Found, SequenceSearch
 from crysformer.phasing.peptide.seeds import helix_seeds

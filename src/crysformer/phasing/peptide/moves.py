@@ -7,8 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from crysformer.phasing.peptide.geometry import Peptides
-from crysformer.phasing.peptide.kinematics import Kinematics, Pose, rotate
+from crysformer.peptide.geometry import Peptides
+from crysformer.peptide.kinematics import Kinematics, Pose
+from crysformer.peptide.rotations import rotate
 from crysformer.phasing.peptide.starts import random_torsions
 
 _MOVES = ("jitter", "backbone", "side", "flip", "turn", "cross", "shift")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from crysformer.peptide.kinematics import Kinematics, Pose
 from crysformer.phasing.peptide.box import with_mates
-from crysformer.phasing.peptide.kinematics import Kinematics, Pose
 from crysformer.phasing.peptide.starts import random_poses
 from crysformer.phasing.peptide.target import AmplitudeTarget
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.structure_factors import AtomBatch, structure_factors
-from crysformer.phasing.peptide.kinematics import Kinematics
-from crysformer.phasing.peptide.restraints import restraints_of
+from crysformer.peptide.kinematics import Kinematics
+from crysformer.peptide.restraints import restraints_of
 from crysformer.phasing.peptide.scaling import STEP_CURVE, ResolutionScale
 
 _OXYGEN = 8

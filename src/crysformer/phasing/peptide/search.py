@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from crysformer.crystal.reflections import CrystalData
+from crysformer.peptide.geometry import build_peptides
+from crysformer.peptide.kinematics import Kinematics, Pose, join
 from crysformer.phasing.peptide.climb import Steps, climb
 from crysformer.phasing.peptide.fibres import laid_across, sheet_axes
-from crysformer.phasing.peptide.geometry import build_peptides
-from crysformer.phasing.peptide.kinematics import Kinematics, Pose, join
 from crysformer.phasing.peptide.moves import perturbed
 from crysformer.phasing.peptide.placing import placed_anew
 from crysformer.phasing.peptide.scaling import ENOUGH

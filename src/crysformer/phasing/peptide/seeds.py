@@ -6,14 +6,14 @@ import math
 import time
 
 import torch
-from torch import Tensor
 
 from crysformer.crystal.reflections import CrystalData
-from crysformer.data import residues
 from crysformer.errors import NotApplicable
-from crysformer.phasing.fragments.ideal import CONFORMATIONS, ideal_fragment
+from crysformer.peptide import residues
+from crysformer.peptide.kinematics import Kinematics, Pose, join
+from crysformer.peptide.rotations import superposed
+from crysformer.peptide.secondary_structure import CONFORMATIONS, ideal_fragment
 from crysformer.phasing.fragments.placement import FragmentPlacer
-from crysformer.phasing.peptide.kinematics import Kinematics, Pose, join
 from crysformer.phasing.peptide.starts import random_poses, random_torsions
 from crysformer.phasing.peptide.target import AmplitudeTarget
 
@@ -133,13 +133,3 @@ def with_side_chains(
         best = target.evaluate(xyz, gradient=False).score.view(n, _TRIED).argmax(1)
         torsions = fresh[torch.arange(n, device=fresh.device), best]
     return Pose(torsions, pose.rotation, pose.translation)
-
-
-def superposed(moving: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor]:
-    """Rotation (3, 3) and shift (3,) that lay atoms (n, 3) on others (Kabsch, 1976)."""
-    a, b = moving.mean(0), fixed.mean(0)
-    u, _, vh = torch.linalg.svd((moving - a).mT @ (fixed - b))
-    sign = torch.sign(torch.linalg.det(u @ vh))
-    diagonal = torch.diag(torch.stack((torch.ones(()), torch.ones(()), sign)))
-    turn = vh.mT @ diagonal @ u.mT
-    return turn, b - turn @ a

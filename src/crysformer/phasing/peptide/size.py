@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from crysformer.crystal.chain import letters_of
 from crysformer.errors import NotApplicable
+from crysformer.peptide.chain import letters_of
 from crysformer.phasing.content import CellContent
 
 # Residues in the asymmetric unit up to which the search is tried.

@@ -7,9 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from crysformer.data import residues
-from crysformer.phasing.peptide.geometry import Peptides
-from crysformer.phasing.peptide.kinematics import Pose, random_rotations
+from crysformer.peptide import residues
+from crysformer.peptide.geometry import Peptides
+from crysformer.peptide.kinematics import Pose
+from crysformer.peptide.rotations import random_rotations
 
 # phi, psi and their spread (degrees) of the regions of the Ramachandran plot.
 _REGIONS = ((-120.0, 132.0, 22.0), (-72.0, 148.0, 18.0), (-64.0, -42.0, 14.0), (58.0, 42.0, 14.0))

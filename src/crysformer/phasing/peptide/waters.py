@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from crysformer.crystal.reflections import CrystalData
-from crysformer.phasing.peptide.kinematics import Kinematics
+from crysformer.peptide.kinematics import Kinematics
 from crysformer.phasing.peptide.polish import Polished, polish
 from crysformer.phasing.sites import SitePicker, map_on_grid, symmetric_shape
 

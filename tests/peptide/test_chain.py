@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crysformer.crystal.chain import D_NAMES, Chain, letters_of, parse_chain
-from crysformer.crystal.sequence import count_atoms, estimate_copies, read_sequences
+from crysformer.crystal.sequence import count_atoms, estimate_copies
 from crysformer.errors import InputError
+from crysformer.peptide.chain import D_NAMES, Chain, letters_of, parse_chain
+from crysformer.peptide.sequence_file import read_sequences
 
 
 @pytest.mark.parametrize(

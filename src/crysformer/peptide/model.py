@@ -8,8 +8,8 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.chain import D_NAMES, NAMES
-from crysformer.phasing.peptide.geometry import Peptides
+from crysformer.peptide.chain import D_NAMES, NAMES
+from crysformer.peptide.geometry import Peptides
 
 
 @dataclass(frozen=True, eq=False)

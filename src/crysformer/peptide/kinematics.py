@@ -9,8 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crysformer.data.tensors import rotation_matrices
-from crysformer.phasing.peptide.geometry import Peptides
+from crysformer.peptide.geometry import Peptides
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,27 +209,6 @@ class Kinematics:
         root = origins[:, : self.n_chains]
         turn = whole[..., :3] - torch.linalg.cross(root, whole[..., 3:])
         return (axis * about).sum(-1), turn, whole[..., 3:]
-
-
-def rotate(rotation: Tensor, turn: Tensor) -> Tensor:
-    """Rotations (..., 3, 3) followed by one about `turn`, axis times angle (..., 3), radians."""
-    return rotation_of(turn) @ rotation
-
-
-def rotation_of(turn: Tensor) -> Tensor:
-    """Rotation matrices (..., 3, 3) of axis times angle (..., 3) (Rodrigues)."""
-    angle = torch.linalg.vector_norm(turn, dim=-1).clamp(min=1e-8)[..., None]
-    x, y, z = (turn / angle).unbind(-1)
-    zero = torch.zeros_like(x)
-    k = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1).unflatten(-1, (3, 3))
-    s, c = angle.sin()[..., None], angle.cos()[..., None]
-    return torch.eye(3, device=turn.device) + s * k + (1 - c) * (k @ k)
-
-
-def random_rotations(n: int, generator: torch.Generator) -> Tensor:
-    """Rotations of uniform density, shape (n, 3, 3) (from random unit quaternions)."""
-    q = torch.nn.functional.normalize(torch.randn(n, 4, generator=generator), dim=1)
-    return rotation_matrices(q)
 
 
 def _middle(peptides: Peptides, chain: int) -> int:

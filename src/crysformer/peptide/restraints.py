@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from crysformer.phasing.peptide.kinematics import Kinematics
+from crysformer.peptide.kinematics import Kinematics
 
 _BOND, _ANGLE, _FLAT = 0.02, 0.04, 0.06  # expected errors of a distance, A
 _VOLUME = 0.2  # and of a chiral volume, A^3

@@ -6,7 +6,7 @@ import gemmi
 import numpy as np
 import pytest
 
-from crysformer.data import residues
+from crysformer.peptide import residues
 
 
 @pytest.mark.parametrize("name", residues.NAMES)

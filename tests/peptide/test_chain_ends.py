@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from crysformer.phasing.peptide.geometry import build_peptides
-from crysformer.phasing.peptide.kinematics import Kinematics
-from crysformer.phasing.peptide.model import PeptideModel
-from crysformer.phasing.peptide.restraints import chiral_volumes, restraints_of
+from crysformer.peptide.geometry import build_peptides
+from crysformer.peptide.kinematics import Kinematics
+from crysformer.peptide.model import PeptideModel
+from crysformer.peptide.restraints import chiral_volumes, restraints_of
 from crysformer.phasing.peptide.starts import random_poses
 
 MIXED = "Ac-AL(D-Ala)W(D-Ile)P-NH2"

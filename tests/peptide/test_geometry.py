@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from crysformer.crystal.sequence import composition
-from crysformer.data.residues import CODES, INDEX
-from crysformer.phasing.peptide.geometry import build_peptides, dihedral
-from crysformer.phasing.peptide.kinematics import Kinematics, Pose, random_rotations, rotate
+from crysformer.peptide.geometry import build_peptides, dihedral
+from crysformer.peptide.kinematics import Kinematics, Pose
+from crysformer.peptide.residues import CODES, INDEX
+from crysformer.peptide.rotations import random_rotations, rotate
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 ALL = "ACDEFGHIKLMNPQRSTVWY"

@@ -10,9 +10,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.chain import Chain, parse_chain
-from crysformer.data import residues
-from crysformer.data.templates import template_coordinates
+from crysformer.peptide import residues
+from crysformer.peptide.chain import Chain, parse_chain
+from crysformer.peptide.conformers import template_coordinates
 
 # Engh & Huber (International Tables F, 18.3): lengths in A, angles in degrees.
 _N_CA, _CA_C, _C_N, _C_O, _C_OXT = 1.458, 1.525, 1.329, 1.231, 1.250
@@ -72,7 +72,7 @@ class Peptides:
     Attributes
     ----------
     sequences
-        Each chain as `crysformer.crystal.chain.parse_chain` reads it.
+        Each chain as `crysformer.peptide.chain.parse_chain` reads it.
     names, number, residue, chain
         Of each atom: name, atomic number, residue along all chains and chain, from 0. Atoms of
         blocked ends are named such as ``ACE.C`` and ``NH2.N``, and belong to the residue beside

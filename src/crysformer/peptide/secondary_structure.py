@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crysformer.phasing.peptide.geometry import build_peptides
-from crysformer.phasing.peptide.kinematics import Kinematics, Pose
+from crysformer.peptide.geometry import build_peptides
+from crysformer.peptide.kinematics import Kinematics, Pose
 
 #: phi and psi, degrees, of the regular conformations.
 CONFORMATIONS = {"helix": (-63.0, -42.0), "strand": (-120.0, 130.0)}

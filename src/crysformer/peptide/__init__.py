@@ -1,0 +1,1 @@
+"""Chemistry of peptides: notation, residues, geometry, kinematics. Knows no reflections."""
