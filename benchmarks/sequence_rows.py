@@ -33,8 +33,8 @@ from crysformer.data.synthetic import SyntheticCrystal, synthetic_crystal
 from crysformer.errors import InputError
 from crysformer.peptide import residues
 from crysformer.phasing.content import cell_content
-from crysformer.phasing.peptide.method import SequenceMethod
 from crysformer.phasing.problem import phase_problem
+from crysformer.phasing.sequence_search.method import SequenceMethod
 
 FIGURES = (
     *("r", "correlation", "overlap", "gap", "free_z", "reflections_per_parameter", "noise"),

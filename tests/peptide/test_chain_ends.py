@@ -11,7 +11,7 @@ from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics
 from crysformer.peptide.model import PeptideModel
 from crysformer.peptide.restraints import chiral_volumes, restraints_of
-from crysformer.phasing.peptide.starts import random_poses
+from crysformer.phasing.sequence_search.random_poses import random_poses
 
 MIXED = "Ac-AL(D-Ala)W(D-Ile)P-NH2"
 

@@ -17,10 +17,10 @@ from crysformer.phasing.candidate import settle
 from crysformer.phasing.fragments.pieces import check_fragments
 from crysformer.phasing.fragments.search import fragment_candidates
 from crysformer.phasing.network import predict
-from crysformer.phasing.peptide.method import SequenceMethod
-from crysformer.phasing.peptide.scaling import ENOUGH
-from crysformer.phasing.peptide.size import check_size
+from crysformer.phasing.refinement.bulk_solvent import ENOUGH
 from crysformer.phasing.search import Progress, Search
+from crysformer.phasing.sequence_search.applicability import check_size
+from crysformer.phasing.sequence_search.method import SequenceMethod
 
 METHODS = ("auto", "charge-flipping", "raar", "network", "fragments", "sequence")
 _NETWORK_TURN = 2  # of the sequence search, after which the network is asked

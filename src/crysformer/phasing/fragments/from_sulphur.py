@@ -16,8 +16,8 @@ from crysformer.phasing.content import CellContent
 from crysformer.phasing.fragments.expand import expand, weighted_start
 from crysformer.phasing.fragments.from_phases import atoms_from_phases
 from crysformer.phasing.fragments.heavy import HeavyAtomSearch, HeavySites, number_of_sulphurs
-from crysformer.phasing.peptide.target import AmplitudeTarget
 from crysformer.phasing.problem import PhaseProblem
+from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 
 _SULPHUR = 16
 _Z_SQ_SULPHUR, _Z_SQ = 256.0, 43.0  # scattering power of sulphur, and the mean of C, N and O

@@ -16,7 +16,7 @@ from crysformer.peptide.rotations import rotate
 from crysformer.peptide.secondary_structure import Fragment
 from crysformer.phasing.fragments.fragment_translation import FragmentTranslation
 from crysformer.phasing.fragments.rotation import best_rotations
-from crysformer.phasing.peptide.target import AmplitudeTarget
+from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 
 _TRANSLATIONS = 3  # of each orientation
 # Of each orientation beside what is placed already, and how many are looked at for those that are

@@ -19,14 +19,14 @@ from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics
 from crysformer.peptide.restraints import restraints_of
 from crysformer.phasing.content import cell_content
-from crysformer.phasing.peptide.climb import Steps, climb
-from crysformer.phasing.peptide.moves import perturbed
-from crysformer.phasing.peptide.placing import placed_anew
-from crysformer.phasing.peptide.polish import polish
-from crysformer.phasing.peptide.search import Effort, SequenceSearch
-from crysformer.phasing.peptide.size import TooLarge, check_size
-from crysformer.phasing.peptide.starts import random_poses, random_torsions
-from crysformer.phasing.peptide.target import AmplitudeTarget
+from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
+from crysformer.phasing.refinement.restrained import polish
+from crysformer.phasing.sequence_search.applicability import TooLarge, check_size
+from crysformer.phasing.sequence_search.chain_placement import placed_anew
+from crysformer.phasing.sequence_search.population import Effort, SequenceSearch
+from crysformer.phasing.sequence_search.random_poses import random_poses, random_torsions
+from crysformer.phasing.sequence_search.torsion_ascent import Steps, climb
+from crysformer.phasing.sequence_search.trial_moves import perturbed
 from crysformer.phasing.solver import solve
 
 VALINE_ALANINE = 0

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from crysformer.peptide.kinematics import Kinematics, Pose
 from crysformer.peptide.rotations import rotate
-from crysformer.phasing.peptide.target import AmplitudeTarget
+from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 
 _BETA1, _BETA2 = 0.8, 0.95
 _OMEGA_FORCE = 0.3  # correlation lost by an omega 1 radian from flat, times two

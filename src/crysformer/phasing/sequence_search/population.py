@@ -16,14 +16,14 @@ from torch import Tensor
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics, Pose, join
-from crysformer.phasing.peptide.climb import Steps, climb
-from crysformer.phasing.peptide.fibres import laid_across, sheet_axes
-from crysformer.phasing.peptide.moves import perturbed
-from crysformer.phasing.peptide.placing import placed_anew
-from crysformer.phasing.peptide.scaling import ENOUGH
-from crysformer.phasing.peptide.seeds import with_side_chains
-from crysformer.phasing.peptide.starts import STRANDS, random_poses
-from crysformer.phasing.peptide.target import AmplitudeTarget
+from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
+from crysformer.phasing.refinement.bulk_solvent import ENOUGH
+from crysformer.phasing.sequence_search.chain_placement import placed_anew
+from crysformer.phasing.sequence_search.helix_starts import with_side_chains
+from crysformer.phasing.sequence_search.random_poses import STRANDS, random_poses
+from crysformer.phasing.sequence_search.sheet_starts import laid_across, sheet_axes
+from crysformer.phasing.sequence_search.torsion_ascent import Steps, climb
+from crysformer.phasing.sequence_search.trial_moves import perturbed
 
 _OVERLAP = 0.1
 # Share of the mean B that amplitudes are freed of: right poses stand out more from wrong ones.

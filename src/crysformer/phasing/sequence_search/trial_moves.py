@@ -10,7 +10,7 @@ from torch import Tensor
 from crysformer.peptide.geometry import Peptides
 from crysformer.peptide.kinematics import Kinematics, Pose
 from crysformer.peptide.rotations import rotate
-from crysformer.phasing.peptide.starts import random_torsions
+from crysformer.phasing.sequence_search.random_poses import random_torsions
 
 _MOVES = ("jitter", "backbone", "side", "flip", "turn", "cross", "shift")
 _SHARES = (0.2, 0.2, 0.15, 0.1, 0.1, 0.15, 0.1)

@@ -11,7 +11,7 @@ import torch
 
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.kinematics import Kinematics
-from crysformer.phasing.peptide.polish import Polished, polish
+from crysformer.phasing.refinement.restrained import Polished, polish
 from crysformer.phasing.sites import SitePicker, map_on_grid, symmetric_shape
 
 PARAMETERS = 4
@@ -57,7 +57,7 @@ def with_waters(
     kinematics
         The chains of the models.
     polished
-        The models (`crysformer.phasing.peptide.polish`).
+        The models (`crysformer.phasing.refinement.restrained`).
     b_iso
         Mean B, A^2.
     deadline

@@ -14,7 +14,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.structure_factors import AtomBatch, structure_factors
 from crysformer.peptide.kinematics import Kinematics
 from crysformer.peptide.restraints import restraints_of
-from crysformer.phasing.peptide.scaling import STEP_CURVE, ResolutionScale
+from crysformer.phasing.refinement.bulk_solvent import STEP_CURVE, ResolutionScale
 
 _OXYGEN = 8
 _STEPS = 120
@@ -68,7 +68,7 @@ def polish(
     Made small is n ln sum (|Fo| - k |Fc|)^2, the likelihood of Gaussian errors of one unknown
     size, plus chi-squared of distances and of log B (between bonded atoms, and around the mean).
     Where reflections are many the scale may depend on resolution and direction
-    (`crysformer.phasing.peptide.scaling`).
+    (`crysformer.phasing.refinement.bulk_solvent`).
     """
     device = kinematics.device
     restraints = restraints_of(kinematics)

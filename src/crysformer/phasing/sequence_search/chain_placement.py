@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from crysformer.peptide.kinematics import Kinematics, Pose
-from crysformer.phasing.peptide.box import with_mates
-from crysformer.phasing.peptide.starts import random_poses
-from crysformer.phasing.peptide.target import AmplitudeTarget
+from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
+from crysformer.phasing.refinement.miller_box import with_mates
+from crysformer.phasing.sequence_search.random_poses import random_poses
 
 _SCANNED = 3e5  # structure factors at a time
 

@@ -15,13 +15,13 @@ from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics, Pose
 from crysformer.peptide.rotations import superposed
 from crysformer.peptide.secondary_structure import ideal_fragment
-from crysformer.phasing.peptide.fibres import laid_across, sheet_axes
-from crysformer.phasing.peptide.polish import polish
-from crysformer.phasing.peptide.scaling import ResolutionScale
-from crysformer.phasing.peptide.seeds import helix_seeds, with_side_chains
-from crysformer.phasing.peptide.starts import STRANDS, random_poses
-from crysformer.phasing.peptide.target import AmplitudeTarget
-from crysformer.phasing.peptide.waters import with_waters
+from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
+from crysformer.phasing.refinement.bulk_solvent import ResolutionScale
+from crysformer.phasing.refinement.restrained import polish
+from crysformer.phasing.refinement.waters import with_waters
+from crysformer.phasing.sequence_search.helix_starts import helix_seeds, with_side_chains
+from crysformer.phasing.sequence_search.random_poses import STRANDS, random_poses
+from crysformer.phasing.sequence_search.sheet_starts import laid_across, sheet_axes
 
 P21 = gemmi.SpaceGroup("P 1 21 1")
 

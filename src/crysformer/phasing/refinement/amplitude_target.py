@@ -13,8 +13,8 @@ from torch import Tensor
 
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import p1_mapping
-from crysformer.phasing.peptide.box import MillerBox, with_mates
-from crysformer.phasing.peptide.scattering import scattering_groups
+from crysformer.phasing.refinement.miller_box import MillerBox, with_mates
+from crysformer.phasing.refinement.scattering_groups import scattering_groups
 
 # Pairs of atoms at a distance r overlap by exp(-r^2 / width), A^2; terms beyond d_min are nil.
 _OVERLAP_WIDTH = 4.1

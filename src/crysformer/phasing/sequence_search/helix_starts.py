@@ -14,8 +14,8 @@ from crysformer.peptide.kinematics import Kinematics, Pose, join
 from crysformer.peptide.rotations import superposed
 from crysformer.peptide.secondary_structure import CONFORMATIONS, ideal_fragment
 from crysformer.phasing.fragments.placement import FragmentPlacer
-from crysformer.phasing.peptide.starts import random_poses, random_torsions
-from crysformer.phasing.peptide.target import AmplitudeTarget
+from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
+from crysformer.phasing.sequence_search.random_poses import random_poses, random_torsions
 
 _LENGTHS = (16, 10)  # residues of the helices that are placed, longest first
 _PLACED = 8  # poses of each

@@ -10,8 +10,8 @@ import torch
 
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.geometry import Peptides, build_peptides
-from crysformer.phasing.peptide.placing import scan
-from crysformer.phasing.peptide.target import AmplitudeTarget
+from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
+from crysformer.phasing.sequence_search.chain_placement import scan
 
 B_ISO = 12.0
 GROUPS = ("P 1", "P 1 21 1", "P 21 21 21", "P 43", "C 1 2 1", "P 1 21/c 1", "R 3:H")

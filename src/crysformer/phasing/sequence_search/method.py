@@ -20,13 +20,13 @@ from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.confidence import confidence
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.merit import noise_floor
-from crysformer.phasing.peptide.polish import polish
-from crysformer.phasing.peptide.search import Found, SequenceSearch
-from crysformer.phasing.peptide.seeds import helix_seeds
-from crysformer.phasing.peptide.size import check_size
-from crysformer.phasing.peptide.target import AmplitudeTarget
-from crysformer.phasing.peptide.waters import PARAMETERS, Watered, with_waters
 from crysformer.phasing.problem import PhaseProblem
+from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
+from crysformer.phasing.refinement.restrained import polish
+from crysformer.phasing.refinement.waters import PARAMETERS, Watered, with_waters
+from crysformer.phasing.sequence_search.applicability import check_size
+from crysformer.phasing.sequence_search.helix_starts import helix_seeds
+from crysformer.phasing.sequence_search.population import Found, SequenceSearch
 
 # Reflections held out of the search, where there are enough to spare.
 _FREE_SHARE, _FREE_FROM = 0.08, 300

@@ -1,1 +1,0 @@
-"""Phasing with a known sequence: peptides of standard geometry fitted to amplitudes."""

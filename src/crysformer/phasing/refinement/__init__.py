@@ -1,0 +1,1 @@
+"""Atomic models against amplitudes in the crystal's own space group."""

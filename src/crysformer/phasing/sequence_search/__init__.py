@@ -1,0 +1,1 @@
+"""Torsion-space search for peptides of known sequence."""
