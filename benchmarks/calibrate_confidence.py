@@ -44,7 +44,7 @@ from crysformer.evaluation.regimes.grid import GridCell
 from crysformer.phasing.candidate import settle, with_atoms
 from crysformer.phasing.confidence import Kind, features
 from crysformer.phasing.content import cell_content
-from crysformer.phasing.fragments.expand import expand
+from crysformer.phasing.fragments.completion import expand
 from crysformer.phasing.problem import PhaseProblem, phase_problem
 from crysformer.phasing.search import Search
 

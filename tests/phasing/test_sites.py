@@ -16,8 +16,8 @@ from crysformer.crystal.maps import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.phasing.content import CellContent
-from crysformer.phasing.fragments.from_sulphur import sulphur_candidates
-from crysformer.phasing.fragments.heavy import HeavyAtomSearch, number_of_sulphurs
+from crysformer.phasing.fragments.heavy_atom_method import sulphur_candidates
+from crysformer.phasing.fragments.heavy_atom_sites import HeavyAtomSearch, number_of_sulphurs
 from crysformer.phasing.free_atoms import grow_atoms
 from crysformer.phasing.problem import phase_problem
 from crysformer.phasing.sites import SitePicker, map_on_grid, symmetric_shape

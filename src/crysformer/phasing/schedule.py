@@ -14,8 +14,8 @@ from crysformer.crystal.symmetry import P1Mapping
 from crysformer.errors import NotApplicable
 from crysformer.peptide.chain import letters_of
 from crysformer.phasing.candidate import settle
-from crysformer.phasing.fragments.pieces import check_fragments
-from crysformer.phasing.fragments.search import fragment_candidates
+from crysformer.phasing.fragments.applicability import check_fragments
+from crysformer.phasing.fragments.method import fragment_candidates
 from crysformer.phasing.network import predict
 from crysformer.phasing.refinement.bulk_solvent import ENOUGH
 from crysformer.phasing.search import Progress, Search

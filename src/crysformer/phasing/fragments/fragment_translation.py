@@ -10,9 +10,9 @@ from crysformer.crystal.maps import grid_shape
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import NotApplicable
 from crysformer.peptide.secondary_structure import Fragment
-from crysformer.phasing.fragments.fourier import distinct, free_axes
-from crysformer.phasing.fragments.rotation import LEAST
-from crysformer.phasing.fragments.translation import TranslationFunction
+from crysformer.phasing.fragments.rotation_function import LEAST
+from crysformer.phasing.fragments.translation_function import TranslationFunction
+from crysformer.phasing.fragments.translation_map import distinct, free_axes
 
 D_MIN = 2.5
 """A; for a fragment alone finer reflections add peaks, not knowledge."""

@@ -15,7 +15,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.rotations import rotate
 from crysformer.peptide.secondary_structure import Fragment
 from crysformer.phasing.fragments.fragment_translation import FragmentTranslation
-from crysformer.phasing.fragments.rotation import best_rotations
+from crysformer.phasing.fragments.rotation_function import best_rotations
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 
 _TRANSLATIONS = 3  # of each orientation

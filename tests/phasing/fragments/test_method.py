@@ -21,22 +21,23 @@ from crysformer.errors import NotApplicable
 from crysformer.peptide.secondary_structure import Fragment, ideal_fragment
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.content import CellContent
-from crysformer.phasing.fragments import placement, search
-from crysformer.phasing.fragments.expand import expand, weighted_start
+from crysformer.phasing.fragments import method as search
+from crysformer.phasing.fragments import placement
+from crysformer.phasing.fragments.applicability import fragments_for
+from crysformer.phasing.fragments.completion import expand, weighted_start
 from crysformer.phasing.fragments.fragment_translation import FragmentTranslation
-from crysformer.phasing.fragments.from_phases import _in_group
-from crysformer.phasing.fragments.pieces import fragments_for
+from crysformer.phasing.fragments.free_atom_completion import _in_group
+from crysformer.phasing.fragments.method import fragment_candidates
 from crysformer.phasing.fragments.placement import (
     FragmentPlacer,
     PlacedFragment,
     structure_factors,
 )
-from crysformer.phasing.fragments.rotation import (
+from crysformer.phasing.fragments.rotation_function import (
     FragmentTransform,
     RotationFunction,
     best_rotations,
 )
-from crysformer.phasing.fragments.search import fragment_candidates
 from crysformer.phasing.problem import phase_problem
 
 

@@ -15,8 +15,8 @@ from crysformer.crystal.maps import grid_shape
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.chain import letters_of
 from crysformer.phasing.content import CellContent
-from crysformer.phasing.fragments.fourier import distinct, free_axes
-from crysformer.phasing.fragments.translation import TranslationFunction
+from crysformer.phasing.fragments.translation_function import TranslationFunction
+from crysformer.phasing.fragments.translation_map import distinct, free_axes
 from crysformer.phasing.sites import SitePicker
 
 _MOST = 12  # atoms in the asymmetric unit

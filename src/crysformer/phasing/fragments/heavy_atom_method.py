@@ -13,9 +13,13 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.content import CellContent
-from crysformer.phasing.fragments.expand import expand, weighted_start
-from crysformer.phasing.fragments.from_phases import atoms_from_phases
-from crysformer.phasing.fragments.heavy import HeavyAtomSearch, HeavySites, number_of_sulphurs
+from crysformer.phasing.fragments.completion import expand, weighted_start
+from crysformer.phasing.fragments.free_atom_completion import atoms_from_phases
+from crysformer.phasing.fragments.heavy_atom_sites import (
+    HeavyAtomSearch,
+    HeavySites,
+    number_of_sulphurs,
+)
 from crysformer.phasing.problem import PhaseProblem
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 
@@ -43,7 +47,7 @@ def sulphur_candidates(
     Parameters
     ----------
     problem, data, mapping, content, generator, deadline, report
-        As `crysformer.phasing.fragments.search.fragment_candidates`.
+        As `crysformer.phasing.fragments.method.fragment_candidates`.
 
     Returns
     -------

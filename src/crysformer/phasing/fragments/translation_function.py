@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from crysformer.crystal.maps import Shape
 from crysformer.crystal.normalize import epsilon_factors, normalized_e
 from crysformer.crystal.reflections import CrystalData
-from crysformer.phasing.fragments.fourier import real_map
+from crysformer.phasing.fragments.translation_map import real_map
 
 _E_MAX = 4.0
 

@@ -15,10 +15,10 @@ from crysformer.errors import NotApplicable
 from crysformer.peptide.secondary_structure import Fragment
 from crysformer.phasing.candidate import Candidate, settle
 from crysformer.phasing.content import CellContent, positive_shares
-from crysformer.phasing.fragments.expand import Rounds, expand, weighted_start, without_symmetry
-from crysformer.phasing.fragments.from_phases import atoms_from_phases
-from crysformer.phasing.fragments.from_sulphur import sulphur_candidates
-from crysformer.phasing.fragments.pieces import VOLUME_PER_ATOM, check_fragments
+from crysformer.phasing.fragments.applicability import VOLUME_PER_ATOM, check_fragments
+from crysformer.phasing.fragments.completion import Rounds, expand, weighted_start, without_symmetry
+from crysformer.phasing.fragments.free_atom_completion import atoms_from_phases
+from crysformer.phasing.fragments.heavy_atom_method import sulphur_candidates
 from crysformer.phasing.fragments.placement import (
     FragmentPlacer,
     PlacedFragment,

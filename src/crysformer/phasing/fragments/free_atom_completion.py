@@ -16,7 +16,7 @@ from crysformer.phasing.candidate import Candidate, settle
 from crysformer.phasing.confidence import confidence
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.finish import symmetry_of
-from crysformer.phasing.fragments.expand import without_symmetry
+from crysformer.phasing.fragments.completion import without_symmetry
 from crysformer.phasing.free_atoms import FreeAtoms, grow_atoms
 from crysformer.phasing.merit import free_correlation, noise_floor
 from crysformer.phasing.problem import PhaseProblem
