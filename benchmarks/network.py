@@ -20,7 +20,7 @@ from crysformer.data.store import FragmentStore
 from crysformer.data.synthetic import synthetic_crystal
 from crysformer.files import write_json
 from crysformer.models.weights import read_info, weights_path
-from crysformer.phasing.network import predict
+from crysformer.phasing.network.predict import predict
 from crysformer.training.validation import calibrate
 
 

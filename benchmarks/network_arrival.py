@@ -27,8 +27,8 @@ from crysformer.errors import NotApplicable
 from crysformer.evaluation.calibration import reliability
 from crysformer.files import write_json
 from crysformer.models.weights import read_info, weights_path
-from crysformer.phasing.network import predict
-from crysformer.phasing.network_arrival import terms
+from crysformer.phasing.network.convergence import terms
+from crysformer.phasing.network.predict import predict
 
 _KINDS: tuple[Missing, ...] = ("random", "wedge")
 

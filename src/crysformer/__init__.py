@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from crysformer.crystal.quality.report import data_report as data_report
     from crysformer.crystal.reading import read_crystal as read_crystal
     from crysformer.crystal.reflections import CrystalData as CrystalData
-    from crysformer.phasing.network import Prediction as Prediction
-    from crysformer.phasing.network import predict as predict
+    from crysformer.phasing.network.predict import Prediction as Prediction
+    from crysformer.phasing.network.predict import predict as predict
     from crysformer.phasing.solver import Solution as Solution
     from crysformer.phasing.solver import solve as solve
 
@@ -30,10 +30,10 @@ _HOME = {
     "CrystalData": "crysformer.crystal.reflections",
     "DataReport": "crysformer.crystal.quality.report",
     "DensityMap": "crysformer.crystal.density",
-    "Prediction": "crysformer.phasing.network",
+    "Prediction": "crysformer.phasing.network.predict",
     "Solution": "crysformer.phasing.solver",
     "data_report": "crysformer.crystal.quality.report",
-    "predict": "crysformer.phasing.network",
+    "predict": "crysformer.phasing.network.predict",
     "read_crystal": "crysformer.crystal.reading",
     "solve": "crysformer.phasing.solver",
 }

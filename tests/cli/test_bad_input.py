@@ -331,7 +331,7 @@ def test_predict_looks_at_its_output_first(
     def too_early(*args: object, **options: object) -> None:
         raise AssertionError("the network ran before the output was looked at")
 
-    monkeypatch.setattr("crysformer.phasing.network.predict", too_early)
+    monkeypatch.setattr("crysformer.phasing.network.predict.predict", too_early)
     (tmp_path / "file").write_text("mine")
     (tmp_path / "taken.ccp4").mkdir()
     argv = ["predict", str(GOOD), "--sequence", "WK", "-o", prefix.replace("{}", str(tmp_path))]

@@ -118,7 +118,7 @@ def test_the_regime_reaches_the_method(data_set: Path, monkeypatch: pytest.Monke
 
 
 def test_weights_reach_the_network(data_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import crysformer.phasing.network as network
+    import crysformer.phasing.network.predict as network
 
     seen: list[object] = []
 

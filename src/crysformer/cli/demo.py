@@ -166,7 +166,7 @@ def _predict(
     """The network's map and how good it is, or why there is none."""
     from crysformer.crystal.compare import compare_phases
     from crysformer.errors import NotApplicable
-    from crysformer.phasing.network import predict
+    from crysformer.phasing.network.predict import predict
 
     try:
         prediction = predict(data, sample.sequence)

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     assert sequences is not None
 
     from crysformer.crystal.writing import write_map, write_phases
-    from crysformer.phasing.network import predict
+    from crysformer.phasing.network.predict import predict
 
     prefix = output_prefix(args.output)
     with output_folder(prefix.parent, overwrite=True) as folder:

@@ -14,7 +14,7 @@ from crysformer.crystal.density import DensityMap
 from crysformer.crystal.reflections import CrystalData
 
 if TYPE_CHECKING:
-    from crysformer.phasing.network import Prediction
+    from crysformer.phasing.network.predict import Prediction
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _solver(name: str) -> Method:
 def _predicted(data: CrystalData, sequence: str, settings: Settings) -> Prediction | str:
     """The network's prediction, or why there is none."""
     from crysformer.errors import NotApplicable
-    from crysformer.phasing.network import predict
+    from crysformer.phasing.network.predict import predict
 
     try:
         return predict(

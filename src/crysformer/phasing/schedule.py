@@ -16,7 +16,7 @@ from crysformer.peptide.chain import letters_of
 from crysformer.phasing.candidate import settle
 from crysformer.phasing.fragments.applicability import check_fragments
 from crysformer.phasing.fragments.method import fragment_candidates
-from crysformer.phasing.network import predict
+from crysformer.phasing.network.predict import predict
 from crysformer.phasing.refinement.bulk_solvent import ENOUGH
 from crysformer.phasing.search import Progress, Search
 from crysformer.phasing.sequence_search.applicability import check_size

@@ -10,7 +10,7 @@ from crysformer.crystal.sequence import count_atoms
 from crysformer.errors import NotApplicable
 from crysformer.models.weights import packaged_weights, read_info
 from crysformer.peptide.chain import letters_of
-from crysformer.phasing.network_frame import NetworkFrame
+from crysformer.phasing.network.frame import NetworkFrame
 
 #: Angles may differ this much from 90 degrees, and edges from the trained range by this share.
 _ANGLE_TOLERANCE = 0.5

@@ -18,7 +18,7 @@ from crysformer.data.templates import residue_templates
 from crysformer.errors import NotApplicable, UsageError
 from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
 from crysformer.models.weights import save_weights
-from crysformer.phasing.network import predict
+from crysformer.phasing.network.predict import predict
 
 TINY = CrysFormerConfig(
     width=24, depth=2, heads=2, head_width=12, feedforward=32, partial_patch=12, channels=2,

@@ -14,7 +14,7 @@ from crysformer.crystal.maps import density_from_grid, grid_shape, hkl_to_grid, 
 from crysformer.crystal.reflections import CrystalData
 from crysformer.models.orientations import TURNS, turn
 from crysformer.models.presets import DIPEPTIDE_SMALL
-from crysformer.phasing.network_frame import NetworkFrame, order_axes
+from crysformer.phasing.network.frame import NetworkFrame, order_axes
 
 CELL = (11.3, 8.6, 6.4)
 

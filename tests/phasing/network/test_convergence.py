@@ -12,7 +12,7 @@ import pytest
 from crysformer.crystal.reading import read_crystal
 from crysformer.crystal.reflections import CrystalData
 from crysformer.models.recycling import ARRIVED
-from crysformer.phasing.network_arrival import Arrival, highest_agreement, relative_error, terms
+from crysformer.phasing.network.convergence import Arrival, highest_agreement, relative_error, terms
 
 CHAINS = ("GF",)
 

@@ -30,14 +30,14 @@ from crysformer.models.recycling import impose_amplitudes, improve
 from crysformer.models.weights import load_weights
 from crysformer.peptide import residues
 from crysformer.peptide.sequence_file import sequences_of
-from crysformer.phasing.network_arrival import Arrival
-from crysformer.phasing.network_domain import (
+from crysformer.phasing.network.applicability import (
     check_applicable,
     check_completeness,
     fitting_weights,
 )
-from crysformer.phasing.network_frame import NetworkFrame
-from crysformer.phasing.network_placement import place_map
+from crysformer.phasing.network.convergence import Arrival
+from crysformer.phasing.network.frame import NetworkFrame
+from crysformer.phasing.network.placement import place_map
 
 #: Grid points per d_min of the map that is handed out.
 _SAMPLE_RATE = 3.0
