@@ -16,7 +16,7 @@ from crysformer.errors import InputError, UsageError
 from crysformer.models.device import pick_device
 from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.content import cell_content
-from crysformer.phasing.finish import place, symmetry_of
+from crysformer.phasing.origin.crystal_setting import place, symmetry_of
 from crysformer.phasing.problem import phase_problem
 from crysformer.phasing.schedule import METHODS, Schedule
 from crysformer.phasing.search import Progress, Search

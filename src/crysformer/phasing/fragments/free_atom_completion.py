@@ -15,10 +15,10 @@ from crysformer.phasing.atoms import EqualAtoms
 from crysformer.phasing.candidate import Candidate, settle
 from crysformer.phasing.confidence import confidence
 from crysformer.phasing.content import CellContent
-from crysformer.phasing.finish import symmetry_of
 from crysformer.phasing.fragments.completion import without_symmetry
 from crysformer.phasing.free_atoms import FreeAtoms, grow_atoms
 from crysformer.phasing.merit import free_correlation, noise_floor
+from crysformer.phasing.origin.crystal_setting import symmetry_of
 from crysformer.phasing.problem import PhaseProblem
 
 _SHARE = 0.3  # of the voxels above the level, in density modification of what atoms explain

@@ -9,7 +9,7 @@ import torch
 from crysformer.peptide.chain import parse_chain
 from crysformer.phasing.candidate import Candidate, number_of_atoms, with_atoms
 from crysformer.phasing.content import CellContent
-from crysformer.phasing.hand import HandEvidence, chirality
+from crysformer.phasing.origin.chirality import HandEvidence, chirality
 from crysformer.phasing.problem import PhaseProblem
 
 # Atoms for the hand alone: more would take too long, and maps of lower resolution show no atoms.

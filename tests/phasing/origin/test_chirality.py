@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from crysformer.phasing.hand import HandEvidence, chirality
+from crysformer.phasing.origin.chirality import HandEvidence, chirality
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "4ZTK_15mer.pdb"
 # sequences of the fragments: VA GK TG TV IE NN DK, KD FL PL YF GW FL TK

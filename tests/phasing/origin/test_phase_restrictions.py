@@ -4,7 +4,7 @@ import gemmi
 import numpy as np
 import pytest
 
-from crysformer.phasing.centric import phase_restrictions, restrict_phases
+from crysformer.phasing.origin.phase_restrictions import phase_restrictions, restrict_phases
 
 GROUPS = [
     "P 1", "P -1", "P 1 21 1", "P 1 21/c 1", "P 21 21 21", "I 41", "I 41 2 2", "P 31 2 1",

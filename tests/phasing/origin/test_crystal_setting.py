@@ -12,7 +12,7 @@ from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.phasing.candidate import settle
 from crysformer.phasing.charge_flipping import random_phases
 from crysformer.phasing.content import cell_content
-from crysformer.phasing.finish import place
+from crysformer.phasing.origin.crystal_setting import place
 from crysformer.phasing.problem import phase_problem
 from crysformer.samples import SAMPLES
 

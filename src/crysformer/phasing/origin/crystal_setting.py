@@ -17,13 +17,17 @@ from crysformer.errors import InputError
 from crysformer.peptide import residues
 from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.candidate import Candidate
-from crysformer.phasing.candidate_hand import hand_of
 from crysformer.phasing.confidence import symmetry_factor
 from crysformer.phasing.content import CellContent
-from crysformer.phasing.hand import HandEvidence
-from crysformer.phasing.origin import MoleculeOrigin, origin_from_atoms, origin_from_density
+from crysformer.phasing.origin.chirality import HandEvidence
+from crysformer.phasing.origin.hand import hand_of
+from crysformer.phasing.origin.molecule_origin import (
+    MoleculeOrigin,
+    origin_from_atoms,
+    origin_from_density,
+)
+from crysformer.phasing.origin.space_group_origin import enantiomorph_origins, to_space_group
 from crysformer.phasing.problem import PhaseProblem
-from crysformer.phasing.symmetry_origin import enantiomorph_origins, to_space_group
 from crysformer.phasing.weights import sim_weights
 
 _SAMPLE_RATE = 3.0  # of the map that is written

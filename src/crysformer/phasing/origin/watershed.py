@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.phasing.linkage import Links
+from crysformer.phasing.origin.unwrapping import Links
 
 _ScalarT = TypeVar("_ScalarT", bound=np.generic)
 _HALF_NEIGHBOURS = [step for step in itertools.product((-1, 0, 1), repeat=3) if step > (0, 0, 0)]

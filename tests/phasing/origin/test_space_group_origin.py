@@ -12,7 +12,7 @@ import scipy.optimize
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1, expand_to_p1
 from crysformer.errors import InputError
-from crysformer.phasing.symmetry_origin import (
+from crysformer.phasing.origin.space_group_origin import (
     SymmetryOrigin,
     enantiomorph_origins,
     find_symmetry_origin,

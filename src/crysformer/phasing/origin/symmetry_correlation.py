@@ -20,7 +20,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from crysformer.phasing.permissible_origins import Operators
+from crysformer.phasing.origin.permissible_origins import Operators
 
 _MAX_GRID_POINTS = 3_000_000
 _OVERSAMPLING = 1.5

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.density import DensityMap
-from crysformer.phasing.basins import find_basins
-from crysformer.phasing.linkage import Links, unwrap
+from crysformer.phasing.origin.unwrapping import Links, unwrap
+from crysformer.phasing.origin.watershed import find_basins
 
 # The highest density that is counted, A^3 for each atom: more takes in the noise between atoms,
 # less loses the weaker ones.

@@ -8,8 +8,8 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.phasing.operator_correlation import OperatorCorrelation
-from crysformer.phasing.permissible_origins import operators, permissible_origins
+from crysformer.phasing.origin.permissible_origins import operators, permissible_origins
+from crysformer.phasing.origin.symmetry_correlation import OperatorCorrelation
 
 _CANDIDATES = 6
 _DISTINCT = 0.5  # A; nearer maxima are one peak seen on two grid points

@@ -10,7 +10,11 @@ from crysformer.crystal.density import DensityMap
 from crysformer.crystal.maps import d_star_sq_grid, density_from_grid, grid_shape
 from crysformer.crystal.structure_factors import AtomBatch, structure_factor_grid
 from crysformer.crystal.symmetry import P1
-from crysformer.phasing.origin import MoleculeOrigin, origin_from_atoms, origin_from_density
+from crysformer.phasing.origin.molecule_origin import (
+    MoleculeOrigin,
+    origin_from_atoms,
+    origin_from_density,
+)
 
 SAMPLES = ["gf", "wk", "yf", "fifteen"]
 D_MIN = 1.5

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError
-from crysformer.phasing.centric import phase_restrictions, restrict_phases
-from crysformer.phasing.operator_correlation import (
+from crysformer.phasing.origin.origin_search import EqualOrigins, search
+from crysformer.phasing.origin.permissible_origins import Operators, operators, permissible_origins
+from crysformer.phasing.origin.phase_restrictions import phase_restrictions, restrict_phases
+from crysformer.phasing.origin.symmetry_correlation import (
     MatePairs,
     OperatorCorrelation,
     StructureFactorBox,
 )
-from crysformer.phasing.origin_search import EqualOrigins, search
-from crysformer.phasing.permissible_origins import Operators, operators, permissible_origins
 
 _IDENTITY = gemmi.Op.DEN * np.eye(3, dtype=np.int64)
 _REFLECTIONS = 50_000

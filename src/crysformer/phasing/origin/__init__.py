@@ -1,0 +1,1 @@
+"""Origin, hand and symmetry: from P1 to the setting of the crystal."""
