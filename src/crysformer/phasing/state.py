@@ -27,7 +27,7 @@ from crysformer.errors import InputError
 from crysformer.files import atomic_path
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.model import PeptideModel
-from crysformer.phasing.atoms import EqualAtoms
+from crysformer.phasing.atoms.equal_atoms import EqualAtoms
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.problem import PhaseProblem
 from crysformer.phasing.search import Search

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from crysformer.crystal.maps import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
-from crysformer.phasing.atoms import EqualAtoms
+from crysformer.phasing.atoms.equal_atoms import EqualAtoms
+from crysformer.phasing.atoms.free_atoms import FreeAtoms, grow_atoms
 from crysformer.phasing.candidate import Candidate, settle
 from crysformer.phasing.confidence import confidence
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.fragments.completion import without_symmetry
-from crysformer.phasing.free_atoms import FreeAtoms, grow_atoms
 from crysformer.phasing.merit import free_correlation, noise_floor
 from crysformer.phasing.origin.crystal_setting import symmetry_of
 from crysformer.phasing.problem import PhaseProblem

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from crysformer.crystal.maps import grid_shape
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.chain import letters_of
+from crysformer.phasing.atoms.peak_picking import SitePicker
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.fragments.translation_function import TranslationFunction
 from crysformer.phasing.fragments.translation_map import distinct, free_axes
-from crysformer.phasing.sites import SitePicker
 
 _MOST = 12  # atoms in the asymmetric unit
 _SAMPLE_RATE = 3.0

@@ -11,8 +11,8 @@ import torch
 
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.kinematics import Kinematics
+from crysformer.phasing.atoms.peak_picking import SitePicker, map_on_grid, symmetric_shape
 from crysformer.phasing.refinement.restrained import Polished, polish
-from crysformer.phasing.sites import SitePicker, map_on_grid, symmetric_shape
 
 PARAMETERS = 4
 """Of one water: place and B."""

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from crysformer.crystal.form_factors import form_factors, gaussians
 from crysformer.crystal.reflections import CrystalData
-from crysformer.phasing.sites import SitePicker, map_on_grid, symmetric_shape
+from crysformer.phasing.atoms.peak_picking import SitePicker, map_on_grid, symmetric_shape
 
 _SAMPLE_RATE = 3.5
 _SEPARATION = 1.1  # A, between free atoms; the shortest bond is 1.2 A

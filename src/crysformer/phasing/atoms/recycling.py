@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from crysformer.crystal.maps import grid_to_hkl
-from crysformer.phasing.atoms import AtomicModel, EqualAtoms
+from crysformer.phasing.atoms.equal_atoms import AtomicModel, EqualAtoms
 from crysformer.phasing.problem import PhaseProblem
 
 _OMITTED = 0.25  # share of the atoms left out in each cycle

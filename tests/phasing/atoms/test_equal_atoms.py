@@ -12,7 +12,7 @@ from torch import Tensor
 
 from crysformer.crystal.maps import grid_to_hkl
 from crysformer.crystal.structure_factors import AtomBatch, structure_factors
-from crysformer.phasing.atoms import AtomicModel, EqualAtoms, estimate_atoms
+from crysformer.phasing.atoms.equal_atoms import AtomicModel, EqualAtoms, estimate_atoms
 from crysformer.phasing.problem import phase_problem
 
 NITROGEN = 7

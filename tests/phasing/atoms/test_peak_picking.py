@@ -15,12 +15,12 @@ from crysformer.crystal.compare import compare_phases
 from crysformer.crystal.maps import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import expand_to_p1
+from crysformer.phasing.atoms.free_atoms import grow_atoms
+from crysformer.phasing.atoms.peak_picking import SitePicker, map_on_grid, symmetric_shape
 from crysformer.phasing.content import CellContent
 from crysformer.phasing.fragments.heavy_atom_method import sulphur_candidates
 from crysformer.phasing.fragments.heavy_atom_sites import HeavyAtomSearch, number_of_sulphurs
-from crysformer.phasing.free_atoms import grow_atoms
 from crysformer.phasing.problem import phase_problem
-from crysformer.phasing.sites import SitePicker, map_on_grid, symmetric_shape
 
 CELL = gemmi.UnitCell(9, 11, 10, 90, 101, 90)
 B_ISO = 6.0

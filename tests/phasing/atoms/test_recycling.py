@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from crysformer.phasing.dual_space import AtomicFit, drop_surplus, fit_atoms
+from crysformer.phasing.atoms.recycling import AtomicFit, drop_surplus, fit_atoms
 from crysformer.phasing.problem import phase_problem
 
 

@@ -1,0 +1,1 @@
+"""Atoms from phases: equal atoms, recycling, free atoms, peaks."""
