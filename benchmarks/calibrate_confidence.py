@@ -42,9 +42,9 @@ from crysformer.evaluation.regimes.controls import shuffled_within_shells
 from crysformer.evaluation.regimes.crystals import grid_crystal
 from crysformer.evaluation.regimes.grid import GridCell
 from crysformer.phasing.candidate import settle, with_atoms
-from crysformer.phasing.confidence import Kind, features
 from crysformer.phasing.content import cell_content
 from crysformer.phasing.fragments.completion import expand
+from crysformer.phasing.merit.confidence import Kind, features
 from crysformer.phasing.problem import PhaseProblem, phase_problem
 from crysformer.phasing.search import Search
 

@@ -39,7 +39,7 @@ from crysformer.evaluation.methods import METHODS, Settings
 from crysformer.evaluation.regimes.crystals import grid_crystal
 from crysformer.evaluation.regimes.grid import GRID, select
 from crysformer.files import atomic_path
-from crysformer.phasing.charge_flipping import charge_flipping, random_phases
+from crysformer.phasing.dual_space.charge_flipping import charge_flipping, random_phases
 from crysformer.phasing.problem import phase_problem
 from crysformer.report.hardware import machine
 

@@ -11,10 +11,10 @@ from torch import Tensor
 from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.atoms.equal_atoms import EqualAtoms, estimate_atoms
 from crysformer.phasing.atoms.recycling import drop_surplus, fit_atoms
-from crysformer.phasing.charge_flipping import amplitude_r, eliminate_low_density
-from crysformer.phasing.confidence import confidence
 from crysformer.phasing.content import CellContent
-from crysformer.phasing.merit import free_correlation, noise_floor
+from crysformer.phasing.dual_space.charge_flipping import amplitude_r, eliminate_low_density
+from crysformer.phasing.dual_space.free_correlation import free_correlation, noise_floor
+from crysformer.phasing.merit.confidence import confidence
 from crysformer.phasing.problem import PhaseProblem
 
 _ELIMINATIONS = 15

@@ -17,8 +17,8 @@ from crysformer.crystal.normalize import (
 )
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
-from crysformer.phasing.charge_flipping import eliminate_low_density
-from crysformer.phasing.merit import free_correlation
+from crysformer.phasing.dual_space.charge_flipping import eliminate_low_density
+from crysformer.phasing.dual_space.free_correlation import free_correlation
 from crysformer.phasing.problem import PhaseProblem
 
 _ITERATIONS = 20  # between looks at the clock

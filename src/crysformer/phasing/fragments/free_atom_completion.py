@@ -14,10 +14,10 @@ from crysformer.crystal.symmetry import P1Mapping
 from crysformer.phasing.atoms.equal_atoms import EqualAtoms
 from crysformer.phasing.atoms.free_atoms import FreeAtoms, grow_atoms
 from crysformer.phasing.candidate import Candidate, settle
-from crysformer.phasing.confidence import confidence
 from crysformer.phasing.content import CellContent
+from crysformer.phasing.dual_space.free_correlation import free_correlation, noise_floor
 from crysformer.phasing.fragments.completion import without_symmetry
-from crysformer.phasing.merit import free_correlation, noise_floor
+from crysformer.phasing.merit.confidence import confidence
 from crysformer.phasing.origin.crystal_setting import symmetry_of
 from crysformer.phasing.problem import PhaseProblem
 

@@ -17,8 +17,9 @@ from crysformer.errors import InputError
 from crysformer.peptide import residues
 from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.candidate import Candidate
-from crysformer.phasing.confidence import symmetry_factor
 from crysformer.phasing.content import CellContent
+from crysformer.phasing.merit.confidence import symmetry_factor
+from crysformer.phasing.merit.sim_weights import sim_weights
 from crysformer.phasing.origin.chirality import HandEvidence
 from crysformer.phasing.origin.hand import hand_of
 from crysformer.phasing.origin.molecule_origin import (
@@ -28,7 +29,6 @@ from crysformer.phasing.origin.molecule_origin import (
 )
 from crysformer.phasing.origin.space_group_origin import enantiomorph_origins, to_space_group
 from crysformer.phasing.problem import PhaseProblem
-from crysformer.phasing.weights import sim_weights
 
 _SAMPLE_RATE = 3.0  # of the map that is written
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from crysformer.crystal.normalize import normalized_amplitudes
-from crysformer.phasing.charge_flipping import eliminate_low_density
+from crysformer.phasing.dual_space.charge_flipping import eliminate_low_density
 from crysformer.phasing.problem import PhaseProblem
 
 _FOLDS = 5

@@ -95,6 +95,6 @@ def symmetry_factor(agreement: float, random_agreement: float) -> float:
 
 @lru_cache
 def _coefficients() -> dict[str, Any]:
-    text = files("crysformer.phasing").joinpath("confidence.json").read_text(encoding="utf-8")
+    text = files("crysformer.phasing.merit").joinpath("confidence.json").read_text(encoding="utf-8")
     fitted: dict[str, Any] = json.loads(text)
     return fitted

@@ -17,8 +17,7 @@ import time
 import torch
 from torch import Tensor
 
-from crysformer.phasing.problem import PhaseProblem
-from crysformer.phasing.projections import (
+from crysformer.phasing.dual_space.projections import (
     DIMS,
     boost,
     impose,
@@ -28,6 +27,7 @@ from crysformer.phasing.projections import (
     to_map,
     upper_quantile,
 )
+from crysformer.phasing.problem import PhaseProblem
 
 # The threshold drifts slowly, and finding a rank costs as much as an FFT.
 _ITERATIONS_PER_THRESHOLD = 10

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from crysformer.crystal.alignment import Alignment, apply_alignment
 from crysformer.crystal.compare import SOLVED_COSINE
-from crysformer.phasing.charge_flipping import (
+from crysformer.phasing.dual_space.charge_flipping import (
     amplitude_r,
     charge_flipping,
     eliminate_low_density,

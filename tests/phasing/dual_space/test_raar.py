@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from crysformer.crystal.compare import SOLVED_COSINE
-from crysformer.phasing.charge_flipping import (
+from crysformer.phasing.dual_space.charge_flipping import (
     amplitude_r,
     eliminate_low_density,
     random_phases,
 )
+from crysformer.phasing.dual_space.projections import impose, sharpened, to_half_grid, to_map
+from crysformer.phasing.dual_space.raar import raar, relaxed, shrink_wrap, within
 from crysformer.phasing.problem import PhaseProblem, phase_problem
-from crysformer.phasing.projections import impose, sharpened, to_half_grid, to_map
-from crysformer.phasing.raar import raar, relaxed, shrink_wrap, within
 
 SHARE, WIDTH, SHARPENING = 0.2, 0.8, 12.0
 

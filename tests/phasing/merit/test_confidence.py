@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from crysformer.phasing.confidence import Kind, confidence, features, symmetry_factor
+from crysformer.phasing.merit.confidence import Kind, confidence, features, symmetry_factor
 from crysformer.phasing.search import CONVINCED
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -89,7 +89,7 @@ def test_a_good_fit_of_few_amplitudes_is_worth_little() -> None:
 
 
 def test_coefficients_say_what_they_were_fitted_to() -> None:
-    text = files("crysformer.phasing").joinpath("confidence.json").read_text(encoding="utf-8")
+    text = files("crysformer.phasing.merit").joinpath("confidence.json").read_text(encoding="utf-8")
     fitted = json.loads(text)
     assert set(fitted) == set(KINDS)
     for kind, one in fitted.items():

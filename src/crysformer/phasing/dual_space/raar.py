@@ -22,8 +22,7 @@ import time
 import torch
 from torch import Tensor
 
-from crysformer.phasing.problem import PhaseProblem
-from crysformer.phasing.projections import (
+from crysformer.phasing.dual_space.projections import (
     impose,
     out_of_time,
     sharpened,
@@ -31,6 +30,7 @@ from crysformer.phasing.projections import (
     to_map,
     upper_quantile,
 )
+from crysformer.phasing.problem import PhaseProblem
 
 _BETA = 0.82
 _ITERATIONS_PER_SUPPORT = 10

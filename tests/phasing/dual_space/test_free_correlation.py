@@ -13,9 +13,9 @@ from torch import Tensor
 from crysformer.crystal.alignment import Alignment, apply_alignment
 from crysformer.crystal.maps import grid_to_hkl
 from crysformer.crystal.symmetry import expand_to_p1
-from crysformer.phasing import merit
-from crysformer.phasing.charge_flipping import eliminate_low_density, random_phases
-from crysformer.phasing.merit import free_correlation, noise_floor
+from crysformer.phasing.dual_space import free_correlation as merit
+from crysformer.phasing.dual_space.charge_flipping import eliminate_low_density, random_phases
+from crysformer.phasing.dual_space.free_correlation import free_correlation, noise_floor
 from crysformer.phasing.problem import PhaseProblem, phase_problem
 
 

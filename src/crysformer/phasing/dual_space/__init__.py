@@ -1,0 +1,1 @@
+"""Fourier iterations in P1: charge flipping, RAAR, density modification."""

@@ -1,0 +1,1 @@
+"""Figures of merit, and the confidence that they amount to."""
