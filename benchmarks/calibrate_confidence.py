@@ -42,11 +42,11 @@ from crysformer.evaluation.regimes.controls import shuffled_within_shells
 from crysformer.evaluation.regimes.crystals import grid_crystal
 from crysformer.evaluation.regimes.grid import GridCell
 from crysformer.phasing.candidate import settle, with_atoms
-from crysformer.phasing.content import cell_content
+from crysformer.phasing.candidate_pool import Search
+from crysformer.phasing.cell_content import cell_content
 from crysformer.phasing.fragments.completion import expand
 from crysformer.phasing.merit.confidence import Kind, features
 from crysformer.phasing.problem import PhaseProblem, phase_problem
-from crysformer.phasing.search import Search
 
 FIGURES = ("reflections_per_volume", "r", "free_correlation", "noise", "reflections_per_atom")
 KINDS: tuple[Kind, ...] = get_args(Kind)

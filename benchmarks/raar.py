@@ -27,9 +27,9 @@ from crysformer.data.synthetic import SyntheticCrystal
 from crysformer.evaluation.regimes.crystals import grid_crystal
 from crysformer.evaluation.regimes.grid import GridCell
 from crysformer.files import atomic_path
-from crysformer.phasing.content import cell_content
+from crysformer.phasing.candidate_pool import Search
+from crysformer.phasing.cell_content import cell_content
 from crysformer.phasing.problem import phase_problem
-from crysformer.phasing.search import Search
 from crysformer.report.hardware import machine
 
 METHODS = ("charge-flipping", "raar")

@@ -32,7 +32,7 @@ from crysformer.data.store import FragmentStore, FragmentTable
 from crysformer.data.synthetic import SyntheticCrystal, synthetic_crystal
 from crysformer.errors import InputError
 from crysformer.peptide import residues
-from crysformer.phasing.content import cell_content
+from crysformer.phasing.cell_content import cell_content
 from crysformer.phasing.problem import phase_problem
 from crysformer.phasing.sequence_search.method import SequenceMethod
 

@@ -16,7 +16,7 @@ from crysformer.phasing.candidate import (
     settle,
     with_atoms,
 )
-from crysformer.phasing.content import CellContent, cell_content
+from crysformer.phasing.cell_content import CellContent, cell_content
 from crysformer.phasing.dual_space.charge_flipping import amplitude_r, random_phases
 from crysformer.phasing.merit.confidence import confidence
 from crysformer.phasing.problem import PhaseProblem, phase_problem

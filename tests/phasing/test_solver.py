@@ -13,7 +13,8 @@ import pytest
 from crysformer.crystal.compare import SOLVED_COSINE
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, NotApplicable, UsageError
-from crysformer.phasing import schedule, solver
+from crysformer.phasing import solver
+from crysformer.phasing import strategy as schedule
 from crysformer.phasing.solution import CandidateReport, Solution
 from crysformer.phasing.solver import METHODS, SOLVED, solve
 

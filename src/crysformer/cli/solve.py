@@ -38,7 +38,7 @@ from crysformer.files import write_json
 if TYPE_CHECKING:
     from crysformer.crystal.quality.report import DataReport
     from crysformer.crystal.reflections import CrystalData
-    from crysformer.phasing.search import Progress
+    from crysformer.phasing.candidate_pool import Progress
     from crysformer.phasing.solver import Solution
 
 METHODS = ("auto", "charge-flipping", "raar", "network", "fragments", "sequence")
@@ -99,8 +99,8 @@ def solve_one(args: argparse.Namespace, progress: Progress | None) -> tuple[dict
     sequences = load_sequences(args)
     with output_folder(args.output, args.overwrite or args.resume) as folder:
         from crysformer.crystal.quality.report import data_report
+        from crysformer.phasing.checkpoint import STATE
         from crysformer.phasing.solver import solve
-        from crysformer.phasing.state import STATE
 
         log.info("%s", describe(data))
         report = data_report(data, sequences, args.copies)

@@ -148,7 +148,7 @@ def _polished(start: Method) -> Method:
         from crysformer.crystal.maps import grid_to_hkl
         from crysformer.peptide.sequence_file import sequences_of
         from crysformer.phasing.candidate import settle
-        from crysformer.phasing.content import cell_content, positive_shares
+        from crysformer.phasing.cell_content import cell_content, positive_shares
         from crysformer.phasing.problem import phase_problem
 
         started = time.perf_counter()

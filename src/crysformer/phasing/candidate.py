@@ -11,7 +11,7 @@ from torch import Tensor
 from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.atoms.equal_atoms import EqualAtoms, estimate_atoms
 from crysformer.phasing.atoms.recycling import drop_surplus, fit_atoms
-from crysformer.phasing.content import CellContent
+from crysformer.phasing.cell_content import CellContent
 from crysformer.phasing.dual_space.charge_flipping import amplitude_r, eliminate_low_density
 from crysformer.phasing.dual_space.free_correlation import free_correlation, noise_floor
 from crysformer.phasing.merit.confidence import confidence

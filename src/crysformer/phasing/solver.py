@@ -15,13 +15,13 @@ from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.errors import InputError, UsageError
 from crysformer.models.device import pick_device
 from crysformer.peptide.sequence_file import sequences_of
-from crysformer.phasing.content import cell_content
+from crysformer.phasing.candidate_pool import Progress, Search
+from crysformer.phasing.cell_content import cell_content
+from crysformer.phasing.checkpoint import SavedSearch
 from crysformer.phasing.origin.crystal_setting import place, symmetry_of
 from crysformer.phasing.problem import phase_problem
-from crysformer.phasing.schedule import METHODS, Schedule
-from crysformer.phasing.search import Progress, Search
 from crysformer.phasing.solution import CandidateReport, Solution
-from crysformer.phasing.state import SavedSearch
+from crysformer.phasing.strategy import METHODS, Schedule
 
 SOLVED = 0.9
 """Confidence from which a solution is called solved."""

@@ -17,7 +17,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.phasing.atoms.free_atoms import grow_atoms
 from crysformer.phasing.atoms.peak_picking import SitePicker, map_on_grid, symmetric_shape
-from crysformer.phasing.content import CellContent
+from crysformer.phasing.cell_content import CellContent
 from crysformer.phasing.fragments.heavy_atom_method import sulphur_candidates
 from crysformer.phasing.fragments.heavy_atom_sites import HeavyAtomSearch, number_of_sulphurs
 from crysformer.phasing.problem import phase_problem

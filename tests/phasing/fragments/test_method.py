@@ -20,7 +20,7 @@ from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.errors import NotApplicable
 from crysformer.peptide.secondary_structure import Fragment, ideal_fragment
 from crysformer.phasing.candidate import Candidate
-from crysformer.phasing.content import CellContent
+from crysformer.phasing.cell_content import CellContent
 from crysformer.phasing.fragments import method as search
 from crysformer.phasing.fragments import placement
 from crysformer.phasing.fragments.applicability import fragments_for

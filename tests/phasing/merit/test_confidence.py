@@ -8,8 +8,8 @@ from typing import get_args
 
 import pytest
 
+from crysformer.phasing.candidate_pool import CONVINCED
 from crysformer.phasing.merit.confidence import Kind, confidence, features, symmetry_factor
-from crysformer.phasing.search import CONVINCED
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 

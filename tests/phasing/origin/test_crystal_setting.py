@@ -10,7 +10,7 @@ import torch
 from crysformer.crystal.reading import read_crystal
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.phasing.candidate import settle
-from crysformer.phasing.content import cell_content
+from crysformer.phasing.cell_content import cell_content
 from crysformer.phasing.dual_space.charge_flipping import random_phases
 from crysformer.phasing.origin.crystal_setting import place
 from crysformer.phasing.problem import phase_problem

@@ -18,7 +18,7 @@ from crysformer.errors import CrysformerError
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics
 from crysformer.peptide.restraints import restraints_of
-from crysformer.phasing.content import cell_content
+from crysformer.phasing.cell_content import cell_content
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 from crysformer.phasing.refinement.restrained import polish
 from crysformer.phasing.sequence_search.applicability import TooLarge, check_size

@@ -6,7 +6,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import NotApplicable
 from crysformer.peptide.chain import letters_of
 from crysformer.peptide.secondary_structure import Fragment, ideal_fragment
-from crysformer.phasing.content import CellContent
+from crysformer.phasing.cell_content import CellContent
 
 D_MIN = 1.3
 """Resolution (A) from which on a small part of a structure is enough to find the rest."""

@@ -14,7 +14,7 @@ from crysformer.crystal.symmetry import P1Mapping
 from crysformer.phasing.atoms.equal_atoms import EqualAtoms
 from crysformer.phasing.atoms.free_atoms import FreeAtoms, grow_atoms
 from crysformer.phasing.candidate import Candidate, settle
-from crysformer.phasing.content import CellContent
+from crysformer.phasing.cell_content import CellContent
 from crysformer.phasing.dual_space.free_correlation import free_correlation, noise_floor
 from crysformer.phasing.fragments.completion import without_symmetry
 from crysformer.phasing.merit.confidence import confidence

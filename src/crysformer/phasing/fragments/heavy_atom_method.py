@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
 from crysformer.phasing.candidate import Candidate
-from crysformer.phasing.content import CellContent
+from crysformer.phasing.cell_content import CellContent
 from crysformer.phasing.fragments.completion import expand, weighted_start
 from crysformer.phasing.fragments.free_atom_completion import atoms_from_phases
 from crysformer.phasing.fragments.heavy_atom_sites import (

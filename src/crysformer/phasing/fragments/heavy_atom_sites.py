@@ -15,7 +15,7 @@ from crysformer.crystal.maps import grid_shape
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.chain import letters_of
 from crysformer.phasing.atoms.peak_picking import SitePicker
-from crysformer.phasing.content import CellContent
+from crysformer.phasing.cell_content import CellContent
 from crysformer.phasing.fragments.translation_function import TranslationFunction
 from crysformer.phasing.fragments.translation_map import distinct, free_axes
 

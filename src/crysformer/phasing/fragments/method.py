@@ -14,7 +14,7 @@ from crysformer.crystal.symmetry import P1Mapping, enantiomorph
 from crysformer.errors import NotApplicable
 from crysformer.peptide.secondary_structure import Fragment
 from crysformer.phasing.candidate import Candidate, settle
-from crysformer.phasing.content import CellContent, positive_shares
+from crysformer.phasing.cell_content import CellContent, positive_shares
 from crysformer.phasing.fragments.applicability import VOLUME_PER_ATOM, check_fragments
 from crysformer.phasing.fragments.completion import Rounds, expand, weighted_start, without_symmetry
 from crysformer.phasing.fragments.free_atom_completion import atoms_from_phases

@@ -13,7 +13,7 @@ from crysformer.crystal.maps import hkl_to_grid
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.phasing.candidate import settle, with_atoms
-from crysformer.phasing.content import cell_content, positive_shares
+from crysformer.phasing.cell_content import cell_content, positive_shares
 from crysformer.phasing.network.frame import NetworkFrame
 from crysformer.phasing.origin.crystal_setting import place
 from crysformer.phasing.problem import phase_problem

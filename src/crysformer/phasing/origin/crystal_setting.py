@@ -17,7 +17,7 @@ from crysformer.errors import InputError
 from crysformer.peptide import residues
 from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.candidate import Candidate
-from crysformer.phasing.content import CellContent
+from crysformer.phasing.cell_content import CellContent
 from crysformer.phasing.merit.confidence import symmetry_factor
 from crysformer.phasing.merit.sim_weights import sim_weights
 from crysformer.phasing.origin.chirality import HandEvidence

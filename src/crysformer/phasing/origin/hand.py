@@ -8,7 +8,7 @@ import torch
 
 from crysformer.peptide.chain import parse_chain
 from crysformer.phasing.candidate import Candidate, number_of_atoms, with_atoms
-from crysformer.phasing.content import CellContent
+from crysformer.phasing.cell_content import CellContent
 from crysformer.phasing.origin.chirality import HandEvidence, chirality
 from crysformer.phasing.problem import PhaseProblem
 

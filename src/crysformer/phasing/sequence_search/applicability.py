@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crysformer.errors import NotApplicable
 from crysformer.peptide.chain import letters_of
-from crysformer.phasing.content import CellContent
+from crysformer.phasing.cell_content import CellContent
 
 # Residues in the asymmetric unit up to which the search is tried.
 _MAX_RESIDUES = 30

@@ -17,7 +17,7 @@ from crysformer.crystal.symmetry import P1Mapping, enantiomorph
 from crysformer.peptide.kinematics import Kinematics, Pose, join
 from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.candidate import Candidate
-from crysformer.phasing.content import CellContent
+from crysformer.phasing.cell_content import CellContent
 from crysformer.phasing.dual_space.free_correlation import noise_floor
 from crysformer.phasing.merit.confidence import confidence
 from crysformer.phasing.problem import PhaseProblem

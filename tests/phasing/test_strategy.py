@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crysformer.phasing.schedule import Schedule
+from crysformer.phasing.strategy import Schedule
 
 
 def schedule(n_measured: int, better: list[bool], peptide: object) -> tuple[Any, list[int]]:

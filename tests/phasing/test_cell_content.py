@@ -10,7 +10,7 @@ import torch
 
 from crysformer.crystal.sequence import count_atoms
 from crysformer.errors import CrysformerError, InputError, UsageError
-from crysformer.phasing.content import (
+from crysformer.phasing.cell_content import (
     CellContent,
     cell_content,
     filled_share,

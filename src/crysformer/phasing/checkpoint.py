@@ -29,8 +29,8 @@ from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.atoms.equal_atoms import EqualAtoms
 from crysformer.phasing.candidate import Candidate
+from crysformer.phasing.candidate_pool import Search
 from crysformer.phasing.problem import PhaseProblem
-from crysformer.phasing.search import Search
 
 STATE: Final = "state.safetensors"
 _FORMAT: Final = 3

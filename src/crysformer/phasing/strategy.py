@@ -14,11 +14,11 @@ from crysformer.crystal.symmetry import P1Mapping
 from crysformer.errors import NotApplicable
 from crysformer.peptide.chain import letters_of
 from crysformer.phasing.candidate import settle
+from crysformer.phasing.candidate_pool import Progress, Search
 from crysformer.phasing.fragments.applicability import check_fragments
 from crysformer.phasing.fragments.method import fragment_candidates
 from crysformer.phasing.network.predict import predict
 from crysformer.phasing.refinement.bulk_solvent import ENOUGH
-from crysformer.phasing.search import Progress, Search
 from crysformer.phasing.sequence_search.applicability import check_size
 from crysformer.phasing.sequence_search.method import SequenceMethod
 

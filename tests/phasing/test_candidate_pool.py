@@ -13,13 +13,13 @@ import torch
 
 from crysformer.crystal.compare import SOLVED_COSINE
 from crysformer.crystal.reflections import CrystalData
-from crysformer.phasing import search
+from crysformer.phasing import candidate_pool as search
 from crysformer.phasing.candidate import Candidate
-from crysformer.phasing.content import cell_content
+from crysformer.phasing.candidate_pool import CONVINCED, Search
+from crysformer.phasing.cell_content import cell_content
 from crysformer.phasing.dual_space import charge_flipping
 from crysformer.phasing.dual_space import free_correlation as merit
 from crysformer.phasing.problem import phase_problem
-from crysformer.phasing.search import CONVINCED, Search
 
 
 def make_search(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from crysformer.phasing.candidate import Candidate, atoms_are_cheap, settle, with_atoms
-from crysformer.phasing.content import CellContent, positive_shares, supports
+from crysformer.phasing.cell_content import CellContent, positive_shares, supports
 from crysformer.phasing.dual_space.charge_flipping import charge_flipping, random_phases
 from crysformer.phasing.dual_space.raar import raar
 from crysformer.phasing.problem import PhaseProblem

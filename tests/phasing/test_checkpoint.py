@@ -21,13 +21,13 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.model import PeptideModel
-from crysformer.phasing import search as search_module
-from crysformer.phasing import state as state_module
-from crysformer.phasing.content import cell_content
+from crysformer.phasing import candidate_pool as search_module
+from crysformer.phasing import checkpoint as state_module
+from crysformer.phasing.candidate_pool import Search
+from crysformer.phasing.cell_content import cell_content
+from crysformer.phasing.checkpoint import STATE, SavedSearch, data_hash
 from crysformer.phasing.problem import phase_problem
-from crysformer.phasing.search import Search
 from crysformer.phasing.solver import solve
-from crysformer.phasing.state import STATE, SavedSearch, data_hash
 
 
 def no_structure(seed: int = 0) -> CrystalData:
