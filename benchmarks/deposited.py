@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.compare import SOLVED_PHASE_ERROR, compare_phases
-from crysformer.crystal.reading import read_crystal
+from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.reflections import CrystalData, Radiation
 from crysformer.crystal.sequence import check_fits
 from crysformer.data.measurement import Measurement, Missing, measure

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from crysformer import data as data
     from crysformer.crystal.density import DensityMap as DensityMap
+    from crysformer.crystal.io.read import read_crystal as read_crystal
     from crysformer.crystal.quality.report import DataReport as DataReport
     from crysformer.crystal.quality.report import data_report as data_report
-    from crysformer.crystal.reading import read_crystal as read_crystal
     from crysformer.crystal.reflections import CrystalData as CrystalData
     from crysformer.phasing.network.predict import Prediction as Prediction
     from crysformer.phasing.network.predict import predict as predict
@@ -34,7 +34,7 @@ _HOME = {
     "Solution": "crysformer.phasing.solver",
     "data_report": "crysformer.crystal.quality.report",
     "predict": "crysformer.phasing.network.predict",
-    "read_crystal": "crysformer.crystal.reading",
+    "read_crystal": "crysformer.crystal.io.read",
     "solve": "crysformer.phasing.solver",
 }
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from crysformer.cli import main
+from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.quality.report import data_report
-from crysformer.crystal.reading import read_crystal
 from crysformer.samples import SAMPLES
 
 GF = next(sample for sample in SAMPLES if sample.name == "gf")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from crysformer.cli import demo, main
-from crysformer.crystal.writing import read_map
+from crysformer.crystal.io.write import read_map
 from crysformer.samples import SAMPLES
 
 GF = next(sample for sample in SAMPLES if sample.name == "gf")

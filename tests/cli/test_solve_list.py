@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from crysformer.cli import _solve_list, main
-from crysformer.crystal.crystal_list import ListedCrystal
+from crysformer.crystal.io.crystal_list import ListedCrystal
 from crysformer.samples import SAMPLES
 
 GF, WK = (next(sample for sample in SAMPLES if sample.name == name) for name in ("gf", "wk"))

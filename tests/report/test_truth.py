@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from crysformer.crystal.density import DensityMap
-from crysformer.crystal.reading import read_crystal
+from crysformer.crystal.io.read import read_crystal
 from crysformer.peptide.sequence_file import read_sequences
 from crysformer.report.truth import align_map, model_density, model_structure_factors
 from crysformer.samples import SAMPLES, Sample

@@ -79,7 +79,7 @@ def load_data(args: argparse.Namespace) -> CrystalData:
     """Read DATA as the options say, and log what reading had to do or assume."""
     import gemmi
 
-    from crysformer.crystal.reading import read_crystal
+    from crysformer.crystal.io.read import read_crystal
 
     data = read_crystal(
         args.data,

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from crysformer.cli._common import emit, log, progress_bar
-from crysformer.crystal.crystal_list import ListedCrystal, read_list
+from crysformer.crystal.io.crystal_list import ListedCrystal, read_list
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.files import atomic_path, prepare_output_dir, write_json
 

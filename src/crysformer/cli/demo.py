@@ -137,7 +137,7 @@ def _solve_one(
     import numpy as np
 
     from crysformer.crystal.compare import compare_phases
-    from crysformer.crystal.reading import read_crystal
+    from crysformer.crystal.io.read import read_crystal
     from crysformer.phasing.solver import solve
     from crysformer.report.truth import model_structure_factors
 

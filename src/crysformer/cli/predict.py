@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     sequences = load_sequences(args)
     assert sequences is not None
 
-    from crysformer.crystal.writing import write_map, write_phases
+    from crysformer.crystal.io.write import write_map, write_phases
     from crysformer.phasing.network.predict import predict
 
     prefix = output_prefix(args.output)

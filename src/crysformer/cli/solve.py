@@ -139,7 +139,7 @@ def write_solution(
     folder: Path, data: CrystalData, solution: Solution, report: DataReport | None = None
 ) -> dict[str, Any]:
     """Write the three result files into `folder`; returns the content of summary.json."""
-    from crysformer.crystal.writing import write_map, write_phases
+    from crysformer.crystal.io.write import write_map, write_phases
 
     summary = solution.to_summary()
     if report is not None:

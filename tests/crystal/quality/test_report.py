@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import crysformer
+from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.quality.fall_off import fit_fall_off
 from crysformer.crystal.quality.report import DataReport, data_report
-from crysformer.crystal.reading import read_crystal
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, UsageError
 from crysformer.samples import SAMPLES

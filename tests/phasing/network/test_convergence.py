@@ -9,7 +9,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from crysformer.crystal.reading import read_crystal
+from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.reflections import CrystalData
 from crysformer.models.recycling import ARRIVED
 from crysformer.phasing.network.convergence import Arrival, highest_agreement, relative_error, terms

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from crysformer.crystal.density import DensityMap
-from crysformer.crystal.reading import read_crystal
+from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.reflections import CrystalData
 from crysformer.data.templates import residue_templates
 from crysformer.errors import NotApplicable, UsageError

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from crysformer.crystal.reading import read_crystal
+from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.phasing.candidate import settle
 from crysformer.phasing.cell_content import cell_content

@@ -13,10 +13,10 @@ import pytest
 
 import crysformer
 from crysformer.crystal.density import DensityMap
-from crysformer.crystal.measured import NO_FLAG
-from crysformer.crystal.reading import read_crystal
+from crysformer.crystal.io.observed_amplitudes import NO_FLAG
+from crysformer.crystal.io.read import read_crystal
+from crysformer.crystal.io.write import read_map, write_map, write_phases
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.writing import read_map, write_map, write_phases
 from crysformer.errors import CrysformerError, InputError
 
 

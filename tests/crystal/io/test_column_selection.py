@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crysformer.crystal.columns import find_free_flags, find_measurement
-from crysformer.crystal.reflection_table import Column, ReflectionTable
+from crysformer.crystal.io.column_selection import find_free_flags, find_measurement
+from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.errors import InputError, UsageError
 
 

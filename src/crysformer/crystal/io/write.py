@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import crysformer
 from crysformer.crystal.density import DensityMap
-from crysformer.crystal.measured import NO_FLAG
+from crysformer.crystal.io.observed_amplitudes import NO_FLAG
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import CrysformerError, InputError
 from crysformer.files import atomic_path, free_bytes

@@ -9,7 +9,7 @@ from typing import Final
 import gemmi
 import numpy as np
 
-from crysformer.crystal.reflection_table import Column, ReflectionTable
+from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.errors import InputError
 
 _Record = tuple[int, int, int, float, float]

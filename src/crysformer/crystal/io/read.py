@@ -10,13 +10,13 @@ from pathlib import Path
 
 import gemmi
 
-from crysformer.crystal.columns import find_measurement
-from crysformer.crystal.measured import measured_rows
-from crysformer.crystal.mtz_io import read_mtz
-from crysformer.crystal.reflection_table import ReflectionTable
+from crysformer.crystal.io.column_selection import find_measurement
+from crysformer.crystal.io.mtz import read_mtz
+from crysformer.crystal.io.observed_amplitudes import measured_rows
+from crysformer.crystal.io.reflection_table import ReflectionTable
+from crysformer.crystal.io.sf_mmcif import read_sf_cif
+from crysformer.crystal.io.shelx_hkl import looks_like_hkl, read_hkl
 from crysformer.crystal.reflections import CrystalData, Radiation
-from crysformer.crystal.sf_cif import read_sf_cif
-from crysformer.crystal.shelx_hkl import looks_like_hkl, read_hkl
 from crysformer.crystal.unit_cell import resolve_symmetry
 from crysformer.errors import InputError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crysformer.crystal.crystal_list import ListedCrystal, read_list
+from crysformer.crystal.io.crystal_list import ListedCrystal, read_list
 from crysformer.errors import InputError
 
 

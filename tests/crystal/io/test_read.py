@@ -10,8 +10,8 @@ import gemmi
 import numpy as np
 import pytest
 
-from crysformer.crystal.measured import NO_FLAG
-from crysformer.crystal.reading import read_crystal
+from crysformer.crystal.io.observed_amplitudes import NO_FLAG
+from crysformer.crystal.io.read import read_crystal
 
 WriteMtz = Callable[..., Path]
 GROUP = gemmi.SpaceGroup("P 21 21 21")

@@ -9,10 +9,10 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.columns import Kind, Measurement, find_free_flags
 from crysformer.crystal.french_wilson import french_wilson
+from crysformer.crystal.io.column_selection import Kind, Measurement, find_free_flags
+from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.crystal.merging import group_equivalents, merge
-from crysformer.crystal.reflection_table import Column, ReflectionTable
 from crysformer.errors import InputError
 
 #: Free flag of a reflection that has none in the input.

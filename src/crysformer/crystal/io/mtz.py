@@ -7,7 +7,7 @@ from pathlib import Path
 import gemmi
 import numpy as np
 
-from crysformer.crystal.reflection_table import Column, ReflectionTable
+from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.errors import InputError
 
 

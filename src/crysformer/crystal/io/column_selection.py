@@ -10,7 +10,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from crysformer.crystal.reflection_table import Column, ReflectionTable
+from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.errors import InputError, UsageError
 
 Kind = Literal["amplitudes", "intensities"]

@@ -11,8 +11,8 @@ import gemmi
 import numpy as np
 import pytest
 
-from crysformer.crystal.reading import read_crystal
-from crysformer.crystal.writing import read_map
+from crysformer.crystal.io.read import read_crystal
+from crysformer.crystal.io.write import read_map
 from crysformer.errors import CrysformerError, InputError
 
 WriteMtz = Callable[..., Path]

@@ -8,7 +8,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.reflection_table import Column, ReflectionTable
+from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.errors import InputError
 
 #: Measured items of the _refln category with their MTZ types, each value before its uncertainty.

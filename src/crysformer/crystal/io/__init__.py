@@ -1,0 +1,1 @@
+"""Files of reflections and maps: reading, choosing columns, writing."""
