@@ -33,8 +33,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from crysformer.crystal.compare import SOLVED_COSINE, compare_phases
-from crysformer.crystal.maps import grid_to_hkl
+from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
+from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.data.store import FragmentStore
 from crysformer.data.synthetic import SyntheticCrystal, synthetic_crystal

@@ -31,7 +31,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.compare import SOLVED_PHASE_ERROR, compare_phases
+from crysformer.crystal.comparison.compare import SOLVED_PHASE_ERROR, compare_phases
 from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.reflections import CrystalData, Radiation
 from crysformer.crystal.sequence import check_fits

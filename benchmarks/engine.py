@@ -38,9 +38,14 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from crysformer.crystal.compare import pearson
-from crysformer.crystal.maps import Shape, density_from_grid, grid_shape, patterson_from_grid
-from crysformer.crystal.structure_factors import AtomBatch, structure_factor_grid
+from crysformer.crystal.comparison.compare import pearson
+from crysformer.crystal.fourier.grids import (
+    Shape,
+    density_from_grid,
+    grid_shape,
+    patterson_from_grid,
+)
+from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factor_grid
 from crysformer.data.cells import build_cells
 from crysformer.data.recipe import DIPEPTIDE, FIFTEEN, Recipe
 from crysformer.files import atomic_path

@@ -224,7 +224,7 @@ def runs_of(case: Case, out: Path, time_limit: float) -> list[tuple[Result, list
 
 def score(case: Case, result: Result, options: list[str], folder: Path) -> None:
     """Fill in what the deposited model and the written file tell."""
-    from crysformer.crystal.compare import SOLVED_PHASE_ERROR, compare_phases  # see the top
+    from crysformer.crystal.comparison.compare import SOLVED_PHASE_ERROR, compare_phases
     from crysformer.crystal.io.read import read_crystal
 
     if result.exit_code != 0:

@@ -15,7 +15,7 @@ import json
 import numpy as np
 import torch
 
-from crysformer.crystal.compare import SOLVED_COSINE, compare_phases
+from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
 from crysformer.data.store import FragmentStore
 from crysformer.data.synthetic import synthetic_crystal
 from crysformer.files import write_json

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from calibrate_confidence import logistic, predicted
-from crysformer.crystal.compare import SOLVED_COSINE, compare_phases
+from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
 from crysformer.data.contents import single
 from crysformer.data.measurement import Measurement, Missing
 from crysformer.data.store import FragmentStore

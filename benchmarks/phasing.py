@@ -30,7 +30,7 @@ os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
 import numpy as np
 import torch
 
-from crysformer.crystal.compare import SOLVED_COSINE, compare_phases
+from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
 from crysformer.crystal.normalize import sharpen, wilson_b
 from crysformer.crystal.reflections import CrystalData
 from crysformer.data.store import FragmentStore

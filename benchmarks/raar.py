@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from crysformer.crystal.compare import SOLVED_COSINE, compare_phases
-from crysformer.crystal.maps import grid_to_hkl
+from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
+from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.data.store import FragmentStore
 from crysformer.data.synthetic import SyntheticCrystal
 from crysformer.evaluation.regimes.crystals import grid_crystal

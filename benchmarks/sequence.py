@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from calibrate_confidence import shuffled_within_shells
-from crysformer.crystal.compare import SOLVED_COSINE, compare_phases
+from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
 from crysformer.errors import InputError
 from crysformer.phasing.solver import solve
 from sequence_rows import REGIMES, crystal_of, load_tables

@@ -24,8 +24,8 @@ import numpy as np
 import torch
 
 from calibrate_confidence import shuffled_within_shells
-from crysformer.crystal.compare import compare_phases
-from crysformer.crystal.structure_factors import AtomBatch, structure_factors
+from crysformer.crystal.comparison.compare import compare_phases
+from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factors
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.data.recipe import DIPEPTIDE, Recipe
 from crysformer.data.store import FragmentStore, FragmentTable

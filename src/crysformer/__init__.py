@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crysformer import data as data
-    from crysformer.crystal.density import DensityMap as DensityMap
+    from crysformer.crystal.fourier.density_map import DensityMap as DensityMap
     from crysformer.crystal.io.read import read_crystal as read_crystal
     from crysformer.crystal.quality.report import DataReport as DataReport
     from crysformer.crystal.quality.report import data_report as data_report
@@ -29,7 +29,7 @@ __version__ = "0.1.0"
 _HOME = {
     "CrystalData": "crysformer.crystal.reflections",
     "DataReport": "crysformer.crystal.quality.report",
-    "DensityMap": "crysformer.crystal.density",
+    "DensityMap": "crysformer.crystal.fourier.density_map",
     "Prediction": "crysformer.phasing.network.predict",
     "Solution": "crysformer.phasing.solver",
     "data_report": "crysformer.crystal.quality.report",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from crysformer.crystal.structure_factors import AtomBatch
+from crysformer.crystal.fourier.structure_factors import AtomBatch
 
 CELLS = {
     "P 1": (9.1, 11.3, 12.7, 77.0, 83.5, 101.2),

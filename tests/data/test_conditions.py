@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from crysformer.crystal.maps import d_star_sq_grid, half_grid_indices
+from crysformer.crystal.fourier.grids import d_star_sq_grid, half_grid_indices
 from crysformer.data import DIPEPTIDE, FragmentStore
 from crysformer.data.conditions import Conditions, measured_batch
 from crysformer.data.synthesis import Batch, fixed_batches

@@ -9,8 +9,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from crysformer.crystal.density import DensityMap
-from crysformer.crystal.maps import density_from_grid, hkl_to_grid
+from crysformer.crystal.fourier.density_map import DensityMap
+from crysformer.crystal.fourier.grids import density_from_grid, hkl_to_grid
 from crysformer.data.synthetic import SyntheticCrystal
 from crysformer.evaluation.scoring import N_SHELLS, Score, pooled_edges, score
 

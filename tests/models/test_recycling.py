@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from crysformer.crystal.compare import pearson
+from crysformer.crystal.comparison.compare import pearson
 from crysformer.models.crysformer import CrysFormer
 from crysformer.models.orientations import TURNS, predict_averaged, turn, turn_half_grid
 from crysformer.models.recycling import (

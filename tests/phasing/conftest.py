@@ -12,10 +12,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from crysformer.crystal.compare import PhaseComparison, compare_phases
-from crysformer.crystal.maps import grid_to_hkl
+from crysformer.crystal.comparison.compare import PhaseComparison, compare_phases
+from crysformer.crystal.fourier.grids import grid_to_hkl
+from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factors
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.structure_factors import AtomBatch, structure_factors
 from crysformer.data.recipe import DIPEPTIDE, FIFTEEN, Recipe
 from crysformer.data.store import FragmentTable
 from crysformer.data.synthetic import synthetic_crystal

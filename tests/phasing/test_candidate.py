@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from crysformer.crystal.compare import SOLVED_COSINE
+from crysformer.crystal.comparison.compare import SOLVED_COSINE
 from crysformer.phasing.candidate import (
     Candidate,
     atoms_are_cheap,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from crysformer.crystal.compare import SOLVED_COSINE
+from crysformer.crystal.comparison.compare import SOLVED_COSINE
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing import candidate_pool as search
 from crysformer.phasing.candidate import Candidate

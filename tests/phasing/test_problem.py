@@ -9,7 +9,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from crysformer.crystal.maps import grid_to_hkl
+from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.problem import PhaseProblem, phase_problem, replace_amplitude
 

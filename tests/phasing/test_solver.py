@@ -10,7 +10,7 @@ import gemmi
 import numpy as np
 import pytest
 
-from crysformer.crystal.compare import SOLVED_COSINE
+from crysformer.crystal.comparison.compare import SOLVED_COSINE
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.phasing import solver

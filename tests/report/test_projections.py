@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from crysformer.crystal.density import DensityMap
+from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.errors import CrysformerError
 from crysformer.report.projections import _plane, _sticks, projection_figure
 from crysformer.report.truth import model_density

@@ -6,7 +6,7 @@ import gemmi
 import numpy as np
 import pytest
 
-from crysformer.crystal.density import DensityMap
+from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.io.read import read_crystal
 from crysformer.peptide.sequence_file import read_sequences
 from crysformer.report.truth import align_map, model_density, model_structure_factors

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from crysformer.crystal.compare import PhaseComparison
-    from crysformer.crystal.density import DensityMap
+    from crysformer.crystal.comparison.compare import PhaseComparison
+    from crysformer.crystal.fourier.density_map import DensityMap
     from crysformer.crystal.reflections import CrystalData
     from crysformer.phasing.solver import Solution
 
@@ -60,7 +60,7 @@ class Outcome:
     @property
     def right(self) -> bool:
         """Whether the phases are right: the project's definition of solved."""
-        from crysformer.crystal.compare import SOLVED_COSINE, SOLVED_PHASE_ERROR
+        from crysformer.crystal.comparison.compare import SOLVED_COSINE, SOLVED_PHASE_ERROR
 
         if self.sample.synthetic:
             return self.truth.cosine2_aligned >= SOLVED_COSINE
@@ -136,7 +136,7 @@ def _solve_one(
     import gemmi
     import numpy as np
 
-    from crysformer.crystal.compare import compare_phases
+    from crysformer.crystal.comparison.compare import compare_phases
     from crysformer.crystal.io.read import read_crystal
     from crysformer.phasing.solver import solve
     from crysformer.report.truth import model_structure_factors
@@ -164,7 +164,7 @@ def _predict(
     data: CrystalData, sample: Sample, phi_true: NDArray[np.float64]
 ) -> tuple[DensityMap | None, str]:
     """The network's map and how good it is, or why there is none."""
-    from crysformer.crystal.compare import compare_phases
+    from crysformer.crystal.comparison.compare import compare_phases
     from crysformer.errors import NotApplicable
     from crysformer.phasing.network.predict import predict
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crysformer.crystal.form_factors import form_factors, gaussians
+from crysformer.crystal.fourier.form_factors import form_factors, gaussians
 from crysformer.crystal.reflections import CrystalData, Radiation
 from crysformer.errors import InputError
 

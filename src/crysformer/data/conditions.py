@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from crysformer.crystal.form_factors import gaussians
-from crysformer.crystal.maps import Shape, d_star_sq_grid, half_grid_indices
+from crysformer.crystal.fourier.form_factors import gaussians
+from crysformer.crystal.fourier.grids import Shape, d_star_sq_grid, half_grid_indices
 from crysformer.data.synthesis import Batch
 
 _CARBON = 6

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crysformer.crystal.structure_factors import AtomBatch
+from crysformer.crystal.fourier.structure_factors import AtomBatch
 from crysformer.data.cells import build_cells
 from crysformer.data.molecule import Molecule
 from crysformer.data.packing import pack

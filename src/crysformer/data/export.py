@@ -10,9 +10,9 @@ import gemmi
 import numpy as np
 import torch
 
-from crysformer.crystal.density import DensityMap
+from crysformer.crystal.fourier.density_map import DensityMap
+from crysformer.crystal.fourier.grids import hkl_to_grid, patterson_from_grid
 from crysformer.crystal.io.write import write_map
-from crysformer.crystal.maps import hkl_to_grid, patterson_from_grid
 from crysformer.data.store import SPLITS, FragmentStore, FragmentTable, Split
 from crysformer.data.synthesis import fixed_batches
 from crysformer.data.synthetic import SyntheticCrystal, synthetic_crystal

@@ -10,8 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from crysformer.crystal.maps import Shape, density_from_grid, grid_shape, patterson_from_grid
-from crysformer.crystal.structure_factors import AtomBatch, structure_factor_grid
+from crysformer.crystal.fourier.grids import (
+    Shape,
+    density_from_grid,
+    grid_shape,
+    patterson_from_grid,
+)
+from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factor_grid
 from crysformer.data.cells import Cells, build_cells, image_contacts
 from crysformer.data.recipe import Recipe
 from crysformer.data.store import FragmentTable

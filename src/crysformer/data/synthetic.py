@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crysformer.crystal.density import DensityMap
-from crysformer.crystal.maps import density_from_grid, grid_shape, hkl_to_grid
+from crysformer.crystal.fourier.density_map import DensityMap
+from crysformer.crystal.fourier.grids import density_from_grid, grid_shape, hkl_to_grid
+from crysformer.crystal.fourier.structure_factors import structure_factors
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.structure_factors import structure_factors
 from crysformer.data.contents import CellContents, single
 from crysformer.data.measurement import Measurement, measure
 from crysformer.data.recipe import Recipe

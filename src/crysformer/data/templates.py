@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from crysformer.crystal.maps import density_from_grid
-from crysformer.crystal.structure_factors import AtomBatch, structure_factor_grid
+from crysformer.crystal.fourier.grids import density_from_grid
+from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factor_grid
 from crysformer.data.recipe import DIPEPTIDE
 from crysformer.peptide import residues
 from crysformer.peptide.conformers import template_coordinates

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.density import DensityMap
+from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.reflections import CrystalData
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _polished(start: Method) -> Method:
     def run(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
         import torch
 
-        from crysformer.crystal.maps import grid_to_hkl
+        from crysformer.crystal.fourier.grids import grid_to_hkl
         from crysformer.peptide.sequence_file import sequences_of
         from crysformer.phasing.candidate import settle
         from crysformer.phasing.cell_content import cell_content, positive_shares

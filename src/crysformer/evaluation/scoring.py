@@ -9,15 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crysformer.crystal.compare import (
+from crysformer.crystal.comparison.compare import (
     SOLVED_COSINE,
     align,
     apply_alignment,
     pearson,
     phase_errors,
 )
-from crysformer.crystal.density import DensityMap
-from crysformer.crystal.maps import (
+from crysformer.crystal.fourier.density_map import DensityMap
+from crysformer.crystal.fourier.grids import (
     d_star_sq_grid,
     density_from_grid,
     grid_from_density,

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from crysformer.crystal.form_factors import gaussians
-from crysformer.crystal.maps import Shape, d_star_sq_grid, half_grid_indices
+from crysformer.crystal.fourier.form_factors import gaussians
+from crysformer.crystal.fourier.grids import Shape, d_star_sq_grid, half_grid_indices
 
 _CARBON = 6
 

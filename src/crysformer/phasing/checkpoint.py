@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from crysformer.crystal.maps import grid_to_hkl, hkl_to_grid
+from crysformer.crystal.fourier.grids import grid_to_hkl, hkl_to_grid
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError
 from crysformer.files import atomic_path

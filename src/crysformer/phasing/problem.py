@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crysformer.crystal.alignment import friedel_multiplicity
-from crysformer.crystal.maps import Shape, d_star_sq_grid, grid_shape, hkl_to_grid
+from crysformer.crystal.comparison.alignment import friedel_multiplicity
+from crysformer.crystal.fourier.grids import Shape, d_star_sq_grid, grid_shape, hkl_to_grid
+from crysformer.crystal.fourier.structure_factors import LIMIT_TOLERANCE
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.structure_factors import LIMIT_TOLERANCE
 
 # Grid points per d_min: enough for the product of density and a mask without much aliasing, and
 # a third of the voxels of the maps that are written.
@@ -24,7 +24,7 @@ _SAMPLE_RATE = 2.4
 class PhaseProblem:
     """Amplitudes of a P1 crystal on the half reciprocal grid.
 
-    Half grids have the layout of `crysformer.crystal.maps`: shape (nu, nv, nw // 2 + 1).
+    Half grids have the layout of `crysformer.crystal.fourier.grids`: shape (nu, nv, nw // 2 + 1).
 
     Attributes
     ----------

@@ -10,7 +10,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.density import DensityMap
+from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.peptide.model import PeptideModel
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crysformer.crystal.compare import align, apply_alignment
-from crysformer.crystal.density import DensityMap
-from crysformer.crystal.maps import (
+from crysformer.crystal.comparison.compare import align, apply_alignment
+from crysformer.crystal.fourier.density_map import DensityMap
+from crysformer.crystal.fourier.grids import (
     density_from_grid,
     grid_from_density,
     grid_shape,

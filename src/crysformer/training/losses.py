@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from crysformer.crystal.compare import pearson
+from crysformer.crystal.comparison.compare import pearson
 
 
 def correlation_loss(predicted: Tensor, true: Tensor) -> Tensor:

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from crysformer.crystal.compare import pearson, phase_errors
-from crysformer.crystal.maps import d_star_sq_grid, grid_from_density
-from crysformer.crystal.phase_errors import unit_phases
+from crysformer.crystal.comparison.compare import pearson, phase_errors
+from crysformer.crystal.comparison.phase_errors import unit_phases
+from crysformer.crystal.fourier.grids import d_star_sq_grid, grid_from_density
 from crysformer.data.recipe import Recipe
 from crysformer.data.store import FragmentTable
 from crysformer.data.synthesis import Batch, fixed_batches

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import crysformer
-from crysformer.crystal.density import DensityMap
+from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.io.observed_amplitudes import NO_FLAG
 from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.io.write import read_map, write_map, write_phases

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from crysformer.crystal.maps import grid_to_hkl
-from crysformer.crystal.structure_factors import AtomBatch, structure_factors
+from crysformer.crystal.fourier.grids import grid_to_hkl
+from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factors
 from crysformer.phasing.atoms.equal_atoms import AtomicModel, EqualAtoms, estimate_atoms
 from crysformer.phasing.problem import phase_problem
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from crysformer.crystal.alignment import Alignment, apply_alignment
-from crysformer.crystal.compare import SOLVED_COSINE
+from crysformer.crystal.comparison.alignment import Alignment, apply_alignment
+from crysformer.crystal.comparison.compare import SOLVED_COSINE
 from crysformer.phasing.dual_space.charge_flipping import (
     amplitude_r,
     charge_flipping,

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from crysformer.crystal.alignment import Alignment, apply_alignment
-from crysformer.crystal.maps import grid_to_hkl
+from crysformer.crystal.comparison.alignment import Alignment, apply_alignment
+from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.phasing.dual_space import free_correlation as merit
 from crysformer.phasing.dual_space.charge_flipping import eliminate_low_density, random_phases

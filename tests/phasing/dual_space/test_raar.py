@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from crysformer.crystal.compare import SOLVED_COSINE
+from crysformer.crystal.comparison.compare import SOLVED_COSINE
 from crysformer.phasing.dual_space.charge_flipping import (
     amplitude_r,
     eliminate_low_density,

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from crysformer.crystal.compare import compare_phases
-from crysformer.crystal.maps import grid_to_hkl
+from crysformer.crystal.comparison.compare import compare_phases
+from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.errors import NotApplicable

@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from crysformer.crystal.maps import density_from_grid, grid_shape, hkl_to_grid, patterson_from_grid
+from crysformer.crystal.fourier.grids import (
+    density_from_grid,
+    grid_shape,
+    hkl_to_grid,
+    patterson_from_grid,
+)
 from crysformer.crystal.reflections import CrystalData
 from crysformer.models.orientations import TURNS, turn
 from crysformer.models.presets import DIPEPTIDE_SMALL

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from crysformer.crystal.density import DensityMap
+from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.reflections import CrystalData
 from crysformer.data.templates import residue_templates

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from crysformer import samples
-from crysformer.crystal.density import DensityMap
-from crysformer.crystal.maps import d_star_sq_grid, density_from_grid, grid_shape
-from crysformer.crystal.structure_factors import AtomBatch, structure_factor_grid
+from crysformer.crystal.fourier.density_map import DensityMap
+from crysformer.crystal.fourier.grids import d_star_sq_grid, density_from_grid, grid_shape
+from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factor_grid
 from crysformer.crystal.symmetry import P1
 from crysformer.phasing.origin.molecule_origin import (
     MoleculeOrigin,

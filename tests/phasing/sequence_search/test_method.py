@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from crysformer.crystal.compare import SOLVED_COSINE, compare_phases
+from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import enantiomorph
 from crysformer.errors import CrysformerError

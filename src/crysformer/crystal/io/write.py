@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crysformer
-from crysformer.crystal.density import DensityMap
+from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.io.observed_amplitudes import NO_FLAG
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import CrysformerError, InputError

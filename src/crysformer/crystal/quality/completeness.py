@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import gemmi
 import numpy as np
 
+from crysformer.crystal.fourier.structure_factors import LIMIT_TOLERANCE
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.structure_factors import LIMIT_TOLERANCE
 
 _SHELLS = 10
 _PER_SHELL = 20

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crysformer.crystal.maps import Shape, density_from_grid, grid_shape, hkl_to_grid
+from crysformer.crystal.fourier.grids import Shape, density_from_grid, grid_shape, hkl_to_grid
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import p1_mapping
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from crysformer.crystal.form_factors import form_factors, gaussians
-from crysformer.crystal.maps import Shape, hkl_to_grid, smooth_size
+from crysformer.crystal.fourier.form_factors import form_factors, gaussians
+from crysformer.crystal.fourier.grids import Shape, hkl_to_grid, smooth_size
 from crysformer.phasing.problem import PhaseProblem, replace_amplitude
 
 _NITROGEN = 7  # stands for C, N and O alike

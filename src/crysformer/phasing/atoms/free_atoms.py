@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crysformer.crystal.form_factors import form_factors, gaussians
+from crysformer.crystal.fourier.form_factors import form_factors, gaussians
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.atoms.peak_picking import SitePicker, map_on_grid, symmetric_shape
 

@@ -8,7 +8,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.maps import Shape
+from crysformer.crystal.fourier.grids import Shape
 from crysformer.crystal.reflections import CrystalData
 
 _AT_ONCE = 16  # sites whose distances are computed together

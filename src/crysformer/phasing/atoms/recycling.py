@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from crysformer.crystal.maps import grid_to_hkl
+from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.phasing.atoms.equal_atoms import AtomicModel, EqualAtoms
 from crysformer.phasing.problem import PhaseProblem
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
-from crysformer.crystal.maps import grid_shape
+from crysformer.crystal.fourier.grids import grid_shape
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import NotApplicable
 from crysformer.peptide.secondary_structure import Fragment

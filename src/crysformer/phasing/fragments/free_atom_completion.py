@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crysformer.crystal.maps import grid_to_hkl
+from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
 from crysformer.phasing.atoms.equal_atoms import EqualAtoms

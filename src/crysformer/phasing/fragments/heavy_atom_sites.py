@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crysformer.crystal.maps import grid_shape
+from crysformer.crystal.fourier.grids import grid_shape
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.chain import letters_of
 from crysformer.phasing.atoms.peak_picking import SitePicker

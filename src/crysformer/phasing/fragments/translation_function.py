@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.maps import Shape
+from crysformer.crystal.fourier.grids import Shape
 from crysformer.crystal.normalize import epsilon_factors, normalized_e
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.fragments.translation_map import real_map

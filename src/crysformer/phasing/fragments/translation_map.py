@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfftn
 
-from crysformer.crystal.maps import Shape
+from crysformer.crystal.fourier.grids import Shape
 
 
 def real_map(

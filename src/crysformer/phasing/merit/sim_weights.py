@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import i0e, i1e
 
-from crysformer.crystal.maps import grid_to_hkl
+from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.problem import PhaseProblem
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crysformer.crystal.maps import (
+from crysformer.crystal.fourier.grids import (
     Shape,
     density_from_grid,
     grid_from_density,

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crysformer.crystal.alignment import Alignment, align
-from crysformer.crystal.maps import hkl_to_grid
+from crysformer.crystal.comparison.alignment import Alignment, align
+from crysformer.crystal.fourier.grids import hkl_to_grid
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.phasing.candidate import settle, with_atoms

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crysformer.crystal.alignment import apply_alignment
-from crysformer.crystal.density import DensityMap
-from crysformer.crystal.maps import (
+from crysformer.crystal.comparison.alignment import apply_alignment
+from crysformer.crystal.fourier.density_map import DensityMap
+from crysformer.crystal.fourier.grids import (
     Shape,
     density_from_grid,
     grid_from_density,

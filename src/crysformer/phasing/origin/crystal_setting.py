@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crysformer.crystal.density import DensityMap
-from crysformer.crystal.maps import grid_to_hkl
+from crysformer.crystal.fourier.density_map import DensityMap
+from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
 from crysformer.errors import InputError

@@ -9,7 +9,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.density import DensityMap
+from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.phasing.origin.unwrapping import Links, unwrap
 from crysformer.phasing.origin.watershed import find_basins
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factors
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.structure_factors import AtomBatch, structure_factors
 from crysformer.peptide.kinematics import Kinematics
 from crysformer.peptide.restraints import restraints_of
 from crysformer.phasing.refinement.bulk_solvent import STEP_CURVE, ResolutionScale

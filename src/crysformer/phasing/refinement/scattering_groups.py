@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crysformer.crystal.form_factors import form_factors, gaussians
+from crysformer.crystal.fourier.form_factors import form_factors, gaussians
 from crysformer.crystal.reflections import Radiation
 
 

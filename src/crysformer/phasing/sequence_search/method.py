@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crysformer.crystal.compare import compare_phases
+from crysformer.crystal.comparison.compare import compare_phases
 from crysformer.crystal.normalize import epsilon_factors, normalized_amplitudes
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping, enantiomorph

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from crysformer.crystal.form_factors import form_factors, gaussians, require_known
+from crysformer.crystal.fourier.form_factors import form_factors, gaussians, require_known
 from crysformer.crystal.reflections import Radiation
 
 # Largest number of (atom, reflection) pairs held at once: about 100 MB of float32 temporaries.

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from crysformer.crystal import structure_factors as module
-from crysformer.crystal.maps import d_star_sq_grid, grid_shape, grid_to_hkl
-from crysformer.crystal.structure_factors import (
+from crysformer.crystal.fourier import structure_factors as module
+from crysformer.crystal.fourier.grids import d_star_sq_grid, grid_shape, grid_to_hkl
+from crysformer.crystal.fourier.structure_factors import (
     AtomBatch,
     structure_factor_grid,
     structure_factors,

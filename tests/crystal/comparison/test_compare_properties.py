@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crysformer.crystal.compare import Alignment, align, apply_alignment, phase_errors
-from crysformer.crystal.maps import grid_from_density, half_grid_indices
+from crysformer.crystal.comparison.compare import Alignment, align, apply_alignment, phase_errors
+from crysformer.crystal.fourier.grids import grid_from_density, half_grid_indices
 
 Shape = tuple[int, int, int]
 shapes = st.tuples(*[st.integers(9, 14)] * 3)

@@ -11,15 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crysformer.crystal.alignment import Alignment, align, apply_alignment
-from crysformer.crystal.maps import hkl_to_grid
-from crysformer.crystal.phase_errors import (
+from crysformer.crystal.comparison.alignment import Alignment, align, apply_alignment
+from crysformer.crystal.comparison.phase_errors import (
     PhaseErrors,
     phase_errors,
     phase_statistics,
     shell_edges,
     shell_index,
 )
+from crysformer.crystal.fourier.grids import hkl_to_grid
 from crysformer.crystal.symmetry import p1_mapping
 
 __all__ = [

@@ -13,7 +13,7 @@ import gemmi
 import torch
 from torch import Tensor
 
-from crysformer.crystal.structure_factors import reciprocal_metric
+from crysformer.crystal.fourier.structure_factors import reciprocal_metric
 
 Shape = tuple[int, int, int]
 _GRID_DIMS = (-3, -2, -1)

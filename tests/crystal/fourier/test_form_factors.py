@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from crysformer.crystal.form_factors import form_factors, gaussians, require_known
+from crysformer.crystal.fourier.form_factors import form_factors, gaussians, require_known
 from crysformer.errors import InputError, UsageError
 
 ELEMENTS = ["H", "C", "N", "O", "S", "P", "Se", "Zn", "U"]

@@ -11,8 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crysformer.crystal.compare import pearson
-from crysformer.crystal.maps import (
+from crysformer.crystal.comparison.compare import pearson
+from crysformer.crystal.fourier.grids import (
     d_star_sq_grid,
     density_from_grid,
     grid_from_density,
@@ -22,7 +22,7 @@ from crysformer.crystal.maps import (
     patterson_from_grid,
     smooth_size,
 )
-from crysformer.crystal.structure_factors import (
+from crysformer.crystal.fourier.structure_factors import (
     AtomBatch,
     structure_factor_grid,
     structure_factors,

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from crysformer.crystal.alignment import friedel_multiplicity, unit_phases
+from crysformer.crystal.comparison.alignment import friedel_multiplicity, unit_phases
 
 
 @dataclass(frozen=True, eq=False)

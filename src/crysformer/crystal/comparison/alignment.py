@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from crysformer.crystal.maps import half_grid_indices, smooth_size
+from crysformer.crystal.fourier.grids import half_grid_indices, smooth_size
 
 _OVERSAMPLING = 3  # search grid points per shortest period; 2 is Nyquist
 _CANDIDATES = 6  # maxima refined, each hand

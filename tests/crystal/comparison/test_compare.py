@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy.special import i0, i1
 
-from crysformer.crystal.compare import (
+from crysformer.crystal.comparison.compare import (
     Alignment,
     align,
     apply_alignment,
@@ -20,8 +20,13 @@ from crysformer.crystal.compare import (
     phase_errors,
     shell_edges,
 )
-from crysformer.crystal.maps import d_star_sq_grid, density_from_grid, grid_to_hkl, hkl_to_grid
-from crysformer.crystal.structure_factors import (
+from crysformer.crystal.fourier.grids import (
+    d_star_sq_grid,
+    density_from_grid,
+    grid_to_hkl,
+    hkl_to_grid,
+)
+from crysformer.crystal.fourier.structure_factors import (
     AtomBatch,
     structure_factor_grid,
     structure_factors,

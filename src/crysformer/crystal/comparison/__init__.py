@@ -1,0 +1,1 @@
+"""Comparison of maps and phases, origin and hand aligned."""

@@ -1,0 +1,1 @@
+"""Structure factors and maps: form factors, direct sums, grids, transforms."""
