@@ -31,7 +31,7 @@ import numpy as np
 import torch
 
 from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
-from crysformer.crystal.normalize import sharpen, wilson_b
+from crysformer.crystal.normalisation import sharpen, wilson_b
 from crysformer.crystal.reflections import CrystalData
 from crysformer.data.store import FragmentStore
 from crysformer.data.synthetic import SyntheticCrystal

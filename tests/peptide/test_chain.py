@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crysformer.crystal.sequence import count_atoms, estimate_copies
+from crysformer.crystal.cell_composition import count_atoms, estimate_copies
 from crysformer.errors import InputError
 from crysformer.peptide.chain import D_NAMES, Chain, letters_of, parse_chain
 from crysformer.peptide.sequence_file import read_sequences

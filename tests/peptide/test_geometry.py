@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from crysformer.crystal.sequence import composition
+from crysformer.crystal.cell_composition import composition
 from crysformer.peptide.geometry import build_peptides, dihedral
 from crysformer.peptide.kinematics import Kinematics, Pose
 from crysformer.peptide.residues import CODES, INDEX

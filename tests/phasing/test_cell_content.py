@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from crysformer.crystal.sequence import count_atoms
+from crysformer.crystal.cell_composition import count_atoms
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.phasing.cell_content import (
     CellContent,

@@ -8,7 +8,7 @@ from typing import Final
 
 import gemmi
 
-from crysformer.crystal.sequence import count_atoms
+from crysformer.crystal.cell_composition import count_atoms
 from crysformer.peptide.chain import parse_chain
 
 _WATER: Final = 18.015

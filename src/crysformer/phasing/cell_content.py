@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from crysformer.crystal.normalize import PROTEIN_RESIDUE, wilson_b
+from crysformer.crystal.cell_composition import cell_composition, check_fits, estimate_copies
+from crysformer.crystal.normalisation import PROTEIN_RESIDUE, wilson_b
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.sequence import cell_composition, check_fits, estimate_copies
 from crysformer.errors import UsageError
 
 B_RANGE = (3.0, 80.0)

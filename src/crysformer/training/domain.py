@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from crysformer.crystal.sequence import count_atoms
+from crysformer.crystal.cell_composition import count_atoms
 from crysformer.data.conditions import Conditions
 from crysformer.data.synthesis import Batch
 from crysformer.peptide import residues

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from crysformer.crystal.normalize import PROTEIN_RESIDUE, epsilon_factors, sum_of_squares
+from crysformer.crystal.normalisation import PROTEIN_RESIDUE, epsilon_factors, sum_of_squares
 from crysformer.crystal.reflections import CrystalData
 
 CELL = (31.0, 37.0, 43.0, 90.0, 90.0, 90.0)

@@ -13,7 +13,7 @@ import pytest
 
 import crysformer
 from crysformer.crystal.io.read import read_crystal
-from crysformer.crystal.quality.fall_off import fit_fall_off
+from crysformer.crystal.quality.anisotropy import fit_fall_off
 from crysformer.crystal.quality.report import DataReport, data_report
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, UsageError

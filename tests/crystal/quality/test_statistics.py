@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from crysformer.crystal.matthews import chain_mass, packing
+from crysformer.crystal.quality.anisotropy import fit_fall_off
 from crysformer.crystal.quality.completeness import completeness
-from crysformer.crystal.quality.fall_off import fit_fall_off
 from crysformer.crystal.quality.moments import moments
-from crysformer.crystal.quality.pseudo_translation import PattersonPeak, patterson_peak
-from crysformer.crystal.quality.signal import directional_limits, signal_limit
+from crysformer.crystal.quality.resolution_limits import directional_limits, signal_limit
+from crysformer.crystal.quality.translational_ncs import PattersonPeak, patterson_peak
 from crysformer.crystal.quality.twin_laws import twin_laws
 from crysformer.crystal.quality.twinning import (
     expected_mean_abs,

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.crystal.cell_composition import cell_composition, check_fits, estimate_copies
 from crysformer.crystal.matthews import Packing, packing
-from crysformer.crystal.normalize import WilsonFit, wilson_b
+from crysformer.crystal.normalisation import WilsonFit, wilson_b
+from crysformer.crystal.quality.anisotropy import FallOff, fit_fall_off
 from crysformer.crystal.quality.completeness import Completeness, completeness
-from crysformer.crystal.quality.fall_off import FallOff, fit_fall_off
 from crysformer.crystal.quality.moments import Moments, moments
-from crysformer.crystal.quality.pseudo_translation import PattersonPeak, patterson_peak
-from crysformer.crystal.quality.reading import full_text, summary_lines, warnings_of
-from crysformer.crystal.quality.signal import STRONG, directional_limits, signal_limit
+from crysformer.crystal.quality.resolution_limits import STRONG, directional_limits, signal_limit
+from crysformer.crystal.quality.text import full_text, summary_lines, warnings_of
+from crysformer.crystal.quality.translational_ncs import PattersonPeak, patterson_peak
 from crysformer.crystal.quality.twin_laws import TwinLaw, twin_laws
 from crysformer.crystal.quality.twinning import LTest, l_test
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.sequence import cell_composition, check_fits, estimate_copies
 from crysformer.errors import InputError
 from crysformer.peptide.sequence_file import sequences_of
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from crysformer.crystal.normalize import normalized_amplitudes
+from crysformer.crystal.normalisation import normalized_amplitudes
 from crysformer.phasing.dual_space.charge_flipping import eliminate_low_density
 from crysformer.phasing.problem import PhaseProblem
 

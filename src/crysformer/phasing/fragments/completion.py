@@ -10,11 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import i0e, i1e
 from torch import Tensor
 
-from crysformer.crystal.normalize import (
-    epsilon_factors,
-    normalized_amplitudes,
-    normalized_e,
-)
+from crysformer.crystal.normalisation import epsilon_factors, normalized_amplitudes, normalized_e
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping
 from crysformer.phasing.dual_space.charge_flipping import eliminate_low_density

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crysformer.crystal.normalize import normalized_e
+from crysformer.crystal.normalisation import normalized_e
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import p1_mapping
 from crysformer.errors import NotApplicable

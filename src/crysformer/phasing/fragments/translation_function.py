@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.grids import Shape
-from crysformer.crystal.normalize import epsilon_factors, normalized_e
+from crysformer.crystal.normalisation import epsilon_factors, normalized_e
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.fragments.translation_map import real_map
 

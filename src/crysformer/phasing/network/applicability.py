@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from crysformer.crystal.cell_composition import count_atoms
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.sequence import count_atoms
 from crysformer.errors import NotApplicable
 from crysformer.models.weights import packaged_weights, read_info
 from crysformer.peptide.chain import letters_of

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.crystal.cell_composition import count_atoms
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.sequence import count_atoms
 from crysformer.models.recycling import ARRIVED
 
 #: Agreement is not looked at more closely than this: beyond it is noise.

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crysformer.crystal.cell_composition import composition
 from crysformer.crystal.fourier.grids import (
     Shape,
     density_from_grid,
@@ -19,9 +20,8 @@ from crysformer.crystal.fourier.grids import (
     half_grid_indices,
     hkl_to_grid,
 )
-from crysformer.crystal.normalize import sum_of_squares, wilson_b
+from crysformer.crystal.normalisation import sum_of_squares, wilson_b
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.sequence import composition
 from crysformer.models.crysformer import CrysFormerConfig
 
 #: Resolution to which a Wilson plot of some hundred reflections tells the B of a peptide: on 60

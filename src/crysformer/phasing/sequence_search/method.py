@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crysformer.crystal.comparison.compare import compare_phases
-from crysformer.crystal.normalize import epsilon_factors, normalized_amplitudes
+from crysformer.crystal.normalisation import epsilon_factors, normalized_amplitudes
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping, enantiomorph
 from crysformer.peptide.kinematics import Kinematics, Pose, join

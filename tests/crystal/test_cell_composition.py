@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crysformer.crystal.sequence import check_fits, composition, count_atoms, estimate_copies
+from crysformer.crystal.cell_composition import (
+    check_fits,
+    composition,
+    count_atoms,
+    estimate_copies,
+)
 from crysformer.errors import InputError, UsageError
 from crysformer.peptide.sequence_file import read_sequences, sequences_of
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.french_wilson import mean_intensity
-from crysformer.crystal.normalize import epsilon_factors
+from crysformer.crystal.normalisation import epsilon_factors
 from crysformer.crystal.reflections import CrystalData
 
 _PER_NODE = 100

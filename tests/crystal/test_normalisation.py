@@ -6,7 +6,7 @@ import gemmi
 import numpy as np
 import pytest
 
-from crysformer.crystal.normalize import (
+from crysformer.crystal.normalisation import (
     epsilon_factors,
     normalized_amplitudes,
     normalized_e,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.quality.fall_off import cartesian
+from crysformer.crystal.quality.anisotropy import cartesian
 from crysformer.crystal.reflections import CrystalData
 
 #: Mean I / sigma of a shell above which the distribution of intensities can be trusted ...

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crysformer.crystal.quality.moments import Moments
-from crysformer.crystal.quality.pseudo_translation import PattersonPeak
+from crysformer.crystal.quality.translational_ncs import PattersonPeak
 
 if TYPE_CHECKING:
     from crysformer.crystal.quality.report import DataReport
