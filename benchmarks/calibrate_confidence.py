@@ -36,8 +36,8 @@ from scipy.optimize import minimize
 from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
 from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
-from crysformer.data.store import FragmentStore
-from crysformer.data.synthetic import SyntheticCrystal, synthetic_crystal
+from crysformer.data.dataset.store import FragmentStore
+from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal, synthetic_crystal
 from crysformer.evaluation.regimes.controls import shuffled_within_shells
 from crysformer.evaluation.regimes.crystals import grid_crystal
 from crysformer.evaluation.regimes.grid import GridCell

@@ -35,7 +35,7 @@ from crysformer.crystal.cell_composition import check_fits
 from crysformer.crystal.comparison.compare import SOLVED_PHASE_ERROR, compare_phases
 from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.reflections import CrystalData, Radiation
-from crysformer.data.measurement import Measurement, Missing, measure
+from crysformer.data.synthetic.measurement_model import Measurement, Missing, measure
 from crysformer.errors import CrysformerError, InputError
 from crysformer.evaluation.regimes.controls import shuffled_within_shells
 from crysformer.peptide.chain import letters_of

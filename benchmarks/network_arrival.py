@@ -19,10 +19,10 @@ import torch
 
 from calibrate_confidence import logistic, predicted
 from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
-from crysformer.data.contents import single
-from crysformer.data.measurement import Measurement, Missing
-from crysformer.data.store import FragmentStore
-from crysformer.data.synthetic import measured_crystal
+from crysformer.data.dataset.store import FragmentStore
+from crysformer.data.synthetic.measurement_model import Measurement, Missing
+from crysformer.data.synthetic.p1_crystal import single
+from crysformer.data.synthetic.synthetic_crystal import measured_crystal
 from crysformer.errors import NotApplicable
 from crysformer.evaluation.calibration import reliability
 from crysformer.files import write_json

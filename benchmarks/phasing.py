@@ -33,8 +33,8 @@ import torch
 from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
 from crysformer.crystal.normalisation import sharpen, wilson_b
 from crysformer.crystal.reflections import CrystalData
-from crysformer.data.store import FragmentStore
-from crysformer.data.synthetic import SyntheticCrystal
+from crysformer.data.dataset.store import FragmentStore
+from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.evaluation.methods import METHODS, Settings
 from crysformer.evaluation.regimes.crystals import grid_crystal
 from crysformer.evaluation.regimes.grid import GRID, select

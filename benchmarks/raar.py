@@ -22,8 +22,8 @@ import torch
 
 from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
 from crysformer.crystal.fourier.grids import grid_to_hkl
-from crysformer.data.store import FragmentStore
-from crysformer.data.synthetic import SyntheticCrystal
+from crysformer.data.dataset.store import FragmentStore
+from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.evaluation.regimes.crystals import grid_crystal
 from crysformer.evaluation.regimes.grid import GridCell
 from crysformer.files import atomic_path

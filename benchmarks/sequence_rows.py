@@ -27,9 +27,9 @@ from calibrate_confidence import shuffled_within_shells
 from crysformer.crystal.comparison.compare import compare_phases
 from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factors
 from crysformer.crystal.symmetry import expand_to_p1
-from crysformer.data.recipe import DIPEPTIDE, Recipe
-from crysformer.data.store import FragmentStore, FragmentTable
-from crysformer.data.synthetic import SyntheticCrystal, synthetic_crystal
+from crysformer.data.dataset.recipe import DIPEPTIDE, Recipe
+from crysformer.data.dataset.store import FragmentStore, FragmentTable
+from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal, synthetic_crystal
 from crysformer.errors import InputError
 from crysformer.peptide import residues
 from crysformer.phasing.cell_content import cell_content

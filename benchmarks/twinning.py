@@ -16,8 +16,8 @@ import numpy as np
 
 from crysformer.crystal.quality.report import data_report
 from crysformer.crystal.reflections import CrystalData
-from crysformer.data.store import FragmentStore
-from crysformer.data.synthetic import synthetic_crystal
+from crysformer.data.dataset.store import FragmentStore
+from crysformer.data.synthetic.synthetic_crystal import synthetic_crystal
 
 FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 

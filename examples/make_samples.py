@@ -15,7 +15,7 @@ import gemmi
 import numpy as np
 
 from crysformer.data import FragmentStore
-from crysformer.data.synthetic import SyntheticCrystal, synthetic_crystal
+from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal, synthetic_crystal
 
 DIPEPTIDES = {"2hv5_A_18": "wk", "2e64_B_14": "yf", "2hv5_A_112": "gf"}
 FIFTEEN = {"1a80_A_96": "fifteen"}

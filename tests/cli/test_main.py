@@ -190,8 +190,8 @@ def test_seeds_are_whole_numbers_from_zero(
 
 def test_names_offered_are_those_of_the_layers_below() -> None:
     from crysformer.cli import dataset, solve
-    from crysformer.data.export import FORMATS
-    from crysformer.data.recipe import RECIPES
+    from crysformer.data.dataset.export import FORMATS
+    from crysformer.data.dataset.recipe import RECIPES
     from crysformer.phasing import solver
 
     assert set(solve.METHODS) == set(solver.METHODS)

@@ -8,7 +8,8 @@ from pathlib import Path
 import gemmi
 import pytest
 
-from crysformer.data import FragmentStore, build
+from crysformer.data import FragmentStore
+from crysformer.data.dataset import build
 
 STRUCTURES = Path(__file__).parents[2] / "samples" / "structures"
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.fourier.grids import density_from_grid, hkl_to_grid
-from crysformer.data.synthetic import SyntheticCrystal
+from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.evaluation.scoring import N_SHELLS, Score, pooled_edges, score
 
 D_MIN = 1.5

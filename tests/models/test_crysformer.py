@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from crysformer.data.templates import residue_templates
+from crysformer.data.examples.residue_densities import residue_templates
 from crysformer.errors import UsageError
 from crysformer.models.crysformer import CrysFormer, CrysFormerConfig, n_parameters
 from crysformer.models.layers import TransformerLayer

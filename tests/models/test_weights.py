@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from crysformer.data.templates import residue_templates
+from crysformer.data.examples.residue_densities import residue_templates
 from crysformer.errors import InputError, UsageError
 from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
 from crysformer.models.weights import load_weights, packaged_weights, save_weights

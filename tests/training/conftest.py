@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crysformer.data.store import COORDINATE_STEP, FRAGMENTS, MANIFEST, SCHEMA
+from crysformer.data.dataset.store import COORDINATE_STEP, FRAGMENTS, MANIFEST, SCHEMA
 from crysformer.peptide import residues
 from crysformer.peptide.conformers import template_coordinates
 

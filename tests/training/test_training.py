@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from crysformer.cli.train import PRESETS
-from crysformer.data.store import FragmentStore
+from crysformer.data.dataset.store import FragmentStore
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
 from crysformer.models.weights import load_weights, save_weights
@@ -137,7 +137,7 @@ def test_conditions_need_scales_from_the_amplitudes(tmp_path: Path) -> None:
 
 def _trainer_until(config: TrainingConfig, data: Path, folder: Path, stop: int) -> int:
     """Train and break off after `stop` examples, as a killed process would."""
-    from crysformer.data.store import FragmentStore
+    from crysformer.data.dataset.store import FragmentStore
 
     class KilledError(Exception):
         pass

@@ -10,7 +10,7 @@ from crysformer.cli._common import emit, positive, progress_bar, seed
 from crysformer.errors import CrysformerError
 
 if TYPE_CHECKING:
-    from crysformer.data.manifest import Manifest
+    from crysformer.data.dataset.manifest import Manifest
 
 RECIPE_NAMES = ("dipeptide", "fifteen")
 FORMATS = ("mtz", "ccp4", "pt", "pdb")
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _build(args: argparse.Namespace) -> int:
-    from crysformer.data.build import build
+    from crysformer.data.dataset.build import build
 
     with progress_bar(args, f"building {args.recipe}") as progress:
         manifest = build(
@@ -141,7 +141,7 @@ def _summary(manifest: Manifest, folder: str) -> str:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from crysformer.data.check import check
+    from crysformer.data.dataset.check import check
 
     problems = check(args.folder)
     text = "\n".join(problems) or f"{args.folder}: all checks passed"
@@ -152,7 +152,7 @@ def _check(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from crysformer.data.export import export
+    from crysformer.data.dataset.export import export
 
     output = args.output or str(Path(args.folder) / f"export_{args.format}")
     n = export(args.folder, output, args.format, args.split, args.limit, args.overwrite)

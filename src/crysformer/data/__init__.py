@@ -1,11 +1,11 @@
 """From deposited structures to standardised fragments, crystals and training examples."""
 
-from crysformer.data.build import build
-from crysformer.data.check import check
-from crysformer.data.export import export
-from crysformer.data.manifest import Manifest
-from crysformer.data.recipe import DIPEPTIDE, FIFTEEN, Recipe
-from crysformer.data.store import FragmentStore, FragmentTable
+from crysformer.data.dataset.build import build
+from crysformer.data.dataset.check import check
+from crysformer.data.dataset.export import export
+from crysformer.data.dataset.manifest import Manifest
+from crysformer.data.dataset.recipe import DIPEPTIDE, FIFTEEN, Recipe
+from crysformer.data.dataset.store import FragmentStore, FragmentTable
 
 __all__ = [
     "DIPEPTIDE",

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.data.recipe import Recipe
-from crysformer.data.store import FragmentStore, FragmentTable, Split
-from crysformer.data.synthetic import synthetic_crystal
+from crysformer.data.dataset.recipe import Recipe
+from crysformer.data.dataset.store import FragmentStore, FragmentTable, Split
+from crysformer.data.synthetic.synthetic_crystal import synthetic_crystal
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.evaluation.methods import METHODS, Phasing, Settings
 from crysformer.evaluation.scoring import Score, pooled_edges, score

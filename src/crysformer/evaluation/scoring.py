@@ -24,7 +24,7 @@ from crysformer.crystal.fourier.grids import (
     grid_to_hkl,
     hkl_to_grid,
 )
-from crysformer.data.synthetic import SyntheticCrystal
+from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 
 N_SHELLS = 10
 

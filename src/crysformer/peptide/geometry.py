@@ -118,7 +118,7 @@ def build_peptides(sequences: Sequence[str]) -> Peptides:
     """Chains with their ends, extended: trans, phi = psi = 180 degrees, proline -65 (D +65).
 
     Backbone lengths and angles are Engh and Huber's; side chains are those of the most common
-    conformers of the data set (`crysformer.data.templates`), put on the backbone's N, CA and C; of
+    conformers of the data set (`crysformer.data.examples.residue_densities`), put on the backbone's N, CA and C; of
     D residues their mirror images.
     """
     xyz: list[NDArray[np.float64]] = []
@@ -251,7 +251,7 @@ def _extended_backbone(chain: Chain) -> list[tuple[NDArray[np.float64], ...]]:
 def _frame(
     n: NDArray[np.float64], ca: NDArray[np.float64], c: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Columns: the axes of `crysformer.data.conformers.backbone_frame`."""
+    """Columns: the axes of `crysformer.data.examples.conformer_library.backbone_frame`."""
     x = (c - ca) / np.linalg.norm(c - ca)
     y = (n - ca) - ((n - ca) @ x) * x
     y /= np.linalg.norm(y)

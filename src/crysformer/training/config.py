@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from crysformer.data.conditions import Conditions
+from crysformer.data.examples.data_augmentation import Conditions
 from crysformer.errors import InputError, UsageError
 from crysformer.models.crysformer import CrysFormerConfig
 from crysformer.models.presets import PRESETS, preset

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import torch
 
-from crysformer.data.conditions import measured_batch
-from crysformer.data.recipe import Recipe
-from crysformer.data.store import FragmentStore, FragmentTable, Split
-from crysformer.data.synthesis import Batch, ExampleStream
-from crysformer.data.windows import fitted_recipe, windows
+from crysformer.data.dataset.recipe import Recipe
+from crysformer.data.dataset.store import FragmentStore, FragmentTable, Split
+from crysformer.data.examples.data_augmentation import measured_batch
+from crysformer.data.examples.stream import Batch, ExampleStream
+from crysformer.data.synthetic.subfragments import fitted_recipe, windows
 from crysformer.errors import InputError
 from crysformer.training.config import TrainingConfig
 from crysformer.training.validation import validation_batches

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from crysformer.crystal.cell_composition import count_atoms
-from crysformer.data.conditions import Conditions
-from crysformer.data.synthesis import Batch
+from crysformer.data.examples.data_augmentation import Conditions
+from crysformer.data.examples.stream import Batch
 from crysformer.peptide import residues
 
 #: Lowest resolution at which a prediction is still made, as a multiple of the trained d_min.

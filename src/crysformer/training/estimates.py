@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from crysformer.data.synthesis import Batch
+from crysformer.data.examples.stream import Batch
 from crysformer.models.crysformer import CrysFormer
 from crysformer.models.recycling import disturb_phases, impose_amplitudes, next_estimate
 from crysformer.training.config import TrainingConfig

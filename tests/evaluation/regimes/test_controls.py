@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crysformer.data.store import FragmentStore
-from crysformer.data.synthetic import SyntheticCrystal
+from crysformer.data.dataset.store import FragmentStore
+from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.evaluation.regimes.controls import (
     CONTROLS,
     has_truth,

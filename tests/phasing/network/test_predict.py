@@ -14,7 +14,7 @@ import torch
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.reflections import CrystalData
-from crysformer.data.templates import residue_templates
+from crysformer.data.examples.residue_densities import residue_templates
 from crysformer.errors import NotApplicable, UsageError
 from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
 from crysformer.models.weights import save_weights

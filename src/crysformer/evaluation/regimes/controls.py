@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.reflections import CrystalData
-from crysformer.data.synthetic import SyntheticCrystal
+from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.evaluation.regimes.grid import Control, GridCell
 from crysformer.peptide import residues
 

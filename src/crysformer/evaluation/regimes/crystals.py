@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from crysformer.data.contents import packed, single
-from crysformer.data.measurement import Measurement
-from crysformer.data.molecule import Molecule
-from crysformer.data.recipe import FIFTEEN, Recipe
-from crysformer.data.store import FragmentTable
-from crysformer.data.synthetic import SyntheticCrystal, measured_crystal
-from crysformer.data.windows import fitted_recipe
+from crysformer.data.dataset.molecule import Molecule
+from crysformer.data.dataset.recipe import FIFTEEN, Recipe
+from crysformer.data.dataset.store import FragmentTable
+from crysformer.data.synthetic.measurement_model import Measurement
+from crysformer.data.synthetic.p1_crystal import packed, single
+from crysformer.data.synthetic.subfragments import fitted_recipe
+from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal, measured_crystal
 from crysformer.errors import InputError, UsageError
 from crysformer.evaluation.regimes.controls import impose_control
 from crysformer.evaluation.regimes.grid import B_RANGES, RICH_FACTOR, GridCell

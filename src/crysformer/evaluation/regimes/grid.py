@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from crysformer.data.measurement import Missing
+from crysformer.data.synthetic.measurement_model import Missing
 from crysformer.errors import UsageError
 
 Packing = Literal["tight", "rich"]

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from crysformer import __version__
-from crysformer.data.store import FRAGMENTS, FragmentStore, FragmentTable, Split
-from crysformer.data.synthetic import SyntheticCrystal
+from crysformer.data.dataset.store import FRAGMENTS, FragmentStore, FragmentTable, Split
+from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.evaluation.methods import METHODS, Settings
 from crysformer.evaluation.regimes.controls import has_truth

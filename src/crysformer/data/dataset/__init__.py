@@ -1,0 +1,1 @@
+"""Deposited entries to standardised fragments in a Parquet store."""

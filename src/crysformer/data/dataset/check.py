@@ -1,0 +1,136 @@
+"""Verifying a data set: is it what its manifest says, and are its crystals the recipe's?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from crysformer.data.dataset.manifest import FORMAT, content_hash, file_hash, split_counts
+from crysformer.data.dataset.recipe import Recipe
+from crysformer.data.dataset.standardise import PEPTIDE_BOND, PEPTIDE_TOLERANCE
+from crysformer.data.dataset.store import (
+    COORDINATE_STEP,
+    FRAGMENTS,
+    SCHEMA,
+    SPLITS,
+    FragmentStore,
+    FragmentTable,
+)
+from crysformer.data.examples.fragment_tensors import FragmentTensors
+from crysformer.data.synthetic.fitted_cells import build_cells, image_contacts
+from crysformer.peptide import residues
+
+#: Crystals rebuilt in each split; everything else is checked on every row.
+_REBUILT = 10_000
+#: Rounding of stored coordinates moves a C-N distance by at most sqrt(3) steps, A.
+_BOND_ROUNDING = 2 * COORDINATE_STEP
+
+
+def check(folder: str | Path, seed: int = 0) -> list[str]:
+    """Verify a data set made by `build`.
+
+    Hashes, schema, counts, split separation, sequences against coordinates, centres of mass and
+    overlap of fragments are checked on every row; cells, contacts and peptide bonds on up to
+    10,000 rows of each split, chosen with `seed`.
+
+    Returns
+    -------
+    What is wrong, one sentence each; empty if all is well.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no data set or its files cannot be read at all.
+    """
+    store = FragmentStore.open(folder)
+    manifest = store.manifest
+    if manifest.get("format") != FORMAT:
+        return [f"manifest format is {manifest.get('format')}, this version reads {FORMAT}"]
+    path = store.folder / FRAGMENTS
+    if file_hash(path) != manifest["hashes"][FRAGMENTS]:
+        return [f"{FRAGMENTS} is not the file the manifest was written for (SHA-256 differs)"]
+    table = pq.read_table(path)
+    if not table.schema.remove_metadata().equals(SCHEMA):
+        return [f"{FRAGMENTS} has another schema: {table.schema.to_string()}"]
+    problems = []
+    if content_hash(table) != manifest["hashes"]["content"]:
+        problems.append("the values differ from those the manifest was written for")
+    counts = split_counts(table)
+    if any(manifest["counts"].get(name) != figures for name, figures in counts.items()):
+        problems.append(f"counts differ from the manifest's: found {counts}")
+    problems += _separation(table)
+    for split in SPLITS:
+        fragments = store.table(split)
+        if len(fragments):
+            found = _contents(fragments, store.recipe) or _crystals(fragments, store.recipe, seed)
+            problems += [f"{split}: {problem}" for problem in found]
+    return problems
+
+
+def _separation(table: pa.Table) -> list[str]:
+    problems = []
+    if len(table["id"].unique()) != table.num_rows:
+        problems.append("some ids occur twice")
+    for column in ("entry", "cluster"):
+        pairs = table.group_by([column, "split"]).aggregate([])
+        if pairs.num_rows != len(table[column].unique()):
+            problems.append(f"some {column} is in more than one split")
+    return problems
+
+
+def _contents(table: FragmentTable, recipe: Recipe) -> list[str]:
+    if any(len(s) != recipe.n_residues or set(s) - set(residues.CODES) for s in table.sequence):
+        return [f"some sequence is not {recipe.n_residues} of the letters {residues.CODES}"]
+    n_atoms = residues.N_ATOMS[table.codes].sum(axis=1)
+    if not np.array_equal(n_atoms, np.diff(table.offset)):
+        return ["some fragment has another number of atoms than its sequence"]
+    mass = residues.MASSES[table.number]
+    total = np.add.reduceat(mass, table.offset[:-1])
+    centre = np.add.reduceat(mass[:, None] * table.xyz, table.offset[:-1]) / total[:, None]
+    problems = []
+    if np.abs(centre).max() > COORDINATE_STEP:
+        problems.append(f"some centre of mass is {np.abs(centre).max():.3f} A off the origin")
+    place: dict[tuple[str, str], list[int]] = {}
+    for key, start in zip(zip(table.entry, table.chain, strict=True), table.start, strict=True):
+        place.setdefault(key, []).append(int(start))
+    stride = recipe.stride(table.split)
+    if any((np.diff(np.sort(starts)) < stride).any() for starts in place.values()):
+        problems.append(f"some fragments of a chain overlap: starts closer than {stride}")
+    return problems
+
+
+def _crystals(table: FragmentTable, recipe: Recipe, seed: int) -> list[str]:
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randperm(len(table), generator=generator)[:_REBUILT]
+    fragments = FragmentTensors(table, "cpu", torch.float64)
+    wrong_cell = close = broken = 0
+    for part in rows.split(1024):
+        xyz, number = fragments.gather(part)
+        cells = build_cells(xyz, number, recipe)
+        stored = torch.from_numpy(table.cell[part.numpy()]).double()
+        wrong_cell += int(((cells.lengths - stored).abs() > 1e-3).any(dim=1).sum())
+        reach = recipe.min_contact
+        contact = image_contacts(xyz, number, stored, reach + 1)
+        close += int((contact < reach - 1e-4).sum())
+        broken += _broken_bonds(table, part.numpy())
+    problems = []
+    if wrong_cell:
+        problems.append(f"{wrong_cell} of {len(rows)} cells are not what the recipe gives")
+    if close:
+        problems.append(f"{close} of {len(rows)} have contacts below {recipe.min_contact} A")
+    if broken:
+        problems.append(f"{broken} of {len(rows)} have neighbours without a peptide bond")
+    return problems
+
+
+def _broken_bonds(table: FragmentTable, rows: np.ndarray) -> int:
+    sizes = residues.N_ATOMS[table.codes[rows]]
+    begins = table.offset[rows][:, None] + np.cumsum(sizes, axis=1) - sizes
+    c, n = table.xyz[begins[:, :-1] + 2], table.xyz[begins[:, 1:]]
+    distance = np.linalg.norm(c - n, axis=-1)
+    off = np.abs(distance - PEPTIDE_BOND) > PEPTIDE_TOLERANCE + _BOND_ROUNDING
+    return int(off.any(axis=1).sum())

@@ -1,0 +1,124 @@
+"""What a data set is and how it came to be: the content of ``manifest.json``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crysformer.data.dataset.store import SCHEMA, SPLITS
+from crysformer.files import write_json
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Provenance, figures and constants of a data set.
+
+    Attributes
+    ----------
+    recipe, constants
+        Name of the recipe and all its constants.
+    seed, strict, limit
+        As given to `build`.
+    sources
+        Name and SHA-256 of every structure file or archive read, in order.
+    index
+        Name and SHA-256 of the index table, or None.
+    counts
+        What was read, and what the data set holds by split.
+    discards
+        What was not used, by reason: files, entries, chains, residues, windows, fragments.
+    kept_unknown
+        Files kept although a criterion could not be checked, by criterion.
+    changes
+        What was altered in standardising.
+    problems
+        Files that gave nothing for a reason of their own, each with the reason.
+    scales
+        Extremes and root mean square of the training maps: ``density`` (e/A^3) and ``patterson``
+        (e^2/A^3), each with ``scale`` = max(max, |min|), and how many examples were looked at.
+    hashes
+        ``content``: SHA-256 of all values, whatever the Parquet writer; ``fragments.parquet``:
+        of the file's bytes.
+    versions
+        Versions of what wrote it.
+    format
+        Version of this layout.
+    """
+
+    recipe: str
+    constants: dict[str, Any]
+    seed: int
+    strict: bool
+    limit: int | None
+    sources: list[dict[str, str]]
+    index: dict[str, str] | None
+    counts: dict[str, Any]
+    discards: dict[str, int]
+    kept_unknown: dict[str, int]
+    changes: dict[str, int]
+    problems: list[dict[str, str]]
+    scales: dict[str, Any]
+    hashes: dict[str, str]
+    versions: dict[str, str]
+    format: int = FORMAT
+
+    @property
+    def unreadable(self) -> list[dict[str, str]]:
+        """The problems that are damaged files rather than files with nothing to use."""
+        return [p for p in self.problems if p["kind"] == "file_unreadable"]
+
+    def write(self, path: str | Path) -> None:
+        """Write as JSON, atomically."""
+        write_json(path, asdict(self))
+
+    @classmethod
+    def read(cls, path: str | Path) -> Manifest:
+        """Read what `write` has written."""
+        return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+def content_hash(table: pa.Table) -> str:
+    """SHA-256 of a fragment table's values, column by column."""
+    digest = hashlib.sha256()
+    for name in SCHEMA.names:
+        column = table[name].combine_chunks()
+        for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+            if pa.types.is_string(chunk.type):
+                digest.update("\n".join(chunk.to_pylist()).encode())
+            elif pa.types.is_list(chunk.type) or pa.types.is_fixed_size_list(chunk.type):
+                digest.update(chunk.flatten().to_numpy(zero_copy_only=False).tobytes())
+            else:
+                digest.update(chunk.to_numpy(zero_copy_only=False).tobytes())
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+def file_hash(path: str | Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def split_counts(table: pa.Table) -> dict[str, dict[str, int]]:
+    """Fragments, entries and groups of related entries in each split."""
+    counts: dict[str, dict[str, int]] = {"fragments": {}, "entries": {}, "clusters": {}}
+    for split in SPLITS:
+        rows = table.filter(pc.equal(table["split"], split))
+        counts["fragments"][split] = rows.num_rows
+        counts["entries"][split] = len(rows["entry"].unique())
+        counts["clusters"][split] = len(rows["cluster"].unique())
+    return counts
+
+
+def sorted_counts(counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts as a plain dictionary in alphabetical order, zeros left out."""
+    return {name: counts[name] for name in sorted(counts) if counts[name]}

@@ -1,0 +1,139 @@
+"""A build in parts: groups of structure files, each written once by one of several processes."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from crysformer.data.dataset.curate import Curator, Tally
+from crysformer.data.dataset.sources import StructureFile
+from crysformer.data.dataset.store import SPLITS
+from crysformer.errors import InputError
+from crysformer.files import atomic_path
+
+#: Structure files handled, and written to one part, at a time.
+_PART_FILES = 64
+
+
+def chunks(files: Iterable[StructureFile]) -> Iterator[tuple[int, list[StructureFile]]]:
+    """Numbered groups of structure files, a part each."""
+    iterator = iter(files)
+    for number in itertools.count():
+        chunk = list(itertools.islice(iterator, _PART_FILES))
+        if not chunk:
+            return
+        yield number, chunk
+
+
+def write_parts(
+    curator: Curator,
+    groups: Iterable[tuple[int, list[StructureFile]]],
+    parts: Path,
+    jobs: int,
+    report: Callable[[int], None],
+) -> list[Path]:
+    """Write every missing part; return all of them in order.
+
+    Parameters
+    ----------
+    curator
+        Turns structure files into rows.
+    groups
+        Numbered groups of structure files, a part each.
+    parts
+        Folder of the parts; those that exist are not made again.
+    jobs
+        Processes.
+    report
+        Called with the number of files that were handled.
+    """
+    paths: list[Path] = []
+
+    def missing() -> Iterator[tuple[Path, list[StructureFile]]]:
+        for number, chunk in groups:
+            path = parts / f"{number:06d}.parquet"
+            paths.append(path)
+            if path.is_file():
+                report(len(chunk))
+            else:
+                yield path, chunk
+
+    if jobs == 1:
+        for path, chunk in missing():
+            _write_part(curator, chunk, path)
+            report(len(chunk))
+        return paths
+
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, _start_worker, (curator,)) as pool:
+        running: dict[Future[None], int] = {}
+        try:
+            for path, chunk in missing():
+                running[pool.submit(_work, chunk, path)] = len(chunk)
+                if len(running) >= 2 * jobs:
+                    _collect(running, report, FIRST_COMPLETED)
+            while running:
+                _collect(running, report, FIRST_COMPLETED)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return paths
+
+
+def _collect(running: dict[Future[None], int], report: Callable[[int], None], when: str) -> None:
+    for future in wait(running, return_when=when).done:
+        report(running.pop(future))
+        future.result()
+
+
+_curator: Curator | None = None
+
+
+def _start_worker(curator: Curator) -> None:
+    global _curator
+    # Ctrl-C reaches the whole process group; the parent decides what happens then.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    _curator = curator
+
+
+def _work(chunk: list[StructureFile], path: Path) -> None:
+    assert _curator is not None
+    _write_part(_curator, chunk, path)
+
+
+def _write_part(curator: Curator, chunk: list[StructureFile], path: Path) -> None:
+    table, tally = curator.curate(chunk)
+    table = table.replace_schema_metadata({"tally": tally.to_json()})
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def join_parts(paths: Sequence[Path]) -> tuple[pa.Table, Tally]:
+    """All parts as one table, split after split, chains that came twice taken once."""
+    tables = []
+    total = Tally()
+    for path in paths:
+        table = pq.read_table(path)
+        total.add(Tally.from_json(table.schema.metadata[b"tally"]))
+        tables.append(table.replace_schema_metadata(None))
+    if not tables:
+        raise InputError("no structure files in the archives given")
+    table = pa.concat_tables(tables)
+    first_file: dict[tuple[str, str], str] = {}
+    columns = (table[name].to_pylist() for name in ("entry", "chain", "file", "split"))
+    by_split: dict[str, list[int]] = {split: [] for split in SPLITS}
+    for row, (entry, chain, file, split) in enumerate(zip(*columns, strict=True)):
+        if first_file.setdefault((entry, chain), file) == file:
+            by_split[split].append(row)
+    rows = [row for split in SPLITS for row in by_split[split]]
+    total.discards["fragment_of_chain_given_twice"] += table.num_rows - len(rows)
+    return table.drop_columns("file").take(pa.array(rows, pa.int64())), total

@@ -1,0 +1,191 @@
+"""The fragment data set on disk: one Parquet file of coordinates and one manifest."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from crysformer.data.dataset.molecule import Molecule
+from crysformer.data.dataset.recipe import Recipe, recipe_by_name
+from crysformer.errors import InputError
+from crysformer.peptide import residues
+
+Split = Literal["train", "validation", "test"]
+SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "test")
+
+FRAGMENTS = "fragments.parquet"
+MANIFEST = "manifest.json"
+
+#: Stored coordinates are whole multiples of this, A.
+COORDINATE_STEP = 0.005
+
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("entry", pa.string(), nullable=False),
+        pa.field("chain", pa.string(), nullable=False),
+        pa.field("start", pa.int32(), nullable=False),
+        pa.field("seqid", pa.string(), nullable=False),
+        pa.field("cluster", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("sequence", pa.string(), nullable=False),
+        pa.field("cell", pa.list_(pa.float32(), 3), nullable=False),
+        pa.field("xyz", pa.list_(pa.int16()), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, eq=False)
+class FragmentTable:
+    """Fragments as flat arrays; atoms of fragment i are rows ``offset[i]:offset[i + 1]``.
+
+    Attributes
+    ----------
+    xyz
+        Coordinates relative to the centre of mass, axes along the cell's, shape (A, 3), float32,
+        A.
+    offset
+        First atom of each fragment, shape (n + 1,), int64.
+    sequence
+        One-letter sequences, n strings. Every residue is complete, so a sequence also says which
+        atoms there are, in the order of `residues.ATOMS`.
+    id, entry, chain, cluster
+        Where each fragment comes from, n strings each.
+    start
+        Position of the first residue along its chain as observed, shape (n,), int32.
+    cell
+        Cell edges a >= b >= c of the stored orientation, shape (n, 3), float32, A.
+    split
+        The split all of them belong to.
+    """
+
+    xyz: NDArray[np.float32]
+    offset: NDArray[np.int64]
+    sequence: list[str]
+    id: list[str]
+    entry: list[str]
+    chain: list[str]
+    cluster: list[str]
+    start: NDArray[np.int32]
+    cell: NDArray[np.float32]
+    split: Split
+
+    def __len__(self) -> int:
+        return len(self.sequence)
+
+    @cached_property
+    def codes(self) -> NDArray[np.uint8]:
+        """Residue indices into `residues.CODES`, shape (n, J); fragments have one length."""
+        letters = np.frombuffer("".join(self.sequence).encode("ascii"), dtype=np.uint8)
+        lookup = np.full(128, 255, dtype=np.uint8)
+        lookup[np.frombuffer(residues.CODES.encode("ascii"), dtype=np.uint8)] = np.arange(20)
+        return lookup[letters].reshape(len(self), -1)
+
+    @cached_property
+    def number(self) -> NDArray[np.uint8]:
+        """Atomic numbers, shape (A,)."""
+        flat = residues.NUMBERS[self.codes.ravel()]
+        return flat[flat > 0]
+
+    @cached_property
+    def residue(self) -> NDArray[np.uint8]:
+        """Index of each atom's residue within its fragment, shape (A,)."""
+        position = np.tile(np.arange(self.codes.shape[1], dtype=np.uint8), len(self))
+        return np.repeat(position, residues.N_ATOMS[self.codes.ravel()])
+
+    def atoms(self, index: int) -> slice:
+        """Rows of `xyz`, `number` and `residue` of one fragment."""
+        return slice(int(self.offset[index]), int(self.offset[index + 1]))
+
+    def molecule(self, index: int) -> Molecule:
+        """One fragment by itself."""
+        xyz = self.xyz[self.atoms(index)].astype(np.float64)
+        return Molecule(self.id[index], self.sequence[index], xyz)
+
+    def atom_names(self, index: int) -> list[str]:
+        """Atom names of one fragment."""
+        return residues.atom_names(self.sequence[index])
+
+    @classmethod
+    def from_arrow(cls, table: pa.Table, split: Split) -> FragmentTable:
+        """Take rows of the Parquet schema as flat arrays."""
+        xyz = table["xyz"].combine_chunks()
+        if isinstance(xyz, pa.ChunkedArray):
+            xyz = xyz.chunk(0) if xyz.num_chunks else pa.array([], type=SCHEMA.field("xyz").type)
+        flat = xyz.flatten().to_numpy(zero_copy_only=False)
+        lengths = np.diff(xyz.offsets.to_numpy()) // 3
+        cell = table["cell"].combine_chunks()
+        if isinstance(cell, pa.ChunkedArray):
+            cell = pa.concat_arrays(cell.chunks)
+        names = ("sequence", "id", "entry", "chain", "cluster")
+        strings = {name: table[name].to_pylist() for name in names}
+        return cls(
+            xyz=flat.reshape(-1, 3).astype(np.float32) * np.float32(COORDINATE_STEP),
+            offset=np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
+            start=table["start"].to_numpy(),
+            cell=cell.flatten().to_numpy(zero_copy_only=False).reshape(-1, 3),
+            split=split,
+            **strings,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class FragmentStore:
+    """A data set folder: `manifest` is its ``manifest.json``."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> FragmentStore:
+        """Open a data set that `build` has made.
+
+        Raises
+        ------
+        InputError
+            If the folder holds no data set, or a damaged one.
+        """
+        folder = Path(folder)
+        for name in (MANIFEST, FRAGMENTS):
+            if not (folder / name).is_file():
+                raise InputError(
+                    f"{folder}: no {name} inside; expected a folder made by "
+                    "`crysformer dataset build`"
+                )
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        except (ValueError, OSError) as error:
+            raise InputError(
+                f"{folder / MANIFEST}: not readable JSON ({error}); build again"
+            ) from error
+        if not isinstance(manifest, dict) or "recipe" not in manifest:
+            raise InputError(f"{folder / MANIFEST}: names no recipe; build the data set again")
+        return cls(folder, manifest)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe the fragments were made by."""
+        return recipe_by_name(self.manifest["recipe"])
+
+    def table(self, split: Split) -> FragmentTable:
+        """Load one split.
+
+        Raises
+        ------
+        InputError
+            If the Parquet file is damaged.
+        """
+        path = self.folder / FRAGMENTS
+        try:
+            table = pq.read_table(path, filters=[("split", "=", split)])
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(f"{path}: not a readable Parquet file ({error})") from error
+        return FragmentTable.from_arrow(table, split)

@@ -1,0 +1,1 @@
+"""Training examples, synthesised as they are needed."""

@@ -1,0 +1,274 @@
+"""Training examples made on the fly: crystals, Patterson maps and densities from fragments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from crysformer.crystal.fourier.grids import (
+    Shape,
+    density_from_grid,
+    grid_shape,
+    patterson_from_grid,
+)
+from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factor_grid
+from crysformer.data.dataset.recipe import Recipe
+from crysformer.data.dataset.store import FragmentTable
+from crysformer.data.examples.fragment_tensors import FragmentTensors
+from crysformer.data.synthetic.fitted_cells import Cells, build_cells, image_contacts
+from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal, synthetic_crystal
+from crysformer.peptide.rotations import random_quaternions, rotation_matrices
+
+__all__ = [
+    "Batch",
+    "ExampleStream",
+    "SyntheticCrystal",
+    "fixed_batches",
+    "synthetic_crystal",
+]
+
+#: Edge of the patches that networks cut maps into; no grid needs padding for it.
+PATCH = 4
+
+#: Fragments drawn, rotated and sorted by grid at a time, and batches' worth of them at least.
+_POOL, _POOL_BATCHES = 4096, 16
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Examples on one grid; all tensors on one device.
+
+    Attributes
+    ----------
+    patterson
+        Patterson maps without origin removal, F(000) absent, shape (B, 1, U, V, W), e^2/A^3.
+    density
+        Electron density, F(000) absent, centre of mass at the cell centre, shape
+        (B, 1, U, V, W), e/A^3.
+    residues
+        The sequence, shape (B, J), int64, indices into ``residues.CODES``.
+    lengths
+        Cell edges, shape (B, 3), A.
+    index
+        Rows of the fragment table, shape (B,), int64.
+    measured
+        Reflections that were measured, half grid (B, U, V, W // 2 + 1); None if all were. The
+        Patterson map holds expected intensities for the others.
+    """
+
+    patterson: Tensor
+    density: Tensor
+    residues: Tensor
+    lengths: Tensor
+    index: Tensor
+    measured: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same examples on another device."""
+        moved: dict[str, Any] = {
+            name: None if value is None else value.to(device) for name, value in vars(self).items()
+        }
+        return Batch(**moved)
+
+
+def _synthesize(
+    cells: Cells,
+    number: Tensor,
+    codes: Tensor,
+    index: Tensor,
+    recipe: Recipe,
+    shape: Shape,
+    d_min: float,
+) -> Batch:
+    b_iso = torch.full_like(cells.xyz[..., 0], recipe.b_iso)
+    atoms = AtomBatch(cells.frac, number, b_iso, (number > 0).to(b_iso.dtype))
+    F = structure_factor_grid(atoms, torch.diag_embed(cells.lengths), shape, d_min)
+    volume = cells.lengths.prod(dim=1)
+    return Batch(
+        patterson=patterson_from_grid(F, shape, volume)[:, None],
+        density=density_from_grid(F, shape, volume)[:, None],
+        residues=codes,
+        lengths=cells.lengths,
+        index=index,
+    )
+
+
+def _grid_shapes(lengths: Tensor, recipe: Recipe, d_min: float, multiple_of: int) -> list[Shape]:
+    return [grid_shape(edges, d_min, recipe.sample_rate, multiple_of) for edges in lengths.tolist()]
+
+
+class ExampleStream:
+    """Endless training batches, each of one grid shape.
+
+    Fragments are drawn with replacement, rotated uniformly at random, and put into a cell built
+    for that orientation. Examples whose grid has too few fellows for a batch wait for the next
+    pool, so every orientation is seen as often as it is drawn.
+
+    Parameters
+    ----------
+    table
+        Fragments to draw from.
+    recipe
+        How cells are built.
+    batch_size
+        Examples in every batch.
+    device
+        Where everything after the draw happens.
+    rotate
+        Whether to rotate; otherwise the stored orientations are used.
+    seed
+        Seed of the draws; they do not depend on the device.
+    d_min
+        Resolution, A.
+    multiple_of
+        Grid dimensions are multiples of this.
+    """
+
+    def __init__(
+        self,
+        table: FragmentTable,
+        recipe: Recipe,
+        batch_size: int,
+        device: torch.device | str = "cpu",
+        rotate: bool = True,
+        seed: int = 0,
+        d_min: float = 1.5,
+        multiple_of: int = PATCH,
+    ) -> None:
+        if len(table) == 0:
+            raise ValueError(f"no {table.split} fragments to draw from")
+        self._fragments = FragmentTensors(table, device)
+        self._recipe = recipe
+        self._batch_size = batch_size
+        self._device = torch.device(device)
+        self._rotate = rotate
+        self._seed = seed
+        self._d_min = d_min
+        self._multiple_of = multiple_of
+        self._draws = max(_POOL, _POOL_BATCHES * batch_size)
+        self._pool = 0
+        self._emitted = 0
+        self._waiting_index = torch.zeros(0, dtype=torch.int64)
+        self._waiting_rotation = torch.zeros(0, 4, dtype=torch.float64)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is needed to go on with exactly the next batch."""
+        return {
+            "pool": self._pool,
+            "emitted": self._emitted,
+            "waiting_index": self._waiting_index,
+            "waiting_rotation": self._waiting_rotation,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict` of a stream with the same table and settings."""
+        self._pool = int(state["pool"])
+        self._emitted = int(state["emitted"])
+        self._waiting_index = state["waiting_index"].cpu()
+        self._waiting_rotation = state["waiting_rotation"].cpu()
+
+    def __iter__(self) -> Iterator[Batch]:
+        while True:
+            generator = self._generator()
+            drawn = torch.randint(len(self._fragments), (self._draws,), generator=generator)
+            index = torch.cat((self._waiting_index, drawn))
+            rotation = torch.cat(
+                (self._waiting_rotation, random_quaternions(self._draws, generator))
+            )
+            number, cells, keep = self._build(index, rotation)
+            shapes = _grid_shapes(cells.lengths, self._recipe, self._d_min, self._multiple_of)
+            batches, left = self._group(shapes, keep)
+            order = torch.randperm(len(batches), generator=generator).tolist()
+            for which in order[self._emitted :]:
+                rows = batches[which]
+                self._emitted += 1
+                yield self._make(rows, index[rows], number, cells, shapes[int(rows[0])])
+            self._waiting_index, self._waiting_rotation = index[left], rotation[left]
+            self._pool += 1
+            self._emitted = 0
+
+    def _generator(self) -> torch.Generator:
+        # torch's CPU generator takes 32 bits of a seed: mix both numbers into them.
+        mixed = np.random.SeedSequence((self._seed, self._pool)).generate_state(1)
+        return torch.Generator().manual_seed(int(mixed[0]))
+
+    def _build(self, index: Tensor, rotation: Tensor) -> tuple[Tensor, Cells, list[bool]]:
+        xyz, number = self._fragments.gather(index.to(self._device))
+        if self._rotate:
+            xyz = xyz @ rotation_matrices(rotation).to(xyz).mT
+        cells = build_cells(xyz, number, self._recipe)
+        keep = [True] * len(index)
+        if self._recipe.fixed_cell is not None:
+            reach = self._recipe.min_contact
+            keep = (image_contacts(cells.xyz, number, cells.lengths, reach) >= reach).tolist()
+        return number, cells, keep
+
+    def _group(self, shapes: list[Shape], keep: list[bool]) -> tuple[list[Tensor], Tensor]:
+        """Full batches of one shape, in order of first appearance, and the rows left over."""
+        by_shape: dict[Shape, list[int]] = {}
+        for row, (shape, kept) in enumerate(zip(shapes, keep, strict=True)):
+            if kept:
+                by_shape.setdefault(shape, []).append(row)
+        batches, left = [], []
+        for rows in by_shape.values():
+            full = len(rows) - len(rows) % self._batch_size
+            batches += list(torch.tensor(rows[:full], dtype=torch.int64).split(self._batch_size))
+            left += rows[full:]
+        return [b for b in batches if len(b)], torch.tensor(left, dtype=torch.int64)
+
+    def _make(
+        self, rows: Tensor, index: Tensor, number: Tensor, cells: Cells, shape: Shape
+    ) -> Batch:
+        rows, index = rows.to(self._device), index.to(self._device)
+        return _synthesize(
+            Cells(cells.xyz[rows], cells.lengths[rows]),
+            number[rows],
+            self._fragments.codes[index],
+            index,
+            self._recipe,
+            shape,
+            self._d_min,
+        )
+
+
+def fixed_batches(
+    table: FragmentTable,
+    recipe: Recipe,
+    batch_size: int,
+    device: torch.device | str = "cpu",
+    limit: int | None = None,
+    d_min: float = 1.5,
+    multiple_of: int = PATCH,
+) -> Iterator[Batch]:
+    """Every fragment once, in its stored orientation, in batches of one grid shape.
+
+    Parameters
+    ----------
+    limit
+        Only the first so many rows of the table.
+
+    Other parameters as for `ExampleStream`; the last batch of each shape may be smaller, and the
+    order is the same every time.
+    """
+    fragments = FragmentTensors(table, device)
+    n = len(table) if limit is None else min(limit, len(table))
+    by_shape: dict[Shape, list[int]] = {}
+    for part in torch.arange(n).split(_POOL):
+        xyz, number = fragments.gather(part.to(device))
+        lengths = build_cells(xyz, number, recipe).lengths
+        shapes = _grid_shapes(lengths, recipe, d_min, multiple_of)
+        for row, shape in zip(part.tolist(), shapes, strict=True):
+            by_shape.setdefault(shape, []).append(row)
+    for shape, rows in sorted(by_shape.items()):
+        for index in torch.tensor(rows, device=device).split(batch_size):
+            xyz, number = fragments.gather(index)
+            cells = build_cells(xyz, number, recipe)
+            yield _synthesize(cells, number, fragments.codes[index], index, recipe, shape, d_min)

@@ -1,0 +1,1 @@
+"""Synthetic crystals: cells, contents, packing, simulated measurements."""
