@@ -39,8 +39,8 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.data.dataset.store import FragmentStore
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal, synthetic_crystal
 from crysformer.evaluation.regimes.controls import shuffled_within_shells
-from crysformer.evaluation.regimes.crystals import grid_crystal
 from crysformer.evaluation.regimes.grid import GridCell
+from crysformer.evaluation.regimes.synthetic_crystals import grid_crystal
 from crysformer.phasing.candidate import settle, with_atoms
 from crysformer.phasing.candidate_pool import Search
 from crysformer.phasing.cell_content import cell_content

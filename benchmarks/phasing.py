@@ -36,8 +36,8 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.data.dataset.store import FragmentStore
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.evaluation.methods import METHODS, Settings
-from crysformer.evaluation.regimes.crystals import grid_crystal
 from crysformer.evaluation.regimes.grid import GRID, select
+from crysformer.evaluation.regimes.synthetic_crystals import grid_crystal
 from crysformer.files import atomic_path
 from crysformer.phasing.dual_space.charge_flipping import charge_flipping, random_phases
 from crysformer.phasing.problem import phase_problem

@@ -24,8 +24,8 @@ from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
 from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.data.dataset.store import FragmentStore
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
-from crysformer.evaluation.regimes.crystals import grid_crystal
 from crysformer.evaluation.regimes.grid import GridCell
+from crysformer.evaluation.regimes.synthetic_crystals import grid_crystal
 from crysformer.files import atomic_path
 from crysformer.phasing.candidate_pool import Search
 from crysformer.phasing.cell_content import cell_content

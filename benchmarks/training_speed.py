@@ -25,8 +25,8 @@ from crysformer.data.dataset.store import FragmentStore
 from crysformer.models.device import pick_device
 from crysformer.report.hardware import machine
 from crysformer.training.config import TrainingConfig, training_preset
-from crysformer.training.estimates import starting_estimate
 from crysformer.training.loop import Trainer
+from crysformer.training.recycling_inputs import starting_estimate
 
 _WARM_UP = 3
 _COUNTED = 8  # steps whose operations are counted: some have a pass more

@@ -12,6 +12,7 @@ from torch import Tensor
 from crysformer.crystal.comparison.compare import pearson
 from crysformer.models.crysformer import CrysFormer
 from crysformer.models.orientations import TURNS, predict_averaged, turn, turn_half_grid
+from crysformer.models.phase_improvement import AmplitudeStep, unit_amplitudes, unit_rms
 from crysformer.models.recycling import (
     ARRIVED,
     amplitude_agreement,
@@ -20,7 +21,6 @@ from crysformer.models.recycling import (
     improve,
     next_estimate,
 )
-from crysformer.models.refinement import AmplitudeStep, unit_amplitudes, unit_rms
 
 GRID = (-3, -2, -1)
 

@@ -12,7 +12,7 @@ from matplotlib.image import imread
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.errors import CrysformerError
 from crysformer.report.projections import _plane, _sticks, projection_figure
-from crysformer.report.truth import model_density
+from crysformer.report.reference_model import model_density
 from crysformer.samples import SAMPLES
 
 

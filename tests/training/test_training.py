@@ -27,8 +27,8 @@ from crysformer.training.config import (
 from crysformer.training.data import TrainingData
 from crysformer.training.loop import HISTORY, Trainer
 from crysformer.training.losses import correlation_loss, mean_squared_error
-from crysformer.training.start import starting_weights
 from crysformer.training.train import train
+from crysformer.training.warm_start import starting_weights
 
 SMALL = CrysFormerConfig(
     width=24, depth=1, heads=2, head_width=12, feedforward=32, partial_patch=12, channels=2,

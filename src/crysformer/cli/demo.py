@@ -139,7 +139,7 @@ def _solve_one(
     from crysformer.crystal.comparison.compare import compare_phases
     from crysformer.crystal.io.read import read_crystal
     from crysformer.phasing.solver import solve
-    from crysformer.report.truth import model_structure_factors
+    from crysformer.report.reference_model import model_structure_factors
 
     data = read_crystal(sample.data_path)
     with progress_bar(args, "solving") as progress:
@@ -188,7 +188,7 @@ def _draw(
     solution: Solution,
 ) -> None:
     from crysformer.report.projections import projection_figure
-    from crysformer.report.truth import align_map, model_density
+    from crysformer.report.reference_model import align_map, model_density
 
     reference = model_density(structure, d_min)
     maps = {"true model" if sample.synthetic else "deposited model": reference}

@@ -17,8 +17,8 @@ from crysformer.models.layers import (
     from_patches,
     to_patches,
 )
+from crysformer.models.phase_improvement import AmplitudeStep, unit_amplitudes, unit_rms
 from crysformer.models.positions import MetricPositions, TablePositions
-from crysformer.models.refinement import AmplitudeStep, unit_amplitudes, unit_rms
 from crysformer.models.scaling import AmplitudeScaling, ConstantScaling
 
 TEMPLATE_GRID = 24

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from crysformer.models.crysformer import CrysFormer
-from crysformer.models.refinement import unit_rms
+from crysformer.models.phase_improvement import unit_rms
 
 _GRID = (-3, -2, -1)
 

@@ -27,10 +27,10 @@ from crysformer.training.checkpoint import CHECKPOINT, save_checkpoint
 from crysformer.training.config import TrainingConfig, from_dict, to_dict
 from crysformer.training.data import TrainingData
 from crysformer.training.domain import trained_domain
-from crysformer.training.estimates import starting_estimate
 from crysformer.training.losses import LOSSES
-from crysformer.training.optimisation import learning_rate, make_optimizer
+from crysformer.training.optimiser import learning_rate, make_optimizer
 from crysformer.training.progress import Progress
+from crysformer.training.recycling_inputs import starting_estimate
 from crysformer.training.validation import ValidationResult, validate
 
 HISTORY = "history.csv"

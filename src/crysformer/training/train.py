@@ -14,8 +14,8 @@ from crysformer.training.config import TrainingConfig, to_dict
 from crysformer.training.data import check_fits
 from crysformer.training.loop import Trainer
 from crysformer.training.progress import Progress
-from crysformer.training.start import starting_weights
 from crysformer.training.validation import ValidationResult
+from crysformer.training.warm_start import starting_weights
 
 
 def train(

@@ -17,8 +17,8 @@ from crysformer.evaluation.regimes.controls import (
     wilson_random,
     wrong_sequence,
 )
-from crysformer.evaluation.regimes.crystals import grid_crystal
 from crysformer.evaluation.regimes.grid import GridCell
+from crysformer.evaluation.regimes.synthetic_crystals import grid_crystal
 from crysformer.peptide.residues import CODES, N_ATOMS
 
 

@@ -10,8 +10,8 @@ import pytest
 from crysformer.data.dataset.store import FragmentStore, FragmentTable
 from crysformer.errors import InputError, UsageError
 from crysformer.evaluation.regimes.controls import CONTROLS
-from crysformer.evaluation.regimes.crystals import grid_crystal
 from crysformer.evaluation.regimes.grid import GRID, GridCell, select
+from crysformer.evaluation.regimes.synthetic_crystals import grid_crystal
 
 
 @pytest.fixture(scope="module")

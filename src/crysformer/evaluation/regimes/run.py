@@ -21,9 +21,9 @@ from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.evaluation.methods import METHODS, Settings
 from crysformer.evaluation.regimes.controls import has_truth
-from crysformer.evaluation.regimes.crystals import grid_crystal
 from crysformer.evaluation.regimes.grid import GridCell
 from crysformer.evaluation.regimes.results import Result, ResultLog
+from crysformer.evaluation.regimes.synthetic_crystals import grid_crystal
 from crysformer.evaluation.scoring import score
 
 LEFT_OUT = ("random",)

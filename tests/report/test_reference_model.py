@@ -9,7 +9,7 @@ import pytest
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.io.read import read_crystal
 from crysformer.peptide.sequence_file import read_sequences
-from crysformer.report.truth import align_map, model_density, model_structure_factors
+from crysformer.report.reference_model import align_map, model_density, model_structure_factors
 from crysformer.samples import SAMPLES, Sample
 
 SYNTHETIC = [sample for sample in SAMPLES if sample.synthetic]
