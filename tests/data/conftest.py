@@ -8,8 +8,7 @@ from pathlib import Path
 import gemmi
 import pytest
 
-from crysformer.data import FragmentStore
-from crysformer.data.dataset import build
+from crysformer.data import FragmentStore, build
 
 STRUCTURES = Path(__file__).parents[2] / "samples" / "structures"
 

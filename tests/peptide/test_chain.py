@@ -19,6 +19,8 @@ from crysformer.peptide.sequence_file import read_sequences
         ("Ac-ELLK-NH2", Chain("ELLK", acetyl=True, amide=True)),
         ("(ACE)ELLK(NH2)", Chain("ELLK", acetyl=True, amide=True)),
         ("H-ELLK-OH", Chain("ELLK")),
+        ("H-NH2", Chain("H", amide=True)),
+        ("H-H-OH", Chain("H")),
         ("ac-gly", Chain("GLY", acetyl=True)),
         ("A(D-Ala)(d-L)(DPN)G(MSE)", Chain("AALFGM", frozenset({1, 2, 3}))),
         ("(Ala)(L-Leu)(D-Gly)", Chain("ALG")),

@@ -201,10 +201,10 @@ def test_a_solved_crystal_is_only_placed_again(
 def test_a_killed_run_resumes(tmp_path: Path) -> None:
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import test_state\n"
-        "from crysformer.phasing import state\n"
-        "state._INTERVAL = 0.0\n"
-        "test_state.solve(test_state.no_structure(), 'VA', copies=1, time_limit=100,"
+        "import test_checkpoint\n"
+        "from crysformer.phasing import checkpoint\n"
+        "checkpoint._INTERVAL = 0.0\n"
+        "test_checkpoint.solve(test_checkpoint.no_structure(), 'VA', copies=1, time_limit=100,"
         " method='charge-flipping', state=sys.argv[2])\n"
     )
     path = tmp_path / STATE

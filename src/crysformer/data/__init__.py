@@ -1,11 +1,35 @@
-"""From deposited structures to standardised fragments, crystals and training examples."""
+"""From deposited structures to standardised fragments, crystals and training examples.
 
-from crysformer.data.dataset.build import build
-from crysformer.data.dataset.check import check
-from crysformer.data.dataset.export import export
-from crysformer.data.dataset.manifest import Manifest
-from crysformer.data.dataset.recipe import DIPEPTIDE, FIFTEEN, Recipe
-from crysformer.data.dataset.store import FragmentStore, FragmentTable
+The names below load on first use: a module of this package costs only what it needs itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from crysformer.data.dataset.build import build as build
+    from crysformer.data.dataset.check import check as check
+    from crysformer.data.dataset.export import export as export
+    from crysformer.data.dataset.manifest import Manifest as Manifest
+    from crysformer.data.dataset.recipe import DIPEPTIDE as DIPEPTIDE
+    from crysformer.data.dataset.recipe import FIFTEEN as FIFTEEN
+    from crysformer.data.dataset.recipe import Recipe as Recipe
+    from crysformer.data.dataset.store import FragmentStore as FragmentStore
+    from crysformer.data.dataset.store import FragmentTable as FragmentTable
+
+_HOME = {
+    "DIPEPTIDE": "recipe",
+    "FIFTEEN": "recipe",
+    "FragmentStore": "store",
+    "FragmentTable": "store",
+    "Manifest": "manifest",
+    "Recipe": "recipe",
+    "build": "build",
+    "check": "check",
+    "export": "export",
+}
 
 __all__ = [
     "DIPEPTIDE",
@@ -18,3 +42,13 @@ __all__ = [
     "check",
     "export",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"crysformer.data.dataset.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'crysformer.data' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -127,6 +127,8 @@ def parse_chain(text: str, where: str = "sequence") -> Chain:
     """
     rest = "".join(text.split()).upper()
     start, end = _START.match(rest), _END.search(rest)
+    if start and start["free"] and start.end() >= (end.start() if end else len(rest)):
+        start = None  # H-NH2 is the amide of histidine, not a chain of no residues
     acetyl = start is not None and start["free"] is None
     amide = end is not None and end["free"] is None
     rest = rest[start.end() if start else 0 : end.start() if end else None]

@@ -118,8 +118,8 @@ def build_peptides(sequences: Sequence[str]) -> Peptides:
     """Chains with their ends, extended: trans, phi = psi = 180 degrees, proline -65 (D +65).
 
     Backbone lengths and angles are Engh and Huber's; side chains are those of the most common
-    conformers of the data set (`crysformer.data.examples.residue_densities`), put on the backbone's N, CA and C; of
-    D residues their mirror images.
+    conformers of the data set (`crysformer.peptide.conformers`), put on the backbone's N, CA
+    and C; of D residues their mirror images.
     """
     xyz: list[NDArray[np.float64]] = []
     names: list[str] = []

@@ -13,8 +13,7 @@ import gemmi
 import pyarrow.parquet as pq
 import pytest
 
-from crysformer.data import FragmentStore, Manifest
-from crysformer.data.dataset import build, check
+from crysformer.data import FragmentStore, Manifest, build, check
 from crysformer.data.dataset import shards as parts
 from crysformer.data.dataset.curate import Curator
 from crysformer.data.dataset.store import FRAGMENTS, MANIFEST, SPLITS

@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crysformer.data import FragmentStore
-from crysformer.data.dataset import check
+from crysformer.data import FragmentStore, check
 from crysformer.data.dataset.manifest import content_hash, file_hash, split_counts
 from crysformer.data.dataset.store import FRAGMENTS, MANIFEST, SCHEMA
 

@@ -9,7 +9,7 @@ import pytest
 
 from crysformer.data import FragmentStore
 
-CARD = Path(__file__).parents[2] / "docs" / "data.md"
+CARD = Path(__file__).parents[3] / "docs" / "data.md"
 
 
 def test_snippet_reads_a_fragment(

@@ -9,13 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from crysformer.data import FIFTEEN, FragmentStore
-from crysformer.data.dataset import export
-from crysformer.data.dataset import export as export_function
+from crysformer.data import FIFTEEN, FragmentStore, export
+from crysformer.data.dataset import export as export_module
 from crysformer.data.synthetic.synthetic_crystal import synthetic_crystal
 from crysformer.errors import InputError, UsageError
-
-export_module = __import__(export_function.__module__, fromlist=["export"])
 
 
 def test_mtz_holds_the_crystal(fifteens: FragmentStore, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from crysformer.data.examples.fragment_tensors import FragmentTensors
 from crysformer.data.synthetic.fitted_cells import build_cells, image_contacts, order_axes
 from crysformer.peptide.rotations import random_quaternions, rotation_matrices
 
-FIFTEENMERS = Path(__file__).parents[1] / "samples"
+FIFTEENMERS = Path(__file__).parents[2] / "samples"
 
 
 def grown_edges(xyz: NDArray[np.float64]) -> NDArray[np.float64]:

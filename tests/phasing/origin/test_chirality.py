@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from crysformer.phasing.origin.chirality import HandEvidence, chirality
 
-SAMPLE = Path(__file__).parents[1] / "samples" / "4ZTK_15mer.pdb"
+SAMPLE = Path(__file__).parents[2] / "samples" / "4ZTK_15mer.pdb"
 # sequences of the fragments: VA GK TG TV IE NN DK, KD FL PL YF GW FL TK
 DIPEPTIDES = range(14)
 LYS_ASP, PRO_LEU, GLY_TRP = 7, 9, 11

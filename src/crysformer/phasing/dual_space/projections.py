@@ -1,7 +1,7 @@
 """The steps that Fourier iterations share: amplitudes put back, maps, heights by rank.
 
-Half grids have the layout of `crysformer.crystal.fourier.grids`, shape (B, nu, nv, nw // 2 + 1); maps are
-(B, nu, nv, nw), on the arbitrary scale of `to_map`.
+Half grids have the layout of `crysformer.crystal.fourier.grids`, shape (B, nu, nv, nw // 2 + 1);
+maps are (B, nu, nv, nw), on the arbitrary scale of `to_map`.
 """
 
 from __future__ import annotations
