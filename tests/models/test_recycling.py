@@ -14,7 +14,7 @@ from crysformer.models.crysformer import CrysFormer
 from crysformer.models.orientations import TURNS, predict_averaged, turn, turn_half_grid
 from crysformer.models.phase_improvement import AmplitudeStep, unit_amplitudes, unit_rms
 from crysformer.models.recycling import (
-    ARRIVED,
+    CONVERGED_CORRELATION,
     amplitude_agreement,
     disturb_phases,
     impose_amplitudes,
@@ -108,7 +108,7 @@ def test_chains_stop_when_one_has_arrived(
         cast(CrysFormer, oracle), first, patterson, torch.zeros(1, 2).long(), torch.ones(1, 3),
         torch.Generator().manual_seed(0),
     )  # fmt: skip
-    assert (agreement >= ARRIVED) == arrives
+    assert (agreement >= CONVERGED_CORRELATION) == arrives
     assert torch.allclose(found, density) == arrives
     assert oracle.calls == (16 if arrives else 5 * 16)
 

@@ -57,7 +57,7 @@ def test_settled_candidates_come_best_first(crystal: Any, settled: list[Candidat
     assert len(settled) == 3
     confidences = [candidate.confidence for candidate in settled]
     assert confidences == sorted(confidences, reverse=True)
-    assert settled[0].positive_share == pytest.approx(float(SHARES[2]))
+    assert settled[0].positive_fraction == pytest.approx(float(SHARES[2]))
     cosines = [crystal.compare(candidate.F).cosine2_aligned for candidate in settled]
     assert cosines[0] > SOLVED_COSINE > max(cosines[1:])
     assert {candidate.method for candidate in settled} == {"test"}

@@ -86,7 +86,7 @@ def test_the_best_are_kept_in_order(dipeptide: Callable[..., Any]) -> None:
             model=torch.zeros(1),
             figures={"r": r},
             confidence=confidence,
-            positive_share=0.2,
+            positive_fraction=0.2,
             atoms=object() if atoms else None,  # type: ignore[arg-type]
         )
 

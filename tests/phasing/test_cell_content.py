@@ -13,8 +13,8 @@ from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.phasing.cell_content import (
     CellContent,
     cell_content,
-    filled_share,
-    positive_shares,
+    filled_fraction,
+    positive_fractions,
     supports,
 )
 
@@ -106,7 +106,7 @@ def content_of(n_atoms: int | None) -> CellContent:
 
 def shares(n_atoms: int | None, volume: float, d_min: float = 1.5, seed: int = 0) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return positive_shares(content_of(n_atoms), volume, d_min, 500, generator)
+    return positive_fractions(content_of(n_atoms), volume, d_min, 500, generator)
 
 
 def test_shares_of_tight_and_empty_cells() -> None:
@@ -155,7 +155,7 @@ def test_supports_hold_the_molecule_or_else_the_atoms() -> None:
     generator = torch.Generator().manual_seed(0)
     share, width = supports(content_of(113), volume, 400, generator)
     room = 1.25 * 113 * 20 / volume
-    assert filled_share(content_of(113), volume) == pytest.approx(113 * 20 / volume)
+    assert filled_fraction(content_of(113), volume) == pytest.approx(113 * 20 / volume)
     assert float(share.min()) == pytest.approx(0.75 * room, rel=0.02)
     assert float(share.max()) == pytest.approx(1.25 * room, rel=0.02)
     torch.testing.assert_close(width / share, torch.full((400,), 1.5 / room))
@@ -166,7 +166,7 @@ def test_supports_hold_the_molecule_or_else_the_atoms() -> None:
 
 
 def test_supports_of_unknown_content_are_of_all_sizes() -> None:
-    assert filled_share(content_of(None), 1000.0) is None
+    assert filled_fraction(content_of(None), 1000.0) is None
     share, width = supports(content_of(None), 1000.0, 400, torch.Generator().manual_seed(0))
     assert float(share.max() / share.min()) > 3
     assert float(width.max() / width.min()) > 3

@@ -148,7 +148,7 @@ def _polished(start: Method) -> Method:
         from crysformer.crystal.fourier.grids import grid_to_hkl
         from crysformer.peptide.sequence_file import sequences_of
         from crysformer.phasing.candidate import settle
-        from crysformer.phasing.cell_content import cell_content, positive_shares
+        from crysformer.phasing.cell_content import cell_content, positive_fractions
         from crysformer.phasing.problem import phase_problem
 
         started = time.perf_counter()
@@ -157,7 +157,7 @@ def _polished(start: Method) -> Method:
             return found
         generator = torch.Generator().manual_seed(settings.seed)
         problem, content = phase_problem(data), cell_content(data, sequences_of(sequence))
-        share = positive_shares(content, data.cell.volume, data.d_min, 1, generator)
+        share = positive_fractions(content, data.cell.volume, data.d_min, 1, generator)
         phased = np.where(
             np.isfinite(found.phi), data.f * np.exp(1j * np.deg2rad(found.phi)), np.nan
         )

@@ -28,7 +28,7 @@ _START_ERROR = 1.2
 _SHARE, _LAST_SHARE = 0.8, 1.0
 #: Agreement of amplitudes from which a chain has arrived. On the validation split no wrong
 #: structure reached it (docs/model.md).
-ARRIVED = 0.987
+CONVERGED_CORRELATION = 0.987
 
 
 def impose_amplitudes(density: Tensor, patterson: Tensor, measured: Tensor | None = None) -> Tensor:
@@ -105,7 +105,7 @@ def improve(
     generator: torch.Generator,
     deadline: float = math.inf,
     measured: Tensor | None = None,
-    arrived: float = ARRIVED,
+    arrived: float = CONVERGED_CORRELATION,
 ) -> tuple[Tensor, float]:
     """Run chains of predictions from a first one with random phase errors; keep the best.
 

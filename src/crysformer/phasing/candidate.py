@@ -43,7 +43,7 @@ class Candidate:
         Figures of merit by name.
     confidence
         Probability that the phases are right.
-    positive_share
+    positive_fraction
         Share of voxels above the level in density modification.
     atoms
         The refined atoms, where there are any (a batch of one).
@@ -60,7 +60,7 @@ class Candidate:
     model: Tensor
     figures: dict[str, float]
     confidence: float
-    positive_share: float
+    positive_fraction: float
     atoms: EqualAtoms | None = None
     peptide: PeptideModel | None = None
     hand_log_odds: float = 0.0
@@ -72,7 +72,7 @@ def settle(
     content: CellContent,
     method: str,
     F: Tensor,
-    positive_share: Tensor,
+    positive_fraction: Tensor,
     n_keep: int,
     generator: torch.Generator,
     deadline: float = math.inf,
@@ -87,7 +87,7 @@ def settle(
         Where the phases came from.
     F
         Phases, half grids (B, ...).
-    positive_share
+    positive_fraction
         Shape (B,).
     n_keep
         How many to keep, by R factor.
@@ -96,14 +96,14 @@ def settle(
     deadline
         `time.monotonic` after which polishing and rating are cut short (large cells only need it).
     """
-    sharpening = torch.full_like(positive_share, 0.25 * content.b_iso)
+    sharpening = torch.full_like(positive_fraction, 0.25 * content.b_iso)
     F, model = eliminate_low_density(
-        problem, F, _ELIMINATIONS, positive_share, sharpening, deadline
+        problem, F, _ELIMINATIONS, positive_fraction, sharpening, deadline
     )
     r = amplitude_r(problem, model)
     keep = r.argsort()[:n_keep]
-    F, model, r, positive_share = F[keep], model[keep], r[keep], positive_share[keep.cpu()]
-    free = free_correlation(problem, F, positive_share, generator, deadline)
+    F, model, r, positive_fraction = F[keep], model[keep], r[keep], positive_fraction[keep.cpu()]
+    free = free_correlation(problem, F, positive_fraction, generator, deadline)
     floor = noise_floor(problem)
     candidates = []
     for i in range(len(keep)):
@@ -120,7 +120,7 @@ def settle(
                 model=model[i],
                 figures=figures,
                 confidence=confidence("density", figures),
-                positive_share=float(positive_share[i]),
+                positive_fraction=float(positive_fraction[i]),
             )
         )
     return sorted(candidates, key=lambda c: c.confidence, reverse=True)
@@ -182,7 +182,7 @@ def _fitted(
     fit = fit_atoms(
         problem, starts, n_atoms, content.b_iso, cycles, generator, good_enough, deadline
     )
-    share = candidates[0].positive_share
+    share = candidates[0].positive_fraction
     distinct = [i for i in range(1, len(fit.r)) if float(fit.r[i] - fit.r[i - 1]) > 1e-3]
     slim = drop_surplus(problem, fit, deadline) if cycles > 1 else fit
     r = [float(slim.r[0]), *fit.r[distinct].tolist()]
@@ -206,7 +206,7 @@ def _fitted(
                 model=F[i],
                 figures=figures,
                 confidence=confidence("atoms", figures),
-                positive_share=share,
+                positive_fraction=share,
                 atoms=atoms[i],
             )
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from crysformer.phasing.candidate import Candidate, atoms_are_cheap, settle, with_atoms
-from crysformer.phasing.cell_content import CellContent, positive_shares, supports
+from crysformer.phasing.cell_content import CellContent, positive_fractions, supports
 from crysformer.phasing.dual_space.charge_flipping import charge_flipping, random_phases
 from crysformer.phasing.dual_space.raar import raar
 from crysformer.phasing.problem import PhaseProblem
@@ -117,7 +117,7 @@ class Search:
     def shares(self, n: int) -> torch.Tensor:
         """Shares of positive voxels for `n` starts, shape (n,)."""
         volume, d_min = self.problem.cell.volume, self.problem.data.d_min
-        return positive_shares(self.content, volume, d_min, n, self.generator)
+        return positive_fractions(self.content, volume, d_min, n, self.generator)
 
     def flipping_round(self, index: int) -> None:
         """Charge flipping from one batch of random starts."""
@@ -175,7 +175,7 @@ class Search:
         if found and self.convinced and atoms_are_cheap(self.problem, self.content, found[0]):
             # atoms free of restraints are nearer the truth where data are good, and tell the hand
             share = float(self.shares(1))
-            start = [replace(found[0], positive_share=share, peptide=None)]
+            start = [replace(found[0], positive_fraction=share, peptide=None)]
             self._add_atoms(start)
         if self.keep is not None:
             self.keep(self)

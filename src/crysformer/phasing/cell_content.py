@@ -86,7 +86,7 @@ def cell_content(
     return CellContent(n_atoms, b_iso, tuple(sequences), copies or 1, tuple(notes))
 
 
-def positive_shares(
+def positive_fractions(
     content: CellContent, volume: float, d_min: float, n: int, generator: torch.Generator
 ) -> torch.Tensor:
     """Shares of positive voxels for `n` starts of charge flipping, shape (n,).
@@ -104,7 +104,7 @@ def positive_shares(
     return expected * (narrow + (wide - narrow) * uniform)
 
 
-def filled_share(content: CellContent, volume: float) -> float | None:
+def filled_fraction(content: CellContent, volume: float) -> float | None:
     """Share of the cell that atoms fill, or None if their number is unknown; `volume` in A^3."""
     return None if content.n_atoms is None else content.n_atoms * _ATOM_VOLUME / volume
 
@@ -118,7 +118,7 @@ def supports(
     over the whole range where the number of atoms is unknown. `volume` in A^3.
     """
     uniform = torch.rand(n, generator=generator)
-    filled = filled_share(content, volume)
+    filled = filled_fraction(content, volume)
     if filled is None:
         low, high = _SHARE_RANGE
         share = low * (high / low) ** uniform

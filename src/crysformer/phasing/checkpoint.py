@@ -92,7 +92,7 @@ class SavedSearch:
                     "method": candidate.method,
                     "figures": candidate.figures,
                     "confidence": candidate.confidence,
-                    "positive_share": candidate.positive_share,
+                    "positive_fraction": candidate.positive_fraction,
                     "hand_log_odds": candidate.hand_log_odds,
                     "symmetry": candidate.symmetry,
                     "peptide": _described(candidate.peptide),

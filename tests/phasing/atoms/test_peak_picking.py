@@ -16,7 +16,7 @@ from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.phasing.atoms.free_atoms import grow_atoms
-from crysformer.phasing.atoms.peak_picking import SitePicker, map_on_grid, symmetric_shape
+from crysformer.phasing.atoms.peak_picking import PeakPicker, map_on_grid, symmetric_shape
 from crysformer.phasing.cell_content import CellContent
 from crysformer.phasing.fragments.heavy_atom_method import sulphur_candidates
 from crysformer.phasing.fragments.heavy_atom_sites import HeavyAtomSearch, number_of_sulphurs
@@ -51,7 +51,7 @@ def packed(n: int, group: str, apart: float = 1.4) -> NDArray[np.float64]:
     """Random sites that keep their distance, also from mates, (n, 3)."""
     rng = np.random.default_rng(0)
     data = CrystalData(CELL, gemmi.SpaceGroup(group), np.zeros((0, 3), np.int32), np.zeros(0))
-    picker = SitePicker(data, (2, 2, 2), apart)
+    picker = PeakPicker(data, (2, 2, 2), apart)
     sites = np.zeros((0, 3))
     while len(sites) < n:
         site = rng.random((1, 3))
@@ -69,7 +69,7 @@ def sulphurs() -> tuple[CrystalData, NDArray[np.complex128], NDArray[np.float64]
 
 def test_distances_agree_with_gemmi() -> None:
     data = CrystalData(CELL, gemmi.SpaceGroup("C 1 2 1"), np.zeros((0, 3), np.int32), np.zeros(0))
-    picker = SitePicker(data, (12, 12, 12), 1.5)
+    picker = PeakPicker(data, (12, 12, 12), 1.5)
     a, b = np.array([0.1, 0.2, 0.95]), np.array([0.05, 0.9, 0.1])
     image = CELL.find_nearest_image(
         CELL.orthogonalize(gemmi.Fractional(*a)), CELL.orthogonalize(gemmi.Fractional(*b))
@@ -86,7 +86,7 @@ def test_picked_sites_are_the_highest_and_apart(
     data, F, frac = sulphurs
     shape = symmetric_shape(data, 3.5)
     values = map_on_grid(data, F, shape)
-    picker = SitePicker(data, shape, 1.1)
+    picker = PeakPicker(data, shape, 1.1)
     sites, heights = picker.pick(values, np.zeros((0, 3)), 3)
     assert (np.diff(heights) <= 0).all()
     for site in sites:  # the sulphurs, whichever mate

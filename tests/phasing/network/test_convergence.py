@@ -11,8 +11,13 @@ import pytest
 
 from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.reflections import CrystalData
-from crysformer.models.recycling import ARRIVED
-from crysformer.phasing.network.convergence import Arrival, highest_agreement, relative_error, terms
+from crysformer.models.recycling import CONVERGED_CORRELATION
+from crysformer.phasing.network.convergence import (
+    Convergence,
+    highest_agreement,
+    relative_error,
+    terms,
+)
 
 CHAINS = ("GF",)
 
@@ -40,15 +45,15 @@ def test_the_highest_agreement_is_what_noise_leaves_of_the_truth(exact: CrystalD
 
 
 def test_without_coefficients_a_threshold_decides(exact: CrystalData) -> None:
-    arrival = Arrival.of({"format": 1})
-    assert arrival.probability(ARRIVED + 1e-4, exact, CHAINS) == 1.0
-    assert arrival.probability(ARRIVED - 1e-4, exact, CHAINS) == 0.0
-    assert arrival.enough(0.5, exact, CHAINS) == pytest.approx(ARRIVED, abs=1e-3)
-    assert arrival.enough(0.5, noisy(exact, 0.2), CHAINS) < ARRIVED - 0.01
+    arrival = Convergence.of({"format": 1})
+    assert arrival.probability(CONVERGED_CORRELATION + 1e-4, exact, CHAINS) == 1.0
+    assert arrival.probability(CONVERGED_CORRELATION - 1e-4, exact, CHAINS) == 0.0
+    assert arrival.enough(0.5, exact, CHAINS) == pytest.approx(CONVERGED_CORRELATION, abs=1e-3)
+    assert arrival.enough(0.5, noisy(exact, 0.2), CHAINS) < CONVERGED_CORRELATION - 0.01
 
 
 def test_more_agreement_and_more_reflections_prove_more(exact: CrystalData) -> None:
-    arrival = Arrival((-10.0, 2.5, -5.0, 1.0))
+    arrival = Convergence((-10.0, 2.5, -5.0, 1.0))
     chances = [arrival.probability(a, exact, CHAINS) for a in (0.95, 0.98, 0.99, 1.0)]
     assert chances == sorted(chances)
     half = replace(exact, f=np.where(np.arange(len(exact.f)) % 2 == 0, exact.f, np.nan))
@@ -60,4 +65,4 @@ def test_more_agreement_and_more_reflections_prove_more(exact: CrystalData) -> N
     assert arrival.probability(least, exact, CHAINS) >= 0.8
     assert arrival.probability(least - 0.001, exact, CHAINS) < 0.8
     # no agreement proves it where the data are too bad
-    assert Arrival((-30.0, 2.5, 0.0, 0.0)).enough(0.5, exact, CHAINS) == math.inf
+    assert Convergence((-30.0, 2.5, 0.0, 0.0)).enough(0.5, exact, CHAINS) == math.inf

@@ -22,7 +22,7 @@ from crysformer.phasing.cell_content import cell_content
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 from crysformer.phasing.refinement.restrained import polish
 from crysformer.phasing.sequence_search.applicability import TooLarge, check_size
-from crysformer.phasing.sequence_search.chain_placement import placed_anew
+from crysformer.phasing.sequence_search.chain_placement import replace_one_chain
 from crysformer.phasing.sequence_search.population import Effort, SequenceSearch
 from crysformer.phasing.sequence_search.random_poses import random_poses, random_torsions
 from crysformer.phasing.sequence_search.torsion_ascent import Steps, climb
@@ -101,7 +101,7 @@ def test_chains_with_odd_ends_and_residues_are_placed_anew(chains: tuple[str, ..
     data = CrystalData(cell, gemmi.SpaceGroup("P 1"), hkl, 1.0 + np.arange(len(hkl)) % 7, None)
     target = AmplitudeTarget(data, peptides.number, 20.0)
     places = torch.cartesian_prod(*[torch.arange(4) / 4] * 3) @ orth.mT
-    found = placed_anew(kinematics, pose, target, places, 4, generator(1))
+    found = replace_one_chain(kinematics, pose, target, places, 4, generator(1))
     # of each pose one chain keeps its torsions, its turn and its place
     chain_of = torch.tensor([0] * len(peptides.chains[0].letters) + [1] * 2)
     of_torsion = chain_of[torch.tensor([t.residue for t in peptides.torsions])]
@@ -133,7 +133,7 @@ def test_a_chain_placed_anew_leaves_the_others_and_finds_its_place() -> None:
     start.rotation[:, 1], start.translation[:, 1] = lost.rotation[:, 1], lost.translation[:, 1]
     many = start[[0] * 12]
     places = torch.cartesian_prod(*[torch.arange(9) / 9] * 3) @ orth.mT
-    found = placed_anew(kinematics, many, target, places, 40, generator(6))
+    found = replace_one_chain(kinematics, many, target, places, 40, generator(6))
     moved = (found.translation - many.translation).norm(dim=-1) > 0.1
     assert (moved.sum(1) <= 1).all()
     assert moved[:, 0].any()

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from crysformer.crystal.fourier.form_factors import form_factors, gaussians
 from crysformer.crystal.reflections import CrystalData
-from crysformer.phasing.atoms.peak_picking import SitePicker, map_on_grid, symmetric_shape
+from crysformer.phasing.atoms.peak_picking import PeakPicker, map_on_grid, symmetric_shape
 
 _SAMPLE_RATE = 3.5
 _SEPARATION = 1.1  # A, between free atoms; the shortest bond is 1.2 A
@@ -122,7 +122,7 @@ class _Model:
             for op in data.space_group.operations()
         ]
         self.shape = symmetric_shape(data, _SAMPLE_RATE)
-        self.picker = SitePicker(data, self.shape, _SEPARATION)
+        self.picker = PeakPicker(data, self.shape, _SEPARATION)
 
     def parameters(self, frac: NDArray[np.float64]) -> Tensor:
         """New atoms at fractional sites, shape (n, 5)."""

@@ -14,7 +14,7 @@ from crysformer.crystal.reflections import CrystalData
 _AT_ONCE = 16  # sites whose distances are computed together
 
 
-class SitePicker:
+class PeakPicker:
     """Picks sites in a crystal's own space group.
 
     Parameters

@@ -48,7 +48,7 @@ def charge_flipping(
     problem: PhaseProblem,
     F: Tensor,
     iterations: int,
-    positive_share: Tensor,
+    positive_fraction: Tensor,
     sharpening: Tensor,
     deadline: float = math.inf,
     reserve: int = 0,
@@ -63,7 +63,7 @@ def charge_flipping(
         Where to start, half grids (B, ...).
     iterations
         How many.
-    positive_share
+    positive_fraction
         Share of the voxels left as they are, the highest, shape (B,).
     sharpening
         B (A^2) taken away from the amplitudes, shape (B,).
@@ -86,7 +86,7 @@ def charge_flipping(
             break
         rho = to_map(problem, F)
         if i % _ITERATIONS_PER_THRESHOLD == 0:
-            threshold = upper_quantile(rho, positive_share)
+            threshold = upper_quantile(rho, positive_fraction)
         rho = torch.where(rho < threshold, -rho, rho)
         F = impose(problem, to_half_grid(rho), amplitude)
     return F
@@ -96,7 +96,7 @@ def eliminate_low_density(
     problem: PhaseProblem,
     F: Tensor,
     iterations: int,
-    positive_share: Tensor,
+    positive_fraction: Tensor,
     sharpening: Tensor,
     deadline: float = math.inf,
 ) -> tuple[Tensor, Tensor]:
@@ -108,7 +108,7 @@ def eliminate_low_density(
 
     Parameters
     ----------
-    problem, F, iterations, positive_share, sharpening
+    problem, F, iterations, positive_fraction, sharpening
         As `charge_flipping`.
     deadline
         `time.monotonic` after which the iterations end early, but not before the first few.
@@ -130,7 +130,7 @@ def eliminate_low_density(
         if i >= _FEWEST_ELIMINATIONS and time.monotonic() > deadline:
             break
         rho = to_map(problem, F)
-        rho = (rho - upper_quantile(rho, positive_share)).clamp(min=0)
+        rho = (rho - upper_quantile(rho, positive_fraction)).clamp(min=0)
         modified = to_half_grid(rho)
         F = impose(problem, modified, amplitude)
     modified = torch.where(inside, modified / boost(problem, sharpening), 0)

@@ -23,7 +23,7 @@ _ITERATIONS = 12
 def free_correlation(
     problem: PhaseProblem,
     F: Tensor,
-    positive_share: Tensor,
+    positive_fraction: Tensor,
     generator: torch.Generator,
     deadline: float = math.inf,
 ) -> Tensor:
@@ -42,7 +42,7 @@ def free_correlation(
         The crystal.
     F
         Phases, half grids (B, ...).
-    positive_share
+    positive_fraction
         As in `eliminate_low_density`, shape (B,).
     generator
         For the choice of the fifths.
@@ -66,7 +66,7 @@ def free_correlation(
     fold = draws.numpy()[problem.independent]
     folds = problem.to_grid(fold + 1.0).round().long() - 1
     predicted = torch.zeros_like(F.real)
-    none = torch.zeros_like(positive_share)
+    none = torch.zeros_like(positive_fraction)
     tried = min(_FOLDS, math.ceil(_FOLDS * _HELD_OUT / problem.n_independent))
     for i in range(tried):
         if i and time.monotonic() > deadline:
@@ -81,7 +81,7 @@ def free_correlation(
         )
         start = torch.where(held_out, 0, F)
         _, modified = eliminate_low_density(
-            work, start, _ITERATIONS, positive_share, none, deadline
+            work, start, _ITERATIONS, positive_fraction, none, deadline
         )
         predicted = torch.where(held_out, modified.abs() * to_e, predicted)
     weight = torch.where(folds < tried, problem.weight, 0)

@@ -42,7 +42,7 @@ def raar(
     problem: PhaseProblem,
     F: Tensor,
     iterations: int,
-    support_share: Tensor,
+    support_fraction: Tensor,
     width: Tensor,
     sharpening: Tensor,
     deadline: float = math.inf,
@@ -58,7 +58,7 @@ def raar(
         Where to start, half grids (B, ...).
     iterations
         How many; the last ten are plain alternating projections.
-    support_share
+    support_fraction
         Share of the voxels that the support holds, shape (B,).
     width
         Standard deviation of the Gaussian that smooths the density for the support in the end, A,
@@ -87,7 +87,7 @@ def raar(
         phased = to_map(problem, F)
         if i % _ITERATIONS_PER_SUPPORT == 0:
             wider = 2 - min(1.0, i / (_NARROWING * iterations))
-            support = shrink_wrap(problem, F, support_share, wider * width)
+            support = shrink_wrap(problem, F, support_fraction, wider * width)
         if i < iterations - _ALTERNATING:
             rho = relaxed(rho, phased, support)
         else:

@@ -65,7 +65,7 @@ def weighted_start(
 def expand(
     problem: PhaseProblem,
     start: Tensor,
-    positive_share: float,
+    positive_fraction: float,
     b_iso: float,
     rounds: Rounds,
     generator: torch.Generator,
@@ -79,7 +79,7 @@ def expand(
         The crystal in P1.
     start
         Weighted amplitudes with phases, half grids (B, ...); more starts than go on.
-    positive_share
+    positive_fraction
         Share of the voxels above the level.
     b_iso
         Mean B of the atoms, A^2; most of it is taken away from the amplitudes, without which
@@ -97,13 +97,13 @@ def expand(
         Measured amplitudes with the phases found, half grids (m, ...), best first, and their free
         correlations, shape (m,).
     """
-    F = torch.cat([_first_map(problem, one[None], positive_share) for one in start])
+    F = torch.cat([_first_map(problem, one[None], positive_fraction) for one in start])
     free = torch.zeros(len(F))
     for n, iterations in rounds:
         F = F[:n]
         done: list[Tensor] = []
         for one in F:  # one after the other: large maps gain nothing from sharing an FFT
-            share = torch.tensor([positive_share])
+            share = torch.tensor([positive_fraction])
             sharpening = torch.tensor([max(0.0, b_iso - _B_LEFT)])
             for _ in range(max(1, iterations // _ITERATIONS)):
                 one = eliminate_low_density(
@@ -116,7 +116,7 @@ def expand(
                 break
         F = torch.cat(done)
         # one map at a time: sixteen of a large cell would not fit into memory
-        share = torch.tensor([positive_share])
+        share = torch.tensor([positive_fraction])
         free = torch.cat(
             [free_correlation(problem, one[None], share, generator, deadline) for one in F]
         ).cpu()
@@ -130,7 +130,7 @@ def expand(
 def without_symmetry(
     problem: PhaseProblem,
     F: Tensor,
-    positive_share: float,
+    positive_fraction: float,
     b_iso: float,
     generator: torch.Generator,
     deadline: float,
@@ -143,18 +143,20 @@ def without_symmetry(
 
     Parameters
     ----------
-    problem, positive_share, b_iso, generator, deadline
+    problem, positive_fraction, b_iso, generator, deadline
         As `expand`.
     F
         Half grids (B, ...).
     """
     angle = _SHAKEN * torch.randn(F.shape, generator=generator).to(problem.device)
     shaken = F * torch.polar(torch.ones_like(angle), angle)
-    return expand(problem, shaken, positive_share, b_iso, ((len(F), 60),), generator, deadline)[0]
+    return expand(problem, shaken, positive_fraction, b_iso, ((len(F), 60),), generator, deadline)[
+        0
+    ]
 
 
-def _first_map(problem: PhaseProblem, F: Tensor, positive_share: float) -> Tensor:
+def _first_map(problem: PhaseProblem, F: Tensor, positive_fraction: float) -> Tensor:
     """Phases from the highest density of a weighted map; later ones drop the weights."""
     rho = torch.fft.irfftn(F.conj(), s=problem.shape, dim=_DIMS)
-    level = rho.flatten().kthvalue(max(1, int((1 - positive_share) * rho.numel()))).values
+    level = rho.flatten().kthvalue(max(1, int((1 - positive_fraction) * rho.numel()))).values
     return torch.fft.rfftn((rho - level).clamp(min=0), dim=_DIMS).conj()

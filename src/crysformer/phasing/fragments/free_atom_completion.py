@@ -127,7 +127,7 @@ def _candidate(
         model=model,
         figures=figures,
         confidence=symmetry * confidence("atoms", figures),
-        positive_share=_SHARE,
+        positive_fraction=_SHARE,
         atoms=equal,
         symmetry=symmetry,
     )

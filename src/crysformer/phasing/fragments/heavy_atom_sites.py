@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from crysformer.crystal.fourier.grids import grid_shape
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.chain import letters_of
-from crysformer.phasing.atoms.peak_picking import SitePicker
+from crysformer.phasing.atoms.peak_picking import PeakPicker
 from crysformer.phasing.cell_content import CellContent
 from crysformer.phasing.fragments.translation_function import TranslationFunction
 from crysformer.phasing.fragments.translation_map import distinct, free_axes
@@ -68,7 +68,7 @@ class HeavyAtomSearch:
     def __init__(self, data: CrystalData) -> None:
         shape = grid_shape(data.cell, data.d_min, _SAMPLE_RATE)
         self.function = TranslationFunction(data, shape)
-        self.picker = SitePicker(data, shape, _SEPARATION)
+        self.picker = PeakPicker(data, shape, _SEPARATION)
         self.atom = self.function.mates(np.zeros((1, 3)), np.ones(1, dtype=np.int64))
         self.free = free_axes(self.function.rotations)
 

@@ -14,7 +14,7 @@ from crysformer.crystal.symmetry import P1Mapping, enantiomorph
 from crysformer.errors import NotApplicable
 from crysformer.peptide.secondary_structure import Fragment
 from crysformer.phasing.candidate import Candidate, settle
-from crysformer.phasing.cell_content import CellContent, positive_shares
+from crysformer.phasing.cell_content import CellContent, positive_fractions
 from crysformer.phasing.fragments.applicability import VOLUME_PER_ATOM, check_fragments
 from crysformer.phasing.fragments.completion import Rounds, expand, weighted_start, without_symmetry
 from crysformer.phasing.fragments.free_atom_completion import atoms_from_phases
@@ -85,7 +85,7 @@ def fragment_candidates(
         As `check_fragments`.
     """
     n_atoms = content.n_atoms or data.cell.volume / VOLUME_PER_ATOM
-    share = float(positive_shares(content, data.cell.volume, data.d_min, 8, generator).median())
+    share = float(positive_fractions(content, data.cell.volume, data.d_min, 8, generator).median())
     pieces = check_fragments(data, content)
     found = sulphur_candidates(problem, data, mapping, content, generator, deadline, report)
     if found and found[0].confidence > _ENOUGH:

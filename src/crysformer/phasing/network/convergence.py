@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.cell_composition import count_atoms
 from crysformer.crystal.reflections import CrystalData
-from crysformer.models.recycling import ARRIVED
+from crysformer.models.recycling import CONVERGED_CORRELATION
 
 #: Agreement is not looked at more closely than this: beyond it is noise.
 _CLOSEST = 0.002
 
 
 @dataclass(frozen=True)
-class Arrival:
+class Convergence:
     """Probability that a chain is right, from how well its amplitudes agree with the measured ones.
 
     What agreement proves depends on the data: errors lower what the truth itself reaches, and few
@@ -35,7 +35,7 @@ class Arrival:
     coefficients: tuple[float, ...] | None = None
 
     @classmethod
-    def of(cls, info: dict[str, Any]) -> Arrival:
+    def of(cls, info: dict[str, Any]) -> Convergence:
         """As the description of weights has it."""
         found = info.get("arrival")
         return cls(tuple(found)) if found else cls()
@@ -43,7 +43,7 @@ class Arrival:
     def probability(self, agreement: float, data: CrystalData, chains: Sequence[str]) -> float:
         """That a chain with this agreement is right, 0 to 1; one or zero from a threshold."""
         if self.coefficients is None:
-            return float(agreement >= ARRIVED * highest_agreement(data))
+            return float(agreement >= CONVERGED_CORRELATION * highest_agreement(data))
         z = float(np.dot(self.coefficients, terms(agreement, data, chains)))
         return 1 / (1 + math.exp(-min(max(z, -30.0), 30.0)))
 

@@ -13,7 +13,7 @@ from crysformer.crystal.fourier.grids import hkl_to_grid
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.phasing.candidate import settle, with_atoms
-from crysformer.phasing.cell_content import cell_content, positive_shares
+from crysformer.phasing.cell_content import cell_content, positive_fractions
 from crysformer.phasing.network.frame import NetworkFrame
 from crysformer.phasing.origin.crystal_setting import place
 from crysformer.phasing.problem import phase_problem
@@ -63,7 +63,7 @@ def place_map(
     problem = phase_problem(p1, "cpu", mapping.parent)
     content = cell_content(data, (sequence,), 1)
     phased = np.where(data.measured, data.f, 0.0) * np.exp(1j * np.angle(coefficients))
-    share = positive_shares(content, problem.cell.volume, data.d_min, 1, generator)
+    share = positive_fractions(content, problem.cell.volume, data.d_min, 1, generator)
     F = problem.to_grid(phased / problem.scale)[None]
     settled = settle(problem, content, "network", F, share, 1, generator)
     atomic = with_atoms(problem, content, settled, generator)[0]

@@ -35,7 +35,7 @@ from crysformer.phasing.network.applicability import (
     check_completeness,
     fitting_weights,
 )
-from crysformer.phasing.network.convergence import Arrival
+from crysformer.phasing.network.convergence import Convergence
 from crysformer.phasing.network.frame import NetworkFrame
 from crysformer.phasing.network.placement import place_map
 
@@ -150,7 +150,7 @@ def predict(
     frame = NetworkFrame.of(data, chains[0], config)
     check_completeness(frame, loaded.info)
     generator = torch.Generator().manual_seed(seed)
-    arrival = Arrival.of(loaded.info)
+    arrival = Convergence.of(loaded.info)
     raw = _predict(loaded.model, arrival, data, frame, chains[0], generator, deadline)
     density = raw.density
     coefficients = frame.coefficients(density, data.hkl)
@@ -189,7 +189,7 @@ class _Raw:
 
 def _predict(
     model: CrysFormer,
-    arrival: Arrival,
+    arrival: Convergence,
     data: CrystalData,
     frame: NetworkFrame,
     sequence: str,
@@ -207,7 +207,7 @@ def _predict(
     if not model.config.recycling:
         return _Raw(single, single, "a single prediction")
     # what ends the search is the stricter of what was fitted and the threshold of exact data
-    enough = max(a.enough(_CERTAIN, data, (sequence,)) for a in (arrival, Arrival()))
+    enough = max(a.enough(_CERTAIN, data, (sequence,)) for a in (arrival, Convergence()))
     found, agreement = improve(
         model, first, patterson, codes, lengths, generator, deadline, measured, enough
     )

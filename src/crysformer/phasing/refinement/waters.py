@@ -11,7 +11,7 @@ import torch
 
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.kinematics import Kinematics
-from crysformer.phasing.atoms.peak_picking import SitePicker, map_on_grid, symmetric_shape
+from crysformer.phasing.atoms.peak_picking import PeakPicker, map_on_grid, symmetric_shape
 from crysformer.phasing.refinement.restrained import Polished, polish
 
 PARAMETERS = 4
@@ -26,7 +26,7 @@ _LARGEST_B = 60.0  # A^2
 
 
 @dataclass(frozen=True, eq=False)
-class Watered:
+class ModelWithWaters:
     """A model refined with its waters.
 
     Attributes
@@ -47,7 +47,7 @@ def with_waters(
     polished: Polished,
     b_iso: float,
     deadline: float = math.inf,
-) -> Watered | None:
+) -> ModelWithWaters | None:
     """Find waters beside the first of refined models; None if there are none.
 
     Parameters
@@ -65,7 +65,7 @@ def with_waters(
     """
     used = data.measured
     shape = symmetric_shape(data, _SAMPLE_RATE)
-    picker = SitePicker(data, shape, _APART)
+    picker = PeakPicker(data, shape, _APART)
     orth, to_frac = (np.array(m.tolist()) for m in (data.cell.orth.mat, data.cell.frac.mat))
     n_atoms = len(kinematics.peptides.number)
     polar = np.isin(kinematics.peptides.number, (7, 8))
@@ -94,6 +94,6 @@ def with_waters(
         if refined.xyz.shape[1] == n_atoms or float(refined.r[0]) >= r:
             break  # none was left, or the time was too short to refine them
         r = float(refined.r[0])
-        best = Watered(refined, refined.xyz.shape[1] - n_atoms)
+        best = ModelWithWaters(refined, refined.xyz.shape[1] - n_atoms)
         xyz, F = refined.xyz, refined.F[0][used]
     return best

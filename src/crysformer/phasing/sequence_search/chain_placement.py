@@ -13,7 +13,7 @@ from crysformer.phasing.sequence_search.random_poses import random_poses
 _SCANNED = 3e5  # structure factors at a time
 
 
-def placed_anew(
+def replace_one_chain(
     kinematics: Kinematics,
     pose: Pose,
     target: AmplitudeTarget,

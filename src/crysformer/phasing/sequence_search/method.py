@@ -23,7 +23,7 @@ from crysformer.phasing.merit.confidence import confidence
 from crysformer.phasing.problem import PhaseProblem
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 from crysformer.phasing.refinement.restrained import polish
-from crysformer.phasing.refinement.waters import PARAMETERS, Watered, with_waters
+from crysformer.phasing.refinement.waters import PARAMETERS, ModelWithWaters, with_waters
 from crysformer.phasing.sequence_search.applicability import check_size
 from crysformer.phasing.sequence_search.helix_starts import helix_seeds
 from crysformer.phasing.sequence_search.population import Found, SequenceSearch
@@ -200,7 +200,7 @@ class SequenceMethod:
             model=phased,
             figures=figures,
             confidence=confidence("sequence", figures),
-            positive_share=0.0,
+            positive_fraction=0.0,
             peptide=model,
         )
 
@@ -248,7 +248,7 @@ class SequenceMethod:
 
 
 def _with_waters(
-    model: PeptideModel, figures: dict[str, float], watered: Watered, n_data: int
+    model: PeptideModel, figures: dict[str, float], watered: ModelWithWaters, n_data: int
 ) -> tuple[PeptideModel, dict[str, float]]:
     """The model refined with waters, each of which counts as so many parameters more."""
     n, refined = len(model.b_iso), watered.polished

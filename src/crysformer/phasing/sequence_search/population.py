@@ -18,7 +18,7 @@ from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics, Pose, join
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 from crysformer.phasing.refinement.bulk_solvent import ENOUGH
-from crysformer.phasing.sequence_search.chain_placement import placed_anew
+from crysformer.phasing.sequence_search.chain_placement import replace_one_chain
 from crysformer.phasing.sequence_search.helix_starts import with_side_chains
 from crysformer.phasing.sequence_search.random_poses import STRANDS, random_poses
 from crysformer.phasing.sequence_search.sheet_starts import laid_across, sheet_axes
@@ -255,7 +255,9 @@ class SequenceSearch:
         if len(k.peptides.sequences) > 1 and len(rows):
             size = len(rows) * len(self.places) * self.sieve.n_reflections
             trials = min(max(1, int(_SCAN / size)), _ORIENTATIONS)
-            placed = placed_anew(k, pose[rows], self.sieve, self.places, trials, self.generator)
+            placed = replace_one_chain(
+                k, pose[rows], self.sieve, self.places, trials, self.generator
+            )
             for values, new in zip(child.parts, placed.parts, strict=True):
                 values[rows] = new
         if _MIDDLE in self._targets:
