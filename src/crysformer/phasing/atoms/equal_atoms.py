@@ -21,7 +21,7 @@ from torch import Tensor
 
 from crysformer.crystal.fourier.form_factors import form_factors, gaussians
 from crysformer.crystal.fourier.grids import Shape, hkl_to_grid, smooth_size
-from crysformer.phasing.problem import PhaseProblem, replace_amplitude
+from crysformer.phasing.p1_grid import P1Grid, replace_amplitude
 
 _NITROGEN = 7  # stands for C, N and O alike
 _PEAK_GRID = 0.36  # A, spacing of the maps in which peaks are sought
@@ -70,7 +70,7 @@ class AtomicModel:
         B of the atoms before refinement, A^2.
     """
 
-    def __init__(self, problem: PhaseProblem, n_atoms: int, b_iso: float) -> None:
+    def __init__(self, problem: P1Grid, n_atoms: int, b_iso: float) -> None:
         self.problem = problem
         self.n_atoms = n_atoms
         self.b_iso = b_iso
@@ -226,7 +226,7 @@ class AtomicModel:
         return (i * nv + j) * nw + k
 
 
-def estimate_atoms(problem: PhaseProblem, F: Tensor, b_iso: float) -> int:
+def estimate_atoms(problem: P1Grid, F: Tensor, b_iso: float) -> int:
     """How many equal atoms a phased map holds, from how widely its density is spread.
 
     The participation ratio (sum rho^2)^2 / sum rho^4 of the positive density grows in proportion
@@ -250,7 +250,7 @@ def estimate_atoms(problem: PhaseProblem, F: Tensor, b_iso: float) -> int:
     return max(1, round(several / one / _OVERLAP))
 
 
-def _participation(problem: PhaseProblem, F: Tensor) -> float:
+def _participation(problem: P1Grid, F: Tensor) -> float:
     rho = torch.fft.irfftn(F.conj(), s=problem.shape, dim=(-3, -2, -1))
     rho = (rho - rho.flatten().median()).clamp(min=0)
     return float((rho**2).sum() ** 2 / (rho**4).sum())
@@ -279,7 +279,7 @@ class _Adam:
                 self.parameters[i].sub_(factor * self.rates[i] * mean / (square.sqrt() + 1e-8))
 
 
-def _peak_shape(problem: PhaseProblem) -> Shape:
+def _peak_shape(problem: P1Grid) -> Shape:
     nu, nv, nw = (
         smooth_size(max(n, math.ceil(float(length) / _PEAK_GRID)))
         for n, length in zip(
