@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from crysformer.data.examples.data_augmentation import Conditions
+from crysformer.data.examples.data_augmentation import AugmentationRanges
 from crysformer.errors import UsageError
 from crysformer.models.crysformer import CrysFormerConfig
 from crysformer.models.presets import PRESETS, preset
@@ -81,7 +81,7 @@ class TrainingConfig:
     loss: str = "mse"
     blank: float = 0.3
     recycled: float = 0.5
-    measured: Conditions = field(default_factory=Conditions)
+    measured: AugmentationRanges = field(default_factory=AugmentationRanges)
     rotate: bool = True
     bf16: bool = False
     compile: bool = False

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from crysformer.data import DIPEPTIDE, FIFTEEN, FragmentStore
 from crysformer.data.dataset.molecule import Molecule
-from crysformer.data.synthetic.measurement_model import Measurement
+from crysformer.data.synthetic.measurement_model import ErrorModel
 from crysformer.data.synthetic.p1_crystal import CellContents, packed, single
 from crysformer.data.synthetic.random_packing import stacked_edges
 from crysformer.data.synthetic.synthetic_crystal import measured_crystal
@@ -90,7 +90,7 @@ def test_edges_are_stacked_to_compact_boxes() -> None:
 def test_amplitudes_of_copies_with_mixed_b_equal_gemmis(fifteen: Molecule) -> None:
     contents = packed(fifteen.first(2), 2, DIPEPTIDE, np.random.default_rng(2))
     contents = contents.with_b(8.0, 32.0, np.random.default_rng(3))
-    crystal = measured_crystal(contents, 1.5, Measurement(), np.random.default_rng(0))
+    crystal = measured_crystal(contents, 1.5, ErrorModel(), np.random.default_rng(0))
     b = np.array([site.atom.b_iso for site in crystal.structure[0].all()])
     assert b.min() >= 8
     assert b.max() <= 32

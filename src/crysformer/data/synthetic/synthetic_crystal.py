@@ -1,4 +1,4 @@
-"""A fragment as a measured crystal: amplitudes with errors and gaps, and the truth beside them."""
+"""Synthetic crystals of fragments: simulated measurements, and the truth beside them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crysformer.crystal.fourier.structure_factors import structure_factors
 from crysformer.crystal.reflections import CrystalData
 from crysformer.data.dataset.recipe import Recipe
 from crysformer.data.dataset.store import FragmentTable
-from crysformer.data.synthetic.measurement_model import Measurement, measure
+from crysformer.data.synthetic.measurement_model import ErrorModel, measure
 from crysformer.data.synthetic.p1_crystal import CellContents, single
 
 
@@ -26,7 +26,7 @@ class SyntheticCrystal:
     Attributes
     ----------
     data
-        What a program may see: amplitudes (electrons), NaN where not measured.
+        The simulated measurements: amplitudes (electrons), NaN where not measured.
     f_true
         Error-free amplitudes of all reflections, shape (n,).
     phi_true
@@ -60,20 +60,20 @@ def synthetic_crystal(
     completeness: float = 1.0,
     seed: int = 0,
 ) -> SyntheticCrystal:
-    """Make the crystal of one fragment, in its stored orientation.
+    """Simulate a crystal of one fragment, in its stored orientation.
 
     Parameters
     ----------
     table, index
         The fragment.
     recipe
-        How its cell is built.
+        Recipe of its cell.
     d_min
         Resolution, A; the recipe's by default.
     amplitude_error, completeness
-        As `Measurement`; reflections that are not measured are chosen at random.
+        As `ErrorModel`; reflections that are not measured are chosen at random.
     seed
-        Seed of the errors and the gaps; different fragments draw differently.
+        Seed of the errors and missing reflections; different fragments draw differently.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def synthetic_crystal(
     return measured_crystal(
         single(table.molecule(index), recipe),
         recipe.d_min if d_min is None else d_min,
-        Measurement(amplitude_error, completeness),
+        ErrorModel(amplitude_error, completeness),
         np.random.default_rng((seed, index)),
         recipe.sample_rate,
     )
@@ -92,11 +92,11 @@ def synthetic_crystal(
 def measured_crystal(
     contents: CellContents,
     d_min: float,
-    measurement: Measurement,
+    errors: ErrorModel,
     rng: np.random.Generator,
     sample_rate: float = Recipe.sample_rate,
 ) -> SyntheticCrystal:
-    """Measure the crystal with these contents.
+    """Simulate the measurement of a crystal.
 
     Parameters
     ----------
@@ -104,10 +104,10 @@ def measured_crystal(
         What is in the cell.
     d_min
         Resolution, A.
-    measurement
-        Errors and gaps.
+    errors
+        Errors and missing reflections.
     rng
-        Of the errors and gaps.
+        Source of the errors and missing reflections.
     sample_rate
         Grid points of the true density per `d_min`.
     """
@@ -120,7 +120,7 @@ def measured_crystal(
     shape = grid_shape(cell, d_min, sample_rate)
     rho = density_from_grid(hkl_to_grid(indices, F, shape)[None], shape, cell.volume)[0]
     f_true = F.abs().numpy()
-    f, sigf = measure(f_true, hkl, cell, measurement, rng)
+    f, sigf = measure(f_true, hkl, cell, errors, rng)
     return SyntheticCrystal(
         data=CrystalData(
             cell=cell,
