@@ -11,7 +11,7 @@ from crysformer.data.dataset.recipe import Recipe
 from crysformer.data.dataset.store import FragmentStore, FragmentTable, Split
 from crysformer.data.examples.data_augmentation import measured_batch
 from crysformer.data.examples.stream import Batch, ExampleStream
-from crysformer.data.synthetic.subfragments import fitted_recipe, windows
+from crysformer.data.synthetic.subfragments import fitted_recipe, subfragments
 from crysformer.errors import InputError
 from crysformer.training.config import TrainingConfig
 from crysformer.training.validation import validation_batches
@@ -58,7 +58,7 @@ class TrainingData:
 
     def _table(self, split: Split) -> FragmentTable:
         table = self._store.table(split)
-        return windows(table, self._config.model.n_residues) if self._cut else table
+        return subfragments(table, self._config.model.n_residues) if self._cut else table
 
     def stream(self) -> ExampleStream:
         """Endless batches of the training split, exact."""

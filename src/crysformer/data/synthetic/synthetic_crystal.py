@@ -16,7 +16,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.data.dataset.recipe import Recipe
 from crysformer.data.dataset.store import FragmentTable
 from crysformer.data.synthetic.measurement_model import ErrorModel, measure
-from crysformer.data.synthetic.p1_crystal import CellContents, single
+from crysformer.data.synthetic.p1_crystal import P1Crystal, single
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ def synthetic_crystal(
 
 
 def measured_crystal(
-    contents: CellContents,
+    crystal: P1Crystal,
     d_min: float,
     errors: ErrorModel,
     rng: np.random.Generator,
@@ -100,7 +100,7 @@ def measured_crystal(
 
     Parameters
     ----------
-    contents
+    crystal
         What is in the cell.
     d_min
         Resolution, A.
@@ -111,12 +111,12 @@ def measured_crystal(
     sample_rate
         Grid points of the true density per `d_min`.
     """
-    cell = contents.cell
+    cell = crystal.cell
     space_group = gemmi.SpaceGroup("P 1")
     hkl = gemmi.make_miller_array(cell, space_group, d_min)
     orth = torch.diag(torch.tensor(cell.parameters[:3], dtype=torch.float64))
     indices = torch.from_numpy(np.ascontiguousarray(hkl))
-    F = structure_factors(contents.atoms(), orth, indices)[0]
+    F = structure_factors(crystal.atoms(), orth, indices)[0]
     shape = grid_shape(cell, d_min, sample_rate)
     rho = density_from_grid(hkl_to_grid(indices, F, shape)[None], shape, cell.volume)[0]
     f_true = F.abs().numpy()
@@ -128,13 +128,13 @@ def measured_crystal(
             hkl=hkl.astype(np.int32),
             f=f,
             sigf=sigf,
-            source=contents.molecule.id,
+            source=crystal.molecule.id,
             labels=("F", "SIGF"),
         ),
         f_true=f_true,
         phi_true=np.rad2deg(F.angle().numpy()),
         density=DensityMap(rho.numpy().astype(np.float32), cell, space_group),
-        sequence=contents.sequence,
-        id=contents.molecule.id,
-        structure=contents.structure(),
+        sequence=crystal.sequence,
+        id=crystal.molecule.id,
+        structure=crystal.structure(),
     )
