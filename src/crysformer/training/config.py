@@ -24,23 +24,23 @@ class TrainingConfig:
     Attributes
     ----------
     name
-        What the weights are called.
+        Name of the weights.
     model
         The network.
     examples
         Length of the run, training examples.
     schedule
-        What the one-cycle learning rate follows: "examples", or "time", the fraction of the time
-        limit that has passed (a machine of unknown speed then ends its cycle on time; a resumed
-        run does not repeat the same losses), or of the examples where there is no time limit.
+        Progress that the one-cycle learning rate follows: "examples", or "time", the fraction of
+        the time limit that has passed (the cycle then ends on time at any speed, but a resumed run
+        does not repeat the same losses), or of the examples where there is no time limit.
     batch_size, accumulate
-        Examples a forward pass, and passes a step.
+        Examples per forward pass, and passes per step.
     learning_rate, warmup, final_rate
         Peak of the cycle, examples of linear warm-up, and the end as a fraction of the peak.
     weight_decay, beta2, clip
         AdamW (matrices only are decayed) and the largest norm of the gradient.
     ema
-        Decay a step of the averaged weights that are validated and shipped; 0 for none.
+        Decay per step of the averaged weights, which are validated and saved; 0 for none.
     loss
         "correlation" or "mse".
     blank
@@ -57,12 +57,12 @@ class TrainingConfig:
     validate_every
         Examples between validations (and checkpoints).
     validation_examples
-        How many, spread evenly over the split.
+        Number of validation examples, spread evenly over the split.
     final_examples
-        The same for the figures that stand with the finished weights, which are of predictions
-        averaged over the four equivalent orientations.
+        Number of examples for the figures stored with the finished weights, predicted as averages
+        over the four equivalent orientations.
     seed
-        Of the weights, the draws and the dropout.
+        Seed of the weights, the draws and the dropout.
     """
 
     name: str = "custom"
@@ -115,7 +115,7 @@ _SMALL = replace(_OWN, examples=200_000, batch_size=16, ema=0.998, validate_ever
 # Not trained yet: learning rate and batch are those of the small network, scaled.
 _LARGE = replace(_OWN, examples=100_000_000, learning_rate=1e-3, ema=0.999, bf16=True)
 
-#: How each preset is trained. The paper's two: its settings, one-cycle over its 80 epochs.
+#: Training settings of each preset. The paper's two: its settings, one-cycle over its 80 epochs.
 TRAINING_PRESETS = {
     config.name: config
     for config in (
@@ -156,7 +156,7 @@ def training_preset(name: str) -> TrainingConfig:
 
 
 def to_dict(config: TrainingConfig) -> dict[str, Any]:
-    """Plain dictionaries, for JSON and checkpoints."""
+    """Convert to plain dictionaries, for JSON and checkpoints."""
     return dataclasses.asdict(config)
 
 

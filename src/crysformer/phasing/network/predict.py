@@ -25,8 +25,8 @@ from crysformer.crystal.fourier.grids import (
 from crysformer.crystal.reflections import CrystalData
 from crysformer.models.crysformer import CrysFormer
 from crysformer.models.device import pick_device
-from crysformer.models.orientations import predict_averaged, turn
-from crysformer.models.recycling import impose_amplitudes, improve
+from crysformer.models.orientations import predict_averaged, rotate_map
+from crysformer.models.recycling import impose_amplitudes, recycle_to_convergence
 from crysformer.models.weights import load_weights
 from crysformer.peptide import residues
 from crysformer.peptide.sequence_file import sequences_of
@@ -208,7 +208,7 @@ def _predict(
         return _Raw(single, single, "a single prediction")
     # what ends the search is the stricter of what was fitted and the threshold of exact data
     enough = max(a.enough(_CERTAIN, data, (sequence,)) for a in (arrival, Convergence()))
-    found, agreement = improve(
+    found, agreement = recycle_to_convergence(
         model, first, patterson, codes, lengths, generator, deadline, measured, enough
     )
     arrived = arrival.probability(agreement, data, (sequence,))
@@ -235,7 +235,7 @@ def _predict(
         measured,
     )
     # The best map of two possibilities is their mean, by their probabilities.
-    mirrored = turn(density, (0, 1, 2))
+    mirrored = rotate_map(density, (0, 1, 2))
     hand = placement.hand
     return _Raw(
         (hand * density + (1 - hand) * mirrored)[0, 0].cpu(),
