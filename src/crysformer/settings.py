@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import functools
 import json
 import math
 import textwrap
@@ -17,11 +16,14 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from crysformer.errors import InputError, UsageError
 
-Settings = TypeVar("Settings")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Settings = TypeVar("Settings", bound="DataclassInstance")
 
 _COMMENT_WIDTH = 98
 
@@ -114,8 +116,7 @@ def to_toml(settings: Any) -> str:
 
 
 def _updated(base: Settings, values: Mapping[str, Any], source: str, prefix: str) -> Settings:
-    assert dataclasses.is_dataclass(base)
-    hints = _hints(type(base))
+    hints = typing.get_type_hints(type(base))
     fields = {field.name: field for field in dataclasses.fields(base) if field.init}
     changes: dict[str, Any] = {}
     for name, value in values.items():
@@ -142,11 +143,6 @@ def _updated(base: Settings, values: Mapping[str, Any], source: str, prefix: str
         return dataclasses.replace(base, **changes)
     except ValueError as error:
         raise InputError(f"{source}: {error}") from error
-
-
-@functools.cache
-def _hints(cls: type) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
@@ -228,7 +224,7 @@ def _as_type(value: Any, hint: Any, exact: bool) -> Any:
     elif hint in (bool, int, str):
         if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
             return value
-    elif hint is not type(None):
+    elif hint is not type(None) and not dataclasses.is_dataclass(hint):
         raise TypeError(f"settings cannot be of type {hint}")
     raise _Unfit
 
@@ -267,7 +263,7 @@ def _range_text(field: dataclasses.Field[Any]) -> str:
 
 
 def _toml_lines(settings: Any, defaults: Any, prefix: str) -> Iterator[str]:
-    hints = _hints(type(settings))
+    hints = typing.get_type_hints(type(settings))
     tables = []
     for field in dataclasses.fields(settings):
         value, default = getattr(settings, field.name), getattr(defaults, field.name, None)

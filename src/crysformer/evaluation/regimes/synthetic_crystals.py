@@ -9,7 +9,7 @@ import numpy as np
 from crysformer.data.dataset.molecule import Molecule
 from crysformer.data.dataset.recipe import FIFTEEN, Recipe
 from crysformer.data.dataset.store import FragmentTable
-from crysformer.data.synthetic.measurement_model import Measurement
+from crysformer.data.synthetic.measurement_model import ErrorModel
 from crysformer.data.synthetic.p1_crystal import packed, single
 from crysformer.data.synthetic.subfragments import fitted_recipe
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal, measured_crystal
@@ -95,6 +95,6 @@ def grid_crystal(table: FragmentTable, cell: GridCell, number: int, seed: int) -
     chosen = molecule(table, cell.n_residues, number, seed)
     contents = packed(chosen, cell.copies, cell_recipe(cell, chosen), rng(_PACKING))
     contents = contents.with_b(*B_RANGES[cell.b], rng(_B))
-    measurement = Measurement(cell.amplitude_error, cell.completeness, cell.missing)
+    measurement = ErrorModel(cell.amplitude_error, cell.completeness, cell.missing)
     crystal = measured_crystal(contents, cell.d_min, measurement, rng(_MEASUREMENT))
     return impose_control(crystal, cell.control, rng(_CONTROL))

@@ -17,7 +17,7 @@ from crysformer.crystal.comparison.alignment import apply_alignment
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.fourier.grids import Shape, density_from_grid, grid_from_density
 from crysformer.crystal.reflections import CrystalData
-from crysformer.models.orientations import turn
+from crysformer.models.orientations import rotate_map
 from crysformer.models.recycling import impose_amplitudes
 from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.network.frame import NetworkFrame
@@ -164,7 +164,7 @@ def _placed(
     centred = density_from_grid(moved, frame.shape, frame.volume)[None].to(runner.patterson)
     density = runner.predict(impose_amplitudes(centred, runner.patterson, runner.measured))
     # the best map of two possibilities is their mean, weighted with their probabilities
-    mirrored = turn(density, (0, 1, 2))
+    mirrored = rotate_map(density, (0, 1, 2))
     hand = placement.hand
     return (hand * density + (1 - hand) * mirrored)[0, 0].cpu(), hand
 

@@ -16,7 +16,7 @@ from crysformer.crystal.fourier.grids import patterson_from_grid
 from crysformer.crystal.reflections import CrystalData
 from crysformer.models.device import pick_device
 from crysformer.models.orientations import predict_averaged
-from crysformer.models.recycling import improve
+from crysformer.models.recycling import recycle_to_convergence
 from crysformer.models.weights import load_weights
 from crysformer.peptide import residues
 from crysformer.phasing.network.applicability import (
@@ -131,7 +131,7 @@ class NetworkRunner:
         convergence, chains = Convergence.of(self.info), (self.sequence,)
         # the stricter of the fitted threshold and that of exact data ends the search
         enough = max(c.enough(_CERTAIN, self.data, chains) for c in (convergence, Convergence()))
-        found, agreement = improve(
+        found, agreement = recycle_to_convergence(
             self.model,
             first,
             self.patterson,
