@@ -10,6 +10,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.crystal.operators import STEPS, operators
 from crysformer.crystal.reflections import CrystalData
 
 P1 = gemmi.SpaceGroup("P 1")
@@ -88,12 +89,12 @@ def p1_mapping(hkl: NDArray[np.int32], space_group: gemmi.SpaceGroup) -> P1Mappi
     """
     rows = np.asarray(hkl, dtype=np.int64)
     indices, parents, conjugates, shifts = [], [], [], []
-    for op in space_group.operations().sym_ops:
-        rotation = np.array(op.rot) // op.DEN
+    ops = operators(space_group)
+    for rotation, steps in zip(ops.rotations, ops.steps, strict=True):
         mate = rows @ rotation
         h, k, l = mate.T  # noqa: E741
         flip = (l < 0) | ((l == 0) & ((h < 0) | ((h == 0) & (k < 0))))
-        shift = -2 * math.pi * (rows @ np.array(op.tran)) / op.DEN
+        shift = -2 * math.pi * (rows @ steps) / STEPS
         indices.append(np.where(flip[:, None], -mate, mate))
         parents.append(np.arange(len(rows)))
         conjugates.append(flip)
