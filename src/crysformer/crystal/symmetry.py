@@ -10,6 +10,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.crystal.miller import IndexKeys
 from crysformer.crystal.operators import STEPS, operators
 from crysformer.crystal.reflections import CrystalData
 
@@ -100,9 +101,7 @@ def p1_mapping(hkl: NDArray[np.int32], space_group: gemmi.SpaceGroup) -> P1Mappi
         conjugates.append(flip)
         shifts.append(np.where(flip, -shift, shift))
     every = np.concatenate(indices)
-    base = 2 * int(np.abs(every).max(initial=0)) + 1
-    key = (every[:, 0] * base + every[:, 1]) * base + every[:, 2]
-    first = np.sort(np.unique(key, return_index=True)[1])
+    first = np.sort(np.unique(IndexKeys.around(every)(every), return_index=True)[1])
     return P1Mapping(
         hkl=every[first].astype(np.int32),
         parent=np.concatenate(parents)[first],
