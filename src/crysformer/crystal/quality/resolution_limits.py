@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.resolution import resolution_shells
 
 #: Mean I / sigma of a shell above which the distribution of intensities can be trusted ...
 STRONG = 3.0
 #: ... and above which it counts as signal along an axis.
 SIGNAL = 2.0
 _CONE = np.cos(np.deg2rad(30.0))
-_SHELLS = 20
+_MAX_SHELLS = 20
 _PER_SHELL = 20
 
 
@@ -32,13 +33,12 @@ def signal_limit(
     """
     if data.sigf is None:
         return None
-    rows = np.flatnonzero(use & data.measured & np.isfinite(data.sigf))
-    if len(rows) == 0:
+    used = use & data.measured & np.isfinite(data.sigf)
+    if not used.any():
         return None
     d = data.d
-    rows = rows[np.argsort(-d[rows], kind="stable")]
     limit = np.inf
-    for shell in np.array_split(rows, int(np.clip(len(rows) // per_shell, 1, _SHELLS))):
+    for shell in resolution_shells(d**-2.0, per_shell=per_shell, most=_MAX_SHELLS, used=used):
         if np.mean(data.f[shell] / (2 * data.sigf[shell])) < ratio:
             break
         limit = float(d[shell].min())
