@@ -10,6 +10,8 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.crystal.miller import IndexKeys
+from crysformer.crystal.operators import STEPS, operators
 from crysformer.crystal.reflections import CrystalData
 
 P1 = gemmi.SpaceGroup("P 1")
@@ -88,20 +90,18 @@ def p1_mapping(hkl: NDArray[np.int32], space_group: gemmi.SpaceGroup) -> P1Mappi
     """
     rows = np.asarray(hkl, dtype=np.int64)
     indices, parents, conjugates, shifts = [], [], [], []
-    for op in space_group.operations().sym_ops:
-        rotation = np.array(op.rot) // op.DEN
+    ops = operators(space_group)
+    for rotation, steps in zip(ops.rotations, ops.steps, strict=True):
         mate = rows @ rotation
         h, k, l = mate.T  # noqa: E741
         flip = (l < 0) | ((l == 0) & ((h < 0) | ((h == 0) & (k < 0))))
-        shift = -2 * math.pi * (rows @ np.array(op.tran)) / op.DEN
+        shift = -2 * math.pi * (rows @ steps) / STEPS
         indices.append(np.where(flip[:, None], -mate, mate))
         parents.append(np.arange(len(rows)))
         conjugates.append(flip)
         shifts.append(np.where(flip, -shift, shift))
     every = np.concatenate(indices)
-    base = 2 * int(np.abs(every).max(initial=0)) + 1
-    key = (every[:, 0] * base + every[:, 1]) * base + every[:, 2]
-    first = np.sort(np.unique(key, return_index=True)[1])
+    first = np.sort(np.unique(IndexKeys.around(every)(every), return_index=True)[1])
     return P1Mapping(
         hkl=every[first].astype(np.int32),
         parent=np.concatenate(parents)[first],

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from crysformer.crystal.fourier.form_factors import gaussians
 from crysformer.crystal.fourier.grids import Shape, d_star_sq_grid, half_grid_indices
+from crysformer.crystal.resolution import within_resolution
 
 _CARBON = 6
 
@@ -116,7 +117,7 @@ class AmplitudeScaling(nn.Module):
     def _sphere(self, lengths: Tensor, shape: Shape) -> tuple[Tensor, Tensor]:
         """1/d^2 and mask of the resolution sphere, on the half grid (B, U, V, W // 2 + 1)."""
         d_star_sq = d_star_sq_grid(torch.diag_embed(lengths), shape)
-        return d_star_sq, (d_star_sq > 0) & (d_star_sq <= self.d_min**-2 * (1 + 1e-6))
+        return d_star_sq, within_resolution(d_star_sq, self.d_min)
 
 
 def _grid_of(x: Tensor) -> Shape:

@@ -14,6 +14,7 @@ from torch import Tensor
 from crysformer.crystal.comparison.compare import pearson, phase_errors
 from crysformer.crystal.comparison.phase_errors import unit_phases
 from crysformer.crystal.fourier.grids import d_star_sq_grid, grid_from_density
+from crysformer.crystal.resolution import within_resolution
 from crysformer.data.dataset.recipe import Recipe
 from crysformer.data.dataset.store import FragmentTable
 from crysformer.data.examples.stream import Batch, fixed_batches
@@ -119,7 +120,7 @@ def validate(
         F = grid_from_density(batch.density[:, 0], volume)
         shape = (batch.density.shape[2], batch.density.shape[3], batch.density.shape[4])
         d_star_sq = d_star_sq_grid(torch.diag_embed(batch.lengths), shape)
-        measured = (d_star_sq > 0) & (d_star_sq <= d_min**-2 * (1 + 1e-6))
+        measured = within_resolution(d_star_sq, d_min)
         F_predicted = grid_from_density(predicted[:, 0], volume)
         errors = phase_errors(F_predicted, F, measured)
         measured &= F.abs() > 0

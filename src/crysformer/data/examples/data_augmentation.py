@@ -11,11 +11,18 @@ import torch
 from torch import Tensor
 
 from crysformer.crystal.fourier.form_factors import gaussians
-from crysformer.crystal.fourier.grids import Shape, d_star_sq_grid, half_grid_indices
+from crysformer.crystal.fourier.grids import (
+    DIMS,
+    Shape,
+    d_star_sq_grid,
+    half_grid_indices,
+    half_grid_of,
+    real_space,
+)
+from crysformer.crystal.resolution import within_resolution
 from crysformer.data.examples.stream import Batch
 
 _CARBON = 6
-_GRID = (-3, -2, -1)
 _FRACTION = {"min": 0, "max": 1}
 
 
@@ -76,8 +83,8 @@ def measured_batch(
     nu, nv, nw = batch.patterson.shape[-3:]
     shape: Shape = (nu, nv, nw)
     d_star_sq = d_star_sq_grid(torch.diag_embed(batch.lengths), shape)
-    sphere = (d_star_sq > 0) & (d_star_sq <= d_min**-2 * (1 + 1e-6))
-    intensity = torch.fft.rfftn(batch.patterson[:, 0].float(), dim=_GRID).real.clamp_min(0)
+    sphere = within_resolution(d_star_sq, d_min)
+    intensity = half_grid_of(batch.patterson[:, 0].float()).real.clamp_min(0)
 
     def draw() -> Tensor:
         return torch.rand(n, 1, 1, 1, generator=generator).to(device)
@@ -98,15 +105,15 @@ def measured_batch(
         _friedel_even(torch.rand(intensity.shape, generator=generator).to(device)),
         _tilts(batch.lengths, shape, generator) / (torch.pi / 2),
     )
-    inside = d_star_sq <= (d_min + coarse) ** -2 * (1 + 1e-6)
+    inside = within_resolution(d_star_sq, d_min + coarse)
     kept = score <= _quantiles(score, sphere & inside, 1 - missing)
     measured = sphere & inside & (kept | (kind == 0))
     expected = _falloff(d_star_sq, b_iso).square()
-    mean = (noisy * measured).sum(_GRID, keepdim=True) / (expected * measured).sum(
-        _GRID, keepdim=True
+    mean = (noisy * measured).sum(DIMS, keepdim=True) / (expected * measured).sum(
+        DIMS, keepdim=True
     ).clamp_min(1e-30)
     filled = torch.where(measured, noisy, expected * mean) * sphere
-    patterson = torch.fft.irfftn(filled.to(torch.complex64), s=shape, dim=_GRID)[:, None]
+    patterson = real_space(filled.to(torch.complex64), shape)[:, None]
     return replace(batch, patterson=patterson, measured=measured)
 
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from crysformer.crystal.fourier.form_factors import form_factors, gaussians
-from crysformer.crystal.fourier.grids import Shape, hkl_to_grid, smooth_size
+from crysformer.crystal.fourier.grids import Shape, hkl_to_grid, real_space, smooth_size
 from crysformer.phasing.p1_grid import P1Grid, replace_amplitude
 
 _NITROGEN = 7  # stands for C, N and O alike
@@ -186,7 +186,7 @@ class AtomicModel:
 
     def _residual_map(self, residual: Tensor) -> Tensor:
         grid = hkl_to_grid(self.hkl, residual, self.peak_shape)
-        return torch.fft.irfftn(grid.conj(), s=self.peak_shape, dim=(-3, -2, -1))
+        return real_space(grid, self.peak_shape)
 
     def _peaks(self, rho: Tensor, occupied: Tensor, n: int) -> Tensor:
         """The `n` highest grid points of each map that keep their distance, (B, n, 3)."""
@@ -251,7 +251,7 @@ def estimate_atoms(problem: P1Grid, F: Tensor, b_iso: float) -> int:
 
 
 def _participation(problem: P1Grid, F: Tensor) -> float:
-    rho = torch.fft.irfftn(F.conj(), s=problem.shape, dim=(-3, -2, -1))
+    rho = real_space(F, problem.shape)
     rho = (rho - rho.flatten().median()).clamp(min=0)
     return float((rho**2).sum() ** 2 / (rho**4).sum())
 
