@@ -22,6 +22,7 @@ from torch import Tensor
 from crysformer.crystal.fourier.form_factors import form_factors, gaussians
 from crysformer.crystal.fourier.grids import Shape, hkl_to_grid, smooth_size
 from crysformer.phasing.problem import PhaseProblem, replace_amplitude
+from crysformer.phasing.refinement.adam import minimise
 
 _NITROGEN = 7  # stands for C, N and O alike
 _PEAK_GRID = 0.36  # A, spacing of the maps in which peaks are sought
@@ -31,7 +32,9 @@ _LAYERS = 6
 _OCCUPANCY = (0.15, 3.0)  # S is 2.3 N
 _B_RANGE = (1.0, 80.0)
 _OVERLAP = 0.79  # +- 0.05, on dipeptides at 1.5 A
-_RATES = (0.05, 0.03, 0.7)  # of the descent: A, -, A^2 a step
+_RATES = (0.05, 0.03, 0.7)  # first step sizes of positions (A), occupancies and B (A^2)
+_WARM_UP = 4  # steps
+_BETAS = (0.8, 0.95)  # decay rates of Adam's moments: short memory for short refinements
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,8 +169,8 @@ class AtomicModel:
         occupancy = atoms.occupancy.detach().clone().requires_grad_()
         b_iso = atoms.b_iso.detach().clone().requires_grad_()
         parameters = (cart, occupancy, b_iso)
-        descent = _Adam(parameters, rates=_RATES)
-        for step in range(steps):
+
+        def gradients() -> tuple[Tensor, ...]:
             F = self.structure_factors(EqualAtoms(cart / length, occupancy, b_iso))
             if target is None:
                 modulus = F.abs()
@@ -176,12 +179,18 @@ class AtomicModel:
             else:
                 difference = F - target
                 residual = difference.real**2 + difference.imag**2
-            gradients = torch.autograd.grad(residual.sum() / self.total, parameters)
-            warm_up = min(1.0, (step + 1) / 4)
-            descent.step(gradients, warm_up * 0.5 * (1 + math.cos(math.pi * step / steps)))
-            with torch.no_grad():
-                occupancy.clamp_(*_OCCUPANCY)
-                b_iso.clamp_(*_B_RANGE)
+            return torch.autograd.grad(residual.sum() / self.total, parameters)
+
+        minimise(
+            parameters,
+            gradients,
+            _RATES,
+            steps,
+            final_rates=(0.0, 0.0, 0.0),
+            warm_up=_WARM_UP,
+            limits=(None, _OCCUPANCY, _B_RANGE),
+            betas=_BETAS,
+        )
         return EqualAtoms((cart / length).detach(), occupancy.detach(), b_iso.detach())
 
     def _residual_map(self, residual: Tensor) -> Tensor:
@@ -254,29 +263,6 @@ def _participation(problem: PhaseProblem, F: Tensor) -> float:
     rho = torch.fft.irfftn(F.conj(), s=problem.shape, dim=(-3, -2, -1))
     rho = (rho - rho.flatten().median()).clamp(min=0)
     return float((rho**2).sum() ** 2 / (rho**4).sum())
-
-
-class _Adam:
-    """Adam (Kingma & Ba, 2015); torch's own takes seconds to import before its first step."""
-
-    def __init__(self, parameters: tuple[Tensor, ...], rates: tuple[float, ...]) -> None:
-        self.parameters = parameters
-        self.rates = rates
-        self.mean = [torch.zeros_like(p) for p in parameters]
-        self.square = [torch.zeros_like(p) for p in parameters]
-        self.count = 0
-
-    def step(self, gradients: tuple[Tensor, ...], factor: float) -> None:
-        """Move every parameter down its gradient, its rate times `factor`."""
-        self.count += 1
-        fast, slow = 0.8, 0.95
-        with torch.no_grad():
-            for i, gradient in enumerate(gradients):
-                self.mean[i].lerp_(gradient, 1 - fast)
-                self.square[i].lerp_(gradient**2, 1 - slow)
-                mean = self.mean[i] / (1 - fast**self.count)
-                square = self.square[i] / (1 - slow**self.count)
-                self.parameters[i].sub_(factor * self.rates[i] * mean / (square.sqrt() + 1e-8))
 
 
 def _peak_shape(problem: PhaseProblem) -> Shape:

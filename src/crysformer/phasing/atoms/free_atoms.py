@@ -20,12 +20,14 @@ from torch import Tensor
 from crysformer.crystal.fourier.form_factors import form_factors, gaussians
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.atoms.peak_picking import PeakPicker, map_on_grid, symmetric_shape
+from crysformer.phasing.refinement.adam import minimise
 
 _SAMPLE_RATE = 3.5
 _SEPARATION = 1.1  # A, between free atoms; the shortest bond is 1.2 A
 _NITROGEN = 7  # stands for C, N and O alike
 _STEPS = 30
-_RATES = (0.02, 0.05, 0.02)  # A, log B and occupancy a step
+_RATES, _LAST_RATE = (0.02, 0.05, 0.02), 1e-3  # step sizes of position (A), log B, occupancy
+_BETAS = (0.8, 0.95)  # decay rates of Adam's moments: short memory for short refinements
 _LOG_B_SPREAD, _OCCUPANCY_SPREAD = 0.7, 0.4  # expected around the mean
 _B_RANGE, _OCCUPANCY_RANGE = (1.5, 80.0), (0.2, 2.8)  # sulphur is 2.3 nitrogens
 _NEW_B = 4.0  # A^2 above the mean
@@ -182,26 +184,29 @@ class _Model:
 
     def refined(self, atoms: Tensor) -> Tensor:
         """Made small is n ln sum (|Fo| - k |Fc|)^2 and how odd B and occupancies are."""
-        parts = [x.clone().requires_grad_() for x in (atoms[:, :3], atoms[:, 3], atoms[:, 4])]
-        optimizer = torch.optim.Adam(
-            [{"params": [x], "lr": rate} for x, rate in zip(parts, _RATES, strict=True)],
-            betas=(0.8, 0.95),
-        )
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _STEPS, 1e-3)
+        parts = [x.clone() for x in (atoms[:, :3], atoms[:, 3], atoms[:, 4])]
         expected = math.log(self.b_iso + 0.5 * _NEW_B)
-        for _ in range(_STEPS):
-            optimizer.zero_grad()
-            joined = torch.cat((parts[0], parts[1][:, None], parts[2][:, None]), dim=1)
-            odd = (((parts[1] - expected) / _LOG_B_SPREAD) ** 2).sum()
-            odd = odd + (((parts[2] - 1) / _OCCUPANCY_SPREAD) ** 2).sum()
-            odd.backward()
-            joined.backward(self._misfit_gradient(joined.detach()))
-            optimizer.step()
-            schedule.step()
-            with torch.no_grad():
-                parts[1].clamp_(*(math.log(b) for b in _B_RANGE))
-                parts[2].clamp_(*_OCCUPANCY_RANGE)
-        return torch.cat((parts[0], parts[1][:, None], parts[2][:, None]), dim=1).detach()
+
+        def joined() -> Tensor:
+            return torch.cat((parts[0], parts[1][:, None], parts[2][:, None]), dim=1)
+
+        def gradients() -> tuple[Tensor, ...]:
+            misfit = self._misfit_gradient(joined())
+            # of the priors' chi-squared
+            log_b = 2 * (parts[1] - expected) / _LOG_B_SPREAD**2
+            occupancy = 2 * (parts[2] - 1) / _OCCUPANCY_SPREAD**2
+            return misfit[:, :3], misfit[:, 3] + log_b, misfit[:, 4] + occupancy
+
+        minimise(
+            parts,
+            gradients,
+            _RATES,
+            _STEPS,
+            final_rates=(_LAST_RATE,) * 3,
+            limits=(None, (math.log(_B_RANGE[0]), math.log(_B_RANGE[1])), _OCCUPANCY_RANGE),
+            betas=_BETAS,
+        )
+        return joined()
 
     def _misfit_gradient(self, atoms: Tensor) -> Tensor:
         """Of n ln sum (|Fo| - k |Fc|)^2, shape as `atoms`; the graph of all would not fit."""

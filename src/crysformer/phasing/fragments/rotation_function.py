@@ -16,6 +16,7 @@ from crysformer.crystal.symmetry import p1_mapping
 from crysformer.errors import NotApplicable
 from crysformer.peptide.rotations import random_rotations, rotate
 from crysformer.peptide.secondary_structure import Fragment
+from crysformer.phasing.refinement.adam import minimise
 
 _OVERSAMPLING = 2.5  # of the transform's intensity, against Nyquist's limit
 _POINTS = 4_000_000  # interpolated at a time
@@ -143,11 +144,11 @@ class RotationFunction:
             parts = [self.climb(transform, r, steps, rate) for r in rotation.split(part)]
             return torch.cat([r for r, _ in parts]), torch.cat([c for _, c in parts])
         turn = torch.zeros(len(rotation), 3, device=rotation.device, requires_grad=True)
-        optimizer = torch.optim.Adam([turn], lr=rate)
-        for _ in range(steps):
-            optimizer.zero_grad()
-            (-self(transform, rotate(rotation, turn)).sum()).backward()
-            optimizer.step()
+
+        def gradients() -> tuple[Tensor, ...]:
+            return torch.autograd.grad(-self(transform, rotate(rotation, turn)).sum(), turn)
+
+        minimise((turn,), gradients, (rate,), steps)
         rotation = rotate(rotation, turn.detach())
         return rotation, self.scan(transform, rotation)
 
