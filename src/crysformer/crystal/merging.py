@@ -6,6 +6,8 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.crystal.operators import operators
+
 
 def group_equivalents(
     hkl: NDArray[np.int32], space_group: gemmi.SpaceGroup
@@ -30,8 +32,7 @@ def group_equivalents(
     span = 4 * np.int64(np.abs(hkl).max(initial=0)) + 1
     place = np.array([span * span, span, 1])
     keys = np.zeros(len(hkl), dtype=np.int64)
-    for op in space_group.operations().sym_ops:
-        rotation = np.array(op.rot, dtype=np.int64) // gemmi.Op.DEN
+    for rotation in operators(space_group).rotations:
         keys = np.maximum(keys, np.abs(hkl @ rotation @ place))
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     order = np.argsort(first)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.quality.anisotropy import cartesian
+from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 
 #: Mean I / sigma of a shell above which the distribution of intensities can be trusted ...
@@ -60,7 +60,7 @@ def directional_limits(data: CrystalData, axes: NDArray[np.float64]) -> list[flo
     One limit (A) an axis, as `signal_limit`; None where a cone holds no reflections.
     """
     inside = np.zeros((len(axes), len(data)), dtype=bool)
-    for op in data.space_group.operations().sym_ops:
-        s = cartesian(data, data.hkl @ (np.array(op.rot) // op.DEN))
+    for rotation in operators(data.space_group).rotations:
+        s = data.hkl @ rotation @ data.to_frac
         inside |= np.abs(axes @ s.T) > _CONE * np.linalg.norm(s, axis=1)
     return [signal_limit(data, cone, SIGNAL, _PER_SHELL) for cone in inside]

@@ -13,6 +13,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.crystal.operators import rotation_of
 from crysformer.crystal.quality.twinning import distinct_pairs
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import p1_mapping
@@ -65,7 +66,7 @@ def twin_laws(
     key, row = (every @ place)[order], row[order]
     laws = []
     for op in gemmi.find_twin_laws(data.cell, data.space_group, _OBLIQUITY, False):
-        mates = (data.hkl[rows] @ (np.array(op.rot) // op.DEN)).astype(np.int64) @ place
+        mates = (data.hkl[rows] @ rotation_of(op)).astype(np.int64) @ place
         at = np.minimum(np.searchsorted(key, mates), max(len(key) - 1, 0))
         found = key[at] == mates
         first, second = distinct_pairs(data, rows[found], row[at[found]])

@@ -9,6 +9,9 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.crystal.operators import operators
+from crysformer.crystal.unit_cell import frac_matrix
+
 Missing = Literal["random", "wedge"]
 
 #: SIGF / F where no error is added, so that programs that weight by it have something sensible.
@@ -107,9 +110,7 @@ def tilt_angles(
     """
     axis, other = np.linalg.qr(rng.standard_normal((3, 2)))[0].T
     beam = np.cross(axis, other)
-    turns = [np.eye(3, dtype=np.int64)]
-    if group is not None:
-        turns = [np.array(op.rot) // op.DEN for op in group.operations().sym_ops]
-    s = np.stack([hkl @ turn for turn in turns]) @ np.array(cell.frac.mat.tolist())
+    rotations = np.eye(3, dtype=np.int64)[None] if group is None else operators(group).rotations
+    s = (hkl @ rotations) @ frac_matrix(cell)
     tilt = np.degrees(np.arctan2(np.abs(s @ beam), np.abs(s @ other)))
     return np.asarray(tilt.min(axis=0))

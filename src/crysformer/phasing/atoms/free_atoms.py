@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crysformer.crystal.fourier.form_factors import form_factors, gaussians
+from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.atoms.peak_picking import PeakPicker, map_on_grid, symmetric_shape
 from crysformer.phasing.refinement.adam import minimise
@@ -110,8 +111,8 @@ class _Model:
         self.data, self.b_iso = data, b_iso
         used = data.measured
         self.observed = torch.as_tensor(data.f[used], dtype=torch.float32)
-        self.orth = torch.tensor(data.cell.orth.mat.tolist(), dtype=torch.float32)
-        self.to_frac = torch.tensor(data.cell.frac.mat.tolist(), dtype=torch.float32)
+        self.orth = torch.as_tensor(data.orth, dtype=torch.float32)
+        self.to_frac = torch.as_tensor(data.to_frac, dtype=torch.float32)
         hkl = data.hkl[used].astype(np.float64)
         self.s_sq = torch.as_tensor(data.d[used] ** -2.0, dtype=torch.float32)
         a, b = gaussians(data.radiation, torch.float32)
@@ -119,9 +120,9 @@ class _Model:
         self.waves = [
             tuple(
                 torch.as_tensor(2 * math.pi * x, dtype=torch.float32)
-                for x in ((hkl @ np.array(op.rot) / op.DEN).T, hkl @ np.array(op.tran) / op.DEN)
+                for x in ((hkl @ rotation).T, hkl @ translation)
             )
-            for op in data.space_group.operations()
+            for rotation, translation in operators(data.space_group, centred=True)
         ]
         self.shape = symmetric_shape(data, _SAMPLE_RATE)
         self.picker = PeakPicker(data, self.shape, _SEPARATION)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.grids import Shape
+from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 
 _AT_ONCE = 16  # sites whose distances are computed together
@@ -28,11 +29,8 @@ class PeakPicker:
     """
 
     def __init__(self, data: CrystalData, shape: Shape, separation: float) -> None:
-        operations = data.space_group.operations()
-        self.operators = [
-            (np.array(op.rot) // op.DEN, np.array(op.tran) / op.DEN) for op in operations
-        ]
-        self.orth = np.array(data.cell.orth.mat.tolist())
+        self.operators = list(operators(data.space_group, centred=True))
+        self.orth = data.orth
         self.shape, self.separation = shape, separation
         axes = [np.arange(n) / n for n in shape]
         points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.rotations import rotate
 from crysformer.peptide.secondary_structure import Fragment
@@ -91,8 +92,8 @@ class FragmentPlacer:
         self.deadline = deadline
         found, _ = best_rotations(data, fragment, orientations, generator, deadline=deadline)
         self.rotations = found.cpu().double().numpy()
-        self.orth = np.array(data.cell.orth.mat.tolist())
-        self.to_frac = np.array(data.cell.frac.mat.tolist())
+        self.orth = data.orth
+        self.to_frac = data.to_frac
 
     def first(self) -> list[PlacedFragment]:
         """The best poses of one fragment, best first.
@@ -156,8 +157,8 @@ class FragmentPlacer:
         one = added[::_RESIDUE] @ self.to_frac.T
         others = placed[:, ::_RESIDUE].reshape(-1, 3) @ self.to_frac.T
         near = np.zeros(len(one), dtype=bool)
-        for number, op in enumerate(self.data.space_group.operations()):
-            turn, shift = np.array(op.rot) / op.DEN, np.array(op.tran) / op.DEN
+        ops = operators(self.data.space_group, centred=True)
+        for number, (turn, shift) in enumerate(ops):
             against = others if number == 0 else np.concatenate((others, one))
             gap = one[:, None] - (against @ turn.T + shift)
             gap = (gap - gap.round()) @ self.orth.T

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crysformer.crystal.normalisation import normalized_e
+from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import p1_mapping
 from crysformer.errors import NotApplicable
@@ -96,8 +97,7 @@ class RotationFunction:
                 f"{int(used.sum())} reflections to {d_min:g} A, too few to place a fragment"
             )
         mapping = p1_mapping(data.hkl[used], data.space_group)
-        to_frac = np.array(data.cell.frac.mat.tolist())
-        self.s = torch.as_tensor(mapping.hkl @ to_frac, dtype=torch.float32, device=device)
+        self.s = torch.as_tensor(mapping.hkl @ data.to_frac, dtype=torch.float32, device=device)
         e_sq = mapping.values(e[used]) ** 2
         e_sq = np.minimum(e_sq, 16.0)  # a few outliers must not decide
         self.observed = torch.as_tensor(e_sq - e_sq.mean(), dtype=torch.float32, device=device)
@@ -210,11 +210,7 @@ def best_rotations(
 
 def _distinct(rotation: Tensor, data: CrystalData, fragment: Fragment, n: int) -> list[int]:
     """The first `n` rows that differ from every earlier one, whatever the group's rotations."""
-    orth = np.array(data.cell.orth.mat.tolist())
-    frac = np.array(data.cell.frac.mat.tolist())
-    mates = np.stack(
-        [orth @ (np.array(op.rot) / op.DEN) @ frac for op in data.space_group.operations().sym_ops]
-    )
+    mates = data.orth @ operators(data.space_group).rotations @ data.to_frac
     placed = np.einsum("bij,aj->bai", rotation.cpu().double().numpy(), fragment.xyz)
     kept: list[int] = []
     for i in range(len(placed)):

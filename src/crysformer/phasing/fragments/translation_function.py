@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.grids import Shape
 from crysformer.crystal.normalisation import epsilon_factors, normalized_e
+from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.fragments.translation_map import real_map
 
@@ -47,11 +48,10 @@ class TranslationFunction:
         used = data.measured & np.isfinite(e) & (data.d >= d_min)
         self.hkl = data.hkl[used].astype(np.int64)
         self.e = np.minimum(e[used], _E_MAX)
-        operations = data.space_group.operations()
-        self.rotations = [np.array(op.rot) // op.DEN for op in operations.sym_ops]
-        self.shifts = [np.array(op.tran) / op.DEN for op in operations.sym_ops]
+        ops = operators(data.space_group)
+        self.rotations, self.shifts = ops.rotations, ops.translations
         self.root_epsilon = np.sqrt(epsilon_factors(data.hkl, data.space_group)[used])
-        count = 1 + ~operations.centric_flag_array(data.hkl[used])
+        count = 1 + ~data.space_group.operations().centric_flag_array(data.hkl[used])
         # as many mates as operators fall on fewer reflections where epsilon is more than one
         self.multiplicity = count / self.root_epsilon**2
         self.multiplicity /= self.multiplicity.sum()

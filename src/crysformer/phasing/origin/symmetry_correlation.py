@@ -15,12 +15,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import gemmi
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from crysformer.phasing.origin.permissible_origins import Operators
+from crysformer.crystal.operators import STEPS, Operators
 
 _MAX_GRID_POINTS = 3_000_000
 _OVERSAMPLING = 1.5
@@ -76,7 +75,7 @@ class MatePairs:
     def __init__(self, factors: StructureFactorBox, ops: Operators) -> None:
         self.factors = factors
         self.ops = ops
-        self._roots = np.exp(-1j * _TWO_PI * np.arange(gemmi.Op.DEN) / gemmi.Op.DEN)
+        self._roots = np.exp(-1j * _TWO_PI * np.arange(STEPS) / STEPS)
 
     def products(self, i: int) -> NDArray[np.complex128]:
         """F(h) conj(F(hR)) exp(-2 pi i h.t) of operator `i`, shape (n,).
@@ -84,11 +83,11 @@ class MatePairs:
         Zero where a mate is missing, and where hR = h, which says nothing about the origin.
         """
         hkl = self.factors.hkl
-        rotation, translation = self.ops.rotations[i], self.ops.translations[i]
+        rotation, steps = self.ops.rotations[i], self.ops.steps[i]
         mates = hkl @ rotation
         products = self.factors.F * self.factors(mates).conj()
-        if translation.any():
-            products *= self._roots[(hkl @ translation) % gemmi.Op.DEN]
+        if steps.any():
+            products *= self._roots[(hkl @ steps) % STEPS]
         h, k, l = (hkl - mates).T  # noqa: E741
         products[(h == 0) & (k == 0) & (l == 0)] = 0
         return products

@@ -138,7 +138,7 @@ class AmplitudeTarget:
             * np.any(everywhere != 0, axis=1),
             dtype=torch.float32,
         )
-        to_frac = np.array(data.cell.frac.mat.tolist())
+        to_frac = data.to_frac
         self.to_frac = torch.as_tensor(
             to_frac[list(self.box.axes)], dtype=torch.float32, device=device
         )

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factors
+from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.kinematics import Kinematics
 from crysformer.peptide.restraints import restraints_of
@@ -77,11 +78,11 @@ def polish(
     used = data.measured
     hkl = torch.as_tensor(data.hkl[used], device=device).to(torch.float32)
     observed = torch.as_tensor(data.f[used], dtype=torch.float32, device=device)
-    orth = torch.tensor(data.cell.orth.mat.tolist(), dtype=torch.float32, device=device)
-    to_frac = torch.tensor(data.cell.frac.mat.tolist(), dtype=torch.float32, device=device)
+    orth = torch.as_tensor(data.orth, dtype=torch.float32, device=device)
+    to_frac = torch.as_tensor(data.to_frac, dtype=torch.float32, device=device)
     ops = [
-        (torch.tensor(op.rot, dtype=torch.float32) / op.DEN, torch.tensor(op.tran) / op.DEN)
-        for op in data.space_group.operations()
+        (torch.as_tensor(rotation).float(), torch.as_tensor(translation).float())
+        for rotation, translation in operators(data.space_group, centred=True)
     ]
     number = torch.as_tensor(kinematics.peptides.number, device=device)
     n_waters = xyz.shape[1] - len(number)
