@@ -16,13 +16,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from crysformer.crystal.fourier.form_factors import form_factors, gaussians
 from crysformer.crystal.fourier.grids import Shape, hkl_to_grid, smooth_size
+from crysformer.crystal.fourier.structure_factors import separable_sum
+from crysformer.phasing.merit.r_factor import amplitude_scale, r_factor
 from crysformer.phasing.problem import PhaseProblem, replace_amplitude
 from crysformer.phasing.refinement.adam import minimise
+from crysformer.phasing.refinement.miller_box import MillerBox
 
 _NITROGEN = 7  # stands for C, N and O alike
 _PEAK_GRID = 0.36  # A, spacing of the maps in which peaks are sought
@@ -90,27 +94,24 @@ class AtomicModel:
         damping = torch.exp(-0.5 * b_iso * self.d_star_sq)
         self.scale = float((self.f_obs**2).sum() / (n_atoms * self.f_atom**2 * damping).sum())
         self.scale = math.sqrt(self.scale)
-        low, high = self.hkl.amin(0), self.hkl.amax(0)
-        self.axes = [
-            torch.arange(int(i), int(j) + 1, device=device, dtype=torch.float32)
-            for i, j in zip(low, high, strict=True)
-        ]
-        offset = self.hkl - low
-        size = [len(axis) for axis in self.axes]
-        self.rows = ((offset[:, 0] * size[1] + offset[:, 1]) * size[2] + offset[:, 2]).long()
+        listed = data.hkl[data.measured].astype(np.int64)
+        self.box = MillerBox(listed)
+        self.waves = [2 * math.pi * indices.float().to(device) for indices in self.box.ranges]
+        rows, conjugate = self.box.index(listed)
+        self.rows = torch.as_tensor(rows, device=device)
+        self.conjugate = torch.as_tensor(conjugate, device=device)
         self.peak_shape = _peak_shape(problem)
         self.total = (self.f_obs**2).sum()
 
     def structure_factors(self, atoms: EqualAtoms) -> Tensor:
         """F of the measured reflections on the scale of the problem, complex, (B, H)."""
-        waves = [
-            torch.polar(torch.ones_like(angle), angle)
-            for i, axis in enumerate(self.axes)
-            for angle in [2 * math.pi * atoms.frac[:, :, i, None] * axis]
+        angles = [
+            atoms.frac[:, :, axis, None] * wave
+            for axis, wave in zip(self.box.axes, self.waves, strict=True)
         ]
-        x = waves[0] * atoms.occupancy[:, :, None]
-        xy = (x[:, :, :, None] * waves[1][:, :, None, :]).flatten(2)
-        summed = (xy.mT @ waves[2]).flatten(1)[:, self.rows]
+        x, y, z = (torch.polar(torch.ones_like(angle), angle) for angle in angles)
+        summed = separable_sum(x * atoms.occupancy[:, :, None], y, z)[:, self.rows]
+        summed = torch.where(self.conjugate, summed.conj(), summed)
         damping = torch.exp(-0.25 * atoms.b_iso[:, None] * self.d_star_sq)
         return summed * (self.scale * self.f_atom * damping)
 
@@ -124,9 +125,7 @@ class AtomicModel:
 
     def r_factor(self, F: Tensor) -> Tensor:
         """R = sum | |F_obs| - k |F| | / sum |F_obs|, k by least squares, shape (B,)."""
-        modulus = F.abs()
-        k = (modulus * self.f_obs).sum(1) / (modulus**2).sum(1).clamp(min=1e-30)
-        return (k[:, None] * modulus - self.f_obs).abs().sum(1) / self.f_obs.sum()
+        return r_factor(self.f_obs, F.abs())
 
     def find(self, target: Tensor, start: EqualAtoms | None = None) -> EqualAtoms:
         """Place atoms, one layer after another, in the map of phased amplitudes.
@@ -174,7 +173,7 @@ class AtomicModel:
             F = self.structure_factors(EqualAtoms(cart / length, occupancy, b_iso))
             if target is None:
                 modulus = F.abs()
-                k = (modulus * self.f_obs).sum(1) / (modulus**2).sum(1).clamp(min=1e-30)
+                k = amplitude_scale(self.f_obs, modulus)
                 residual = (k[:, None] * modulus - self.f_obs) ** 2
             else:
                 difference = F - target

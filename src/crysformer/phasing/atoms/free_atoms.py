@@ -21,7 +21,9 @@ from crysformer.crystal.fourier.form_factors import form_factors, gaussians
 from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.atoms.peak_picking import PeakPicker, map_on_grid, symmetric_shape
+from crysformer.phasing.merit.r_factor import amplitude_scale, r_factor
 from crysformer.phasing.refinement.adam import minimise
+from crysformer.phasing.refinement.direct_sum import DirectSum
 
 _SAMPLE_RATE = 3.5
 _SEPARATION = 1.1  # A, between free atoms; the shortest bond is 1.2 A
@@ -113,17 +115,11 @@ class _Model:
         self.observed = torch.as_tensor(data.f[used], dtype=torch.float32)
         self.orth = torch.as_tensor(data.orth, dtype=torch.float32)
         self.to_frac = torch.as_tensor(data.to_frac, dtype=torch.float32)
-        hkl = data.hkl[used].astype(np.float64)
+        hkl = data.hkl[used].astype(np.int64)
         self.s_sq = torch.as_tensor(data.d[used] ** -2.0, dtype=torch.float32)
         a, b = gaussians(data.radiation, torch.float32)
         self.f_atom = form_factors(a[[_NITROGEN]], b[[_NITROGEN]], self.s_sq)[0]
-        self.waves = [
-            tuple(
-                torch.as_tensor(2 * math.pi * x, dtype=torch.float32)
-                for x in ((hkl @ rotation).T, hkl @ translation)
-            )
-            for rotation, translation in operators(data.space_group, centred=True)
-        ]
+        self.sum = DirectSum(hkl, operators(data.space_group, centred=True))
         self.shape = symmetric_shape(data, _SAMPLE_RATE)
         self.picker = PeakPicker(data, self.shape, _SEPARATION)
 
@@ -165,23 +161,16 @@ class _Model:
         # one element, and B is shared among mates: less than half the work of the general sum
         height = atoms[:, 4, None] * torch.exp(-0.25 * atoms[:, 3, None].exp() * self.s_sq[rows])
         frac = atoms[:, :3] @ self.to_frac.T
-        real = imaginary = torch.zeros(())
-        for turned, shift in self.waves:
-            angle = frac @ turned[:, rows] + shift[rows]
-            real = real + (height * angle.cos()).sum(0)
-            imaginary = imaginary + (height * angle.sin()).sum(0)
-        return torch.stack((real, imaginary))
+        return torch.stack(self.sum(frac, height, rows))
 
     def difference(self, atoms: Tensor) -> NDArray[np.complex128]:
         """Amplitudes that the atoms do not explain, with the atoms' phases, shape (m,)."""
         with torch.no_grad():
             F = self.calculated(atoms)
             modulus = F.abs().clamp(min=1e-6)
-            left = (self.observed - self._scale(modulus) * modulus) * F / modulus
+            k = amplitude_scale(self.observed, modulus)
+            left = (self.observed - k * modulus) * F / modulus
         return left.numpy().astype(np.complex128)
-
-    def _scale(self, modulus: Tensor) -> Tensor:
-        return (modulus @ self.observed) / (modulus @ modulus)
 
     def refined(self, atoms: Tensor) -> Tensor:
         """Made small is n ln sum (|Fo| - k |Fc|)^2 and how odd B and occupancies are."""
@@ -215,7 +204,8 @@ class _Model:
             F = self.calculated(atoms)
         by_part = torch.stack((F.real, F.imag)).requires_grad_()
         modulus = torch.linalg.vector_norm(by_part, dim=0) + 1e-6
-        misfit = ((self.observed - self._scale(modulus) * modulus) ** 2).sum()
+        scale = amplitude_scale(self.observed, modulus)
+        misfit = ((self.observed - scale * modulus) ** 2).sum()
         (gradient,) = torch.autograd.grad(len(self.observed) * misfit.log(), by_part)
         gradient = gradient * self.f_atom
         leaf = atoms.clone().requires_grad_()
@@ -228,8 +218,9 @@ class _Model:
         """The atoms with their structure factors and R."""
         with torch.no_grad():
             F = self.calculated(atoms)
-            F = self._scale(F.abs()) * F
-            r = float((self.observed - F.abs()).abs().sum() / self.observed.sum())
+            k = amplitude_scale(self.observed, F.abs())
+            r = float(r_factor(self.observed, F.abs(), scale=k))
+            F = k * F
         full = np.full(len(self.data), np.nan, dtype=np.complex128)
         full[self.data.measured] = F.numpy()
         frac = (atoms[:, :3] @ self.to_frac.T).double().numpy()

@@ -19,6 +19,7 @@ from crysformer.phasing.cell_content import CellContent
 from crysformer.phasing.fragments.translation_function import TranslationFunction
 from crysformer.phasing.fragments.translation_map import distinct, free_axes
 from crysformer.phasing.refinement.adam import minimise
+from crysformer.phasing.refinement.direct_sum import DirectSum
 
 _MOST = 12  # atoms in the asymmetric unit
 _SAMPLE_RATE = 3.0
@@ -113,10 +114,7 @@ class HeavyAtomSearch:
         xyz = torch.as_tensor(sites, dtype=torch.float32) @ orth.T
         xyz.requires_grad_()
         own = self.function
-        waves = [
-            (torch.as_tensor(own.hkl @ turn).float(), torch.as_tensor(own.hkl @ shift).float())
-            for turn, shift in zip(own.rotations, own.shifts, strict=True)
-        ]
+        structure_factors = DirectSum(own.hkl, zip(own.rotations, own.shifts, strict=True))
         weight, e, root = (
             torch.as_tensor(x, dtype=torch.float32)
             for x in (own.multiplicity, own.e, own.root_epsilon)
@@ -125,12 +123,7 @@ class HeavyAtomSearch:
         centred = centred / (centred**2 @ weight).sqrt()
 
         def correlation(x: torch.Tensor) -> torch.Tensor:
-            real = imaginary = torch.zeros(())
-            frac = x @ to_frac.T
-            for h, shift in waves:
-                angle = 2 * math.pi * (frac @ h.T + shift)
-                real = real + angle.cos().sum(1)
-                imaginary = imaginary + angle.sin().sum(1)
+            real, imaginary = structure_factors(x @ to_frac.T)
             amplitude = (real**2 + imaginary**2 + 1e-9).sqrt() / root
             a = amplitude - (amplitude @ weight)[:, None]
             return torch.as_tensor((a @ (weight * centred)) / (a**2 @ weight).sqrt())

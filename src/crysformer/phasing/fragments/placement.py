@@ -15,6 +15,7 @@ from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.rotations import rotate
 from crysformer.peptide.secondary_structure import Fragment
+from crysformer.phasing.atoms.peak_picking import minimum_image
 from crysformer.phasing.fragments.fragment_translation import FragmentTranslation
 from crysformer.phasing.fragments.rotation_function import best_rotations
 from crysformer.phasing.refinement.adam import minimise
@@ -161,7 +162,7 @@ class FragmentPlacer:
         for number, (turn, shift) in enumerate(ops):
             against = others if number == 0 else np.concatenate((others, one))
             gap = one[:, None] - (against @ turn.T + shift)
-            gap = (gap - gap.round()) @ self.orth.T
+            gap = minimum_image(gap) @ self.orth.T
             near |= (gap**2).sum(-1).min(axis=1) < _ON_TOP**2
         return bool(near.mean() > 0.5)
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crysformer.crystal.fourier.structure_factors import separable_sum
 from crysformer.crystal.normalisation import normalized_e
 from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
@@ -55,9 +56,8 @@ class FragmentTransform:
         axis = torch.linspace(-self.limit, self.limit, n, device=device)
         xyz = torch.as_tensor(fragment.xyz, dtype=torch.float32, device=device)
         weight = torch.as_tensor(fragment.number, dtype=torch.float32, device=device)
-        x, y, z = (torch.exp(2j * math.pi * axis[:, None] * xyz[:, i]) for i in range(3))
-        yz = (y[:, None] * z[None]).reshape(-1, len(xyz))
-        F = ((x * weight) @ yz.T).reshape(n, n, n)
+        x, y, z = (torch.exp(2j * math.pi * xyz[None, :, i, None] * axis) for i in range(3))
+        F = separable_sum(weight[:, None] * x, y, z).view(n, n, n)
         self.table = (F.abs() ** 2)[None, None]
 
     def intensity(self, s: Tensor) -> Tensor:

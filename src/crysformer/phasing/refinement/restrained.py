@@ -14,6 +14,7 @@ from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.kinematics import Kinematics
 from crysformer.peptide.restraints import restraints_of
+from crysformer.phasing.merit.r_factor import amplitude_scale, r_factor
 from crysformer.phasing.refinement.adam import minimise
 from crysformer.phasing.refinement.bulk_solvent import STEP_CURVE, ResolutionScale
 
@@ -103,7 +104,7 @@ def polish(
 
     def cost(x: Tensor, log_b: Tensor, curve: Tensor) -> Tensor:
         amplitude = calculated(x, log_b, curve).abs()
-        scale = (amplitude @ observed) / (amplitude**2).sum(1)
+        scale = amplitude_scale(observed, amplitude)
         misfit = ((observed - scale[:, None] * amplitude) ** 2).sum(1)
         b = restraints.bonds
         smooth = (((log_b[:, b[:, 0]] - log_b[:, b[:, 1]]) / _B_BONDED) ** 2).sum(1)
@@ -131,8 +132,8 @@ def polish(
         order = likelihood.argsort(descending=True)
         F = calculated(x, log_b, curve)[order]
         amplitude = F.abs()
-        scale = (amplitude @ observed) / (amplitude**2).sum(1)
-        r = (observed - scale[:, None] * amplitude).abs().sum(1) / observed.sum()
+        scale = amplitude_scale(observed, amplitude)
+        r = r_factor(observed, amplitude, scale=scale)
     full = np.full((len(x), len(data)), np.nan, dtype=np.complex128)
     full[:, used] = (scale[:, None] * F).cpu().numpy()
     return Polished(
