@@ -214,15 +214,15 @@ def _separable(
             for i, (quarter, axis) in enumerate(zip(quarter_sq, axes, strict=True))
         ]
         factors = [torch.exp(-b[element, :, None] * quarter[:, None, :]) for quarter in quarter_sq]
-        summed = _contract(waves[0] * weight[:, :, None], waves[1], waves[2])
-        f = _contract(factors[0] * a[element, :, None], factors[1], factors[2])
+        summed = separable_sum(waves[0] * weight[:, :, None], waves[1], waves[2])
+        f = separable_sum(factors[0] * a[element, :, None], factors[1], factors[2])
         total = summed * f if total is None else torch.addcmul(total, summed, f)
     if total is None:
         return torch.zeros(n_batch, n_box, dtype=a.dtype.to_complex(), device=a.device)
     return total
 
 
-def _contract(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+def separable_sum(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     """Sum over n of x[b, n, i] y[b, n, j] z[b, n, k], flattened to (b, i * j * k)."""
     yz = (y[:, :, :, None] * z[:, :, None, :]).flatten(2)
     return (x.mT @ yz).flatten(1)

@@ -15,6 +15,11 @@ from crysformer.crystal.reflections import CrystalData
 _AT_ONCE = 16  # sites whose distances are computed together
 
 
+def minimum_image(step: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fractional vectors (..., 3) less the nearest lattice vector, each component within 1/2."""
+    return step - step.round()
+
+
 class PeakPicker:
     """Picks sites in a crystal's own space group.
 
@@ -44,7 +49,7 @@ class PeakPicker:
 
         Short ones, which are what matters here, are exact in any reduced cell.
         """
-        return np.asarray(np.linalg.norm((step - np.round(step)) @ self.orth.T, axis=-1))
+        return np.asarray(np.linalg.norm(minimum_image(step) @ self.orth.T, axis=-1))
 
     def mates(self, frac: NDArray[np.float64]) -> NDArray[np.float64]:
         """All symmetry mates of sites (n, 3), the sites first, shape (operators * n, 3)."""

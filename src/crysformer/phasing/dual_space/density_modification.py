@@ -16,7 +16,7 @@ from crysformer.phasing.dual_space.projections import (
     to_map,
     upper_quantile,
 )
-from crysformer.phasing.merit.r_factor import amplitude_scale
+from crysformer.phasing.merit.r_factor import grid_scale
 from crysformer.phasing.p1_grid import P1Grid
 
 _MIN_ELIMINATIONS = 2
@@ -64,4 +64,4 @@ def eliminate_low_density(
         modified = to_half_grid(rho)
         F = impose(grid, modified, amplitude)
     modified = torch.where(inside, modified / boost(grid, sharpening), 0)
-    return grid.with_amplitudes(F), modified * amplitude_scale(grid, modified.abs())
+    return grid.with_amplitudes(F), modified * grid_scale(grid, modified.abs())

@@ -11,7 +11,7 @@ from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.dual_space.density_modification import eliminate_low_density
 from crysformer.phasing.dual_space.free_correlation import free_correlation
 from crysformer.phasing.merit.figures import DensityFigures
-from crysformer.phasing.merit.r_factor import amplitude_r, noise_floor
+from crysformer.phasing.merit.r_factor import grid_r_factor, noise_floor
 from crysformer.phasing.problem import PhasingProblem
 
 _ITERATIONS = 15
@@ -49,7 +49,7 @@ def polish_by_density_modification(
     grid = problem.grid
     sharpening = torch.full_like(positive_fraction, _SHARPENED * problem.content.b_iso)
     F, model = eliminate_low_density(grid, F, _ITERATIONS, positive_fraction, sharpening, deadline)
-    r = amplitude_r(grid, model)
+    r = grid_r_factor(grid, model)
     keep = r.argsort()[:n_keep]
     F, model, r = F[keep], model[keep], r[keep]
     positive_fraction = positive_fraction[keep.cpu()]

@@ -15,8 +15,10 @@ from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.rotations import rotate
 from crysformer.peptide.secondary_structure import Fragment
+from crysformer.phasing.atoms.peak_picking import minimum_image
 from crysformer.phasing.fragments.fragment_translation import FragmentTranslation
 from crysformer.phasing.fragments.rotation_function import best_rotations
+from crysformer.phasing.refinement.adam import minimise
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 
 _TRANSLATIONS = 3  # of each orientation
@@ -160,7 +162,7 @@ class FragmentPlacer:
         for number, (turn, shift) in enumerate(ops):
             against = others if number == 0 else np.concatenate((others, one))
             gap = one[:, None] - (against @ turn.T + shift)
-            gap = (gap - gap.round()) @ self.orth.T
+            gap = minimum_image(gap) @ self.orth.T
             near |= (gap**2).sum(-1).min(axis=1) < _ON_TOP**2
         return bool(near.mean() > 0.5)
 
@@ -184,23 +186,18 @@ def climb(
     body = xyz - centre
     turn = xyz.new_zeros(*xyz.shape[:2], 3).requires_grad_()
     shift = torch.zeros_like(turn).requires_grad_()
-    optimizer = torch.optim.Adam(
-        [{"params": [turn], "lr": _TURN}, {"params": [shift], "lr": _SHIFT}]
-    )
 
     def moved() -> Tensor:
         rotation = rotate(torch.eye(3), turn.flatten(0, 1)).view(*turn.shape, 3)
         return body @ rotation.mT + centre + shift[:, :, None]
 
-    for _ in range(_CLIMB_STEPS):
-        if time.monotonic() > deadline:
-            break
+    def gradients() -> tuple[Tensor, ...]:
         atoms = moved().flatten(1, 2)
         gradient = target.evaluate(atoms.detach()).gradient
         assert gradient is not None
-        optimizer.zero_grad()
-        atoms.backward(-gradient)
-        optimizer.step()
+        return torch.autograd.grad(atoms, (turn, shift), -gradient)
+
+    minimise((turn, shift), gradients, (_TURN, _SHIFT), _CLIMB_STEPS, deadline=deadline)
     with torch.no_grad():
         reached = moved()
         return reached, target.evaluate(reached.flatten(1, 2), gradient=False).correlation

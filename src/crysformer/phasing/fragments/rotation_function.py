@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crysformer.crystal.fourier.structure_factors import separable_sum
 from crysformer.crystal.normalisation import normalized_e
 from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
@@ -17,6 +18,7 @@ from crysformer.crystal.symmetry import p1_mapping
 from crysformer.errors import NotApplicable
 from crysformer.peptide.rotations import random_rotations, rotate
 from crysformer.peptide.secondary_structure import Fragment
+from crysformer.phasing.refinement.adam import minimise
 
 _OVERSAMPLING = 2.5  # of the transform's intensity, against Nyquist's limit
 _POINTS = 4_000_000  # interpolated at a time
@@ -54,9 +56,8 @@ class FragmentTransform:
         axis = torch.linspace(-self.limit, self.limit, n, device=device)
         xyz = torch.as_tensor(fragment.xyz, dtype=torch.float32, device=device)
         weight = torch.as_tensor(fragment.number, dtype=torch.float32, device=device)
-        x, y, z = (torch.exp(2j * math.pi * axis[:, None] * xyz[:, i]) for i in range(3))
-        yz = (y[:, None] * z[None]).reshape(-1, len(xyz))
-        F = ((x * weight) @ yz.T).reshape(n, n, n)
+        x, y, z = (torch.exp(2j * math.pi * xyz[None, :, i, None] * axis) for i in range(3))
+        F = separable_sum(weight[:, None] * x, y, z).view(n, n, n)
         self.table = (F.abs() ** 2)[None, None]
 
     def intensity(self, s: Tensor) -> Tensor:
@@ -143,11 +144,11 @@ class RotationFunction:
             parts = [self.climb(transform, r, steps, rate) for r in rotation.split(part)]
             return torch.cat([r for r, _ in parts]), torch.cat([c for _, c in parts])
         turn = torch.zeros(len(rotation), 3, device=rotation.device, requires_grad=True)
-        optimizer = torch.optim.Adam([turn], lr=rate)
-        for _ in range(steps):
-            optimizer.zero_grad()
-            (-self(transform, rotate(rotation, turn)).sum()).backward()
-            optimizer.step()
+
+        def gradients() -> tuple[Tensor, ...]:
+            return torch.autograd.grad(-self(transform, rotate(rotation, turn)).sum(), turn)
+
+        minimise((turn,), gradients, (rate,), steps)
         rotation = rotate(rotation, turn.detach())
         return rotation, self.scan(transform, rotation)
 
