@@ -46,7 +46,7 @@ from crysformer.phasing.candidate_pool import Search
 from crysformer.phasing.cell_content import cell_content
 from crysformer.phasing.fragments.completion import expand
 from crysformer.phasing.merit.confidence import Kind, features
-from crysformer.phasing.problem import PhaseProblem, phase_problem
+from crysformer.phasing.p1_grid import P1Grid, p1_grid
 
 FIGURES = ("reflections_per_volume", "r", "free_correlation", "noise", "reflections_per_atom")
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -118,7 +118,7 @@ SPARSE = (
 STARTS = (70, 80, 85)  # mean phase errors in degrees, before density modification
 
 
-def nearly_true(crystal: SyntheticCrystal, problem: PhaseProblem, seed: int) -> torch.Tensor:
+def nearly_true(crystal: SyntheticCrystal, problem: P1Grid, seed: int) -> torch.Tensor:
     """True phases with normal errors, of the mean sizes `STARTS`, half grids (B, ...)."""
     rng = np.random.default_rng(seed)
     starts = []
@@ -135,7 +135,7 @@ def candidates(
     crystal: SyntheticCrystal, data: CrystalData, seed: int, started: bool = False
 ) -> Iterator[tuple]:
     """(kind, figures, aligned cosine) of the candidates of a short search."""
-    problem = phase_problem(data)
+    problem = p1_grid(data)
     chains = crystal.sequence.split(",")
     content = cell_content(data, tuple(chains[:1]), len(chains))
     generator = torch.Generator().manual_seed(seed)

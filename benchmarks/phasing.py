@@ -40,7 +40,7 @@ from crysformer.evaluation.regimes.grid import GRID, select
 from crysformer.evaluation.regimes.synthetic_crystals import grid_crystal
 from crysformer.files import atomic_path
 from crysformer.phasing.dual_space.charge_flipping import charge_flipping, random_phases
-from crysformer.phasing.problem import phase_problem
+from crysformer.phasing.p1_grid import p1_grid
 from crysformer.report.hardware import machine
 
 DELTA = (0.4, 1.2)  # standard deviations of the density
@@ -102,7 +102,7 @@ def solve_plainly(crystal: SyntheticCrystal, limit: float, seed: int) -> tuple[b
     The limit is in wall-clock seconds, as ours has it.
     """
     data, rng = crystal.data, np.random.default_rng(seed)
-    shape = phase_problem(data).shape  # the grid that ours works on
+    shape = p1_grid(data).shape  # the grid that ours works on
     hkl, f = data.hkl[data.measured], data.f[data.measured]
     sharp = sharpen(f, data.d[data.measured], max(wilson_b(data).b_iso, 0.0))
     seconds = wall = 0.0
@@ -135,7 +135,7 @@ def solve_ours(name: str, crystal: SyntheticCrystal, limit: float, seed: int) ->
 
 def speed(data: CrystalData) -> tuple[float, float]:
     """Iterations a second of one start, plain and ours (of a batch), on the same grid."""
-    problem, rng = phase_problem(data), np.random.default_rng(0)
+    problem, rng = p1_grid(data), np.random.default_rng(0)
     amplitude, rho = plain_start(problem.shape, data.hkl[data.measured], data.f[data.measured], rng)
     measured, n = amplitude > 0, SPEED_ITERATIONS
     rho = plain_iteration(amplitude, measured, rho, DELTA[1])

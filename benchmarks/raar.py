@@ -29,7 +29,7 @@ from crysformer.evaluation.regimes.synthetic_crystals import grid_crystal
 from crysformer.files import atomic_path
 from crysformer.phasing.candidate_pool import Search
 from crysformer.phasing.cell_content import cell_content
-from crysformer.phasing.problem import phase_problem
+from crysformer.phasing.p1_grid import p1_grid
 from crysformer.report.hardware import machine
 
 METHODS = ("charge-flipping", "raar")
@@ -54,7 +54,7 @@ def seconds_to_solve(
     """Seconds until the best candidate is right; None if it is not within the limit."""
     data = crystal.data
     begun = time.monotonic()
-    problem = phase_problem(data)
+    problem = p1_grid(data)
     content = cell_content(data, tuple(crystal.sequence.split(",")), 1)
 
     away = 0.0  # looking at the truth takes no time of the search

@@ -33,7 +33,7 @@ from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal, synthe
 from crysformer.errors import InputError
 from crysformer.peptide import residues
 from crysformer.phasing.cell_content import cell_content
-from crysformer.phasing.problem import phase_problem
+from crysformer.phasing.p1_grid import p1_grid
 from crysformer.phasing.sequence_search.method import SequenceMethod
 
 FIGURES = (
@@ -216,7 +216,7 @@ def rows_of(
         data = shuffled_within_shells(data, np.random.default_rng(seed))
     sequence = other if regime.control == "sequence" else crystal.sequence
     p1, mapping = expand_to_p1(data)
-    problem = phase_problem(p1, "cpu", mapping.parent)
+    problem = p1_grid(p1, "cpu", mapping.parent)
     content = cell_content(data, (sequence,), 1)
     begun = time.monotonic()
     method = SequenceMethod(
