@@ -8,8 +8,8 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.peptide.chain import D_NAMES, NAMES
 from crysformer.peptide.geometry import Peptides
+from crysformer.peptide.residues import D_NAME_OF, NAME_OF
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class PeptideModel:
             if described.acetyl:
                 chain.add_residue(self._residue("ACE", 0, first, "ACE."))
             for i, letter in enumerate(described.letters):
-                name = (D_NAMES if i in described.d_residues else NAMES)[letter]
+                name = (D_NAME_OF if i in described.d_residues else NAME_OF)[letter]
                 chain.add_residue(self._residue(name, i + 1, first + i, ""))
             if described.amide:
                 chain.add_residue(self._residue("NH2", len(described.letters) + 1, last, "NH2."))

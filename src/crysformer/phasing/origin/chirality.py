@@ -17,13 +17,30 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Engh & Huber (International Tables F, 18.3): bond lengths and distances across an angle, A.
-_N_CA, _CA_C, _CA_CB, _C_O, _C_N = 1.459, 1.525, 1.532, 1.230, 1.335
-_N_C, _N_CB, _C_CB, _CA_O, _CA_NEXT = 2.462, 2.455, 2.505, 2.398, 2.433
-_CD_N = 1.473  # proline's other bond of N
-_SIDE_CHAIN_BONDS = (1.525, 1.425, 1.81)  # CB to C, O, S
-_CHIRAL_VOLUME = 2.6  # A^3, (N - CA) . ((C - CA) x (CB - CA)) of an L residue, 2.5 to 2.7
-_BONDED = (1.05, 1.95)
+from crysformer.peptide.ideal_geometry import (
+    BONDED,
+    C_CA_CB,
+    C_N,
+    C_O,
+    CA_C,
+    CA_C_N,
+    CA_C_O,
+    CA_CB,
+    CHIRAL_VOLUME,
+    N_CA,
+    N_CA_C,
+    N_CA_CB,
+    PROLINE_CD_N,
+    SIDE_CHAIN_BONDS,
+    distance_across,
+)
+
+# Ideal distances across a bond angle, A.
+_N_C = distance_across(N_CA, CA_C, N_CA_C)
+_N_CB = distance_across(N_CA, CA_CB, N_CA_CB)
+_C_CB = distance_across(CA_C, CA_CB, C_CA_CB)
+_CA_O = distance_across(CA_C, C_O, CA_C_O)
+_CA_NEXT = distance_across(CA_C, C_N, CA_C_N)  # to the N of the next residue
 _WEAKEST = 0.3  # occupancy relative to the median
 _MEAN_Z, _Z_ERROR = 6.7, 1.0
 # Cost of an atom being no alpha carbon, at an error of 0.1 A, and how it falls with the logarithm
@@ -100,7 +117,7 @@ class _Neighbours:
         difference = frac[None] - frac[:, None]
         self.vector = (difference - np.round(difference)) @ orth.T
         self.distance = np.linalg.norm(self.vector, axis=-1)
-        linked = (self.distance > _BONDED[0]) & (self.distance < _BONDED[1])
+        linked = (self.distance > BONDED[0]) & (self.distance < BONDED[1])
         self.bonded = [np.flatnonzero(row).tolist() for row in linked]
         self.z = _MEAN_Z * occupancy / np.median(occupancy)
         self.error = error
@@ -115,20 +132,20 @@ class _Neighbours:
                 if cost > self.chance:
                     continue
                 cost += self._after_c(ca, c, [x for x in others if x != o])
-                cost += self._bonds(n, ca, (_C_N, _CD_N), usual=1)
-                cost += self._bonds(cb, ca, _SIDE_CHAIN_BONDS, usual=1)
+                cost += self._bonds(n, ca, (C_N, PROLINE_CD_N), usual=1)
+                cost += self._bonds(cb, ca, SIDE_CHAIN_BONDS, usual=1)
                 volume = float(
                     self.vector[ca, n] @ np.cross(self.vector[ca, c], self.vector[ca, cb])
                 )
-                flatness = ((abs(volume) - _CHIRAL_VOLUME) / (8 * self.error)) ** 2
+                flatness = ((abs(volume) - CHIRAL_VOLUME) / (8 * self.error)) ** 2
                 yield volume > 0, cost + flatness
 
     def _core(self, ca: int, n: int, c: int, cb: int, o: int) -> float:
         lengths = (
-            (self.distance[ca, n], _N_CA),
-            (self.distance[ca, c], _CA_C),
-            (self.distance[ca, cb], _CA_CB),
-            (self.distance[c, o], _C_O),
+            (self.distance[ca, n], N_CA),
+            (self.distance[ca, c], CA_C),
+            (self.distance[ca, cb], CA_CB),
+            (self.distance[c, o], C_O),
             (_across(self.vector[ca, n], self.vector[ca, c]), _N_C),
             (_across(self.vector[ca, n], self.vector[ca, cb]), _N_CB),
             (_across(self.vector[ca, c], self.vector[ca, cb]), _C_CB),
@@ -143,7 +160,7 @@ class _Neighbours:
         if not others:
             return 1.0
         costs = [
-            ((self.distance[c, x] - _C_N) / self.error) ** 2
+            ((self.distance[c, x] - C_N) / self.error) ** 2
             + ((_across(self.vector[c, ca], self.vector[c, x]) - _CA_NEXT) / self.error) ** 2
             for x in others
         ]

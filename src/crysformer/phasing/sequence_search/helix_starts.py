@@ -83,7 +83,7 @@ def helix_seeds(
         pose = Pose(torsions, drawn.rotation, drawn.translation)
         xyz = Kinematics(p).coordinates(pose)[0]
         rotation, translation = pose.rotation.clone(), pose.translation.clone()
-        rows = [(i, name) for i in range(n) for name in residues.ATOMS[residues.INDEX["ALA"]]]
+        rows = [(i, name) for i in range(n) for name in residues.atoms_of("A")]
         atoms = enumerate(zip(p.residue.tolist(), p.names, strict=True))
         index = {key: i for i, key in atoms}
         for row in range(count):
