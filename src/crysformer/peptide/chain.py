@@ -11,7 +11,7 @@ from typing import Final
 from crysformer.errors import InputError
 from crysformer.peptide.residues import CODES, D_NAME_OF, NAME_OF, atoms_of
 
-#: Atoms that a blocked end has more than a free one: C, N, O.
+#: Changes of composition from a free to a blocked end.
 _ACETYL, _AMIDE = {"C": 2, "O": 1}, {"N": 1, "O": -1}
 
 _START: Final = re.compile(r"(?:\(ACE\)-?|AC-|ACE-|(?P<free>H-))")
@@ -106,7 +106,7 @@ def letters_of(text: str) -> str:
 
 
 def _named(name: str, where: str, position: int) -> tuple[str, bool]:
-    """One-letter code of a residue in brackets, and whether it is D."""
+    """One-letter code of a residue in brackets, and a flag of D residues."""
     if name == "MSE":
         return "M", False
     mirrored = name.startswith("D-")

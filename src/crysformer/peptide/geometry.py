@@ -15,7 +15,7 @@ from crysformer.peptide.chain import Chain, parse_chain
 from crysformer.peptide.conformers import template_coordinates
 from crysformer.peptide.residues import NAME_OF, atoms_of
 
-#: Pairs of atoms whose bond turns, by residue: chi 1, chi 2, ...
+#: Rotatable bonds of side chains, by residue: chi 1, chi 2, ...
 CHI = {
     "ARG": "CA-CB CB-CG CG-CD CD-NE",
     "ASN": "CA-CB CB-CG",
@@ -39,7 +39,7 @@ CHI = {
 
 @dataclass(frozen=True)
 class Torsion:
-    """A bond that turns.
+    """A rotatable bond.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Torsion:
 
 @dataclass(frozen=True, eq=False)
 class Peptides:
-    """One or several chains in standard geometry, extended, each where it happens to lie.
+    """One or several chains in standard geometry, extended, each at an arbitrary place.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Peptides:
     bonds
         Pairs of bonded atoms.
     torsions
-        Bonds that turn.
+        Rotatable bonds.
     """
 
     sequences: tuple[str, ...]
@@ -96,7 +96,7 @@ class Peptides:
 
     @property
     def chains(self) -> tuple[Chain, ...]:
-        """The chains, read."""
+        """Notation of the chains, parsed."""
         return tuple(parse_chain(sequence) for sequence in self.sequences)
 
     @cached_property

@@ -127,7 +127,7 @@ class Kinematics:
     def gradient(
         self, xyz: Tensor, frames: Tensor, origins: Tensor, force: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """From a gradient with respect to coordinates to one with respect to the pose.
+        """Gradient with respect to the pose, from one with respect to the coordinates.
 
         Parameters
         ----------
@@ -149,8 +149,8 @@ class Kinematics:
         about = sums[..., :3] - torch.linalg.cross(origin, sums[..., 3:])
         whole = self.of_chain @ both
         root = origins[:, : self.n_chains]
-        turn = whole[..., :3] - torch.linalg.cross(root, whole[..., 3:])
-        return (axis * about).sum(-1), turn, whole[..., 3:]
+        about_root = whole[..., :3] - torch.linalg.cross(root, whole[..., 3:])
+        return (axis * about).sum(-1), about_root, whole[..., 3:]
 
 
 def _frame(xyz: NDArray[np.float64], a: int, b: int) -> NDArray[np.float64]:

@@ -33,7 +33,7 @@ class PeptideModel:
         Cartesian coordinates of waters, shape (w, 3), A, and their B, shape (w,), A^2.
     agreement
         Where the space group is one of an enantiomorphic pair (P41 and P43), which amplitudes do
-        not tell apart: the best correlation of amplitudes reached in each of the two.
+        not distinguish: the best correlation of amplitudes reached in each of the two.
     """
 
     peptides: Peptides
@@ -62,7 +62,7 @@ class PeptideModel:
         return replace(self, xyz=self.xyz + moved, waters=self.waters + moved, F=self.F * phase)
 
     def to_structure(self) -> gemmi.Structure:
-        """As a gemmi structure: chains A, B, ..., residues from 1."""
+        """Convert to a gemmi structure: chains A, B, ..., residues from 1."""
         p = self.peptides
         structure = gemmi.Structure()
         structure.cell = self.cell

@@ -11,7 +11,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import NotApplicable
 from crysformer.peptide import residues
 from crysformer.peptide.kinematics import Kinematics, Pose, join
-from crysformer.peptide.rotations import superposed
+from crysformer.peptide.rotations import superpose
 from crysformer.peptide.secondary_structure import CONFORMATIONS, ideal_fragment
 from crysformer.phasing.fragments.placement import FragmentPlacer
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
@@ -95,7 +95,7 @@ def helix_seeds(
                 if (first + i, name) in index
             ]
             own, other = (list(x) for x in zip(*pairs, strict=True))
-            turn, shift = superposed(xyz[row, own], target[other])
+            turn, shift = superpose(xyz[row, own], target[other])
             rotation[row, 0] = turn @ rotation[row, 0]
             translation[row, 0] = turn @ translation[row, 0] + shift
         seeds.append(Pose(torsions, rotation, translation))
