@@ -119,9 +119,9 @@ def protein_chains(structure: gemmi.Structure) -> tuple[list[str], int]:
 
 def _code(name: str) -> str:
     """A residue as `--sequence` reads it; empty if it has no letter."""
-    from crysformer.peptide.chain import D_NAMES
+    from crysformer.peptide.residues import D_NAME_OF
 
-    if name in ("ACE", "NH2", *D_NAMES.values()):
+    if name in ("ACE", "NH2", *D_NAME_OF.values()):
         return f"({name})"
     return str(gemmi.find_tabulated_residue(name).one_letter_code)
 

@@ -13,7 +13,7 @@ import torch
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics, Pose
-from crysformer.peptide.rotations import superposed
+from crysformer.peptide.rotations import superpose
 from crysformer.peptide.secondary_structure import ideal_fragment
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 from crysformer.phasing.refinement.bulk_solvent import ResolutionScale
@@ -42,7 +42,7 @@ def test_superposition_undoes_a_motion() -> None:
     turn, _ = torch.linalg.qr(torch.randn(3, 3, generator=generator))
     turn = turn * torch.sign(torch.linalg.det(turn))
     moved = xyz @ turn.mT + torch.tensor([1.0, -2.0, 3.0])
-    found, shift = superposed(xyz, moved)
+    found, shift = superpose(xyz, moved)
     torch.testing.assert_close(found, turn, atol=1e-5, rtol=0)
     torch.testing.assert_close(xyz @ found.mT + shift, moved, atol=1e-5, rtol=0)
 

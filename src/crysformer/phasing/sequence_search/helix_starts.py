@@ -11,7 +11,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import NotApplicable
 from crysformer.peptide import residues
 from crysformer.peptide.kinematics import Kinematics, Pose, join
-from crysformer.peptide.rotations import superposed
+from crysformer.peptide.rotations import superpose
 from crysformer.peptide.secondary_structure import CONFORMATIONS, ideal_fragment
 from crysformer.phasing.fragments.placement import FragmentPlacer
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
@@ -83,7 +83,7 @@ def helix_seeds(
         pose = Pose(torsions, drawn.rotation, drawn.translation)
         xyz = Kinematics(p).coordinates(pose)[0]
         rotation, translation = pose.rotation.clone(), pose.translation.clone()
-        rows = [(i, name) for i in range(n) for name in residues.ATOMS[residues.INDEX["ALA"]]]
+        rows = [(i, name) for i in range(n) for name in residues.atoms_of("A")]
         atoms = enumerate(zip(p.residue.tolist(), p.names, strict=True))
         index = {key: i for i, key in atoms}
         for row in range(count):
@@ -95,7 +95,7 @@ def helix_seeds(
                 if (first + i, name) in index
             ]
             own, other = (list(x) for x in zip(*pairs, strict=True))
-            turn, shift = superposed(xyz[row, own], target[other])
+            turn, shift = superpose(xyz[row, own], target[other])
             rotation[row, 0] = turn @ rotation[row, 0]
             translation[row, 0] = turn @ translation[row, 0] + shift
         seeds.append(Pose(torsions, rotation, translation))

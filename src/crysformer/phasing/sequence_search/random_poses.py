@@ -117,5 +117,5 @@ def random_torsions(
 
 def chi_wells(letter: str, number: int) -> tuple[tuple[float, float], ...]:
     """Where a side chain's torsion likes to be: (degrees, share) of each well."""
-    name = residues.NAMES[residues.CODES.index(letter)]
+    name = residues.NAME_OF[letter]
     return _WELLS.get((name, number), _CHI1 if number == 1 else _ALIPHATIC)
