@@ -17,7 +17,7 @@ from crysformer.peptide.rotations import superposed
 from crysformer.peptide.secondary_structure import ideal_fragment
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 from crysformer.phasing.refinement.bulk_solvent import ResolutionScale
-from crysformer.phasing.refinement.restrained import polish
+from crysformer.phasing.refinement.restrained import refine_restrained
 from crysformer.phasing.refinement.waters import with_waters
 from crysformer.phasing.sequence_search.helix_starts import helix_seeds, with_side_chains
 from crysformer.phasing.sequence_search.random_poses import STRANDS, random_poses
@@ -172,16 +172,16 @@ def test_waters_are_found_and_explain_amplitudes(
     watered: tuple[CrystalData, Kinematics, torch.Tensor, np.ndarray],
 ) -> None:
     data, kinematics, xyz, waters = watered
-    dry = polish(data, kinematics, xyz[None], 10.0)
+    dry = refine_restrained(data, kinematics, xyz[None], 10.0)
     assert dry.parameters == 8
     found = with_waters(data, kinematics, dry, 10.0)
     assert found is not None
     assert found.n_waters >= 2
-    assert float(found.polished.r[0]) < 0.6 * float(dry.r[0])
-    placed = found.polished.xyz[0, len(kinematics.peptides.names) :].numpy()
+    assert float(found.refined.r[0]) < 0.6 * float(dry.r[0])
+    placed = found.refined.xyz[0, len(kinematics.peptides.names) :].numpy()
     to_frac = np.array(data.cell.frac.mat.tolist())
     orth = np.array(data.cell.orth.mat.tolist())
-    shift = (found.polished.xyz[0, : len(xyz)] - xyz).mean(0).numpy()  # the origin is free along b
+    shift = (found.refined.xyz[0, : len(xyz)] - xyz).mean(0).numpy()  # the origin is free along b
     for water in waters:
         step = np.concatenate(
             [

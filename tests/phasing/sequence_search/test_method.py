@@ -20,7 +20,7 @@ from crysformer.peptide.kinematics import Kinematics
 from crysformer.peptide.restraints import restraints_of
 from crysformer.phasing.cell_content import cell_content
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
-from crysformer.phasing.refinement.restrained import polish
+from crysformer.phasing.refinement.restrained import refine_restrained
 from crysformer.phasing.sequence_search.applicability import TooLarge, check_size
 from crysformer.phasing.sequence_search.chain_placement import replace_one_chain
 from crysformer.phasing.sequence_search.population import Effort, SequenceSearch
@@ -174,7 +174,7 @@ def test_refinement_recovers_a_distorted_model(dipeptide: Callable[..., Any]) ->
     start = torch.as_tensor(xyz, dtype=torch.float32)[None].repeat(2, 1, 1)
     start[1] += 0.15 * torch.randn(start[1].shape, generator=generator())
     start[0] += 0.6 * torch.randn(start[0].shape, generator=generator(1))
-    polished = polish(crystal.data, kinematics, start, 20.0)
+    polished = refine_restrained(crystal.data, kinematics, start, 20.0)
     assert polished.order.tolist() == [1, 0]  # the better start first
     assert polished.r[0] < 0.08
     compared = crystal.compare_phases(np.rad2deg(np.angle(polished.F[0])))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from crysformer.peptide.kinematics import Kinematics, Pose
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
-from crysformer.phasing.refinement.miller_box import with_mates
+from crysformer.phasing.refinement.miller_box import sum_over_symmetry
 from crysformer.phasing.sequence_search.random_poses import random_poses
 
 _SCANNED = 3e5  # structure factors at a time
@@ -113,6 +113,6 @@ def scan(target: AmplitudeTarget, xyz: Tensor, moving: Tensor, shifts: Tensor) -
         total = fixed[:, None].repeat(1, len(shifts), 1, 1)
         total[:, :, 0].addcmul_(mr, cosine).addcmul_(mi, sine, value=-1)
         total[:, :, 1].addcmul_(mr, sine).addcmul_(mi, cosine)
-        fr, fi = with_mates(total.flatten(0, 1), mates)
+        fr, fi = sum_over_symmetry(total.flatten(0, 1), mates)
         scores.append(target.rate(fr, fi, rows)[2].view(len(some), -1))
     return torch.cat(scores)

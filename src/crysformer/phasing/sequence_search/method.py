@@ -22,8 +22,8 @@ from crysformer.phasing.dual_space.free_correlation import noise_floor
 from crysformer.phasing.merit.confidence import confidence
 from crysformer.phasing.problem import PhaseProblem
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
-from crysformer.phasing.refinement.restrained import polish
-from crysformer.phasing.refinement.waters import PARAMETERS, ModelWithWaters, with_waters
+from crysformer.phasing.refinement.restrained import refine_restrained
+from crysformer.phasing.refinement.waters import PARAMETERS_PER_WATER, ModelWithWaters, with_waters
 from crysformer.phasing.sequence_search.applicability import check_size
 from crysformer.phasing.sequence_search.helix_starts import helix_seeds
 from crysformer.phasing.sequence_search.population import Found, SequenceSearch
@@ -142,7 +142,7 @@ class SequenceMethod:
         k = self.search.kinematics
         poses = join([b.pose for b in (*basins, *mirror)])
         xyz = k.coordinates(poses)[0]
-        polished = polish(self.data, k, xyz, self.content.b_iso, self.deadline)
+        polished = refine_restrained(self.data, k, xyz, self.content.b_iso, self.deadline)
         target = self.search.target.evaluate(xyz, gradient=False)
         n_data = int(self.data.measured.sum())
         parameters = poses.torsions.shape[1] + 6 * poses.translation.shape[1]
@@ -251,8 +251,10 @@ def _with_waters(
     model: PeptideModel, figures: dict[str, float], watered: ModelWithWaters, n_data: int
 ) -> tuple[PeptideModel, dict[str, float]]:
     """The model refined with waters, each of which counts as so many parameters more."""
-    n, refined = len(model.b_iso), watered.polished
-    parameters = n_data / figures["reflections_per_parameter"] + PARAMETERS * watered.n_waters
+    n, refined = len(model.b_iso), watered.refined
+    parameters = (
+        n_data / figures["reflections_per_parameter"] + PARAMETERS_PER_WATER * watered.n_waters
+    )
     xyz, b_iso = (x[0].cpu().double().numpy() for x in (refined.xyz, refined.b_iso))
     model = replace(
         model, xyz=xyz[:n], b_iso=b_iso[:n], F=refined.F[0], waters=xyz[n:], waters_b=b_iso[n:]
