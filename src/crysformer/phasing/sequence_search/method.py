@@ -25,7 +25,7 @@ from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 from crysformer.phasing.refinement.restrained import refine_restrained
 from crysformer.phasing.refinement.waters import PARAMETERS_PER_WATER, ModelWithWaters, with_waters
 from crysformer.phasing.sequence_search.applicability import check_size
-from crysformer.phasing.sequence_search.helix_starts import helix_seeds
+from crysformer.phasing.sequence_search.helix_starts import helix_starts
 from crysformer.phasing.sequence_search.population import Found, SequenceSearch
 
 # Reflections held out of the search, where there are enough to spare.
@@ -94,7 +94,7 @@ class SequenceMethod:
         work = replace(data, f=np.where(self.free, np.nan, data.f))
 
         def seeds(kinematics: Kinematics) -> Pose | None:
-            return helix_seeds(work, kinematics, content.b_iso, generator, deadline)
+            return helix_starts(work, kinematics, content.b_iso, generator, deadline)
 
         self.search = SequenceSearch(
             work, sequences, content.b_iso, generator, deadline, problem.device, seeds=seeds

@@ -19,11 +19,11 @@ from crysformer.peptide.kinematics import Kinematics, Pose, join
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 from crysformer.phasing.refinement.bulk_solvent import ENOUGH
 from crysformer.phasing.sequence_search.chain_placement import replace_one_chain
-from crysformer.phasing.sequence_search.helix_starts import with_side_chains
 from crysformer.phasing.sequence_search.random_poses import STRANDS, random_poses
-from crysformer.phasing.sequence_search.sheet_starts import laid_across, sheet_axes
-from crysformer.phasing.sequence_search.torsion_ascent import Steps, climb
-from crysformer.phasing.sequence_search.trial_moves import perturbed
+from crysformer.phasing.sequence_search.sheet_starts import lay_strands_across, sheet_axes
+from crysformer.phasing.sequence_search.side_chain_fit import fit_side_chains
+from crysformer.phasing.sequence_search.torsion_ascent import Steps, refine_torsions
+from crysformer.phasing.sequence_search.trial_moves import propose
 
 _OVERLAP = 0.1
 # Share of the mean B that amplitudes are freed of: right poses stand out more from wrong ones.
@@ -195,16 +195,16 @@ class SequenceSearch:
     def _from_seeds(self, pose: Pose) -> Found:
         """The best seeds, improved at full resolution: they are too near to begin lower."""
         k, target = self.kinematics, self.target
-        pose = with_side_chains(k, target, pose, self.generator, self.deadline)
+        pose = fit_side_chains(k, target, pose, self.generator, self.deadline)
         score = target.evaluate(k.coordinates(pose)[0], gradient=False).score
         self.tried += len(pose)
         pose, score = _best(pose, score, self.effort.population)
         steps = Steps(60, 0.05, 0.04, 0.1)
-        pose, score = climb(k, target, pose, steps, self.deadline)
+        pose, score = refine_torsions(k, target, pose, steps, self.deadline)
         # once more, now that the backbone is better
         again, _ = _best(pose, score, _AGAIN)
-        again = with_side_chains(k, target, again, self.generator, self.deadline)
-        again, better = climb(k, target, again, steps, self.deadline)
+        again = fit_side_chains(k, target, again, self.generator, self.deadline)
+        again, better = refine_torsions(k, target, again, steps, self.deadline)
         return Found(join([pose, again]), torch.cat((score, better)))
 
     def _from_chance(self) -> Found:
@@ -231,7 +231,7 @@ class SequenceSearch:
         for d, steps, share in stages:
             if d not in self._targets:
                 continue
-            pose, score = climb(k, self._targets[d], pose, steps, self.deadline)
+            pose, score = refine_torsions(k, self._targets[d], pose, steps, self.deadline)
             pose, score = _best(pose, score, max(effort.population, round(share * len(score))))
         score = self.target.evaluate(k.coordinates(pose)[0], gradient=False).score
         return Found(*_best(pose, score, effort.population))
@@ -243,13 +243,13 @@ class SequenceSearch:
         if not len(axes) or longest < _STRAND or part % _SHEETS == 0:
             return random_poses(k.peptides, _PART, self.cell, self.generator)
         drawn = random_poses(k.peptides, _PART, self.cell, self.generator, STRANDS)
-        return laid_across(k, drawn.to(k.device), axes, self.generator)
+        return lay_strands_across(k, drawn.to(k.device), axes, self.generator)
 
     def _generation(self) -> None:
         """Change every pose, improve it, and keep it if it is better or hardly worse."""
         k, pose = self.kinematics, self.population
         assert pose is not None
-        child = perturbed(k, pose, self.generator)
+        child = propose(k, pose, self.generator)
         anew = torch.rand(len(pose), generator=self.generator) < _ANEW
         rows = anew.nonzero()[:, 0].to(k.device)
         if len(k.peptides.sequences) > 1 and len(rows):
@@ -262,8 +262,10 @@ class SequenceSearch:
                 values[rows] = new
         if _MIDDLE in self._targets:
             steps = Steps(25, 0.08, 0.06, 0.15)
-            child, _ = climb(k, self._targets[_MIDDLE], child, steps, self.deadline)
-        child, score = climb(k, self.target, child, Steps(35, 0.05, 0.04, 0.1), self.deadline)
+            child, _ = refine_torsions(k, self._targets[_MIDDLE], child, steps, self.deadline)
+        child, score = refine_torsions(
+            k, self.target, child, Steps(35, 0.05, 0.04, 0.1), self.deadline
+        )
         chance = torch.rand(len(score), generator=self.generator).to(score)
         taken = chance < ((score - self.score) / _TEMPERATURE).exp()
         for old, new in zip(pose.parts, child.parts, strict=True):
