@@ -45,10 +45,10 @@ def random_rotations(n: int, generator: torch.Generator) -> Tensor:
 
 
 def superpose(moving: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor]:
-    """Rotation (3, 3) and shift (3,) that superpose atoms (n, 3) on others (Kabsch, 1976)."""
-    a, b = moving.mean(0), fixed.mean(0)
+    """Rotations (..., 3, 3) and shifts (..., 3) of atoms (..., n, 3) onto others (Kabsch, 1976)."""
+    a, b = moving.mean(-2, keepdim=True), fixed.mean(-2, keepdim=True)
     u, _, vh = torch.linalg.svd((moving - a).mT @ (fixed - b))
     sign = torch.sign(torch.linalg.det(u @ vh))
-    diagonal = torch.diag(torch.stack((torch.ones(()), torch.ones(()), sign)))
-    rotation = vh.mT @ diagonal @ u.mT
-    return rotation, b - rotation @ a
+    one = torch.ones_like(sign)
+    rotation = vh.mT @ (torch.stack((one, one, sign), dim=-1)[..., None] * u.mT)
+    return rotation, (b - a @ rotation.mT)[..., 0, :]
