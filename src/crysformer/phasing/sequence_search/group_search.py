@@ -233,7 +233,9 @@ def _with_waters(
 ) -> tuple[PeptideModel, SequenceFigures]:
     """The model refined with waters, whose parameters count as well."""
     n, refined = len(model.b_iso), watered.refined
-    parameters = n_data / figures.reflections_per_parameter + PARAMETERS_PER_WATER * watered.n_waters
+    parameters = (
+        n_data / figures.reflections_per_parameter + PARAMETERS_PER_WATER * watered.n_waters
+    )
     xyz, b_iso = (x[0].cpu().double().numpy() for x in (refined.xyz, refined.b_iso))
     model = replace(
         model, xyz=xyz[:n], b_iso=b_iso[:n], F=refined.F[0], waters=xyz[n:], waters_b=b_iso[n:]

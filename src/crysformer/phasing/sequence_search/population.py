@@ -289,7 +289,9 @@ class Population:
         if _MIDDLE in self._targets:
             steps = Steps(25, 0.08, 0.06, 0.15)
             child, _ = refine_torsions(k, self._targets[_MIDDLE], child, steps, self.deadline)
-        child, score = refine_torsions(k, self.target, child, Steps(35, 0.05, 0.04, 0.1), self.deadline)
+        child, score = refine_torsions(
+            k, self.target, child, Steps(35, 0.05, 0.04, 0.1), self.deadline
+        )
         chance = torch.rand(len(score), generator=self.generator).to(score)
         taken = chance < ((score - self.score) / self.settings.temperature).exp()
         for old, new in zip(pose.parts, child.parts, strict=True):
