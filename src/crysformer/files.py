@@ -83,7 +83,7 @@ def prepare_output_dir(
         raise UsageError(f"{folder}: is a file, expected a folder; choose another output path")
     if folder.is_dir() and any(folder.iterdir()) and not (overwrite or resume):
         raise UsageError(
-            f"{folder}: output folder is not empty; choose another, or pass --overwrite"
+            f"{folder}: output folder is not empty; choose another, or pass `overwrite`"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)

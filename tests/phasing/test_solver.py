@@ -264,10 +264,14 @@ def test_why_the_network_was_left_out_is_said() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"method": "magic"}, UsageError, "--method magic: expected one of auto, charge-flipping"),
-        ({"time_limit": 0.0}, UsageError, "--time-limit 0"),
-        ({"time_limit": float("nan")}, UsageError, "--time-limit nan"),
-        ({"copies": 2}, UsageError, "--copies needs --sequence"),
+        (
+            {"method": "magic"},
+            UsageError,
+            "`method` is magic: expected one of auto, charge-flipping",
+        ),
+        ({"time_limit": 0.0}, UsageError, "`time_limit` is 0"),
+        ({"time_limit": float("nan")}, UsageError, "`time_limit` is nan"),
+        ({"copies": 2}, UsageError, "`copies` needs `sequence`"),
         ({"sequence": "VAX"}, InputError, "unknown letter 'X'"),
         ({"sequence": "W" * 30}, InputError, "asymmetric unit"),
         ({"device": "warp"}, UsageError, "warp"),

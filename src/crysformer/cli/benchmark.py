@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crysformer.cli._common import emit, positive, progress_bar, seed
+from crysformer.cli._common import common_options, emit, positive, progress_bar, seed
 from crysformer.errors import CrysformerError, UsageError
 
 if TYPE_CHECKING:
@@ -20,18 +20,19 @@ if TYPE_CHECKING:
 
 _FILES = "results.jsonl, tables, figures and report.md"
 
+ACTIONS = ("regimes", "control", "reliability")
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the three actions and their options."""
-    actions = parser.add_subparsers(
-        dest="action", metavar="regimes|control|reliability", required=True
-    )
+    actions = parser.add_subparsers(dest="action", metavar="|".join(ACTIONS), required=True)
     regimes = actions.add_parser(
         "regimes",
         help="all methods from easy to hopeless crystals",
         description="Run every method on every cell of the regime grid. The defaults are the small "
         "edition; raise -n, --time-limit and --budget for a larger one.",
         allow_abbrev=False,
+        parents=[common_options()],
     )
     _add_run_options(regimes, n=3, time_limit=10.0)
     control = actions.add_parser(
@@ -40,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         description="Run methods on random amplitudes, wrong sequences and hopeless data, and "
         "count how often they say solved.",
         allow_abbrev=False,
+        parents=[common_options()],
     )
     _add_run_options(control, n=20, time_limit=4.0)
     reliability = actions.add_parser(
@@ -48,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         description="Reliability diagram, expected calibration error and false claims, over the "
         "results of earlier runs.",
         allow_abbrev=False,
+        parents=[common_options()],
     )
     reliability.add_argument(
         "results", nargs="+", metavar="RESULTS", help="results.jsonl of a run, or its folder"

@@ -80,9 +80,9 @@ def solve(
     """
     begun = time.monotonic()
     if method not in METHODS:
-        raise UsageError(f"--method {method}: expected one of {', '.join(METHODS)}")
+        raise UsageError(f"`method` is {method}: expected one of {', '.join(METHODS)}")
     if not time_limit > 0:
-        raise UsageError(f"--time-limit {time_limit:g}: expected seconds above zero")
+        raise UsageError(f"`time_limit` is {time_limit:g}: expected seconds above zero")
     sequences = sequences_of(sequence)
     n_measured = int(data.measured.sum())
     if n_measured < _MIN_REFLECTIONS:

@@ -100,7 +100,7 @@ def build(
     out_existed = Path(out).exists()
     if (Path(out) / _PARTS).is_dir() and not (overwrite or resume):
         raise UsageError(
-            f"{out}: holds an unfinished build; pass --resume to go on, --overwrite to start anew"
+            f"{out}: holds an unfinished build; pass `resume` to go on, `overwrite` to start anew"
         )
     folder = prepare_output_dir(out, overwrite=overwrite, resume=resume)
     settings: dict[str, Any] = {
@@ -136,7 +136,7 @@ def build(
     try:
         done = write_parts(curator, chunks(files), parts, jobs, report)
     except KeyboardInterrupt:
-        log.warning("%s: what is finished is kept; pass --resume to go on", folder)
+        log.warning("%s: what is finished is kept; pass `resume` to go on", folder)
         raise
 
     table, tally = join_parts(done)
@@ -181,7 +181,7 @@ def _index_beside(paths: Sequence[str | Path]) -> Path | None:
     found = [Path(p) / "index.tsv" for p in paths if (Path(p) / "index.tsv").is_file()]
     if len(found) > 1:
         raise UsageError(
-            f"{len(found)} of the folders hold an index.tsv; join them and pass --index TSV"
+            f"{len(found)} of the folders hold an index.tsv; join them and pass `index` TSV"
         )
     return found[0] if found else None
 
@@ -194,7 +194,7 @@ def _prepare_parts(folder: Path, settings: dict[str, Any], resume: bool) -> Path
         if json.loads(note.read_text(encoding="utf-8")) != json.loads(json.dumps(settings)):
             raise UsageError(
                 f"{folder}: holds parts of a build with other settings or input; "
-                "pass --overwrite to start anew"
+                "pass `overwrite` to start anew"
             )
         return parts
     if parts.exists():
@@ -215,7 +215,7 @@ def _finished(folder: Path, settings: dict[str, Any]) -> Manifest:
     }
     if json.loads(json.dumps(found)) != json.loads(json.dumps(settings)):
         raise UsageError(
-            f"{folder}: holds a data set made with other settings or input; pass --overwrite"
+            f"{folder}: holds a data set made with other settings or input; pass `overwrite`"
         )
     return manifest
 
