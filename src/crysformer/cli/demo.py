@@ -88,7 +88,7 @@ class Outcome:
 
     def lines(self) -> list[str]:
         """Lines of text for the terminal."""
-        says = "solved" if self.solution.solved else "not solved"
+        verdict = "solved" if self.solution.solved else "not solved"
         agreement = {
             (True, True): "and it is",
             (False, False): "and the phases are indeed wrong",
@@ -100,7 +100,7 @@ class Outcome:
         left = f" (only {self.time_limit:.0f} s were left for it)" if less else ""
         return [
             f"  expected: {self.sample.expectation}",
-            f"  came out: {says} by {self.solution.method} in {self.solution.seconds:.1f} s"
+            f"  came out: {verdict} by {self.solution.method} in {self.solution.seconds:.1f} s"
             f"{left}, confidence {self.solution.confidence:.2f}, {agreement}",
             f"  against the truth: mean phase error {self.truth.mean_aligned:.1f},"
             f" F-weighted {self.truth.weighted_aligned:.1f} degrees (origin aligned{hand})",

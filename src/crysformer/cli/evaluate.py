@@ -64,9 +64,10 @@ def run(args: argparse.Namespace) -> int:
     if args.weights is not None and not args.method.startswith("network"):
         raise UsageError(f"--weights: {args.method} takes none; expected a network method")
     with output_folder(args.output, args.overwrite) as folder:
+        from crysformer.evaluation.data_quality import DataQuality
         from crysformer.evaluation.figures import phase_error_figure
         from crysformer.evaluation.methods import COMPANIONS, Settings
-        from crysformer.evaluation.runner import Regime, evaluate, write_table
+        from crysformer.evaluation.runner import evaluate, write_table
 
         evaluations = []
         for method in (args.method, *COMPANIONS.get(args.method, ())):
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
                     method,
                     split=args.split,
                     limit=args.limit,
-                    regime=Regime(args.d_min, args.amplitude_error, args.completeness),
+                    quality=DataQuality(args.d_min, args.amplitude_error, args.completeness),
                     settings=Settings(args.time_limit, args.seed, args.device, args.weights),
                     progress=progress,
                 )
