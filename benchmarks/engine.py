@@ -194,7 +194,7 @@ def by_crysformer(batches: list[PreparedBatch], patterson: bool) -> list[np.ndar
 
 @dataclass
 class Result:
-    """What one method took for `n` maps, round by round."""
+    """Seconds that one method took for `n` maps, round by round."""
 
     n: int
     seconds: list[float]

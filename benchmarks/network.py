@@ -1,10 +1,10 @@
-"""How good `crysformer.predict` is on crystals that no training saw.
+"""Accuracy of `crysformer.predict` on crystals held out from training.
 
     python benchmarks/network.py --data DATASET [-n 200] [--weights NAME|FILE] [-o results.json]
 
-Crystals are spread evenly over a split; maps and phases are compared as they stand, unless a figure
-says "aligned" (origin and hand). With --record the figures, and the calibration of FOM for chains
-that arrived, go into the JSON of the weights.
+Crystals are spread evenly over a split; maps and phases are compared before alignment, unless a
+figure is called "aligned" (origin and hand). With --record the figures, and the calibration of FOM
+for converged recycling runs, go into the JSON of the weights.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ has not after 500 iterations gives way to the next. Ours have to find out by the
 given the sequence (how many atoms there are), as a user would. `solve` is all of them, `--method
 auto`. All have the same crystals, time limit, and one thread.
 
-Crystals are those of the regime grid; `crysformer benchmark regimes --list` says what cells mean.
+Crystals are those of the regime grid; `crysformer benchmark regimes --list` lists them.
 
     python benchmarks/phasing.py --data DIR --output benchmarks/phasing.md
 """
@@ -71,7 +71,7 @@ def plain_iteration(
 
 @dataclass
 class Tally:
-    """What one method achieved."""
+    """Results of one method."""
 
     solved: list[bool] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -97,9 +97,9 @@ def cosine(crystal: SyntheticCrystal, phi: np.ndarray) -> float:
 
 
 def solve_plainly(crystal: SyntheticCrystal, limit: float, seed: int) -> tuple[bool, float]:
-    """Whether the plain loop gets there, and its processor seconds without those of asking.
+    """Success of the plain loop, and its processor seconds without those of asking.
 
-    The limit is in wall-clock seconds, as ours has it.
+    The limit is in wall-clock seconds, as for this package's methods.
     """
     data, rng = crystal.data, np.random.default_rng(seed)
     shape = phase_problem(data).shape  # the grid that ours works on
@@ -126,7 +126,7 @@ def solve_plainly(crystal: SyntheticCrystal, limit: float, seed: int) -> tuple[b
 
 
 def solve_ours(name: str, crystal: SyntheticCrystal, limit: float, seed: int) -> tuple[bool, float]:
-    """Whether a method of ours is right, and its processor seconds."""
+    """Success of one of this package's methods, and its processor seconds."""
     begun = time.process_time()
     found = METHODS[name](crystal.data, crystal.sequence, Settings(limit, seed, device="cpu"))
     seconds = time.process_time() - begun

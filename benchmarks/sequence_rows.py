@@ -17,20 +17,22 @@ from __future__ import annotations
 import argparse
 import csv
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from calibrate_confidence import shuffled_within_shells
 from crysformer.crystal.comparison.compare import compare_phases
 from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factors
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.data.dataset.recipe import DIPEPTIDE, Recipe
 from crysformer.data.dataset.store import FragmentStore, FragmentTable
-from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal, synthetic_crystal
+from crysformer.data.synthetic.p1_crystal import single
+from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.errors import InputError
+from crysformer.evaluation.data_quality import DataQuality
+from crysformer.evaluation.regimes.controls import shuffled_within_shells
 from crysformer.peptide import residues
 from crysformer.phasing.cell_content import cell_content
 from crysformer.phasing.problem import phase_problem
@@ -44,86 +46,123 @@ FIGURES = (
 
 @dataclass(frozen=True)
 class Regime:
-    """What the data are like, and what the search is told."""
+    """Quality of the data, and the sequence and time given to the search."""
 
     name: str
+    quality: DataQuality = field(default_factory=DataQuality)
     length: int = 2
-    d_min: float = 1.5
-    error: float = 0.0
-    completeness: float = 1.0
     control: str = ""
     seconds: float = 2.0
     waters: bool = False
 
 
 REGIMES = (
-    Regime("noisy", error=0.1, completeness=0.8),
-    Regime("2.5 A", d_min=2.5),
-    Regime("2.5 A noisy", d_min=2.5, error=0.1, completeness=0.9),
-    Regime("very noisy 2.0 A", d_min=2.0, error=0.2, completeness=0.6),
+    Regime("noisy", DataQuality(amplitude_error=0.1, completeness=0.8)),
+    Regime("2.5 A", DataQuality(d_min=2.5)),
+    Regime("2.5 A noisy", DataQuality(d_min=2.5, amplitude_error=0.1, completeness=0.9)),
+    Regime("very noisy 2.0 A", DataQuality(d_min=2.0, amplitude_error=0.2, completeness=0.6)),
     # Some dozens of amplitudes, which a wrong model may fit.
-    Regime("few 2.5 A", d_min=2.5, error=0.1, completeness=0.6, seconds=6.0),
-    Regime("few noisy 2.5 A", d_min=2.5, error=0.2, completeness=0.6, seconds=6.0),
+    Regime("few 2.5 A", DataQuality(d_min=2.5, amplitude_error=0.1, completeness=0.6), seconds=6.0),
+    Regime(
+        "few noisy 2.5 A",
+        DataQuality(d_min=2.5, amplitude_error=0.2, completeness=0.6),
+        seconds=6.0,
+    ),
     Regime(
         "few noisy 2.0 A, other sequence",
-        d_min=2.0,
-        error=0.2,
-        completeness=0.6,
+        DataQuality(d_min=2.0, amplitude_error=0.2, completeness=0.6),
         control="sequence",
         seconds=6.0,
     ),
     Regime(
         "few noisy 2.5 A, other sequence",
-        d_min=2.5,
-        error=0.2,
-        completeness=0.6,
+        DataQuality(d_min=2.5, amplitude_error=0.2, completeness=0.6),
         control="sequence",
         seconds=6.0,
     ),
-    Regime("noisy, other sequence", error=0.1, completeness=0.8, control="sequence"),
-    Regime("noisy, shuffled", error=0.1, completeness=0.8, control="shuffled"),
-    Regime("2.0 A, other sequence", d_min=2.0, error=0.05, control="sequence"),
-    Regime("2.5 A, other sequence", d_min=2.5, control="sequence"),
-    Regime("2.5 A, shuffled", d_min=2.5, control="shuffled"),
+    Regime(
+        "noisy, other sequence",
+        DataQuality(amplitude_error=0.1, completeness=0.8),
+        control="sequence",
+    ),
+    Regime(
+        "noisy, shuffled", DataQuality(amplitude_error=0.1, completeness=0.8), control="shuffled"
+    ),
+    Regime(
+        "2.0 A, other sequence", DataQuality(d_min=2.0, amplitude_error=0.05), control="sequence"
+    ),
+    Regime("2.5 A, other sequence", DataQuality(d_min=2.5), control="sequence"),
+    Regime("2.5 A, shuffled", DataQuality(d_min=2.5), control="shuffled"),
     Regime(
         "few noisy 2.5 A, shuffled",
-        d_min=2.5,
-        error=0.2,
-        completeness=0.6,
+        DataQuality(d_min=2.5, amplitude_error=0.2, completeness=0.6),
         control="shuffled",
         seconds=6.0,
     ),
-    Regime("few, 5 residues", length=5, d_min=2.5, error=0.1, completeness=0.8, seconds=25.0),
+    Regime(
+        "few, 5 residues",
+        DataQuality(d_min=2.5, amplitude_error=0.1, completeness=0.8),
+        length=5,
+        seconds=25.0,
+    ),
     Regime(
         "few, 5 residues, other sequence",
+        DataQuality(d_min=2.5, amplitude_error=0.1, completeness=0.8),
         length=5,
-        d_min=2.5,
-        error=0.1,
-        completeness=0.8,
         control="sequence",
         seconds=20.0,
     ),
-    Regime("5 residues", length=5, error=0.05, seconds=25.0),
-    Regime("5 residues, other sequence", length=5, error=0.05, control="sequence", seconds=20.0),
-    Regime("5 residues, shuffled", length=5, error=0.05, control="shuffled", seconds=15.0),
-    Regime("5 residues 2.0 A", length=5, d_min=2.0, error=0.1, completeness=0.9, seconds=25.0),
-    Regime("8 residues", length=8, error=0.05, seconds=60.0),
-    Regime("8 residues, other sequence", length=8, error=0.05, control="sequence", seconds=30.0),
-    Regime("5 residues, waters", length=5, error=0.1, seconds=25.0, waters=True),
-    Regime("5 residues, waters, 2.0 A", length=5, d_min=2.0, error=0.1, seconds=25.0, waters=True),
+    Regime("5 residues", DataQuality(amplitude_error=0.05), length=5, seconds=25.0),
+    Regime(
+        "5 residues, other sequence",
+        DataQuality(amplitude_error=0.05),
+        length=5,
+        control="sequence",
+        seconds=20.0,
+    ),
+    Regime(
+        "5 residues, shuffled",
+        DataQuality(amplitude_error=0.05),
+        length=5,
+        control="shuffled",
+        seconds=15.0,
+    ),
+    Regime(
+        "5 residues 2.0 A",
+        DataQuality(d_min=2.0, amplitude_error=0.1, completeness=0.9),
+        length=5,
+        seconds=25.0,
+    ),
+    Regime("8 residues", DataQuality(amplitude_error=0.05), length=8, seconds=60.0),
+    Regime(
+        "8 residues, other sequence",
+        DataQuality(amplitude_error=0.05),
+        length=8,
+        control="sequence",
+        seconds=30.0,
+    ),
+    Regime(
+        "5 residues, waters", DataQuality(amplitude_error=0.1), length=5, seconds=25.0, waters=True
+    ),
+    Regime(
+        "5 residues, waters, 2.0 A",
+        DataQuality(d_min=2.0, amplitude_error=0.1),
+        length=5,
+        seconds=25.0,
+        waters=True,
+    ),
     Regime(
         "5 residues, waters, other sequence",
+        DataQuality(amplitude_error=0.1),
         length=5,
-        error=0.1,
         control="sequence",
         seconds=20.0,
         waters=True,
     ),
-    Regime("dipeptides, waters", error=0.1, completeness=0.9, waters=True),
+    Regime("dipeptides, waters", DataQuality(amplitude_error=0.1, completeness=0.9), waters=True),
     Regime(
         "dipeptides, waters, other sequence",
-        error=0.1,
-        completeness=0.9,
+        DataQuality(amplitude_error=0.1, completeness=0.9),
         control="sequence",
         waters=True,
     ),
@@ -151,9 +190,9 @@ def tight_recipe(regime: Regime) -> Recipe:
 
 
 def with_waters(crystal: SyntheticCrystal, regime: Regime, seed: int) -> SyntheticCrystal:
-    """The crystal as real ones are: atoms that the sequence does not tell of, and a spread of B.
+    """Add waters, and replace the common B of the atoms by a spread of B.
 
-    Waters go to random places at least 2.6 A from everything, one for ten atoms at most.
+    Waters are placed at random at least 2.6 A from other atoms, at most one for ten atoms.
     """
     rng = np.random.default_rng(seed)
     cell, data = crystal.data.cell, crystal.data
@@ -177,9 +216,9 @@ def with_waters(crystal: SyntheticCrystal, regime: Regime, seed: int) -> Synthet
         occupancy=torch.ones((1, len(frac)), dtype=torch.float64),
     )
     F = structure_factors(atoms, torch.from_numpy(orth), torch.from_numpy(data.hkl))[0].numpy()
-    f = np.abs(F) * np.maximum(1 + regime.error * rng.standard_normal(len(F)), 0)
+    f = np.abs(F) * np.maximum(1 + regime.quality.amplitude_error * rng.standard_normal(len(F)), 0)
     f[~data.measured] = np.nan
-    sigf = regime.error * np.maximum(f, 0.1 * np.sqrt(np.nanmean(f**2)))
+    sigf = regime.quality.amplitude_error * np.maximum(f, 0.1 * np.sqrt(np.nanmean(f**2)))
     return replace(crystal, data=replace(data, f=f, sigf=sigf), phi_true=np.rad2deg(np.angle(F)))
 
 
@@ -199,9 +238,9 @@ def crystal_of(
     """A crystal drawn at random, the sequence of another one, and its index."""
     chosen = np.random.default_rng(regime.length).permutation(len(table))
     index, other = int(chosen[number]), table.sequence[int(chosen[-1 - number])]
-    crystal = synthetic_crystal(
-        table, index, tight_recipe(regime), regime.d_min, regime.error, regime.completeness
-    )
+    recipe = tight_recipe(regime)
+    rng = np.random.default_rng((0, index))
+    crystal = regime.quality.measure(single(table.molecule(index), recipe), rng, recipe.sample_rate)
     if regime.waters:
         crystal = with_waters(crystal, regime, index)
     return crystal, other, index

@@ -9,6 +9,8 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Literal
 
+from scipy.special import expit
+
 _LOW_AGREEMENT, _ABOVE_RANDOM, _RISE = 0.35, 0.15, 0.15
 
 # Of peptide models: R below this says no more; each torsion, turn and shift counts as so many
@@ -71,7 +73,7 @@ def confidence(kind: Kind, figures: Mapping[str, float]) -> float:
     odds = fitted["intercept"] + sum(
         c * x for c, x in zip(fitted["coefficients"], values, strict=True)
     )
-    return 1 / (1 + math.exp(-min(max(odds, -30.0), 30.0)))
+    return float(expit(min(max(odds, -30.0), 30.0)))
 
 
 def symmetry_factor(agreement: float, random_agreement: float) -> float:

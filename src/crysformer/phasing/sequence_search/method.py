@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 from torch import Tensor
 
 from crysformer.crystal.comparison.compare import compare_phases
@@ -167,7 +168,7 @@ class SequenceMethod:
                 "overlap": float(target.overlap[row]),
                 "gap": gap / n_data,
                 "free_z": self._free_z((*basins, *mirror)[row].F),
-                "hand": 1 / (1 + math.exp(-min(max(_HAND * odds, -4.0), 4.0))) if chiral else 0.5,
+                "hand": float(expit(min(max(_HAND * odds, -4.0), 4.0))) if chiral else 0.5,
                 "reflections_per_parameter": n_data / parameters,
                 "noise": floor,
             }
