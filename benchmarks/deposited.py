@@ -35,7 +35,7 @@ from crysformer.crystal.cell_composition import check_fits
 from crysformer.crystal.comparison.compare import SOLVED_PHASE_ERROR, compare_phases
 from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.reflections import CrystalData, Radiation
-from crysformer.data.synthetic.measurement_model import Measurement, Missing, measure
+from crysformer.data.synthetic.measurement_model import ErrorModel, Missing, measure
 from crysformer.errors import CrysformerError, InputError
 from crysformer.evaluation.deposited_models import (
     find_cases,
@@ -99,7 +99,7 @@ def simulate(structure: gemmi.Structure, name: str, settings: Settings) -> Cryst
     f_true = np.abs(structure_factors(structure, hkl, d_min, settings.radiation))
     rng = np.random.default_rng(settings.seed)
     missing: Missing = "wedge" if settings.wedge else "random"
-    errors = Measurement(settings.error, 1 - settings.missing, missing)
+    errors = ErrorModel(settings.error, 1 - settings.missing, missing)
     f, sigf = measure(f_true, hkl, structure.cell, errors, rng, group)
     return CrystalData(
         structure.cell,

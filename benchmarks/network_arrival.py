@@ -19,7 +19,7 @@ import torch
 
 from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
 from crysformer.data.dataset.store import FragmentStore
-from crysformer.data.synthetic.measurement_model import Measurement, Missing
+from crysformer.data.synthetic.measurement_model import ErrorModel, Missing
 from crysformer.data.synthetic.p1_crystal import single
 from crysformer.data.synthetic.synthetic_crystal import measured_crystal
 from crysformer.errors import NotApplicable
@@ -50,7 +50,7 @@ def main() -> None:
     for row in np.unique(np.linspace(0, len(table) - 1, args.n).round().astype(int)).tolist():
         rng = np.random.default_rng((17, row))
         d_min = max(1.5, rng.uniform(0.5, 2.5))
-        measurement = Measurement(
+        measurement = ErrorModel(
             float(rng.choice([0.0, 0.05, 0.1, 0.2])),
             min(1.0, rng.uniform(0.6, 1.2)),
             _KINDS[rng.integers(2)],

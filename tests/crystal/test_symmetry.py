@@ -117,3 +117,68 @@ def test_missing_values_stay_missing() -> None:
     assert np.isnan(phi[[0, 2]]).all()
     assert phi[1] == pytest.approx(30)
     assert mapping.mates().tolist() == [2, 1, 2]
+
+
+@pytest.mark.parametrize("name", SPACE_GROUPS)
+def test_complex_values_expand_as_gemmi_calculates_them_and_average_back(name: str) -> None:
+    data, phi, reference = crystal(name, d_min=2.6)
+    mapping = p1_mapping(data.hkl, data.space_group)
+    F = data.f * np.exp(1j * np.radians(phi))
+    expanded = mapping.expand(F)
+    expected = np.array([reference[tuple(h)] for h in mapping.hkl.tolist()])
+    tolerance = 1e-5 * np.abs(expected).max()
+    np.testing.assert_allclose(expanded, expected, atol=tolerance)
+    np.testing.assert_allclose(mapping.average(expected), F, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", ["P 21 21 21", "P 31"])
+def test_expansion_and_average_equal_direct_sums_over_the_atoms_of_the_cell(name: str) -> None:
+    """An independent reference: gemmi's operators applied to atoms, then a sum over all atoms."""
+    space_group = gemmi.SpaceGroup(name)
+    cell = cell_for(space_group)
+    rng = np.random.default_rng(11)
+    asymmetric, number = rng.random((7, 3)), rng.choice([6, 7, 8, 16], 7)
+    operations = list(space_group.operations())
+    atoms = np.array([op.apply_to_xyz(x) for op in operations for x in asymmetric.tolist()])
+
+    def direct_sum(hkl: np.ndarray) -> np.ndarray:
+        return np.exp(2j * np.pi * hkl @ atoms.T) @ np.tile(number, len(operations))
+
+    hkl = gemmi.make_miller_array(cell, space_group, 2.0)
+    mapping = p1_mapping(hkl, space_group)
+    np.testing.assert_allclose(mapping.expand(direct_sum(hkl)), direct_sum(mapping.hkl), atol=1e-9)
+    np.testing.assert_allclose(mapping.average(direct_sum(mapping.hkl)), direct_sum(hkl), atol=1e-9)
+
+
+@given(st.integers(0, 2**31), st.sampled_from(SPACE_GROUPS), st.floats(0, 0.5))
+@settings(deadline=None, max_examples=40)
+def test_average_is_the_inverse_of_expand_whatever_is_missing(
+    seed: int, name: str, missing: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    space_group = gemmi.SpaceGroup(name)
+    hkl = gemmi.make_miller_array(cell_for(space_group), space_group, 2.5)
+    F = rng.normal(size=len(hkl)) + 1j * rng.normal(size=len(hkl))
+    F[rng.random(len(hkl)) < missing] = np.nan
+    mapping = p1_mapping(hkl, space_group)
+    expanded = mapping.expand(F)
+    np.testing.assert_array_equal(np.isnan(expanded), np.isnan(F)[mapping.parent])
+    np.testing.assert_allclose(mapping.average(expanded), F, atol=1e-12)
+    # one finite mate of each reflection is enough
+    one = np.full(len(expanded), np.nan + 0j)
+    chosen = np.unique(mapping.parent, return_index=True)[1]
+    one[chosen] = expanded[chosen]
+    np.testing.assert_allclose(mapping.average(one), F, atol=1e-12)
+
+
+def test_average_is_the_mean_of_the_mates() -> None:
+    mapping = p1_mapping(np.array([[1, 2, 3], [0, 2, 0]]), gemmi.SpaceGroup("P 1 21 1"))
+    # the third reflection of P1 is 1 -2 3, and F(-1 2 -3) = F(1 2 3) for even k
+    np.testing.assert_allclose(mapping.average(np.array([2 + 2j, 5.0, 4 - 6j])), [3 + 4j, 5.0])
+
+
+def test_a_reflection_that_is_listed_again_has_no_average_of_its_own() -> None:
+    mapping = p1_mapping(np.array([[1, 2, 3], [-1, -2, -3]]), gemmi.SpaceGroup("P 1 21 1"))
+    average = mapping.average(np.ones(len(mapping.hkl)))
+    assert average[0] == pytest.approx(1)
+    assert np.isnan(average[1])

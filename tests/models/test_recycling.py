@@ -1,4 +1,4 @@
-"""Estimates: amplitudes imposed, phases disturbed, chains of predictions, steps between spaces."""
+"""Recycling and orientations: imposed amplitudes, phase errors, recycling runs, symmetry."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from torch import Tensor
 
 from crysformer.crystal.comparison.compare import pearson
 from crysformer.models.crysformer import CrysFormer
-from crysformer.models.orientations import TURNS, predict_averaged, turn, turn_half_grid
+from crysformer.models.orientations import (
+    ORIENTATIONS,
+    predict_averaged,
+    rotate_half_grid,
+    rotate_map,
+)
 from crysformer.models.phase_improvement import AmplitudeStep, unit_amplitudes, unit_rms
 from crysformer.models.recycling import (
     CONVERGED_CORRELATION,
     amplitude_agreement,
     disturb_phases,
     impose_amplitudes,
-    improve,
     next_estimate,
+    recycle_to_convergence,
 )
 
 GRID = (-3, -2, -1)
@@ -75,8 +80,8 @@ def test_the_next_estimate_moves_from_the_old_to_the_prediction(
         next_estimate(7 * density, old, patterson, 1.0), density, rtol=1e-3, atol=1e-4
     )
     likeness = [
-        float(pearson(next_estimate(density, old, patterson, share), density))
-        for share in (0.0, 0.5, 1.0)
+        float(pearson(next_estimate(density, old, patterson, fraction), density))
+        for fraction in (0.0, 0.5, 1.0)
     ]
     assert likeness[0] < likeness[1] < likeness[2]
 
@@ -97,20 +102,20 @@ class Oracle:
         return torch.where(near[:, None, None, None, None], self.truth, self.blur)
 
 
-@pytest.mark.parametrize(("reach", "arrives"), [(-1.0, True), (0.999, False)])
-def test_chains_stop_when_one_has_arrived(
-    crystal: tuple[Tensor, Tensor], reach: float, arrives: bool
+@pytest.mark.parametrize(("reach", "converges"), [(-1.0, True), (0.999, False)])
+def test_runs_stop_when_one_has_converged(
+    crystal: tuple[Tensor, Tensor], reach: float, converges: bool
 ) -> None:
     density, patterson = crystal
     oracle = Oracle(density, reach)
     first = torch.rand(density.shape, generator=torch.Generator().manual_seed(2))
-    found, agreement = improve(
+    found, agreement = recycle_to_convergence(
         cast(CrysFormer, oracle), first, patterson, torch.zeros(1, 2).long(), torch.ones(1, 3),
         torch.Generator().manual_seed(0),
     )  # fmt: skip
-    assert (agreement >= CONVERGED_CORRELATION) == arrives
-    assert torch.allclose(found, density) == arrives
-    assert oracle.calls == (16 if arrives else 5 * 16)
+    assert (agreement >= CONVERGED_CORRELATION) == converges
+    assert torch.allclose(found, density) == converges
+    assert oracle.calls == (16 if converges else 5 * 16)
 
 
 def test_averaging_over_orientations_is_blind_to_the_orientation() -> None:
@@ -124,20 +129,20 @@ def test_averaging_over_orientations_is_blind_to_the_orientation() -> None:
     patterson, estimate = torch.rand(2, 1, 1, 6, 5, 4).unbind(0)
     residues, lengths = torch.zeros(1, 2).long(), torch.ones(1, 3)
     reference = predict_averaged(model, patterson, residues, lengths, estimate)
-    for axes in TURNS:
+    for axes in ORIENTATIONS:
         turned = predict_averaged(
-            model, turn(patterson, axes), residues, lengths, turn(estimate, axes)
+            model, rotate_map(patterson, axes), residues, lengths, rotate_map(estimate, axes)
         )
-        torch.testing.assert_close(turn(turned, axes), reference)
+        torch.testing.assert_close(rotate_map(turned, axes), reference)
 
 
 @pytest.mark.parametrize("shape", [(10, 9, 8), (6, 8, 7)])
 def test_half_grids_turn_with_their_maps(shape: tuple[int, int, int]) -> None:
     density = torch.rand(2, 1, *shape, generator=torch.Generator().manual_seed(3))
     amplitude = torch.fft.rfftn(density, dim=GRID).abs()
-    for axes in TURNS:
-        turned = torch.fft.rfftn(turn(density, axes), dim=GRID).abs()
-        torch.testing.assert_close(turn_half_grid(amplitude, axes), turned)
+    for axes in ORIENTATIONS:
+        turned = torch.fft.rfftn(rotate_map(density, axes), dim=GRID).abs()
+        torch.testing.assert_close(rotate_half_grid(amplitude, axes), turned)
 
 
 def test_amplitudes_that_were_not_measured_stay_the_maps_own(

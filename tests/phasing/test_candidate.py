@@ -17,7 +17,7 @@ from crysformer.phasing.candidate import (
     with_atoms,
 )
 from crysformer.phasing.cell_content import CellContent, cell_content
-from crysformer.phasing.dual_space.charge_flipping import amplitude_r, random_phases
+from crysformer.phasing.dual_space.charge_flipping import grid_r_factor, random_phases
 from crysformer.phasing.merit.confidence import confidence
 from crysformer.phasing.problem import PhaseProblem, phase_problem
 from crysformer.phasing.solver import SOLVED
@@ -66,7 +66,7 @@ def test_settled_candidates_come_best_first(crystal: Any, settled: list[Candidat
 
 def test_figures_are_those_of_the_model(problem: PhaseProblem, settled: list[Candidate]) -> None:
     for candidate in settled:
-        r = amplitude_r(problem, candidate.model[None])
+        r = grid_r_factor(problem, candidate.model[None])
         assert candidate.figures["r"] == pytest.approx(float(r), abs=1e-5)
         assert candidate.figures["noise"] == pytest.approx(0.008, abs=1e-4)
         assert candidate.confidence == confidence("density", candidate.figures)
@@ -92,7 +92,7 @@ def test_atoms_make_a_right_candidate_certain(
     torch.testing.assert_close(best.F.abs(), problem.amplitude)
     assert best.atoms is not None
     assert best.atoms.frac.shape == (1, n_atoms, 3)
-    assert float(amplitude_r(problem, best.model[None])) == pytest.approx(r[0], abs=1e-4)
+    assert float(grid_r_factor(problem, best.model[None])) == pytest.approx(r[0], abs=1e-4)
 
 
 def test_atoms_of_wrong_phases_are_not_called_solved(

@@ -36,14 +36,14 @@ from crysformer.cli._common import (
 )
 from crysformer.errors import UsageError
 from crysformer.files import write_json
+from crysformer.phasing.method import AUTO, METHODS
 
 if TYPE_CHECKING:
     from crysformer.crystal.quality.report import DataReport
     from crysformer.crystal.reflections import CrystalData
-    from crysformer.phasing.candidate_pool import Progress
+    from crysformer.phasing.budget import Progress
     from crysformer.phasing.solver import Solution
 
-METHODS = ("auto", "charge-flipping", "raar", "network", "fragments", "sequence")
 LIST_ENDING = ".tsv"
 
 
@@ -56,7 +56,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_sequence_arguments(parser)
     add_copies_argument(parser)
     parser.add_argument(
-        "--method", choices=METHODS, default="auto", help="default: every method that applies"
+        "--method",
+        choices=(AUTO, *METHODS),
+        default=AUTO,
+        help="default: every method that applies",
     )
     parser.add_argument(
         "--time-limit",

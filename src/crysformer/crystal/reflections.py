@@ -9,6 +9,8 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.crystal.unit_cell import frac_matrix, orth_matrix
+
 Radiation = Literal["xray", "electron"]
 
 
@@ -83,6 +85,21 @@ class CrystalData:
     def d_max(self) -> float:
         """Lowest resolution among the measured reflections, A."""
         return float(self.d[self.measured].max())
+
+    @property
+    def orth(self) -> NDArray[np.float64]:
+        """Orthogonalisation matrix, shape (3, 3), A: Cartesian = orth @ fractional."""
+        return orth_matrix(self.cell)
+
+    @property
+    def to_frac(self) -> NDArray[np.float64]:
+        """Fractionalisation matrix, shape (3, 3), A^-1: fractional = to_frac @ Cartesian."""
+        return frac_matrix(self.cell)
+
+    @property
+    def scattering_vectors(self) -> NDArray[np.float64]:
+        """Scattering vectors s in the Cartesian frame, shape (n, 3), A^-1; |s| = 1/d."""
+        return np.asarray(self.hkl @ self.to_frac)
 
     def select(self, keep: NDArray[np.bool_]) -> CrystalData:
         """The same crystal with only the reflections where `keep`, shape (n,), is true."""

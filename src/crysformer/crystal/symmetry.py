@@ -10,6 +10,8 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.crystal.miller import IndexKeys
+from crysformer.crystal.operators import STEPS, operators
 from crysformer.crystal.reflections import CrystalData
 
 P1 = gemmi.SpaceGroup("P 1")
@@ -34,12 +36,15 @@ class P1Mapping:
         Whether it is the Friedel mate of that symmetry mate, shape (m,).
     shift
         Phase shift in radians, shape (m,): phi = +-phi_parent + shift, minus where `conjugate`.
+    n_parents
+        Number n of reflections in the list that was expanded.
     """
 
     hkl: NDArray[np.int32]
     parent: NDArray[np.int64]
     conjugate: NDArray[np.bool_]
     shift: NDArray[np.float64]
+    n_parents: int
 
     def values(self, column: NDArray[_ScalarT]) -> NDArray[_ScalarT]:
         """A column without phases (F, SIGF, flags), shape (n,), expanded to (m,)."""
@@ -49,6 +54,29 @@ class P1Mapping:
         """Phases in degrees, shape (n,), expanded to (m,), in [0, 360); NaN stays NaN."""
         parent = np.asarray(phi, dtype=np.float64)[self.parent]
         return np.mod(np.where(self.conjugate, -parent, parent) + np.degrees(self.shift), 360.0)
+
+    def expand(self, F: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """Structure factors of the own space group, shape (n,), expanded to P1, shape (m,).
+
+        The phase of each mate is shifted, after negation where `conjugate`; NaN stays NaN.
+        """
+        of_parent = np.asarray(F, dtype=np.complex128)[self.parent]
+        return np.where(self.conjugate, of_parent.conj(), of_parent) * np.exp(1j * self.shift)
+
+    def average(self, F: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """Average structure factors of P1, shape (m,), over symmetry mates, shape (n,).
+
+        Each mate is brought back to its parent (the inverse of `expand`); the mean is over the
+        mates that are finite, NaN where none is. The origin of `F` must be that of the group.
+        """
+        unshifted = np.asarray(F, dtype=np.complex128) * np.exp(-1j * self.shift)
+        at_parent = np.where(self.conjugate, unshifted.conj(), unshifted)
+        known = np.isfinite(at_parent)
+        parent = self.parent[known]
+        total = np.zeros(self.n_parents, dtype=np.complex128)
+        np.add.at(total, parent, at_parent[known])
+        count = np.bincount(parent, minlength=self.n_parents)
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
     def mates(self) -> NDArray[np.int64]:
         """How many of the P1 reflections share each one's parent, shape (m,)."""
@@ -62,25 +90,24 @@ def p1_mapping(hkl: NDArray[np.int32], space_group: gemmi.SpaceGroup) -> P1Mappi
     """
     rows = np.asarray(hkl, dtype=np.int64)
     indices, parents, conjugates, shifts = [], [], [], []
-    for op in space_group.operations().sym_ops:
-        rotation = np.array(op.rot) // op.DEN
+    ops = operators(space_group)
+    for rotation, steps in zip(ops.rotations, ops.steps, strict=True):
         mate = rows @ rotation
         h, k, l = mate.T  # noqa: E741
         flip = (l < 0) | ((l == 0) & ((h < 0) | ((h == 0) & (k < 0))))
-        shift = -2 * math.pi * (rows @ np.array(op.tran)) / op.DEN
+        shift = -2 * math.pi * (rows @ steps) / STEPS
         indices.append(np.where(flip[:, None], -mate, mate))
         parents.append(np.arange(len(rows)))
         conjugates.append(flip)
         shifts.append(np.where(flip, -shift, shift))
     every = np.concatenate(indices)
-    base = 2 * int(np.abs(every).max(initial=0)) + 1
-    key = (every[:, 0] * base + every[:, 1]) * base + every[:, 2]
-    first = np.sort(np.unique(key, return_index=True)[1])
+    first = np.sort(np.unique(IndexKeys.around(every)(every), return_index=True)[1])
     return P1Mapping(
         hkl=every[first].astype(np.int32),
         parent=np.concatenate(parents)[first],
         conjugate=np.concatenate(conjugates)[first],
         shift=np.concatenate(shifts)[first],
+        n_parents=len(rows),
     )
 
 

@@ -1,4 +1,4 @@
-"""Cell and space group: from the file or the user, and never in contradiction."""
+"""Unit cell: its matrices, and its consistency with the space group."""
 
 from __future__ import annotations
 
@@ -6,11 +6,27 @@ from typing import Final
 
 import gemmi
 import numpy as np
+from numpy.typing import NDArray
 
+from crysformer.crystal.operators import operators
 from crysformer.errors import InputError
 
 #: Relative error of a length, or cosine of an angle, by which a cell may miss its crystal system.
 _TOLERANCE: Final = 0.01
+
+
+def orth_matrix(cell: gemmi.UnitCell) -> NDArray[np.float64]:
+    """Orthogonalisation matrix, shape (3, 3), A: Cartesian = orth @ fractional (PDB convention)."""
+    return np.array(cell.orth.mat.tolist())
+
+
+def frac_matrix(cell: gemmi.UnitCell) -> NDArray[np.float64]:
+    """Fractionalisation matrix, shape (3, 3), A^-1: fractional = frac @ Cartesian.
+
+    Its rows are the reciprocal axes, so that h @ frac is the scattering vector of a Miller index
+    row h.
+    """
+    return np.array(cell.frac.mat.tolist())
 
 
 def resolve_symmetry(
@@ -56,7 +72,7 @@ def resolve_symmetry(
                 f"{source}: unknown space group {symbol!r}; expected a symbol such as P1, "
                 "'P 21 21 21' or C2"
             )
-    if not _cell_obeys(cell, space_group):
+    if not _is_consistent(cell, space_group):
         raise InputError(
             f"{source}: cell {constants} contradicts space group {space_group.xhm()} "
             f"({space_group.crystal_system_str()}); give the right `cell` or `space_group`"
@@ -64,13 +80,17 @@ def resolve_symmetry(
     return cell, space_group
 
 
-def _cell_obeys(cell: gemmi.UnitCell, space_group: gemmi.SpaceGroup) -> bool:
-    """Whether every rotation of the space group maps the cell onto itself, nearly."""
-    orth = np.array(cell.orth.mat.tolist())
+def _is_consistent(cell: gemmi.UnitCell, space_group: gemmi.SpaceGroup) -> bool:
+    """Test that every rotation of the space group maps the cell onto itself, nearly.
+
+    The tolerance is relative: that of `gemmi.UnitCell.is_compatible_with_spacegroup` is an
+    absolute change of the metric in A^2, which no single value makes right for short and long
+    axes.
+    """
+    orth = orth_matrix(cell)
     metric = orth.T @ orth
     lengths = np.sqrt(np.diag(metric))
-    for op in space_group.operations().sym_ops:
-        rotation = np.array(op.rot) / gemmi.Op.DEN
+    for rotation in operators(space_group).rotations:
         image = rotation.T @ metric @ rotation
         # A metric element changes by twice the relative change of a length.
         if np.abs((image - metric) / np.outer(lengths, lengths)).max() > 2 * _TOLERANCE:

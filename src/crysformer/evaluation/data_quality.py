@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from crysformer.data.dataset.recipe import Recipe
-from crysformer.data.synthetic.measurement_model import Measurement, Missing
-from crysformer.data.synthetic.p1_crystal import CellContents
+from crysformer.data.synthetic.measurement_model import ErrorModel, Missing
+from crysformer.data.synthetic.p1_crystal import P1Crystal
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal, measured_crystal
 from crysformer.errors import UsageError
 
@@ -51,7 +51,7 @@ class DataQuality:
 
     def measure(
         self,
-        contents: CellContents,
+        crystal: P1Crystal,
         rng: np.random.Generator,
         sample_rate: float = Recipe.sample_rate,
     ) -> SyntheticCrystal:
@@ -59,12 +59,12 @@ class DataQuality:
 
         Parameters
         ----------
-        contents
+        crystal
             Atoms in the unit cell.
         rng
             Source of the errors, drawn first, and of the choice of missing reflections.
         sample_rate
             Grid points of the true density per `d_min`.
         """
-        errors = Measurement(self.amplitude_error, self.completeness, self.missing)
-        return measured_crystal(contents, self.d_min, errors, rng, sample_rate)
+        errors = ErrorModel(self.amplitude_error, self.completeness, self.missing)
+        return measured_crystal(crystal, self.d_min, errors, rng, sample_rate)

@@ -49,16 +49,16 @@ class PeptideModel:
     @property
     def frac(self) -> NDArray[np.float64]:
         """Fractional coordinates, shape (n, 3)."""
-        return np.asarray(self.xyz @ np.array(self.cell.frac.mat.tolist()).T)
+        fractionalize = self.cell.fractionalize
+        return np.array([fractionalize(gemmi.Position(*x)).tolist() for x in self.xyz.tolist()])
 
     def shifted(self, hkl: NDArray[np.int32], shift: NDArray[np.float64]) -> PeptideModel:
         """The same model with its origin moved by `shift` (fractional, shape (3,)).
 
         `hkl`, shape (n_data, 3), are the indices of `F`.
         """
-        orth = np.array(self.cell.orth.mat.tolist())
         phase = np.exp(2j * np.pi * (hkl @ shift))
-        moved = orth @ shift
+        moved = np.array(self.cell.orthogonalize(gemmi.Fractional(*shift)).tolist())
         return replace(self, xyz=self.xyz + moved, waters=self.waters + moved, F=self.F * phase)
 
     def to_structure(self) -> gemmi.Structure:

@@ -1,4 +1,4 @@
-"""Checkpoints: everything a run needs to go on as if it had never stopped."""
+"""Checkpoints: the complete state of a run, to resume it exactly."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read what `save_checkpoint` wrote; nothing else is ever unpickled.
+    """Read a checkpoint; only plain tensors and values are unpickled.
 
     Raises
     ------

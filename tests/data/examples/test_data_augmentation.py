@@ -10,7 +10,7 @@ from torch import Tensor
 
 from crysformer.crystal.fourier.grids import d_star_sq_grid, half_grid_indices
 from crysformer.data import DIPEPTIDE, FragmentStore
-from crysformer.data.examples.data_augmentation import Conditions, measured_batch
+from crysformer.data.examples.data_augmentation import AugmentationRanges, measured_batch
 from crysformer.data.examples.stream import Batch, fixed_batches
 
 GRID = (-3, -2, -1)
@@ -21,9 +21,9 @@ def batch(dipeptides: FragmentStore) -> Batch:
     return next(fixed_batches(dipeptides.table("train"), DIPEPTIDE, batch_size=8))
 
 
-def measure(batch: Batch, conditions: Conditions, seed: int = 0) -> Batch:
+def measure(batch: Batch, ranges: AugmentationRanges, seed: int = 0) -> Batch:
     generator = torch.Generator().manual_seed(seed)
-    return measured_batch(batch, conditions, 1.5, DIPEPTIDE.b_iso, generator)
+    return measured_batch(batch, ranges, 1.5, DIPEPTIDE.b_iso, generator)
 
 
 def intensity(batch: Batch) -> Tensor:
@@ -42,7 +42,7 @@ def sphere(batch: Batch, d_min: float = 1.5) -> Tensor:
 
 
 def test_exact_examples_stay_as_they_are(batch: Batch) -> None:
-    found = measure(batch, Conditions(exact=1.0))
+    found = measure(batch, AugmentationRanges(exact=1.0))
     assert torch.equal(mask(found), sphere(batch))
     torch.testing.assert_close(
         found.patterson, batch.patterson, rtol=1e-4, atol=1e-5 * float(batch.patterson.max())
@@ -51,7 +51,7 @@ def test_exact_examples_stay_as_they_are(batch: Batch) -> None:
 
 
 def test_friedel_mates_are_measured_together(batch: Batch) -> None:
-    plane = mask(measure(batch, Conditions(exact=0.0)))[..., 0]
+    plane = mask(measure(batch, AugmentationRanges(exact=0.0)))[..., 0]
     assert torch.equal(plane, plane.flip(1, 2).roll((1, 1), (1, 2)))
 
 
@@ -60,7 +60,7 @@ def test_completeness_resolution_and_errors_stay_within_their_ranges(batch: Batc
     full, exact = sphere(batch), intensity(batch)
     limits = d_star_sq_grid(torch.diag_embed(batch.lengths), tuple(batch.patterson.shape[2:]))
     for seed in range(40):
-        found = measure(batch, Conditions(exact=0.0, b_error=0.0), seed)
+        found = measure(batch, AugmentationRanges(exact=0.0, b_error=0.0), seed)
         measured = mask(found)
         assert not (measured & ~full).any()
         edge = torch.where(measured, limits, 0.0).amax(GRID).rsqrt()
@@ -81,7 +81,7 @@ def test_completeness_resolution_and_errors_stay_within_their_ranges(batch: Batc
 
 def test_a_wedge_is_one_of_directions(batch: Batch) -> None:
     # with no other reason to be missing, reflections along one line share their fate
-    only_gaps = Conditions(exact=0.0, d_min=1.5, amplitude_error=0.0, b_error=0.0)
+    only_gaps = AugmentationRanges(exact=0.0, d_min=1.5, amplitude_error=0.0, b_error=0.0)
     h, k, l = half_grid_indices(tuple(batch.patterson.shape[2:]))  # type: ignore[arg-type] # noqa: E741
     agree, doubled = [], sphere(batch, 3.0)
     b, u, v, w = doubled.nonzero(as_tuple=True)
@@ -97,7 +97,7 @@ def test_a_wedge_is_one_of_directions(batch: Batch) -> None:
 
 
 def test_missing_intensities_are_filled_with_what_is_expected(batch: Batch) -> None:
-    only_gaps = Conditions(exact=0.0, d_min=1.5, amplitude_error=0.0, b_error=0.0)
+    only_gaps = AugmentationRanges(exact=0.0, d_min=1.5, amplitude_error=0.0, b_error=0.0)
     found = measure(batch, only_gaps, 3)
     measured, filled = mask(found), intensity(found)
     missing = sphere(batch) & ~measured
@@ -114,7 +114,7 @@ def test_missing_intensities_are_filled_with_what_is_expected(batch: Batch) -> N
 
 
 def test_the_generator_decides(batch: Batch) -> None:
-    one, again, other = (measure(batch, Conditions(), seed) for seed in (1, 1, 2))
+    one, again, other = (measure(batch, AugmentationRanges(), seed) for seed in (1, 1, 2))
     assert torch.equal(one.patterson, again.patterson)
     assert torch.equal(mask(one), mask(again))
     assert not torch.equal(one.patterson, other.patterson)

@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from crysformer.data import DIPEPTIDE, FIFTEEN, FragmentStore
 from crysformer.data.examples.fragment_tensors import FragmentTensors
-from crysformer.data.synthetic.fitted_cells import build_cells, image_contacts, order_axes
+from crysformer.data.synthetic.fitted_cells import build_cells, image_contacts, order_extents
 from crysformer.peptide.rotations import random_quaternions, rotation_matrices
 
 FIFTEENMERS = Path(__file__).parents[2] / "samples"
@@ -71,7 +71,7 @@ def test_any_points_get_the_cell_of_the_literal_loop(atoms: list[tuple[float, ..
 def test_axes_are_ordered_by_a_proper_rotation(dipeptides: FragmentStore) -> None:
     xyz, number = rotated(dipeptides, 200, seed=3)
     xyz = torch.where((number > 0)[..., None], xyz, xyz[:, :1])
-    ordered = order_axes(xyz)
+    ordered = order_extents(xyz)
     extent = ordered.amax(dim=1) - ordered.amin(dim=1)
     assert (extent.diff(dim=1) <= 0).all()
     # Signed volumes of atom quadruples change sign under any mirror and under nothing else.

@@ -11,22 +11,22 @@ from scipy.spatial import cKDTree
 
 from crysformer.data import DIPEPTIDE, FIFTEEN, FragmentStore
 from crysformer.data.dataset.molecule import Molecule
-from crysformer.data.synthetic.measurement_model import Measurement
-from crysformer.data.synthetic.p1_crystal import CellContents, packed, single
+from crysformer.data.synthetic.measurement_model import ErrorModel
+from crysformer.data.synthetic.p1_crystal import P1Crystal, packed, single
 from crysformer.data.synthetic.random_packing import stacked_edges
 from crysformer.data.synthetic.synthetic_crystal import measured_crystal
 
 
-def nearest_contact(contents: CellContents) -> float:
+def nearest_contact(crystal: P1Crystal) -> float:
     """Smallest distance between atoms of different molecules, over all cells within two."""
-    lengths = np.array(contents.cell.parameters[:3])
+    lengths = np.array(crystal.cell.parameters[:3])
     shifts = [np.array(n) for n in itertools.product(range(-2, 3), repeat=3)]
     smallest = np.inf
-    for i, one in enumerate(contents.xyz):
+    for i, one in enumerate(crystal.xyz):
         others = [
             other + lengths * n
             for n in shifts
-            for j, other in enumerate(contents.xyz)
+            for j, other in enumerate(crystal.xyz)
             if i != j or n.any()
         ]
         smallest = min(smallest, cKDTree(np.concatenate(others)).query(one)[0].min())
@@ -47,27 +47,27 @@ def test_fitted_cells_hold_copies_without_clashes(
     fifteen: Molecule, n_residues: int, copies: int
 ) -> None:
     molecule = fifteen.first(n_residues)
-    contents = packed(molecule, copies, DIPEPTIDE, np.random.default_rng(1))
-    assert contents.xyz.shape == (copies, len(molecule.xyz), 3)
-    assert nearest_contact(contents) >= DIPEPTIDE.min_contact - 1e-4
-    a, b, c = contents.cell.parameters[:3]
+    crystal = packed(molecule, copies, DIPEPTIDE, np.random.default_rng(1))
+    assert crystal.xyz.shape == (copies, len(molecule.xyz), 3)
+    assert nearest_contact(crystal) >= DIPEPTIDE.min_contact - 1e-4
+    a, b, c = crystal.cell.parameters[:3]
     assert a >= b >= c
     alone = single(molecule, DIPEPTIDE).cell.volume
-    assert contents.cell.volume < copies * alone  # not looser than one in each cell
-    for one in contents.xyz:  # rigid
+    assert crystal.cell.volume < copies * alone  # not looser than one in each cell
+    for one in crystal.xyz:  # rigid
         np.testing.assert_allclose(pairwise(one), pairwise(molecule.xyz), atol=1e-9)
-    for one, other in itertools.combinations(contents.xyz, 2):  # each turned on its own
+    for one, other in itertools.combinations(crystal.xyz, 2):  # each turned on its own
         overlap = (one - one.mean(0)).T @ (other - other.mean(0))
         shape = (one - one.mean(0)).T @ (one - one.mean(0))
         assert np.linalg.norm(overlap - shape) > 0.1 * np.linalg.norm(shape)
         assert np.linalg.det(overlap) > 0  # turned, never mirrored
-    np.testing.assert_allclose(contents.xyz.mean((0, 1)), np.array([a, b, c]) / 2, atol=1e-9)
+    np.testing.assert_allclose(crystal.xyz.mean((0, 1)), np.array([a, b, c]) / 2, atol=1e-9)
 
 
 def test_fixed_cells_hold_four(fifteen: Molecule) -> None:
-    contents = packed(fifteen, 4, FIFTEEN, np.random.default_rng(0))
-    assert nearest_contact(contents) >= FIFTEEN.min_contact - 1e-4
-    assert np.array(contents.cell.parameters[:3]) == pytest.approx((41, 30, 24), abs=0.6)
+    crystal = packed(fifteen, 4, FIFTEEN, np.random.default_rng(0))
+    assert nearest_contact(crystal) >= FIFTEEN.min_contact - 1e-4
+    assert np.array(crystal.cell.parameters[:3]) == pytest.approx((41, 30, 24), abs=0.6)
 
 
 def test_packing_depends_on_the_generator_alone(fifteen: Molecule) -> None:
@@ -88,9 +88,9 @@ def test_edges_are_stacked_to_compact_boxes() -> None:
 
 
 def test_amplitudes_of_copies_with_mixed_b_equal_gemmis(fifteen: Molecule) -> None:
-    contents = packed(fifteen.first(2), 2, DIPEPTIDE, np.random.default_rng(2))
-    contents = contents.with_b(8.0, 32.0, np.random.default_rng(3))
-    crystal = measured_crystal(contents, 1.5, Measurement(), np.random.default_rng(0))
+    copies = packed(fifteen.first(2), 2, DIPEPTIDE, np.random.default_rng(2))
+    copies = copies.with_b(8.0, 32.0, np.random.default_rng(3))
+    crystal = measured_crystal(copies, 1.5, ErrorModel(), np.random.default_rng(0))
     b = np.array([site.atom.b_iso for site in crystal.structure[0].all()])
     assert b.min() >= 8
     assert b.max() <= 32

@@ -14,9 +14,9 @@ from torch import Tensor
 from crysformer.crystal.comparison.alignment import Alignment, apply_alignment
 from crysformer.crystal.comparison.compare import SOLVED_COSINE
 from crysformer.phasing.dual_space.charge_flipping import (
-    amplitude_r,
     charge_flipping,
     eliminate_low_density,
+    grid_r_factor,
     random_phases,
 )
 from crysformer.phasing.problem import PhaseProblem, phase_problem
@@ -182,7 +182,7 @@ def test_amplitude_r_of_a_known_misfit(crystal: Any, problem: PhaseProblem) -> N
     k = (model @ f) / (model @ model)
     expected = np.abs(k * np.abs(model) - f).sum() / f.sum()
     F = torch.stack([problem.to_grid(37 * model), problem.to_grid(0.01 * f)]).to(torch.complex64)
-    found = amplitude_r(problem, F)
+    found = grid_r_factor(problem, F)
     assert found.tolist() == pytest.approx([expected, 0], abs=1e-4)
     assert expected > 0.1
 
@@ -191,7 +191,7 @@ def test_tight_dipeptide_is_solved(crystal: Any, problem: PhaseProblem) -> None:
     n = 16
     F = charge_flipping(problem, starts(problem, n), 300, full(n, 0.25), full(n, 15.0))
     F, model = eliminate_low_density(problem, F, 15, full(n, 0.25), full(n, 5.0))
-    best = int(amplitude_r(problem, model).argmin())
+    best = int(grid_r_factor(problem, model).argmin())
     found = crystal.compare(F[best])
     assert found.cosine2_aligned > SOLVED_COSINE
     assert found.mean_aligned < 25
@@ -207,7 +207,7 @@ def test_fifteen_residues_are_solved(fifteen: Callable[..., Any], completeness: 
             problem, starts(problem, 1, seed), iterations, full(1, 0.08), full(1, 10.0)
         )
         F, model = eliminate_low_density(problem, F, 10, full(1, 0.08), full(1, 5.0))
-        if float(amplitude_r(problem, model)) < 0.1:
+        if float(grid_r_factor(problem, model)) < 0.1:
             break
     found = crystal.compare(F[0])
     assert found.cosine2_aligned > SOLVED_COSINE
@@ -238,7 +238,7 @@ def test_elimination_settles_phases(fifteen: Callable[..., Any]) -> None:
     weight = problem.weight * modified.abs()
     scale = (weight * problem.amplitude).sum((1, 2, 3)) / (weight * modified.abs()).sum((1, 2, 3))
     torch.testing.assert_close(scale, torch.ones(2), rtol=1e-4, atol=0)
-    assert amplitude_r(problem, modified).max() < 0.08
+    assert grid_r_factor(problem, modified).max() < 0.08
     outside = ~(problem.measured | problem.floating)
     assert (modified[:, outside] == 0).all()
     # the last phases are those of the modified density

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from crysformer.crystal.comparison.compare import SOLVED_COSINE
 from crysformer.phasing.dual_space.charge_flipping import (
-    amplitude_r,
     eliminate_low_density,
+    grid_r_factor,
     random_phases,
 )
 from crysformer.phasing.dual_space.projections import impose, sharpened, to_half_grid, to_map
@@ -184,6 +184,6 @@ def test_it_solves_noisy_and_incomplete_data_of_low_resolution(fifteen: Callable
     problem = phase_problem(crystal.data)
     F = raar(problem, starts(problem, 2), 200, full(2, 0.1), full(2, 1.5), full(2, 10.0))
     F, model = eliminate_low_density(problem, F, 15, full(2, 0.13), full(2, 5.0))
-    best = int(amplitude_r(problem, model).argmin())
+    best = int(grid_r_factor(problem, model).argmin())
     found = crystal.compare(F[best])
     assert found.cosine2_aligned > SOLVED_COSINE

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from crysformer.crystal.fourier.grids import half_grid_indices, smooth_size
+from crysformer.crystal.fourier.grids import DIMS, half_grid_indices, smooth_size
 
 _OVERSAMPLING = 3  # search grid points per shortest period; 2 is Nyquist
 _CANDIDATES = 6  # maxima refined, each hand
@@ -159,7 +159,7 @@ class _Box:
         h, k, l = (axis.long() for axis in self.axes)  # noqa: E741
         grid = coefficients.new_zeros(len(coefficients), nu, nv, nw // 2 + 1)
         grid[:, (h % nu)[:, None, None], (k % nv)[:, None], l] = coefficients
-        correlation = torch.fft.irfftn(grid, s=(nu, nv, nw), dim=(-3, -2, -1))
+        correlation = torch.fft.irfftn(grid, s=(nu, nv, nw), dim=DIMS)
         pooled, index = torch.nn.functional.max_pool3d(
             correlation[:, None], 2, ceil_mode=True, return_indices=True
         )

@@ -11,11 +11,10 @@ from torch.utils.checkpoint import checkpoint
 
 from crysformer.crystal.fourier.form_factors import form_factors, gaussians, require_known
 from crysformer.crystal.reflections import Radiation
+from crysformer.crystal.resolution import LIMIT_TOLERANCE, within_resolution
 
 # Largest number of (atom, reflection) pairs held at once: about 100 MB of float32 temporaries.
 _MAX_PAIRS = 2**22
-# Reflections exactly on the resolution limit are kept whatever the rounding (relative, of 1/d^2).
-LIMIT_TOLERANCE = 1e-5
 
 
 @dataclass
@@ -168,7 +167,7 @@ def structure_factor_grid(
     metric = reciprocal_metric(orth)
     box = torch.cartesian_prod(h, k, l).to(dtype)
     d_star_sq = torch.einsum("hi,bij,hj->bh", box, metric, box)
-    inside = (d_star_sq <= (1 + LIMIT_TOLERANCE) / d_min**2) & (d_star_sq > 0)
+    inside = within_resolution(d_star_sq, d_min)
 
     off_diagonal = orth[:, [0, 0, 1, 1, 2, 2], [1, 2, 0, 2, 0, 1]].abs().amax()
     if float(off_diagonal) < 1e-6 * min(lengths):
@@ -215,15 +214,15 @@ def _separable(
             for i, (quarter, axis) in enumerate(zip(quarter_sq, axes, strict=True))
         ]
         factors = [torch.exp(-b[element, :, None] * quarter[:, None, :]) for quarter in quarter_sq]
-        summed = _contract(waves[0] * weight[:, :, None], waves[1], waves[2])
-        f = _contract(factors[0] * a[element, :, None], factors[1], factors[2])
+        summed = separable_sum(waves[0] * weight[:, :, None], waves[1], waves[2])
+        f = separable_sum(factors[0] * a[element, :, None], factors[1], factors[2])
         total = summed * f if total is None else torch.addcmul(total, summed, f)
     if total is None:
         return torch.zeros(n_batch, n_box, dtype=a.dtype.to_complex(), device=a.device)
     return total
 
 
-def _contract(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+def separable_sum(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     """Sum over n of x[b, n, i] y[b, n, j] z[b, n, k], flattened to (b, i * j * k)."""
     yz = (y[:, :, :, None] * z[:, :, None, :]).flatten(2)
     return (x.mT @ yz).flatten(1)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.french_wilson import mean_intensity
 from crysformer.crystal.normalisation import epsilon_factors
+from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 
 _PER_NODE = 100
@@ -87,11 +88,6 @@ def fit_fall_off(data: CrystalData) -> FallOff:
     )
 
 
-def cartesian(data: CrystalData, hkl: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Scattering vectors s of reflections in the Cartesian frame, shape (n, 3), A^-1."""
-    return np.asarray(hkl @ np.array(data.cell.frac.mat.tolist()))
-
-
 def _hats(s_sq: NDArray[np.float64]) -> NDArray[np.float64]:
     """Columns whose combinations are piecewise linear in 1/d^2, (n, nodes)."""
     n_nodes = int(np.clip(len(s_sq) // _PER_NODE, 2, _MAX_NODES))
@@ -101,12 +97,12 @@ def _hats(s_sq: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _quadratic(data: CrystalData, hkl: NDArray[np.int32]) -> NDArray[np.float64]:
     """-s' M s / 2 for every matrix M of the basis, averaged over the point group, (n, 5)."""
-    operations = data.space_group.operations().sym_ops
+    rotations = operators(data.space_group).rotations
     total = np.zeros((len(hkl), len(_BASIS)))
-    for op in operations:
-        s = cartesian(data, hkl @ (np.array(op.rot) // op.DEN))
+    for rotation in rotations:
+        s = hkl @ rotation @ data.to_frac
         total += np.einsum("ni,kij,nj->nk", s, _BASIS, s, optimize=True)
-    return -0.5 * total / len(operations)
+    return -0.5 * total / len(rotations)
 
 
 def _gamma_regression(

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.quality.anisotropy import cartesian
+from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.resolution import resolution_shells
 
 #: Mean I / sigma of a shell above which the distribution of intensities can be trusted ...
 STRONG = 3.0
 #: ... and above which it counts as signal along an axis.
 SIGNAL = 2.0
 _CONE = np.cos(np.deg2rad(30.0))
-_SHELLS = 20
+_MAX_SHELLS = 20
 _PER_SHELL = 20
 
 
@@ -32,13 +33,12 @@ def signal_limit(
     """
     if data.sigf is None:
         return None
-    rows = np.flatnonzero(use & data.measured & np.isfinite(data.sigf))
-    if len(rows) == 0:
+    used = use & data.measured & np.isfinite(data.sigf)
+    if not used.any():
         return None
     d = data.d
-    rows = rows[np.argsort(-d[rows], kind="stable")]
     limit = np.inf
-    for shell in np.array_split(rows, int(np.clip(len(rows) // per_shell, 1, _SHELLS))):
+    for shell in resolution_shells(d**-2.0, per_shell=per_shell, most=_MAX_SHELLS, used=used):
         if np.mean(data.f[shell] / (2 * data.sigf[shell])) < ratio:
             break
         limit = float(d[shell].min())
@@ -60,7 +60,7 @@ def directional_limits(data: CrystalData, axes: NDArray[np.float64]) -> list[flo
     One limit (A) an axis, as `signal_limit`; None where a cone holds no reflections.
     """
     inside = np.zeros((len(axes), len(data)), dtype=bool)
-    for op in data.space_group.operations().sym_ops:
-        s = cartesian(data, data.hkl @ (np.array(op.rot) // op.DEN))
+    for rotation in operators(data.space_group).rotations:
+        s = data.hkl @ rotation @ data.to_frac
         inside |= np.abs(axes @ s.T) > _CONE * np.linalg.norm(s, axis=1)
     return [signal_limit(data, cone, SIGNAL, _PER_SHELL) for cone in inside]

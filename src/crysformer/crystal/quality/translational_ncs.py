@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.grids import Shape, density_from_grid, grid_shape, hkl_to_grid
+from crysformer.crystal.operators import STEPS, operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import p1_mapping
 
@@ -83,8 +84,7 @@ def patterson_peak(data: CrystalData) -> PattersonPeak | str:
 
 def _lattice_points(group: gemmi.SpaceGroup) -> NDArray[np.float64]:
     """Fractional coordinates of the lattice points of one cell, centring included, (m, 3)."""
-    operations = group.operations()
-    return np.array(list(operations.cen_ops)) / gemmi.Op.DEN
+    return operators(group).centring / STEPS
 
 
 def _far_from_lattice(data: CrystalData, shape: Shape) -> NDArray[np.bool_]:
@@ -101,4 +101,4 @@ def _distance(data: CrystalData, vector: NDArray[np.float64]) -> float:
     """From a vector's end to the nearest lattice point, A."""
     offsets = np.indices((5, 5, 5)).reshape(3, -1).T - 2
     ends = vector - (_lattice_points(data.space_group)[:, None] + offsets).reshape(-1, 3)
-    return float(np.linalg.norm(ends @ np.array(data.cell.orth.mat.tolist()).T, axis=1).min())
+    return float(np.linalg.norm(ends @ data.orth.T, axis=1).min())

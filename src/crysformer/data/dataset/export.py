@@ -1,4 +1,4 @@
-"""Writing crystals of a data set as files for other programs."""
+"""Export of the crystals of a data set as files for other programs."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def export(
     split
         Only this split; all of them by default.
     limit
-        Only the first so many of each split.
+        Number of crystals from each split, the first ones.
     overwrite
         Accept an output folder that is not empty.
 
     Returns
     -------
-    How many crystals were written.
+    Number of crystals written.
 
     Raises
     ------

@@ -16,12 +16,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from crysformer.crystal.fourier.form_factors import form_factors, gaussians
-from crysformer.crystal.fourier.grids import Shape, hkl_to_grid, smooth_size
-from crysformer.phasing.problem import PhaseProblem, replace_amplitude
+from crysformer.crystal.fourier.grids import Shape, hkl_to_grid, real_space, smooth_size
+from crysformer.crystal.fourier.structure_factors import separable_sum
+from crysformer.phasing.merit.r_factor import amplitude_scale, r_factor
+from crysformer.phasing.p1_grid import P1Grid, replace_amplitude
+from crysformer.phasing.refinement.adam import minimise
+from crysformer.phasing.refinement.miller_box import MillerBox
 
 _NITROGEN = 7  # stands for C, N and O alike
 _PEAK_GRID = 0.36  # A, spacing of the maps in which peaks are sought
@@ -31,7 +36,9 @@ _LAYERS = 6
 _OCCUPANCY = (0.15, 3.0)  # S is 2.3 N
 _B_RANGE = (1.0, 80.0)
 _OVERLAP = 0.79  # +- 0.05, on dipeptides at 1.5 A
-_RATES = (0.05, 0.03, 0.7)  # of the descent: A, -, A^2 a step
+_RATES = (0.05, 0.03, 0.7)  # first step sizes of positions (A), occupancies and B (A^2)
+_WARM_UP = 4  # steps
+_BETAS = (0.8, 0.95)  # decay rates of Adam's moments: short memory for short refinements
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +77,7 @@ class AtomicModel:
         B of the atoms before refinement, A^2.
     """
 
-    def __init__(self, problem: PhaseProblem, n_atoms: int, b_iso: float) -> None:
+    def __init__(self, problem: P1Grid, n_atoms: int, b_iso: float) -> None:
         self.problem = problem
         self.n_atoms = n_atoms
         self.b_iso = b_iso
@@ -87,27 +94,24 @@ class AtomicModel:
         damping = torch.exp(-0.5 * b_iso * self.d_star_sq)
         self.scale = float((self.f_obs**2).sum() / (n_atoms * self.f_atom**2 * damping).sum())
         self.scale = math.sqrt(self.scale)
-        low, high = self.hkl.amin(0), self.hkl.amax(0)
-        self.axes = [
-            torch.arange(int(i), int(j) + 1, device=device, dtype=torch.float32)
-            for i, j in zip(low, high, strict=True)
-        ]
-        offset = self.hkl - low
-        size = [len(axis) for axis in self.axes]
-        self.rows = ((offset[:, 0] * size[1] + offset[:, 1]) * size[2] + offset[:, 2]).long()
+        listed = data.hkl[data.measured].astype(np.int64)
+        self.box = MillerBox(listed)
+        self.waves = [2 * math.pi * indices.float().to(device) for indices in self.box.ranges]
+        rows, conjugate = self.box.index(listed)
+        self.rows = torch.as_tensor(rows, device=device)
+        self.conjugate = torch.as_tensor(conjugate, device=device)
         self.peak_shape = _peak_shape(problem)
         self.total = (self.f_obs**2).sum()
 
     def structure_factors(self, atoms: EqualAtoms) -> Tensor:
         """F of the measured reflections on the scale of the problem, complex, (B, H)."""
-        waves = [
-            torch.polar(torch.ones_like(angle), angle)
-            for i, axis in enumerate(self.axes)
-            for angle in [2 * math.pi * atoms.frac[:, :, i, None] * axis]
+        angles = [
+            atoms.frac[:, :, axis, None] * wave
+            for axis, wave in zip(self.box.axes, self.waves, strict=True)
         ]
-        x = waves[0] * atoms.occupancy[:, :, None]
-        xy = (x[:, :, :, None] * waves[1][:, :, None, :]).flatten(2)
-        summed = (xy.mT @ waves[2]).flatten(1)[:, self.rows]
+        x, y, z = (torch.polar(torch.ones_like(angle), angle) for angle in angles)
+        summed = separable_sum(x * atoms.occupancy[:, :, None], y, z)[:, self.rows]
+        summed = torch.where(self.conjugate, summed.conj(), summed)
         damping = torch.exp(-0.25 * atoms.b_iso[:, None] * self.d_star_sq)
         return summed * (self.scale * self.f_atom * damping)
 
@@ -121,9 +125,7 @@ class AtomicModel:
 
     def r_factor(self, F: Tensor) -> Tensor:
         """R = sum | |F_obs| - k |F| | / sum |F_obs|, k by least squares, shape (B,)."""
-        modulus = F.abs()
-        k = (modulus * self.f_obs).sum(1) / (modulus**2).sum(1).clamp(min=1e-30)
-        return (k[:, None] * modulus - self.f_obs).abs().sum(1) / self.f_obs.sum()
+        return r_factor(self.f_obs, F.abs())
 
     def find(self, target: Tensor, start: EqualAtoms | None = None) -> EqualAtoms:
         """Place atoms, one layer after another, in the map of phased amplitudes.
@@ -166,27 +168,33 @@ class AtomicModel:
         occupancy = atoms.occupancy.detach().clone().requires_grad_()
         b_iso = atoms.b_iso.detach().clone().requires_grad_()
         parameters = (cart, occupancy, b_iso)
-        descent = _Adam(parameters, rates=_RATES)
-        for step in range(steps):
+
+        def gradients() -> tuple[Tensor, ...]:
             F = self.structure_factors(EqualAtoms(cart / length, occupancy, b_iso))
             if target is None:
                 modulus = F.abs()
-                k = (modulus * self.f_obs).sum(1) / (modulus**2).sum(1).clamp(min=1e-30)
+                k = amplitude_scale(self.f_obs, modulus)
                 residual = (k[:, None] * modulus - self.f_obs) ** 2
             else:
                 difference = F - target
                 residual = difference.real**2 + difference.imag**2
-            gradients = torch.autograd.grad(residual.sum() / self.total, parameters)
-            warm_up = min(1.0, (step + 1) / 4)
-            descent.step(gradients, warm_up * 0.5 * (1 + math.cos(math.pi * step / steps)))
-            with torch.no_grad():
-                occupancy.clamp_(*_OCCUPANCY)
-                b_iso.clamp_(*_B_RANGE)
+            return torch.autograd.grad(residual.sum() / self.total, parameters)
+
+        minimise(
+            parameters,
+            gradients,
+            _RATES,
+            steps,
+            final_rates=(0.0, 0.0, 0.0),
+            warm_up=_WARM_UP,
+            limits=(None, _OCCUPANCY, _B_RANGE),
+            betas=_BETAS,
+        )
         return EqualAtoms((cart / length).detach(), occupancy.detach(), b_iso.detach())
 
     def _residual_map(self, residual: Tensor) -> Tensor:
         grid = hkl_to_grid(self.hkl, residual, self.peak_shape)
-        return torch.fft.irfftn(grid.conj(), s=self.peak_shape, dim=(-3, -2, -1))
+        return real_space(grid, self.peak_shape)
 
     def _peaks(self, rho: Tensor, occupied: Tensor, n: int) -> Tensor:
         """The `n` highest grid points of each map that keep their distance, (B, n, 3)."""
@@ -226,7 +234,7 @@ class AtomicModel:
         return (i * nv + j) * nw + k
 
 
-def estimate_atoms(problem: PhaseProblem, F: Tensor, b_iso: float) -> int:
+def estimate_atoms(problem: P1Grid, F: Tensor, b_iso: float) -> int:
     """How many equal atoms a phased map holds, from how widely its density is spread.
 
     The participation ratio (sum rho^2)^2 / sum rho^4 of the positive density grows in proportion
@@ -250,36 +258,13 @@ def estimate_atoms(problem: PhaseProblem, F: Tensor, b_iso: float) -> int:
     return max(1, round(several / one / _OVERLAP))
 
 
-def _participation(problem: PhaseProblem, F: Tensor) -> float:
-    rho = torch.fft.irfftn(F.conj(), s=problem.shape, dim=(-3, -2, -1))
+def _participation(problem: P1Grid, F: Tensor) -> float:
+    rho = real_space(F, problem.shape)
     rho = (rho - rho.flatten().median()).clamp(min=0)
     return float((rho**2).sum() ** 2 / (rho**4).sum())
 
 
-class _Adam:
-    """Adam (Kingma & Ba, 2015); torch's own takes seconds to import before its first step."""
-
-    def __init__(self, parameters: tuple[Tensor, ...], rates: tuple[float, ...]) -> None:
-        self.parameters = parameters
-        self.rates = rates
-        self.mean = [torch.zeros_like(p) for p in parameters]
-        self.square = [torch.zeros_like(p) for p in parameters]
-        self.count = 0
-
-    def step(self, gradients: tuple[Tensor, ...], factor: float) -> None:
-        """Move every parameter down its gradient, its rate times `factor`."""
-        self.count += 1
-        fast, slow = 0.8, 0.95
-        with torch.no_grad():
-            for i, gradient in enumerate(gradients):
-                self.mean[i].lerp_(gradient, 1 - fast)
-                self.square[i].lerp_(gradient**2, 1 - slow)
-                mean = self.mean[i] / (1 - fast**self.count)
-                square = self.square[i] / (1 - slow**self.count)
-                self.parameters[i].sub_(factor * self.rates[i] * mean / (square.sqrt() + 1e-8))
-
-
-def _peak_shape(problem: PhaseProblem) -> Shape:
+def _peak_shape(problem: P1Grid) -> Shape:
     nu, nv, nw = (
         smooth_size(max(n, math.ceil(float(length) / _PEAK_GRID)))
         for n, length in zip(

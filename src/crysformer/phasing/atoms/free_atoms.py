@@ -18,14 +18,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crysformer.crystal.fourier.form_factors import form_factors, gaussians
+from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.atoms.peak_picking import PeakPicker, map_on_grid, symmetric_shape
+from crysformer.phasing.merit.r_factor import amplitude_scale, r_factor
+from crysformer.phasing.refinement.adam import minimise
+from crysformer.phasing.refinement.direct_sum import DirectSum
 
 _SAMPLE_RATE = 3.5
 _SEPARATION = 1.1  # A, between free atoms; the shortest bond is 1.2 A
 _NITROGEN = 7  # stands for C, N and O alike
 _STEPS = 30
-_RATES = (0.02, 0.05, 0.02)  # A, log B and occupancy a step
+_RATES, _LAST_RATE = (0.02, 0.05, 0.02), 1e-3  # step sizes of position (A), log B, occupancy
+_BETAS = (0.8, 0.95)  # decay rates of Adam's moments: short memory for short refinements
 _LOG_B_SPREAD, _OCCUPANCY_SPREAD = 0.7, 0.4  # expected around the mean
 _B_RANGE, _OCCUPANCY_RANGE = (1.5, 80.0), (0.2, 2.8)  # sulphur is 2.3 nitrogens
 _NEW_B = 4.0  # A^2 above the mean
@@ -108,19 +113,13 @@ class _Model:
         self.data, self.b_iso = data, b_iso
         used = data.measured
         self.observed = torch.as_tensor(data.f[used], dtype=torch.float32)
-        self.orth = torch.tensor(data.cell.orth.mat.tolist(), dtype=torch.float32)
-        self.to_frac = torch.tensor(data.cell.frac.mat.tolist(), dtype=torch.float32)
-        hkl = data.hkl[used].astype(np.float64)
+        self.orth = torch.as_tensor(data.orth, dtype=torch.float32)
+        self.to_frac = torch.as_tensor(data.to_frac, dtype=torch.float32)
+        hkl = data.hkl[used].astype(np.int64)
         self.s_sq = torch.as_tensor(data.d[used] ** -2.0, dtype=torch.float32)
         a, b = gaussians(data.radiation, torch.float32)
         self.f_atom = form_factors(a[[_NITROGEN]], b[[_NITROGEN]], self.s_sq)[0]
-        self.waves = [
-            tuple(
-                torch.as_tensor(2 * math.pi * x, dtype=torch.float32)
-                for x in ((hkl @ np.array(op.rot) / op.DEN).T, hkl @ np.array(op.tran) / op.DEN)
-            )
-            for op in data.space_group.operations()
-        ]
+        self.sum = DirectSum(hkl, operators(data.space_group, centred=True))
         self.shape = symmetric_shape(data, _SAMPLE_RATE)
         self.picker = PeakPicker(data, self.shape, _SEPARATION)
 
@@ -162,46 +161,42 @@ class _Model:
         # one element, and B is shared among mates: less than half the work of the general sum
         height = atoms[:, 4, None] * torch.exp(-0.25 * atoms[:, 3, None].exp() * self.s_sq[rows])
         frac = atoms[:, :3] @ self.to_frac.T
-        real = imaginary = torch.zeros(())
-        for turned, shift in self.waves:
-            angle = frac @ turned[:, rows] + shift[rows]
-            real = real + (height * angle.cos()).sum(0)
-            imaginary = imaginary + (height * angle.sin()).sum(0)
-        return torch.stack((real, imaginary))
+        return torch.stack(self.sum(frac, height, rows))
 
     def difference(self, atoms: Tensor) -> NDArray[np.complex128]:
         """Amplitudes that the atoms do not explain, with the atoms' phases, shape (m,)."""
         with torch.no_grad():
             F = self.calculated(atoms)
             modulus = F.abs().clamp(min=1e-6)
-            left = (self.observed - self._scale(modulus) * modulus) * F / modulus
+            k = amplitude_scale(self.observed, modulus)
+            left = (self.observed - k * modulus) * F / modulus
         return left.numpy().astype(np.complex128)
-
-    def _scale(self, modulus: Tensor) -> Tensor:
-        return (modulus @ self.observed) / (modulus @ modulus)
 
     def refined(self, atoms: Tensor) -> Tensor:
         """Made small is n ln sum (|Fo| - k |Fc|)^2 and how odd B and occupancies are."""
-        parts = [x.clone().requires_grad_() for x in (atoms[:, :3], atoms[:, 3], atoms[:, 4])]
-        optimizer = torch.optim.Adam(
-            [{"params": [x], "lr": rate} for x, rate in zip(parts, _RATES, strict=True)],
-            betas=(0.8, 0.95),
-        )
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _STEPS, 1e-3)
+        parts = [x.clone() for x in (atoms[:, :3], atoms[:, 3], atoms[:, 4])]
         expected = math.log(self.b_iso + 0.5 * _NEW_B)
-        for _ in range(_STEPS):
-            optimizer.zero_grad()
-            joined = torch.cat((parts[0], parts[1][:, None], parts[2][:, None]), dim=1)
-            odd = (((parts[1] - expected) / _LOG_B_SPREAD) ** 2).sum()
-            odd = odd + (((parts[2] - 1) / _OCCUPANCY_SPREAD) ** 2).sum()
-            odd.backward()
-            joined.backward(self._misfit_gradient(joined.detach()))
-            optimizer.step()
-            schedule.step()
-            with torch.no_grad():
-                parts[1].clamp_(*(math.log(b) for b in _B_RANGE))
-                parts[2].clamp_(*_OCCUPANCY_RANGE)
-        return torch.cat((parts[0], parts[1][:, None], parts[2][:, None]), dim=1).detach()
+
+        def joined() -> Tensor:
+            return torch.cat((parts[0], parts[1][:, None], parts[2][:, None]), dim=1)
+
+        def gradients() -> tuple[Tensor, ...]:
+            misfit = self._misfit_gradient(joined())
+            # of the priors' chi-squared
+            log_b = 2 * (parts[1] - expected) / _LOG_B_SPREAD**2
+            occupancy = 2 * (parts[2] - 1) / _OCCUPANCY_SPREAD**2
+            return misfit[:, :3], misfit[:, 3] + log_b, misfit[:, 4] + occupancy
+
+        minimise(
+            parts,
+            gradients,
+            _RATES,
+            _STEPS,
+            final_rates=(_LAST_RATE,) * 3,
+            limits=(None, (math.log(_B_RANGE[0]), math.log(_B_RANGE[1])), _OCCUPANCY_RANGE),
+            betas=_BETAS,
+        )
+        return joined()
 
     def _misfit_gradient(self, atoms: Tensor) -> Tensor:
         """Of n ln sum (|Fo| - k |Fc|)^2, shape as `atoms`; the graph of all would not fit."""
@@ -209,7 +204,8 @@ class _Model:
             F = self.calculated(atoms)
         by_part = torch.stack((F.real, F.imag)).requires_grad_()
         modulus = torch.linalg.vector_norm(by_part, dim=0) + 1e-6
-        misfit = ((self.observed - self._scale(modulus) * modulus) ** 2).sum()
+        scale = amplitude_scale(self.observed, modulus)
+        misfit = ((self.observed - scale * modulus) ** 2).sum()
         (gradient,) = torch.autograd.grad(len(self.observed) * misfit.log(), by_part)
         gradient = gradient * self.f_atom
         leaf = atoms.clone().requires_grad_()
@@ -222,8 +218,9 @@ class _Model:
         """The atoms with their structure factors and R."""
         with torch.no_grad():
             F = self.calculated(atoms)
-            F = self._scale(F.abs()) * F
-            r = float((self.observed - F.abs()).abs().sum() / self.observed.sum())
+            k = amplitude_scale(self.observed, F.abs())
+            r = float(r_factor(self.observed, F.abs(), scale=k))
+            F = k * F
         full = np.full(len(self.data), np.nan, dtype=np.complex128)
         full[self.data.measured] = F.numpy()
         frac = (atoms[:, :3] @ self.to_frac.T).double().numpy()

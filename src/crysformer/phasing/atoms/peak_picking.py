@@ -9,9 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.grids import Shape
+from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 
 _AT_ONCE = 16  # sites whose distances are computed together
+
+
+def minimum_image(step: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fractional vectors (..., 3) less the nearest lattice vector, each component within 1/2."""
+    return step - step.round()
 
 
 class PeakPicker:
@@ -28,11 +34,8 @@ class PeakPicker:
     """
 
     def __init__(self, data: CrystalData, shape: Shape, separation: float) -> None:
-        operations = data.space_group.operations()
-        self.operators = [
-            (np.array(op.rot) // op.DEN, np.array(op.tran) / op.DEN) for op in operations
-        ]
-        self.orth = np.array(data.cell.orth.mat.tolist())
+        self.operators = list(operators(data.space_group, centred=True))
+        self.orth = data.orth
         self.shape, self.separation = shape, separation
         axes = [np.arange(n) / n for n in shape]
         points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -46,7 +49,7 @@ class PeakPicker:
 
         Short ones, which are what matters here, are exact in any reduced cell.
         """
-        return np.asarray(np.linalg.norm((step - np.round(step)) @ self.orth.T, axis=-1))
+        return np.asarray(np.linalg.norm(minimum_image(step) @ self.orth.T, axis=-1))
 
     def mates(self, frac: NDArray[np.float64]) -> NDArray[np.float64]:
         """All symmetry mates of sites (n, 3), the sites first, shape (operators * n, 3)."""

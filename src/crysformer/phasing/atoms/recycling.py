@@ -11,7 +11,7 @@ from torch import Tensor
 
 from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.phasing.atoms.equal_atoms import AtomicModel, EqualAtoms
-from crysformer.phasing.problem import PhaseProblem
+from crysformer.phasing.p1_grid import P1Grid
 
 _OMITTED = 0.25  # share of the atoms left out in each cycle
 _TO_PHASES, _TO_AMPLITUDES = 25, 50  # refinement steps
@@ -40,7 +40,7 @@ class AtomicFit:
 
 
 def fit_atoms(
-    problem: PhaseProblem,
+    problem: P1Grid,
     F: Tensor,
     n_atoms: int,
     b_iso: float,
@@ -90,7 +90,7 @@ def fit_atoms(
     return AtomicFit(atoms=atoms, F=model.to_grid(calculated), r=r)
 
 
-def drop_surplus(problem: PhaseProblem, fit: AtomicFit, deadline: float = math.inf) -> AtomicFit:
+def drop_surplus(problem: P1Grid, fit: AtomicFit, deadline: float = math.inf) -> AtomicFit:
     """The best structure of a fit without atoms that the amplitudes do not need.
 
     The number of atoms is seldom known exactly (ends of chains, waters). One too many sits beside

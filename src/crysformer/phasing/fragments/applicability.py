@@ -35,6 +35,20 @@ def fragments_for(content: CellContent, volume: float, n_operators: int) -> list
     return [piece for piece in pieces if len(piece.xyz) <= n_atoms]
 
 
+def check_atomic_resolution(data: CrystalData) -> None:
+    """Refuse data from which a small part of a structure does not lead to the rest.
+
+    Raises
+    ------
+    NotApplicable
+        If the resolution is too low, or the crystal holds both hands.
+    """
+    if data.d_min > D_MIN:
+        raise NotApplicable(f"it needs data to {D_MIN:g} A, these end at {data.d_min:.2f}")
+    if data.space_group.is_centrosymmetric():
+        raise NotApplicable("the crystal holds both hands")
+
+
 def check_fragments(data: CrystalData, content: CellContent) -> list[Fragment]:
     """The fragments to look for.
 
@@ -43,10 +57,7 @@ def check_fragments(data: CrystalData, content: CellContent) -> list[Fragment]:
     NotApplicable
         If the resolution is too low or the molecules too short.
     """
-    if data.d_min > D_MIN:
-        raise NotApplicable(f"it needs data to {D_MIN:g} A, these end at {data.d_min:.2f}")
-    if data.space_group.is_centrosymmetric():
-        raise NotApplicable("the crystal holds both hands")
+    check_atomic_resolution(data)
     found = fragments_for(content, data.cell.volume, len(data.space_group.operations()))
     if not found:
         raise NotApplicable(f"it needs chains of {_STRAND} residues or more")

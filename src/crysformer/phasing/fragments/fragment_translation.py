@@ -48,7 +48,7 @@ class FragmentTranslation:
         n = len(self.function.hkl)
         if n < LEAST:
             raise NotApplicable(f"{n} reflections to {d_min:g} A, too few to place a fragment")
-        self.to_frac = np.array(data.cell.frac.mat.tolist())
+        self.to_frac = data.to_frac
         self.fragment = fragment
 
     def mates(self, rotation: NDArray[np.float64]) -> NDArray[np.complex128]:

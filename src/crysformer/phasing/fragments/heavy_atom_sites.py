@@ -18,6 +18,8 @@ from crysformer.phasing.atoms.peak_picking import PeakPicker
 from crysformer.phasing.cell_content import CellContent
 from crysformer.phasing.fragments.translation_function import TranslationFunction
 from crysformer.phasing.fragments.translation_map import distinct, free_axes
+from crysformer.phasing.refinement.adam import minimise
+from crysformer.phasing.refinement.direct_sum import DirectSum
 
 _MOST = 12  # atoms in the asymmetric unit
 _SAMPLE_RATE = 3.0
@@ -26,6 +28,7 @@ _SEEDS, _BEAM, _BRANCHES = 60, 100, 6
 _LOOKED_AT = 25  # of the highest grid points for each site that is sought
 _SAME = 1e-4  # correlations nearer than this are of one set of atoms at another origin
 _CLIMBED, _STEPS, _STEP = 40, 25, 0.05  # sets of atoms, steps, and A a step
+_BETAS = (0.8, 0.95)  # decay rates of Adam's moments: short memory for short refinements
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,10 +114,7 @@ class HeavyAtomSearch:
         xyz = torch.as_tensor(sites, dtype=torch.float32) @ orth.T
         xyz.requires_grad_()
         own = self.function
-        waves = [
-            (torch.as_tensor(own.hkl @ turn).float(), torch.as_tensor(own.hkl @ shift).float())
-            for turn, shift in zip(own.rotations, own.shifts, strict=True)
-        ]
+        structure_factors = DirectSum(own.hkl, zip(own.rotations, own.shifts, strict=True))
         weight, e, root = (
             torch.as_tensor(x, dtype=torch.float32)
             for x in (own.multiplicity, own.e, own.root_epsilon)
@@ -123,21 +123,18 @@ class HeavyAtomSearch:
         centred = centred / (centred**2 @ weight).sqrt()
 
         def correlation(x: torch.Tensor) -> torch.Tensor:
-            real = imaginary = torch.zeros(())
-            frac = x @ to_frac.T
-            for h, shift in waves:
-                angle = 2 * math.pi * (frac @ h.T + shift)
-                real = real + angle.cos().sum(1)
-                imaginary = imaginary + angle.sin().sum(1)
+            real, imaginary = structure_factors(x @ to_frac.T)
             amplitude = (real**2 + imaginary**2 + 1e-9).sqrt() / root
             a = amplitude - (amplitude @ weight)[:, None]
             return torch.as_tensor((a @ (weight * centred)) / (a**2 @ weight).sqrt())
 
-        optimizer = torch.optim.Adam([xyz], lr=_STEP, betas=(0.8, 0.95))
-        for _ in range(_STEPS):
-            optimizer.zero_grad()
-            (-correlation(xyz).sum()).backward()
-            optimizer.step()
+        minimise(
+            (xyz,),
+            lambda: torch.autograd.grad(-correlation(xyz).sum(), xyz),
+            (_STEP,),
+            _STEPS,
+            betas=_BETAS,
+        )
         with torch.no_grad():
             reached = correlation(xyz).double().numpy()
         frac = (xyz.detach() @ to_frac.T).double().numpy()

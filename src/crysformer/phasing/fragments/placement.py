@@ -11,11 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.rotations import rotate
 from crysformer.peptide.secondary_structure import Fragment
+from crysformer.phasing.atoms.peak_picking import minimum_image
 from crysformer.phasing.fragments.fragment_translation import FragmentTranslation
 from crysformer.phasing.fragments.rotation_function import best_rotations
+from crysformer.phasing.refinement.adam import minimise
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 
 _TRANSLATIONS = 3  # of each orientation
@@ -90,8 +93,8 @@ class FragmentPlacer:
         self.deadline = deadline
         found, _ = best_rotations(data, fragment, orientations, generator, deadline=deadline)
         self.rotations = found.cpu().double().numpy()
-        self.orth = np.array(data.cell.orth.mat.tolist())
-        self.to_frac = np.array(data.cell.frac.mat.tolist())
+        self.orth = data.orth
+        self.to_frac = data.to_frac
 
     def first(self) -> list[PlacedFragment]:
         """The best poses of one fragment, best first.
@@ -155,11 +158,11 @@ class FragmentPlacer:
         one = added[::_RESIDUE] @ self.to_frac.T
         others = placed[:, ::_RESIDUE].reshape(-1, 3) @ self.to_frac.T
         near = np.zeros(len(one), dtype=bool)
-        for number, op in enumerate(self.data.space_group.operations()):
-            turn, shift = np.array(op.rot) / op.DEN, np.array(op.tran) / op.DEN
+        ops = operators(self.data.space_group, centred=True)
+        for number, (turn, shift) in enumerate(ops):
             against = others if number == 0 else np.concatenate((others, one))
             gap = one[:, None] - (against @ turn.T + shift)
-            gap = (gap - gap.round()) @ self.orth.T
+            gap = minimum_image(gap) @ self.orth.T
             near |= (gap**2).sum(-1).min(axis=1) < _ON_TOP**2
         return bool(near.mean() > 0.5)
 
@@ -183,23 +186,18 @@ def climb(
     body = xyz - centre
     turn = xyz.new_zeros(*xyz.shape[:2], 3).requires_grad_()
     shift = torch.zeros_like(turn).requires_grad_()
-    optimizer = torch.optim.Adam(
-        [{"params": [turn], "lr": _TURN}, {"params": [shift], "lr": _SHIFT}]
-    )
 
     def moved() -> Tensor:
         rotation = rotate(torch.eye(3), turn.flatten(0, 1)).view(*turn.shape, 3)
         return body @ rotation.mT + centre + shift[:, :, None]
 
-    for _ in range(_CLIMB_STEPS):
-        if time.monotonic() > deadline:
-            break
+    def gradients() -> tuple[Tensor, ...]:
         atoms = moved().flatten(1, 2)
         gradient = target.evaluate(atoms.detach()).gradient
         assert gradient is not None
-        optimizer.zero_grad()
-        atoms.backward(-gradient)
-        optimizer.step()
+        return torch.autograd.grad(atoms, (turn, shift), -gradient)
+
+    minimise((turn, shift), gradients, (_TURN, _SHIFT), _CLIMB_STEPS, deadline=deadline)
     with torch.no_grad():
         reached = moved()
         return reached, target.evaluate(reached.flatten(1, 2), gradient=False).correlation

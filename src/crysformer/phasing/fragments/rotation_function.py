@@ -10,12 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crysformer.crystal.fourier.structure_factors import separable_sum
 from crysformer.crystal.normalisation import normalized_e
+from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import p1_mapping
 from crysformer.errors import NotApplicable
 from crysformer.peptide.rotations import random_rotations, rotate
 from crysformer.peptide.secondary_structure import Fragment
+from crysformer.phasing.refinement.adam import minimise
 
 _OVERSAMPLING = 2.5  # of the transform's intensity, against Nyquist's limit
 _POINTS = 4_000_000  # interpolated at a time
@@ -53,9 +56,8 @@ class FragmentTransform:
         axis = torch.linspace(-self.limit, self.limit, n, device=device)
         xyz = torch.as_tensor(fragment.xyz, dtype=torch.float32, device=device)
         weight = torch.as_tensor(fragment.number, dtype=torch.float32, device=device)
-        x, y, z = (torch.exp(2j * math.pi * axis[:, None] * xyz[:, i]) for i in range(3))
-        yz = (y[:, None] * z[None]).reshape(-1, len(xyz))
-        F = ((x * weight) @ yz.T).reshape(n, n, n)
+        x, y, z = (torch.exp(2j * math.pi * xyz[None, :, i, None] * axis) for i in range(3))
+        F = separable_sum(weight[:, None] * x, y, z).view(n, n, n)
         self.table = (F.abs() ** 2)[None, None]
 
     def intensity(self, s: Tensor) -> Tensor:
@@ -95,8 +97,7 @@ class RotationFunction:
                 f"{int(used.sum())} reflections to {d_min:g} A, too few to place a fragment"
             )
         mapping = p1_mapping(data.hkl[used], data.space_group)
-        to_frac = np.array(data.cell.frac.mat.tolist())
-        self.s = torch.as_tensor(mapping.hkl @ to_frac, dtype=torch.float32, device=device)
+        self.s = torch.as_tensor(mapping.hkl @ data.to_frac, dtype=torch.float32, device=device)
         e_sq = mapping.values(e[used]) ** 2
         e_sq = np.minimum(e_sq, 16.0)  # a few outliers must not decide
         self.observed = torch.as_tensor(e_sq - e_sq.mean(), dtype=torch.float32, device=device)
@@ -143,11 +144,11 @@ class RotationFunction:
             parts = [self.climb(transform, r, steps, rate) for r in rotation.split(part)]
             return torch.cat([r for r, _ in parts]), torch.cat([c for _, c in parts])
         turn = torch.zeros(len(rotation), 3, device=rotation.device, requires_grad=True)
-        optimizer = torch.optim.Adam([turn], lr=rate)
-        for _ in range(steps):
-            optimizer.zero_grad()
-            (-self(transform, rotate(rotation, turn)).sum()).backward()
-            optimizer.step()
+
+        def gradients() -> tuple[Tensor, ...]:
+            return torch.autograd.grad(-self(transform, rotate(rotation, turn)).sum(), turn)
+
+        minimise((turn,), gradients, (rate,), steps)
         rotation = rotate(rotation, turn.detach())
         return rotation, self.scan(transform, rotation)
 
@@ -209,11 +210,7 @@ def best_rotations(
 
 def _distinct(rotation: Tensor, data: CrystalData, fragment: Fragment, n: int) -> list[int]:
     """The first `n` rows that differ from every earlier one, whatever the group's rotations."""
-    orth = np.array(data.cell.orth.mat.tolist())
-    frac = np.array(data.cell.frac.mat.tolist())
-    mates = np.stack(
-        [orth @ (np.array(op.rot) / op.DEN) @ frac for op in data.space_group.operations().sym_ops]
-    )
+    mates = data.orth @ operators(data.space_group).rotations @ data.to_frac
     placed = np.einsum("bij,aj->bai", rotation.cpu().double().numpy(), fragment.xyz)
     kept: list[int] = []
     for i in range(len(placed)):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.grids import Shape
 from crysformer.crystal.normalisation import epsilon_factors, normalized_e
+from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.fragments.translation_map import real_map
+from crysformer.phasing.refinement.direct_sum import DirectSum
 
 _E_MAX = 4.0
 
@@ -47,11 +50,11 @@ class TranslationFunction:
         used = data.measured & np.isfinite(e) & (data.d >= d_min)
         self.hkl = data.hkl[used].astype(np.int64)
         self.e = np.minimum(e[used], _E_MAX)
-        operations = data.space_group.operations()
-        self.rotations = [np.array(op.rot) // op.DEN for op in operations.sym_ops]
-        self.shifts = [np.array(op.tran) / op.DEN for op in operations.sym_ops]
+        ops = operators(data.space_group)
+        self.rotations, self.shifts = ops.rotations, ops.translations
+        self._sum = DirectSum(self.hkl, ops, torch.float64)
         self.root_epsilon = np.sqrt(epsilon_factors(data.hkl, data.space_group)[used])
-        count = 1 + ~operations.centric_flag_array(data.hkl[used])
+        count = 1 + ~data.space_group.operations().centric_flag_array(data.hkl[used])
         # as many mates as operators fall on fewer reflections where epsilon is more than one
         self.multiplicity = count / self.root_epsilon**2
         self.multiplicity /= self.multiplicity.sum()
@@ -60,11 +63,8 @@ class TranslationFunction:
 
     def mates(self, frac: NDArray[np.float64], number: NDArray[np.int64]) -> NDArray[np.complex128]:
         """Each mate's F of point atoms (k, 3) of the weights `number` (k,): (operators, n)."""
-        out = []
-        for turn, shift in zip(self.rotations, self.shifts, strict=True):
-            phase = (self.hkl @ turn) @ frac.T + (self.hkl @ shift)[:, None]
-            out.append(np.exp(2j * math.pi * phase) @ number)
-        return np.array(out)
+        mates = self._sum.mates(torch.as_tensor(frac), torch.as_tensor(number)[:, None])
+        return np.array([(real + 1j * imaginary).numpy() for real, imaginary in mates])
 
     def moved(
         self, mates: NDArray[np.complex128], translation: NDArray[np.float64]

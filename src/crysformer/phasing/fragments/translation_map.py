@@ -42,9 +42,12 @@ def distinct(correlation: NDArray[np.float64], n: int, same: float) -> NDArray[n
     return np.asarray(order[fresh][:n])
 
 
-def free_axes(rotations: list[NDArray[np.int64]]) -> list[bool]:
-    """Axes along which every operator leaves a shift as it is: there the origin is free."""
-    unit = np.eye(3, dtype=int)
-    return [
-        all(np.array_equal(turn[:, axis], unit[axis]) for turn in rotations) for axis in range(3)
-    ]
+def free_axes(rotations: NDArray[np.int64]) -> list[bool]:
+    """Axes along which every rotation (m, 3, 3) leaves a shift as it is: there the origin is free.
+
+    Returns
+    -------
+    One flag for each of the three axes.
+    """
+    free: list[bool] = (rotations == np.eye(3)).all(axis=(0, 1)).tolist()
+    return free

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.density_map import DensityMap
+from crysformer.crystal.unit_cell import orth_matrix
 from crysformer.phasing.origin.unwrapping import Links, unwrap
 from crysformer.phasing.origin.watershed import find_basins
 
@@ -113,7 +114,7 @@ def origin_from_atoms(
     """
     mass = np.ones(len(frac)) if mass is None else mass
     frac = frac - np.floor(frac)
-    orth = np.array(cell.orth.mat.tolist())
+    orth = orth_matrix(cell)
     found = []
     for step in itertools.product((-1, 0, 1), repeat=3):
         distance = np.linalg.norm((frac[None] + step - frac[:, None]) @ orth.T, axis=-1)

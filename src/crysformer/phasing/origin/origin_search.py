@@ -8,7 +8,9 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.phasing.origin.permissible_origins import operators, permissible_origins
+from crysformer.crystal.operators import STEPS, operators
+from crysformer.crystal.unit_cell import orth_matrix
+from crysformer.phasing.origin.permissible_origins import permissible_origins
 from crysformer.phasing.origin.symmetry_correlation import OperatorCorrelation
 
 _CANDIDATES = 6
@@ -24,12 +26,12 @@ class EqualOrigins:
         ops = operators(space_group)
         across_polar = np.eye(3) - ops.polar_projector
         self._across = across_polar
-        self._orth = np.array(cell.orth.mat.tolist())
+        self._orth = orth_matrix(cell)
         moves = np.array(
             [
                 shift + centring + step
                 for shift in permissible_origins(space_group).shifts
-                for centring in ops.centring / gemmi.Op.DEN
+                for centring in ops.centring / STEPS
                 for step in itertools.product((-1, 0, 1), repeat=3)
             ]
         )

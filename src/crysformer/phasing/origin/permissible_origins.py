@@ -1,4 +1,4 @@
-"""Operators of a space group as arrays, and the origins that they leave equally good."""
+"""Origins that the symmetry operators of a space group leave equally good."""
 
 from __future__ import annotations
 
@@ -10,50 +10,10 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-_STEPS = 12  # every permissible origin of every space group lies on 12ths of the cell
+from crysformer.crystal.operators import STEPS, Operators, operators
 
-
-@dataclass(frozen=True, eq=False)
-class Operators:
-    """The symmetry operators x' = R x + t of a space group, lattice centring taken out.
-
-    Attributes
-    ----------
-    rotations
-        R, shape (m, 3, 3), int64; the first is the identity. A Miller index row goes to h @ R.
-    translations
-        t in 24ths of the cell, shape (m, 3), int64.
-    triplets
-        Each operator as written in the International Tables, ``"-x,y+1/2,-z"``.
-    centring
-        Centring vectors in 24ths, shape (c, 3), int64; the first is zero.
-    """
-
-    rotations: NDArray[np.int64]
-    translations: NDArray[np.int64]
-    triplets: tuple[str, ...]
-    centring: NDArray[np.int64]
-
-    @property
-    def polar_projector(self) -> NDArray[np.float64]:
-        """Projector (3, 3) of fractional vectors onto the polar directions of the group.
-
-        The mean of all rotations leaves exactly the vectors that every rotation leaves; as
-        rotations are isometries, it projects orthogonally whatever the cell.
-        """
-        return np.asarray(self.rotations.mean(axis=0))
-
-
-def operators(space_group: gemmi.SpaceGroup) -> Operators:
-    """Operators of `space_group` as integer arrays."""
-    operations = space_group.operations()
-    ops = list(operations.sym_ops)
-    return Operators(
-        rotations=np.array([op.rot for op in ops], dtype=np.int64) // gemmi.Op.DEN,
-        translations=np.array([op.tran for op in ops], dtype=np.int64),
-        triplets=tuple(op.triplet() for op in ops),
-        centring=np.array(list(operations.cen_ops), dtype=np.int64),
-    )
+#: Every permissible origin of every space group lies on a whole number of these of the cell.
+_TWELFTHS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,25 +38,25 @@ class PermissibleOrigins:
 def _permissible(name: str) -> PermissibleOrigins:
     ops = operators(gemmi.SpaceGroup(name))
     polar = _polar_basis(ops)
-    grid = np.array(list(itertools.product(range(_STEPS), repeat=3)), dtype=np.int64)
-    centring = ops.centring * _STEPS // gemmi.Op.DEN
-    lattice = {tuple(vector % _STEPS) for vector in centring}
+    grid = np.array(list(itertools.product(range(_TWELFTHS), repeat=3)), dtype=np.int64)
+    centring = ops.centring * _TWELFTHS // STEPS
+    lattice = {tuple(vector % _TWELFTHS) for vector in centring}
     keep = np.ones(len(grid), dtype=bool)
     for rotation in ops.rotations:
         # Conjugating (R, t) by a shift u adds (R - 1) u to t: it must be a lattice vector.
-        moved = (grid @ (np.eye(3, dtype=np.int64) - rotation).T) % _STEPS
+        moved = (grid @ (np.eye(3, dtype=np.int64) - rotation).T) % _TWELFTHS
         keep &= np.array([(moved == vector).all(axis=1) for vector in lattice]).any(axis=0)
     candidates = grid[keep]
     candidates = candidates[np.argsort((candidates**2).sum(axis=1), kind="stable")]
-    steps = itertools.product(range(_STEPS), repeat=len(polar))
+    steps = itertools.product(range(_TWELFTHS), repeat=len(polar))
     free = np.array([np.array(step, dtype=np.int64) @ polar for step in steps]).reshape(-1, 3)
     same = (free[:, None] + centring[None]).reshape(-1, 3)
     seen: set[tuple[int, ...]] = set()
     shifts = []
     for candidate in candidates:
         if tuple(candidate) not in seen:
-            shifts.append(candidate / _STEPS)
-            seen.update(map(tuple, (candidate + same) % _STEPS))
+            shifts.append(candidate / _TWELFTHS)
+            seen.update(map(tuple, (candidate + same) % _TWELFTHS))
     return PermissibleOrigins(shifts=np.array(shifts), polar=polar)
 
 

@@ -8,6 +8,8 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.crystal.operators import STEPS, operators
+
 
 @dataclass(frozen=True, eq=False)
 class PhaseRestrictions:
@@ -45,12 +47,12 @@ def phase_restrictions(hkl: NDArray[np.int32], space_group: gemmi.SpaceGroup) ->
     hkl = np.ascontiguousarray(hkl, dtype=np.int32)
     operations = space_group.operations()
     allowed = np.full(len(hkl), np.nan)
-    for op in operations.sym_ops:
-        rotation = np.array(op.rot, dtype=np.int64) // gemmi.Op.DEN
+    ops = operators(space_group)
+    for rotation, steps in zip(ops.rotations, ops.steps, strict=True):
         reversed_ = (hkl @ rotation == -hkl).all(axis=1) & np.isnan(allowed)
-        # Whole numbers of 24ths of a turn, so that 0 and 90 degrees come out exactly.
-        turns = hkl[reversed_].astype(np.int64) @ np.array(op.tran, dtype=np.int64)
-        allowed[reversed_] = (turns % gemmi.Op.DEN) * (180.0 / gemmi.Op.DEN)
+        # Whole 24ths of a cycle, so that 0 and 90 degrees come out exactly.
+        cycles = hkl[reversed_].astype(np.int64) @ steps
+        allowed[reversed_] = (cycles % STEPS) * (180.0 / STEPS)
     return PhaseRestrictions(
         centric=~np.isnan(allowed),
         allowed=allowed,

@@ -12,10 +12,11 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.crystal.operators import STEPS, Operators, operators, rotation_of
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError
 from crysformer.phasing.origin.origin_search import EqualOrigins, search
-from crysformer.phasing.origin.permissible_origins import Operators, operators, permissible_origins
+from crysformer.phasing.origin.permissible_origins import permissible_origins
 from crysformer.phasing.origin.phase_restrictions import phase_restrictions, restrict_phases
 from crysformer.phasing.origin.symmetry_correlation import (
     MatePairs,
@@ -23,7 +24,6 @@ from crysformer.phasing.origin.symmetry_correlation import (
     StructureFactorBox,
 )
 
-_IDENTITY = gemmi.Op.DEN * np.eye(3, dtype=np.int64)
 _REFLECTIONS = 50_000
 
 
@@ -77,14 +77,14 @@ class SymmetryOrigin:
         """
         group = self.space_group.operations()
         change = next(
-            (op for op in group.sym_ops if (np.array(op.rot) == -_IDENTITY).all()),
+            (op for op in group.sym_ops if (rotation_of(op) == -np.eye(3)).all()),
             self.space_group.change_of_hand_op(),
         )
         group.change_basis_forward(change)
         partner = gemmi.find_spacegroup_by_ops(group)
         if partner.number == self.space_group.number:
             partner = self.space_group
-        offset = np.array(change.tran) / change.DEN
+        offset = np.array(change.tran) / STEPS
         return replace(
             self,
             space_group=partner,
@@ -232,9 +232,9 @@ def to_space_group(
     rows = data.hkl.astype(np.int64)
     total = np.zeros(len(rows), dtype=np.complex128)
     weight = np.zeros(len(rows))
-    for rotation, translation in zip(ops.rotations, ops.translations, strict=True):
+    for rotation, steps in zip(ops.rotations, ops.steps, strict=True):
         mates = rows @ rotation
-        turns = (rows @ translation) / gemmi.Op.DEN - mates @ origin.shift
+        turns = (rows @ steps) / STEPS - mates @ origin.shift
         value = factors(mates)
         total += value * np.exp(2j * np.pi * turns)
         weight += np.abs(value)

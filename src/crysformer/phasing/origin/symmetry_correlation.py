@@ -15,12 +15,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import gemmi
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from crysformer.phasing.origin.permissible_origins import Operators
+from crysformer.crystal.miller import IndexKeys
+from crysformer.crystal.operators import STEPS, Operators
 
 _MAX_GRID_POINTS = 3_000_000
 _OVERSAMPLING = 1.5
@@ -47,19 +47,17 @@ class StructureFactorBox:
         keep = np.isfinite(F) & hkl.any(axis=1)
         self.hkl: NDArray[np.int64] = hkl[keep].astype(np.int64)
         self.F: NDArray[np.complex128] = F[keep]
-        self._limit = np.abs(self.hkl).max(axis=0, initial=0)
-        self._box = np.zeros(2 * self._limit + 1, dtype=np.complex128)
-        for sign in (-1, 1):
-            rows = sign * self.hkl + self._limit
-            self._box[tuple(rows.T)] = self.F if sign == 1 else self.F.conj()
+        self._keys = IndexKeys.around(self.hkl)
+        self._box = np.zeros(self._keys.size, dtype=np.complex128)
+        self._centre = self._keys.size // 2
+        keys = self._keys(self.hkl)
+        self._box[self._centre - keys] = self.F.conj()
+        self._box[self._centre + keys] = self.F
 
     def __call__(self, hkl: NDArray[np.int64]) -> NDArray[np.complex128]:
         """F at `hkl`, shape (n, 3); zero where the list has neither mate."""
-        h, k, l = hkl.T  # noqa: E741
-        a, b, c = self._limit
-        inside = (np.abs(h) <= a) & (np.abs(k) <= b) & (np.abs(l) <= c)
-        index = ((h + a) * (2 * b + 1) + k + b) * (2 * c + 1) + l + c
-        return np.where(inside, self._box.ravel()[np.where(inside, index, 0)], 0)
+        inside = self._keys.contains(hkl)
+        return np.where(inside, self._box[np.where(inside, self._centre + self._keys(hkl), 0)], 0)
 
 
 class MatePairs:
@@ -76,7 +74,7 @@ class MatePairs:
     def __init__(self, factors: StructureFactorBox, ops: Operators) -> None:
         self.factors = factors
         self.ops = ops
-        self._roots = np.exp(-1j * _TWO_PI * np.arange(gemmi.Op.DEN) / gemmi.Op.DEN)
+        self._roots = np.exp(-1j * _TWO_PI * np.arange(STEPS) / STEPS)
 
     def products(self, i: int) -> NDArray[np.complex128]:
         """F(h) conj(F(hR)) exp(-2 pi i h.t) of operator `i`, shape (n,).
@@ -84,11 +82,11 @@ class MatePairs:
         Zero where a mate is missing, and where hR = h, which says nothing about the origin.
         """
         hkl = self.factors.hkl
-        rotation, translation = self.ops.rotations[i], self.ops.translations[i]
+        rotation, steps = self.ops.rotations[i], self.ops.steps[i]
         mates = hkl @ rotation
         products = self.factors.F * self.factors(mates).conj()
-        if translation.any():
-            products *= self._roots[(hkl @ translation) % gemmi.Op.DEN]
+        if steps.any():
+            products *= self._roots[(hkl @ steps) % STEPS]
         h, k, l = (hkl - mates).T  # noqa: E741
         products[(h == 0) & (k == 0) & (l == 0)] = 0
         return products
@@ -130,15 +128,13 @@ class OperatorCorrelation:
         columns = np.unique(np.concatenate([move.T for move in moves]), axis=0)
         reach = {tuple(column): np.abs(hkl @ column).max(initial=0) for column in columns}
         limit = np.max([[reach[tuple(column)] for column in move.T] for move in moves], axis=0)
-        shape = tuple(2 * limit + 1)
-        strides = np.array([shape[1] * shape[2], shape[2], 1])
-        centre = math.prod(shape) // 2
-        size = centre + 1
+        keys = IndexKeys((int(limit[0]), int(limit[1]), int(limit[2])))
+        size = keys.size // 2 + 1
         real, imag = np.zeros(size), np.zeros(size)
         total = 0.0
         for i, move in zip(chosen, moves, strict=True):
             terms = pairs.products(i)
-            index = hkl @ (move @ strides)
+            index = hkl @ (move @ keys.strides)
             # S is real: the term at -m is the conjugate, so each pair is stored on one side.
             terms = np.where(index < 0, terms.conj(), terms)
             index = np.abs(index)
@@ -147,8 +143,8 @@ class OperatorCorrelation:
             total += float(np.abs(terms).sum())
         used = np.flatnonzero((real != 0) | (imag != 0))
         return cls(
-            m=np.stack(np.unravel_index(used + centre, shape), axis=1) - limit,
-            coefficients=(real[used] + 1j * imag[used]) / (total or 1.0),
+            m=keys.triples(used),
+            coefficients=(real[used] + 1j * imag[used]).astype(np.complex128) / (total or 1.0),
         )
 
     def at(self, shift: NDArray[np.float64]) -> float:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.crystal.miller import IndexKeys
 from crysformer.phasing.origin.unwrapping import Links
 
 _ScalarT = TypeVar("_ScalarT", bound=np.generic)
 _HALF_NEIGHBOURS = [step for step in itertools.product((-1, 0, 1), repeat=3) if step > (0, 0, 0)]
-# Lattice vectors with components from -20 to 20 as one whole number, so that sums stay sums.
-_CODE = np.array([41 * 41, 41, 1])
+# Lattice vectors with components from -20 to 20 as one integer each.
+_LATTICE = IndexKeys((20, 20, 20))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,14 +73,14 @@ def _passes(
     floor: float,
 ) -> Links:
     shape = values.shape
-    code = (lattice @ _CODE).reshape(shape)
+    code: NDArray[Any] = _LATTICE(lattice).reshape(shape)
     labels = label.reshape(shape)
     around, labels_around, code_around = (np.pad(x, 1, mode="wrap") for x in (values, labels, code))
     for axis in range(3):
         # Beyond the cell's faces lie the copies of what is inside.
         faces = np.moveaxis(code_around, axis, 0)
-        faces[0] -= _CODE[axis]
-        faces[-1] += _CODE[axis]
+        faces[0] -= _LATTICE.strides[axis]
+        faces[-1] += _LATTICE.strides[axis]
     rows = []
     for step in _HALF_NEIGHBOURS:
         other, moved = _window(labels_around, step), _window(code_around, step) - code
@@ -94,13 +95,7 @@ def _passes(
     first, second, moved, height = (x[order] for x in (first, second, moved, height))
     best = np.ones(len(first), dtype=bool)
     best[1:] = (np.diff(first) != 0) | (np.diff(second) != 0) | (np.diff(moved) != 0)
-    return Links(first[best], second[best], _decode(moved[best]), height[best])
-
-
-def _decode(code: NDArray[np.int64]) -> NDArray[np.int64]:
-    w = (code + 20) % 41 - 20
-    v = ((code - w) // 41 + 20) % 41 - 20
-    return np.stack(((code - w - 41 * v) // (41 * 41), v, w), axis=1)
+    return Links(first[best], second[best], _LATTICE.triples(moved[best]), height[best])
 
 
 def _window(padded: NDArray[_ScalarT], step: tuple[int, ...]) -> NDArray[_ScalarT]:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crysformer.crystal.miller import MillerLookup
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import p1_mapping
 from crysformer.phasing.refinement.miller_box import MillerBox, with_mates
@@ -103,9 +104,8 @@ class AmplitudeTarget:
         f = mapping.values(data.f[used])
         if overlap > 0:
             sphere = _sphere(data, _OVERLAP_D_MIN)
-            key = {tuple(h) for h in listed.tolist()}
-            more = np.array([h for h in sphere.tolist() if tuple(h) not in key]).reshape(-1, 3)
-            listed = np.concatenate((listed, more.astype(np.int64)))
+            more = sphere[MillerLookup(listed).rows(sphere) < 0]
+            listed = np.concatenate((listed, more))
             f = np.concatenate((f, np.full(len(more), np.nan)))
         hkl = np.concatenate((listed, -listed))
         f = np.tile(f, 2)
@@ -138,7 +138,7 @@ class AmplitudeTarget:
             * np.any(everywhere != 0, axis=1),
             dtype=torch.float32,
         )
-        to_frac = np.array(data.cell.frac.mat.tolist())
+        to_frac = data.to_frac
         self.to_frac = torch.as_tensor(
             to_frac[list(self.box.axes)], dtype=torch.float32, device=device
         )

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 
 ENOUGH = 300
@@ -38,12 +39,12 @@ class ResolutionScale:
         used = data.measured
         self.active = int(used.sum()) >= ENOUGH
         hkl = data.hkl[used].astype(np.float64)
-        to_frac = np.array(data.cell.frac.mat.tolist())
+        rotations = operators(data.space_group).rotations
         products = np.zeros((6, len(hkl)))
-        for op in data.space_group.operations().sym_ops:
-            x, y, z = (hkl @ (np.array(op.rot) / op.DEN) @ to_frac).T
+        for rotation in rotations:
+            x, y, z = (hkl @ rotation @ data.to_frac).T
             products += np.stack((x * x, y * y, z * z, 2 * x * y, 2 * x * z, 2 * y * z))
-        products /= len(data.space_group.operations().sym_ops)
+        products /= len(rotations)
         self.products = torch.as_tensor(products, dtype=torch.float32, device=device)
         self.s_sq = torch.as_tensor(data.d[used] ** -2.0, dtype=torch.float32, device=device)
         self.device = device

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crysformer.crystal.operators import operators
+
 Mate = tuple[Tensor, Tensor, Tensor]
 """Of each element of the box: where its symmetry mate is, cos and sin of the phase shift between
 them, and -1 where the mate is the complex conjugate; shapes (box,), (2, box), (box,)."""
@@ -72,8 +74,7 @@ class MillerBox:
         """
         place, _ = self.index(hkl)
         size, found = math.prod(self.shape), []
-        for op in group.operations().sym_ops:
-            rotation, shift = np.array(op.rot) // op.DEN, np.array(op.tran) / op.DEN
+        for rotation, shift in operators(group):
             if np.array_equal(rotation, np.eye(3)) and not shift.any():
                 continue
             mate, conjugate = self.index(hkl @ rotation)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +10,19 @@ import torch
 from torch import Tensor
 
 from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factors
+from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.kinematics import Kinematics
 from crysformer.peptide.restraints import restraints_of
+from crysformer.phasing.merit.r_factor import amplitude_scale, r_factor
+from crysformer.phasing.refinement.adam import minimise
 from crysformer.phasing.refinement.bulk_solvent import STEP_CURVE, ResolutionScale
 
 _OXYGEN = 8
 _STEPS = 120
-_STEP_XYZ, _STEP_LOG_B = 0.03, 0.06
+_STEP_XYZ, _STEP_LOG_B = 0.03, 0.06  # first step sizes, A and -
+_LAST_STEP = 1e-3  # to which they fall
+_BETAS = (0.8, 0.95)  # decay rates of Adam's moments: short memory for short refinements
 _B_SPREAD, _B_BONDED = 0.5, 0.25  # expected spread of log B, and between bonded atoms
 _B_RANGE = (1.0, 100.0)
 
@@ -75,11 +79,11 @@ def polish(
     used = data.measured
     hkl = torch.as_tensor(data.hkl[used], device=device).to(torch.float32)
     observed = torch.as_tensor(data.f[used], dtype=torch.float32, device=device)
-    orth = torch.tensor(data.cell.orth.mat.tolist(), dtype=torch.float32, device=device)
-    to_frac = torch.tensor(data.cell.frac.mat.tolist(), dtype=torch.float32, device=device)
+    orth = torch.as_tensor(data.orth, dtype=torch.float32, device=device)
+    to_frac = torch.as_tensor(data.to_frac, dtype=torch.float32, device=device)
     ops = [
-        (torch.tensor(op.rot, dtype=torch.float32) / op.DEN, torch.tensor(op.tran) / op.DEN)
-        for op in data.space_group.operations()
+        (torch.as_tensor(rotation).float(), torch.as_tensor(translation).float())
+        for rotation, translation in operators(data.space_group, centred=True)
     ]
     number = torch.as_tensor(kinematics.peptides.number, device=device)
     n_waters = xyz.shape[1] - len(number)
@@ -100,7 +104,7 @@ def polish(
 
     def cost(x: Tensor, log_b: Tensor, curve: Tensor) -> Tensor:
         amplitude = calculated(x, log_b, curve).abs()
-        scale = (amplitude @ observed) / (amplitude**2).sum(1)
+        scale = amplitude_scale(observed, amplitude)
         misfit = ((observed - scale[:, None] * amplitude) ** 2).sum(1)
         b = restraints.bonds
         smooth = (((log_b[:, b[:, 0]] - log_b[:, b[:, 1]]) / _B_BONDED) ** 2).sum(1)
@@ -111,28 +115,25 @@ def polish(
     x = xyz.clone().requires_grad_()
     log_b = torch.full(xyz.shape[:2], math.log(b_iso), device=device).requires_grad_()
     curve = scaling.start(len(x)).requires_grad_()
-    parts = ((x, _STEP_XYZ), (log_b, _STEP_LOG_B), (curve, STEP_CURVE))
-    optimizer = torch.optim.Adam(
-        [{"params": [part], "lr": rate} for part, rate in parts], betas=(0.8, 0.95)
+    parameters = (x, log_b, curve)
+    minimise(
+        parameters,
+        lambda: torch.autograd.grad(cost(*parameters).sum(), parameters),
+        (_STEP_XYZ, _STEP_LOG_B, STEP_CURVE),
+        _STEPS,
+        final_rates=(_LAST_STEP,) * 3,
+        limits=(None, (math.log(_B_RANGE[0]), math.log(_B_RANGE[1])), None),
+        betas=_BETAS,
+        least=1,
+        deadline=deadline,
     )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _STEPS, 1e-3)
-    low, high = (math.log(b) for b in _B_RANGE)
-    for _ in range(_STEPS):
-        optimizer.zero_grad()
-        cost(x, log_b, curve).sum().backward()
-        optimizer.step()
-        schedule.step()
-        with torch.no_grad():
-            log_b.clamp_(low, high)
-        if time.monotonic() > deadline:
-            break
     with torch.no_grad():
         likelihood = -0.5 * cost(x, log_b, curve)
         order = likelihood.argsort(descending=True)
         F = calculated(x, log_b, curve)[order]
         amplitude = F.abs()
-        scale = (amplitude @ observed) / (amplitude**2).sum(1)
-        r = (observed - scale[:, None] * amplitude).abs().sum(1) / observed.sum()
+        scale = amplitude_scale(observed, amplitude)
+        r = r_factor(observed, amplitude, scale=scale)
     full = np.full((len(x), len(data)), np.nan, dtype=np.complex128)
     full[:, used] = (scale[:, None] * F).cpu().numpy()
     return Polished(

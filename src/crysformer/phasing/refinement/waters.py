@@ -66,7 +66,7 @@ def with_waters(
     used = data.measured
     shape = symmetric_shape(data, _SAMPLE_RATE)
     picker = PeakPicker(data, shape, _APART)
-    orth, to_frac = (np.array(m.tolist()) for m in (data.cell.orth.mat, data.cell.frac.mat))
+    orth, to_frac = data.orth, data.to_frac
     n_atoms = len(kinematics.peptides.number)
     polar = np.isin(kinematics.peptides.number, (7, 8))
     most = int(used.sum()) // _REFLECTIONS_PER_WATER

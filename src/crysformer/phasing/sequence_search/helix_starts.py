@@ -56,7 +56,7 @@ def helix_seeds(
         None if the chain is shorter than any helix or holds D residues, or reflections are too few.
     """
     p = kinematics.peptides
-    cell = torch.tensor(data.cell.orth.mat.tolist(), dtype=torch.float32)
+    cell = torch.as_tensor(data.orth, dtype=torch.float32)
     length = len(p.chains[0].letters)
     if p.chains[0].d_residues:
         return None

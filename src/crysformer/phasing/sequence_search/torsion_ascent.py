@@ -11,9 +11,11 @@ from torch import Tensor
 
 from crysformer.peptide.kinematics import Kinematics, Pose
 from crysformer.peptide.rotations import rotate
+from crysformer.phasing.refinement.adam import Adam, cosine_decay
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 
-_BETA1, _BETA2 = 0.8, 0.95
+_BETAS, _EPS = (0.8, 0.95), 1e-6
+_FINAL_FRACTION = 0.1  # of the first step sizes, to which they fall
 _OMEGA_FORCE = 0.3  # correlation lost by an omega 1 radian from flat, times two
 
 
@@ -49,9 +51,9 @@ def climb(
     omega = torch.tensor(
         [t.kind == "omega" for t in kinematics.peptides.torsions], device=kinematics.device
     )
-    moments: list[Tensor] | None = None
-    squares: list[Tensor] = []
+    adam = Adam((pose.torsions, pose.translation, pose.translation), _BETAS, _EPS)
     sizes = (steps.torsion, steps.turn, steps.shift)
+    final_sizes = [_FINAL_FRACTION * size for size in sizes]
     for i in range(steps.number):
         if time.monotonic() > deadline:
             break
@@ -61,21 +63,12 @@ def climb(
         gradient = list(kinematics.gradient(xyz, frames, origins, force))
         away = torch.sin(pose.torsions)  # from 180 degrees, near it
         gradient[0] = gradient[0] + _OMEGA_FORCE * omega * away
-        if moments is None:
-            moments = [torch.zeros_like(g) for g in gradient]
-            squares = [torch.zeros_like(g) for g in gradient]
-        factor = 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * i / steps.number))
-        moves = []
-        for g, m, v, size in zip(gradient, moments, squares, sizes, strict=True):
-            m.mul_(_BETA1).add_(g, alpha=1 - _BETA1)
-            v.mul_(_BETA2).addcmul_(g, g, value=1 - _BETA2)
-            step = m / (1 - _BETA1 ** (i + 1))
-            step = step / ((v / (1 - _BETA2 ** (i + 1))).sqrt() + 1e-6)
-            moves.append(step * (size * factor))
+        rates = [-size for size in cosine_decay(sizes, final_sizes, i, steps.number)]  # uphill
+        torsions, rotation, shift = adam.descent(gradient, rates)
         pose = Pose(
-            pose.torsions + moves[0],
-            rotate(pose.rotation, moves[1]),
-            pose.translation + moves[2],
+            pose.torsions + torsions,
+            rotate(pose.rotation, rotation),
+            pose.translation + shift,
         )
     xyz, _, _ = kinematics.coordinates(pose)
     return pose, target.evaluate(xyz, gradient=False).score
