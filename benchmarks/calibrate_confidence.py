@@ -23,8 +23,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TextIO, get_args
 
@@ -43,16 +42,33 @@ from crysformer.evaluation.logistic import cross_validated, fit_logistic
 from crysformer.evaluation.regimes.controls import shuffled_within_shells
 from crysformer.evaluation.regimes.grid import Condition
 from crysformer.evaluation.regimes.synthetic_crystals import grid_crystal
-from crysformer.phasing.candidate import settle, with_atoms
-from crysformer.phasing.candidate_pool import Search
-from crysformer.phasing.cell_content import cell_content
-from crysformer.phasing.fragments.completion import expand
-from crysformer.phasing.merit.confidence import Kind, features
-from crysformer.phasing.problem import PhaseProblem, phase_problem
+from crysformer.phasing.atoms.atomic_candidates import AtomSettings, atomic_candidates
+from crysformer.phasing.budget import Budget
+from crysformer.phasing.dual_space.polishing import polish_by_density_modification
+from crysformer.phasing.dual_space.starting_parameters import positive_fractions
+from crysformer.phasing.fragments.completion import complete_structure
+from crysformer.phasing.merit.confidence import Kind, features, kind_of
+from crysformer.phasing.merit.figures import (
+    AtomFigures,
+    DensityFigures,
+    Figures,
+    SequenceFigures,
+)
+from crysformer.phasing.p1_grid import P1Grid
+from crysformer.phasing.problem import phasing_problem
+from crysformer.phasing.random_starts.method import ChargeFlipping
+from crysformer.phasing.settings import SolveSettings
 
 FIGURES = ("reflections_per_volume", "r", "free_correlation", "noise", "reflections_per_atom")
 KINDS: tuple[Kind, ...] = get_args(Kind)
-# A better R, free correlation, gap or free_z cannot make a candidate less credible.
+FIGURES_OF: dict[Kind, type[Figures]] = {
+    "density": DensityFigures,
+    "atoms": AtomFigures,
+    "sequence": SequenceFigures,
+}
+COLUMN_OF = {"log_likelihood_gain": "gap", "z_free_correlation": "free_z"}
+"""Columns of stored rows that are not called as the figure that they hold."""
+# A better R, free correlation or log-likelihood gain cannot make a candidate less credible.
 SIGNS: dict[Kind, tuple[int, ...]] = {
     "density": (-1, 1, 0),
     "atoms": (-1, 1, 0),
@@ -120,7 +136,7 @@ SPARSE = (
 STARTS = (70, 80, 85)  # mean phase errors in degrees, before density modification
 
 
-def nearly_true(crystal: SyntheticCrystal, problem: PhaseProblem, seed: int) -> torch.Tensor:
+def nearly_true(crystal: SyntheticCrystal, grid: P1Grid, seed: int) -> torch.Tensor:
     """True phases with normal errors, of the mean sizes `STARTS`, half grids (B, ...)."""
     rng = np.random.default_rng(seed)
     starts = []
@@ -128,30 +144,33 @@ def nearly_true(crystal: SyntheticCrystal, problem: PhaseProblem, seed: int) -> 
         # mean |error| of a wrapped normal of this spread, by trial
         spread = np.interp(mean, [40, 60, 70, 80, 85, 89], [51, 82, 101, 131, 156, 220])
         phi = crystal.phi_true + rng.normal(0, spread, len(crystal.phi_true))
-        F = crystal.data.f / problem.scale * np.exp(1j * np.deg2rad(phi))
-        starts.append(problem.to_grid(F))
+        F = crystal.data.f / grid.scale * np.exp(1j * np.deg2rad(phi))
+        starts.append(grid.to_grid(F))
     return torch.stack(starts)
 
 
 def candidates(
     crystal: SyntheticCrystal, data: CrystalData, seed: int, started: bool = False
-) -> Iterator[tuple]:
+) -> Iterator[tuple[Kind, Figures, float]]:
     """(kind, figures, aligned cosine) of the candidates of a short search."""
-    problem = phase_problem(data)
     chains = crystal.sequence.split(",")
-    content = cell_content(data, tuple(chains[:1]), len(chains))
+    problem = phasing_problem(data, tuple(chains[:1]), len(chains))
     generator = torch.Generator().manual_seed(seed)
-    search = Search(problem, content, generator, deadline=time.monotonic() + 600)
-    search.flipping_round(0)
-    pool = list(search.best)
+    deadline = time.monotonic() + 600
+    budget = Budget(deadline, deadline, generator)
+    pool = ChargeFlipping(problem, SolveSettings()).advance(budget)
+    best = max(pool, key=lambda candidate: candidate.confidence)
     if started:
-        F = nearly_true(crystal, problem, seed)
-        share = float(search.shares(8).median())
-        F, _ = expand(problem, F, share, content.b_iso, ((len(F), 60),), generator, search.deadline)
-        shares = torch.full((len(F),), share)
-        pool += settle(problem, content, "started", F, shares, len(F), generator)
-    if content.n_atoms <= 250 and search.best[0].atoms is None and data.d_min <= 2.0:
-        pool += with_atoms(problem, content, search.best[:1], generator, cycles=1)
+        F = nearly_true(crystal, problem.grid, seed)
+        fraction = float(positive_fractions(problem, 8, generator).median())
+        rounds = ((len(F), 60),)
+        b_iso = problem.content.b_iso
+        F, _ = complete_structure(problem.grid, F, fraction, b_iso, rounds, generator, deadline)
+        fractions = torch.full((len(F),), fraction)
+        pool += polish_by_density_modification(problem, "started", F, fractions, len(F), generator)
+    assert problem.content.n_atoms is not None
+    if problem.content.n_atoms <= 250 and best.atoms is None and data.d_min <= 2.0:
+        pool += atomic_candidates(problem, [best], generator, AtomSettings(cycles=1))
     for candidate in pool:
         found = grid_to_hkl(candidate.F, torch.as_tensor(data.hkl)).numpy()
         compared = compare_phases(
@@ -162,8 +181,7 @@ def candidates(
             data.cell,
             data.space_group,
         )
-        kind = "density" if candidate.atoms is None else "atoms"
-        yield kind, candidate.figures, compared.cosine2_aligned
+        yield kind_of(candidate.figures), candidate.figures, compared.cosine2_aligned
 
 
 def writer_of(out: Path, handle: TextIO) -> Any:
@@ -174,9 +192,9 @@ def writer_of(out: Path, handle: TextIO) -> Any:
     return writer
 
 
-def values_of(figures: dict[str, float], cosine: float) -> list[str]:
+def values_of(figures: Figures, cosine: float) -> list[str]:
     """The last columns of a row."""
-    return [*(f"{figures.get(name, math.nan):.5f}" for name in FIGURES), f"{cosine:.4f}"]
+    return [*(f"{getattr(figures, name, math.nan):.5f}" for name in FIGURES), f"{cosine:.4f}"]
 
 
 def collect_grid(
@@ -231,18 +249,16 @@ def report(kind: Kind, p: NDArray[np.float64], y: NDArray[np.float64]) -> None:
     print(f"  expected calibration error {error:.4f}; false above 0.9: {false}")
 
 
-def numbers(row: dict[str, str]) -> dict[str, float]:
-    """Columns of a row that are numbers."""
-    found = {}
-    for name, text in row.items():
-        with suppress(ValueError):
-            found[name] = float(text)
-    return found
+def figures_of(kind: Kind, row: dict[str, str]) -> Figures:
+    """Figures of merit from a stored row."""
+    figures = FIGURES_OF[kind]
+    columns = {field.name: COLUMN_OF.get(field.name, field.name) for field in fields(figures)}
+    return figures(**{name: float(row[column]) for name, column in columns.items()})
 
 
 def fitted(kind: Kind, rows: list[dict[str, str]]) -> dict[str, Any]:
     """Fit one kind of candidate; the entry of confidence.json. Prints the reliability."""
-    x = np.array([features(kind, numbers(row)) for row in rows])
+    x = np.array([features(figures_of(kind, row)) for row in rows])
     y = np.array([float(float(row["cosine"]) >= SOLVED_COSINE) for row in rows])
     ids = sorted({row["id"] for row in rows})
     half_of = {name: i % 2 for i, name in enumerate(ids)}

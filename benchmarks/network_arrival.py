@@ -64,7 +64,7 @@ def main() -> None:
         except NotApplicable as reason:
             print(f"{crystal.id}: {reason}")
             continue
-        phi = np.degrees(np.angle(prediction.chain))
+        phi = np.degrees(np.angle(prediction.trajectory))
         phases = compare_phases(
             data.hkl, data.f, phi, crystal.phi_true, data.cell, data.space_group
         )

@@ -40,7 +40,7 @@ from crysformer.evaluation.regimes.grid import GRID, select
 from crysformer.evaluation.regimes.synthetic_crystals import grid_crystal
 from crysformer.files import atomic_path
 from crysformer.phasing.dual_space.charge_flipping import charge_flipping, random_phases
-from crysformer.phasing.problem import phase_problem
+from crysformer.phasing.p1_grid import p1_grid
 from crysformer.report.hardware import machine
 
 DELTA = (0.4, 1.2)  # standard deviations of the density
@@ -50,7 +50,9 @@ OURS = ("charge-flipping", "raar", "solve")  # of `METHODS`
 SPEED_STARTS, SPEED_ITERATIONS = 8, 100
 
 
-def plain_start(shape: tuple[int, ...], hkl: np.ndarray, f: np.ndarray, rng: np.random.Generator):
+def plain_start(
+    shape: tuple[int, ...], hkl: np.ndarray, f: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Full grids of amplitudes and of the first density, from random phases."""
     amplitude = np.zeros(shape)
     amplitude[tuple(hkl.T)] = amplitude[tuple(-hkl.T)] = f
@@ -102,7 +104,7 @@ def solve_plainly(crystal: SyntheticCrystal, limit: float, seed: int) -> tuple[b
     The limit is in wall-clock seconds, as for this package's methods.
     """
     data, rng = crystal.data, np.random.default_rng(seed)
-    shape = phase_problem(data).shape  # the grid that ours works on
+    shape = p1_grid(data).shape  # the grid of this package's methods
     hkl, f = data.hkl[data.measured], data.f[data.measured]
     sharp = sharpen(f, data.d[data.measured], max(wilson_b(data).b_iso, 0.0))
     seconds = wall = 0.0
@@ -135,8 +137,8 @@ def solve_ours(name: str, crystal: SyntheticCrystal, limit: float, seed: int) ->
 
 def speed(data: CrystalData) -> tuple[float, float]:
     """Iterations a second of one start, plain and ours (of a batch), on the same grid."""
-    problem, rng = phase_problem(data), np.random.default_rng(0)
-    amplitude, rho = plain_start(problem.shape, data.hkl[data.measured], data.f[data.measured], rng)
+    grid, rng = p1_grid(data), np.random.default_rng(0)
+    amplitude, rho = plain_start(grid.shape, data.hkl[data.measured], data.f[data.measured], rng)
     measured, n = amplitude > 0, SPEED_ITERATIONS
     rho = plain_iteration(amplitude, measured, rho, DELTA[1])
     begun = time.process_time()
@@ -144,11 +146,11 @@ def speed(data: CrystalData) -> tuple[float, float]:
         rho = plain_iteration(amplitude, measured, rho, DELTA[1])
     plain = n / (time.process_time() - begun)
     generator = torch.Generator().manual_seed(0)
-    F = random_phases(problem, SPEED_STARTS, generator)
-    share, sharpening = torch.full((SPEED_STARTS,), 0.2), torch.zeros(SPEED_STARTS)
-    charge_flipping(problem, F, 10, share, sharpening)
+    F = random_phases(grid, SPEED_STARTS, generator)
+    fraction, sharpening = torch.full((SPEED_STARTS,), 0.2), torch.zeros(SPEED_STARTS)
+    charge_flipping(grid, F, 10, fraction, sharpening)
     begun = time.process_time()
-    charge_flipping(problem, F, n, share, sharpening)
+    charge_flipping(grid, F, n, fraction, sharpening)
     return plain, n * SPEED_STARTS / (time.process_time() - begun)
 
 

@@ -16,16 +16,17 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from calibrate_confidence import COLUMN_OF
 from crysformer.crystal.comparison.compare import compare_phases
 from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factors
-from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.data.dataset.recipe import DIPEPTIDE, Recipe
 from crysformer.data.dataset.store import FragmentStore, FragmentTable
 from crysformer.data.synthetic.p1_crystal import single
@@ -34,9 +35,12 @@ from crysformer.errors import InputError
 from crysformer.evaluation.data_quality import DataQuality
 from crysformer.evaluation.regimes.controls import shuffled_within_shells
 from crysformer.peptide import residues
-from crysformer.phasing.cell_content import cell_content
-from crysformer.phasing.problem import phase_problem
-from crysformer.phasing.sequence_search.method import SequenceMethod
+from crysformer.phasing.budget import Budget
+from crysformer.phasing.candidate import Candidate
+from crysformer.phasing.origin.chirality import HandEvidence
+from crysformer.phasing.problem import phasing_problem
+from crysformer.phasing.sequence_search.method import SequenceSearch
+from crysformer.phasing.settings import SolveSettings
 
 FIGURES = (
     *("r", "correlation", "overlap", "gap", "free_z", "reflections_per_parameter", "noise"),
@@ -248,29 +252,24 @@ def crystal_of(
 
 def rows_of(
     crystal: SyntheticCrystal, other: str, regime: Regime, seed: int
-) -> list[tuple[float, dict[str, float], float, bool]]:
-    """(seconds, figures, aligned cosine, inverted) of every candidate of every turn."""
+) -> list[tuple[float, Candidate, float, bool]]:
+    """(seconds, candidate, aligned cosine, inverted) of every model of every turn."""
     data = crystal.data
     if regime.control == "shuffled":
         data = shuffled_within_shells(data, np.random.default_rng(seed))
     sequence = other if regime.control == "sequence" else crystal.sequence
-    p1, mapping = expand_to_p1(data)
-    problem = phase_problem(p1, "cpu", mapping.parent)
-    content = cell_content(data, (sequence,), 1)
+    problem = phasing_problem(data, (sequence,), 1)
     begun = time.monotonic()
-    method = SequenceMethod(
-        data,
-        mapping,
-        problem,
-        content,
-        torch.Generator().manual_seed(seed),
-        begun + 4 * regime.seconds,
-    )
-    rows = []
-    while time.monotonic() - begun < regime.seconds:
-        for candidate in method.advance(1.0 + method.turns):
+    deadline = begun + 4 * regime.seconds
+    generator = torch.Generator().manual_seed(seed)
+    method = SequenceSearch(problem, SolveSettings())
+    rows: list[tuple[float, Candidate, float, bool]] = []
+    seconds = itertools.count(1.0)  # of each turn
+    while (now := time.monotonic()) - begun < regime.seconds:
+        for candidate in method.advance(Budget(now + next(seconds), deadline, generator)):
             model = candidate.peptide
-            assert model is not None
+            if model is None:  # free atoms
+                continue
             compared = compare_phases(
                 data.hkl,
                 data.f,
@@ -279,11 +278,17 @@ def rows_of(
                 data.cell,
                 data.space_group,
             )
-            cosine = compared.cosine2_aligned if not regime.control else 0.0
-            if regime.control == "sequence":
-                cosine = compared.cosine2_aligned  # a similar sequence may well phase the crystal
-            rows.append((time.monotonic() - begun, candidate.figures, cosine, compared.inverted))
+            # A similar sequence may well phase the crystal.
+            cosine = compared.cosine2_aligned if regime.control != "shuffled" else 0.0
+            rows.append((time.monotonic() - begun, candidate, cosine, compared.inverted))
     return rows
+
+
+def values_of(candidate: Candidate) -> list[float]:
+    """Values of the columns `FIGURES`."""
+    found = {COLUMN_OF.get(name, name): x for name, x in asdict(candidate.figures).items()}
+    found["hand"] = HandEvidence(candidate.hand_log_odds, 0).probability
+    return [found[name] for name in FIGURES]
 
 
 def main() -> None:
@@ -316,8 +321,8 @@ def main() -> None:
                         raise
                     print(f"{regime.name:28s} {crystal.sequence} {refusal}", flush=True)
                     continue
-                for seconds, figures, cosine, inverted in rows:
-                    values = [f"{figures.get(name, float('nan')):.5f}" for name in FIGURES]
+                for seconds, candidate, cosine, inverted in rows:
+                    values = [f"{value:.5f}" for value in values_of(candidate)]
                     writer.writerow(
                         [
                             *(f"tight-{regime.length}", crystal.id, regime.name, "sequence"),
@@ -325,10 +330,10 @@ def main() -> None:
                         ]
                     )
                 handle.flush()
-                best = max(rows, key=lambda row: row[1]["correlation"])
+                best = max(rows, key=lambda row: asdict(row[1].figures)["correlation"])
                 print(
                     f"{regime.name:28s} {crystal.sequence} {best[0]:6.1f} s  cosine {best[2]:.3f} "
-                    + " ".join(f"{k} {v:.3f}" for k, v in best[1].items()),
+                    + " ".join(f"{k} {v:.3f}" for k, v in asdict(best[1].figures).items()),
                     flush=True,
                 )
 
