@@ -132,7 +132,7 @@ def test_an_unset_table_starts_from_its_defaults() -> None:
     ("values", "message"),
     [
         ({"second": 1.0}, "unknown setting 'second'; did you mean 'seconds'?"),
-        ({"search": {"stps": 1}}, "unknown setting 'search.stps'; did you mean 'steps'?"),
+        ({"search": {"stps": 1}}, "unknown setting 'search.stps'; did you mean 'search.steps'?"),
         ({"shells": [1]}, "unknown setting 'shells'; did you mean 'search.limits.shells'?"),
         (
             {"search": {"zzz": 1}},

@@ -20,7 +20,7 @@ from crysformer.data.dataset.recipe import DIPEPTIDE, FIFTEEN, Recipe
 from crysformer.data.dataset.store import FragmentTable
 from crysformer.data.synthetic.synthetic_crystal import synthetic_crystal
 from crysformer.peptide.residues import ATOMS, INDEX
-from crysformer.phasing.problem import PhaseProblem
+from crysformer.phasing.p1_grid import P1Grid
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
@@ -45,7 +45,7 @@ class KnownCrystal:
         return np.nan_to_num(self.data.f) * np.exp(1j * np.deg2rad(self.phi_true))
 
     def start(
-        self, problem: PhaseProblem, phase_errors: Sequence[float] = (0.0,), seed: int = 0
+        self, problem: P1Grid, phase_errors: Sequence[float] = (0.0,), seed: int = 0
     ) -> torch.Tensor:
         """Half grids of the true phases with mean errors of so many degrees, one each."""
         rng = np.random.default_rng(seed)

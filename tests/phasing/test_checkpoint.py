@@ -26,7 +26,7 @@ from crysformer.phasing import checkpoint as state_module
 from crysformer.phasing.candidate_pool import Search
 from crysformer.phasing.cell_content import cell_content
 from crysformer.phasing.checkpoint import STATE, SavedSearch, data_hash
-from crysformer.phasing.problem import phase_problem
+from crysformer.phasing.p1_grid import p1_grid
 from crysformer.phasing.solver import solve
 
 
@@ -41,7 +41,7 @@ def no_structure(seed: int = 0) -> CrystalData:
 
 def make_search(data: CrystalData, seed: int = 0) -> Search:
     generator = torch.Generator().manual_seed(seed)
-    return Search(phase_problem(data), cell_content(data, ("VA",)), generator, np.inf)
+    return Search(p1_grid(data), cell_content(data, ("VA",)), generator, np.inf)
 
 
 def saved(folder: Path, data: CrystalData, sequence: str = "VA", copies: int = 1) -> SavedSearch:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
-from crysformer.phasing.problem import PhaseProblem, phase_problem, replace_amplitude
+from crysformer.phasing.p1_grid import P1Grid, p1_grid, replace_amplitude
 
 P1 = gemmi.SpaceGroup("P 1")
 # cell, d_min, and the grid: spacing of d_min / 2.4 or less, no prime factor above 7
@@ -32,10 +32,10 @@ def random_data(cell: gemmi.UnitCell, d_min: float, completeness: float = 1.0) -
 
 
 @pytest.fixture(params=CASES, scope="module")
-def case(request: pytest.FixtureRequest) -> tuple[CrystalData, PhaseProblem]:
+def case(request: pytest.FixtureRequest) -> tuple[CrystalData, P1Grid]:
     parameters, d_min, shape = CASES[request.param]
     data = random_data(gemmi.UnitCell(*parameters), d_min, completeness=0.8)
-    problem = phase_problem(data)
+    problem = p1_grid(data)
     assert problem.shape == shape
     return data, problem
 
@@ -48,7 +48,7 @@ def grid_indices(shape: tuple[int, int, int]) -> np.ndarray:
     return np.stack([h, k, w], axis=1).astype(np.int32)
 
 
-def test_measured_and_floating_share_the_sphere(case: tuple[CrystalData, PhaseProblem]) -> None:
+def test_measured_and_floating_share_the_sphere(case: tuple[CrystalData, P1Grid]) -> None:
     data, problem = case
     hkl = grid_indices(problem.shape)
     d_star_sq = data.cell.calculate_1_d2_array(hkl)
@@ -64,7 +64,7 @@ def test_measured_and_floating_share_the_sphere(case: tuple[CrystalData, PhasePr
 
 
 def test_every_reflection_counts_twice_in_the_sphere(
-    case: tuple[CrystalData, PhaseProblem],
+    case: tuple[CrystalData, P1Grid],
 ) -> None:
     data, problem = case
     assert float(problem.weight.sum()) == 2 * data.measured.sum()
@@ -74,7 +74,7 @@ def test_every_reflection_counts_twice_in_the_sphere(
     assert problem.scale == pytest.approx(np.sqrt((data.f[used] ** 2).mean()))
 
 
-def test_amplitudes_come_back_from_the_grid(case: tuple[CrystalData, PhaseProblem]) -> None:
+def test_amplitudes_come_back_from_the_grid(case: tuple[CrystalData, P1Grid]) -> None:
     data, problem = case
     for sign in (1, -1):
         back = grid_to_hkl(problem.amplitude, torch.from_numpy(sign * data.hkl)).numpy()
@@ -82,7 +82,7 @@ def test_amplitudes_come_back_from_the_grid(case: tuple[CrystalData, PhaseProble
     assert (problem.amplitude[~problem.measured] == 0).all()
 
 
-def test_listed_values_come_back_from_the_grid(case: tuple[CrystalData, PhaseProblem]) -> None:
+def test_listed_values_come_back_from_the_grid(case: tuple[CrystalData, P1Grid]) -> None:
     data, problem = case
     phases = np.exp(2j * np.pi * np.random.default_rng(0).random(len(data)))
     grid = problem.to_grid(data.f * phases)
@@ -94,7 +94,7 @@ def test_listed_values_come_back_from_the_grid(case: tuple[CrystalData, PhasePro
     torch.testing.assert_close(again, grid, rtol=1e-4, atol=1e-2)
 
 
-def test_nyquist_planes_are_left_out(case: tuple[CrystalData, PhaseProblem]) -> None:
+def test_nyquist_planes_are_left_out(case: tuple[CrystalData, P1Grid]) -> None:
     _, problem = case
     used = problem.measured | problem.floating
     even = [axis for axis, n in enumerate(problem.shape) if n % 2 == 0]
@@ -117,7 +117,7 @@ def test_no_reflection_reaches_the_nyquist_planes(
     cell = gemmi.UnitCell(*edges, *angles)
     hkl = gemmi.make_miller_array(cell, P1, d_min).astype(np.int32)
     assume(len(hkl) > 0)
-    problem = phase_problem(CrystalData(cell, P1, hkl, np.ones(len(hkl))))
+    problem = p1_grid(CrystalData(cell, P1, hkl, np.ones(len(hkl))))
     used = problem.measured | problem.floating
     for axis, n in enumerate(problem.shape):
         if n % 2 == 0:
@@ -126,7 +126,7 @@ def test_no_reflection_reaches_the_nyquist_planes(
     assert int(problem.weight.sum()) == 2 * len(hkl)
 
 
-def test_phases_with_measured_amplitudes(case: tuple[CrystalData, PhaseProblem]) -> None:
+def test_phases_with_measured_amplitudes(case: tuple[CrystalData, P1Grid]) -> None:
     _, problem = case
     generator = torch.Generator().manual_seed(1)
     F = torch.randn((2, *problem.amplitude.shape), dtype=torch.complex64, generator=generator)
@@ -147,7 +147,7 @@ def test_replaced_amplitudes_keep_the_phase() -> None:
 
 def test_scale_of_the_input_does_not_matter() -> None:
     data = random_data(gemmi.UnitCell(9, 10, 11, 90, 100, 90), 1.8)
-    one, other = phase_problem(data), phase_problem(replace(data, f=1e-3 * data.f))
+    one, other = p1_grid(data), p1_grid(replace(data, f=1e-3 * data.f))
     torch.testing.assert_close(one.amplitude, other.amplitude)
     assert one.scale == pytest.approx(1e3 * other.scale)
 
@@ -157,7 +157,7 @@ def test_reflections_listed_beyond_the_measured_limit() -> None:
     data = random_data(gemmi.UnitCell(9, 10, 11, 80, 100, 95), 1.0)
     near = data.d > 2.0
     partly = replace(data, f=np.where(near, data.f, np.nan))
-    problem, expected = phase_problem(partly), phase_problem(data.select(near))
+    problem, expected = p1_grid(partly), p1_grid(data.select(near))
     assert problem.shape == expected.shape
     assert torch.equal(problem.measured, expected.measured)
     assert torch.equal(problem.floating, expected.floating)
@@ -172,6 +172,6 @@ def test_f000_is_never_measured() -> None:
         hkl=np.concatenate([[[0, 0, 0]], data.hkl]).astype(np.int32),
         f=np.concatenate([[1e6], data.f]),
     )
-    problem = phase_problem(with_f000)
-    torch.testing.assert_close(problem.amplitude, phase_problem(data).amplitude)
+    problem = p1_grid(with_f000)
+    torch.testing.assert_close(problem.amplitude, p1_grid(data).amplitude)
     assert bool(problem.floating[0, 0, 0])

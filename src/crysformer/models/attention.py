@@ -75,9 +75,9 @@ class OneWayAttention(nn.Module):
 
 
 def rotate(x: Tensor, angle: Tensor) -> Tensor:
-    """Rotary positions: turn each pair (x_i, x_{i + d/2}) by its angle (Su et al., 2021).
+    """Rotary positions: rotate each pair (x_i, x_{i + d/2}) by its angle (Su et al., 2021).
 
-    A dot product of two vectors turned by their own positions depends on the difference of the
+    A dot product of two vectors rotated by their own positions depends on the difference of the
     positions only.
     """
     first, second = x.chunk(2, dim=-1)

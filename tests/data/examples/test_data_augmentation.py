@@ -70,9 +70,9 @@ def test_completeness_resolution_and_errors_stay_within_their_ranges(batch: Batc
         ratio = torch.where(measured, intensity(found) / exact.clamp_min(1e-6), 1.0)
         errors.append(((ratio.clamp_min(0).sqrt() - 1) * measured).square().sum(GRID).sqrt())
         errors[-1] /= measured.sum(GRID).sqrt()
-    shares, edges, sigmas = (torch.cat(x) for x in (complete, coarse, errors))
-    assert 0.55 < shares.min() < 0.7
-    assert (shares > 0.99).float().mean() > 0.25
+    fractions, edges, sigmas = (torch.cat(x) for x in (complete, coarse, errors))
+    assert 0.55 < fractions.min() < 0.7
+    assert (fractions > 0.99).float().mean() > 0.25
     assert 2.3 < edges.max() < 2.65
     assert (edges < 1.6).float().mean() > 0.4
     assert 0.15 < sigmas.max() < 0.25
@@ -91,9 +91,9 @@ def test_a_wedge_is_one_of_directions(batch: Batch) -> None:
         for i in range(len(batch)):
             own = measured[b, u, v, w][b == i]
             agree.append(float((own == double[b == i]).float().mean()))
-    shares = torch.tensor(agree)
+    fractions = torch.tensor(agree)
     # complete ones and wedges agree wholly, random gaps hardly ever
-    assert 0.5 < float((shares > 0.97).float().mean()) < 0.8
+    assert 0.5 < float((fractions > 0.97).float().mean()) < 0.8
 
 
 def test_missing_intensities_are_filled_with_what_is_expected(batch: Batch) -> None:

@@ -20,7 +20,7 @@ from crysformer.phasing.atoms.peak_picking import PeakPicker, map_on_grid, symme
 from crysformer.phasing.cell_content import CellContent
 from crysformer.phasing.fragments.heavy_atom_method import sulphur_candidates
 from crysformer.phasing.fragments.heavy_atom_sites import HeavyAtomSearch, number_of_sulphurs
-from crysformer.phasing.problem import phase_problem
+from crysformer.phasing.p1_grid import p1_grid
 
 CELL = gemmi.UnitCell(9, 11, 10, 90, 101, 90)
 B_ISO = 6.0
@@ -162,7 +162,7 @@ def test_sulphurs_complete_a_crystal(
 ) -> None:
     data, F, _ = sulphurs
     p1, mapping = expand_to_p1(data)
-    problem = phase_problem(p1, "cpu", mapping.parent)
+    problem = p1_grid(p1, "cpu", mapping.parent)
     content = CellContent(60, B_ISO, ("ACMC",), 1, ())
     said: list[str] = []
     found = sulphur_candidates(

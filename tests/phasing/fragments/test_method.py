@@ -38,7 +38,7 @@ from crysformer.phasing.fragments.rotation_function import (
     RotationFunction,
     best_rotations,
 )
-from crysformer.phasing.problem import phase_problem
+from crysformer.phasing.p1_grid import p1_grid
 
 
 def alpha_carbons(fragment: Fragment) -> NDArray[np.float64]:
@@ -281,7 +281,7 @@ def test_phases_of_p1_return_to_the_group(group: str) -> None:
     # files list more than was measured, beyond what the grid holds
     data = replace(data, f=np.where(data.d < 2.6, np.nan, data.f))
     p1, mapping = expand_to_p1(data)
-    problem = phase_problem(p1, "cpu", mapping.parent)
+    problem = p1_grid(p1, "cpu", mapping.parent)
     phi = np.deg2rad(mapping.phases(np.rad2deg(np.angle(F))))
     grid = problem.to_grid(mapping.values(np.abs(F)) * np.exp(1j * phi))
     own = _in_group(problem, data, mapping, grid)
@@ -307,7 +307,7 @@ def two_helices() -> tuple[CrystalData, NDArray[np.complex128], Fragment]:
 def test_one_helix_in_place_completes_a_crystal_of_two() -> None:
     data, F, first = two_helices()
     p1, mapping = expand_to_p1(data)
-    problem = phase_problem(p1, "cpu", mapping.parent)
+    problem = p1_grid(p1, "cpu", mapping.parent)
     pose = PlacedFragment(first, torch.tensor(first.xyz[None], dtype=torch.float32), 1.0)
     start = weighted_start(problem, data, mapping, structure_factors(data, [pose], 5.0)[0], 0.6)
     angle = 6.0 * torch.rand(start.shape, generator=torch.Generator().manual_seed(1))
@@ -347,7 +347,7 @@ def test_helices_are_added_as_long_as_that_helps(
 ) -> None:
     data, _, first = two_helices()
     p1, mapping = expand_to_p1(data)
-    problem = phase_problem(p1, "cpu", mapping.parent)
+    problem = p1_grid(p1, "cpu", mapping.parent)
     content = CellContent(10 * len(first.xyz), 5.0, ("A" * 12,), 1, ())
     pose = PlacedFragment(first, torch.zeros(1, len(first.xyz), 3), 0.0)
     counts: list[int] = []
@@ -383,7 +383,7 @@ def test_helices_are_added_as_long_as_that_helps(
 def test_a_helix_is_found_and_completes_a_crystal_of_two() -> None:
     data, F, _ = two_helices()
     p1, mapping = expand_to_p1(data)
-    problem = phase_problem(p1, "cpu", mapping.parent)
+    problem = p1_grid(p1, "cpu", mapping.parent)
     content = CellContent(100, 5.0, ("A" * 12,), 1, ())
     candidates = fragment_candidates(
         problem, data, mapping, content, torch.Generator().manual_seed(0), time.monotonic() + 60

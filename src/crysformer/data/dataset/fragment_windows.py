@@ -16,7 +16,7 @@ def window_starts(
     """Start positions of usable windows of `n_residues` residues along a chain.
 
     Every window whose residues are all usable and peptide-bonded to each other is a candidate.
-    Along each unbroken stretch the first candidate is taken and then every `stride`-th, so that
+    Along each unbroken segment the first candidate is taken and then every `stride`-th, so that
     two windows of a chain share at most ``n_residues - stride`` residues.
 
     Parameters

@@ -66,7 +66,7 @@ def parse(file: StructureFile) -> gemmi.Structure:
     Raises
     ------
     ValueError
-        If the content is not a structure in the format that the name says.
+        If the content is not a structure in the format of the file name.
     """
     if file.content is None:
         raise ValueError(file.error)

@@ -72,7 +72,7 @@ class Batch:
         return len(self.index)
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same examples on another device."""
+        """Copy the examples to another device."""
         moved: dict[str, Any] = {
             name: None if value is None else value.to(device) for name, value in vars(self).items()
         }
