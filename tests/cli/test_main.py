@@ -193,9 +193,9 @@ def test_names_offered_are_those_of_the_layers_below() -> None:
     from crysformer.cli import dataset, solve
     from crysformer.data.dataset.export import FORMATS
     from crysformer.data.dataset.recipe import RECIPES
-    from crysformer.phasing import solver
+    from crysformer.phasing import method
 
-    assert set(solve.METHODS) == set(solver.METHODS)
+    assert set(solve.METHODS) == set(method.METHODS)
     assert set(dataset.RECIPE_NAMES) == set(RECIPES)
     assert set(dataset.FORMATS) == set(FORMATS)
 

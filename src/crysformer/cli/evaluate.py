@@ -16,10 +16,11 @@ from typing import Any
 from crysformer.cli._common import add_output_arguments, emit, output_folder, progress_bar, seed
 from crysformer.errors import UsageError
 from crysformer.files import write_json
+from crysformer.phasing.method import METHODS as SOLVER_METHODS
 
+#: Names of `crysformer.evaluation.methods.METHODS`, repeated here so that --help loads no numpy.
 METHODS = (
-    "solve", "charge-flipping", "raar", "network", "network-polished", "network-search",
-    "fragments", "sequence", "random", "random-polished",
+    "solve", *SOLVER_METHODS, "network-polished", "network-search", "random", "random-polished",
 )  # fmt: skip
 
 
