@@ -122,7 +122,9 @@ def _updated(base: Settings, values: Mapping[str, Any], source: str, prefix: str
     for name, value in values.items():
         path = f"{prefix}{name}"
         if name not in fields:
-            raise InputError(f"{source}: unknown setting {path!r}; {_suggestion(name, base, prefix)}")
+            raise InputError(
+                f"{source}: unknown setting {path!r}; {_suggestion(name, base, prefix)}"
+            )
         old = getattr(base, name)
         table = _table(old, hints[name])
         if table is not None and value is not None:

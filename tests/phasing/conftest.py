@@ -163,3 +163,17 @@ def fifteen() -> CrystalMaker:
 def make_crystal() -> CrystalMaker:
     """Atoms in any space group: call with cell, group, fractional coordinates and numbers."""
     return known_crystal
+
+
+@pytest.fixture(scope="session")
+def random_data() -> Callable[..., CrystalData]:
+    """Amplitudes of no structure, with the fall-off of one: call with a seed."""
+
+    def make(seed: int = 0) -> CrystalData:
+        cell = gemmi.UnitCell(8.3, 7.1, 5.9, 90, 90, 90)
+        hkl = gemmi.make_miller_array(cell, gemmi.SpaceGroup("P 1"), 1.5).astype(np.int32)
+        fall_off = np.exp(-0.25 * 30 * cell.calculate_1_d2_array(hkl))
+        f = 30 * fall_off * np.random.default_rng(seed).rayleigh(size=len(hkl))
+        return CrystalData(cell, gemmi.SpaceGroup("P 1"), hkl, f, 0.01 * f, source="noise.mtz")
+
+    return make

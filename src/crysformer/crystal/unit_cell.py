@@ -49,16 +49,16 @@ def resolve_symmetry(
     Raises
     ------
     InputError
-        If one of them is lacking, impossible or unknown, or if they contradict each other.
+        If one of them is missing, impossible or unknown, or if they contradict each other.
     """
-    lacking = []
+    missing = []
     if cell is None or not cell.is_crystal():
-        lacking.append(("unit cell", "`cell` A,B,C,ALPHA,BETA,GAMMA"))
+        missing.append(("unit cell", "`cell` A,B,C,ALPHA,BETA,GAMMA"))
     if space_group is None:
-        lacking.append(("space group", "`space_group` SYMBOL"))
-    if cell is None or space_group is None or lacking:
-        what = " and no ".join(name for name, _ in lacking)
-        options = " ".join(option for _, option in lacking)
+        missing.append(("space group", "`space_group` SYMBOL"))
+    if cell is None or space_group is None or missing:
+        what = " and no ".join(name for name, _ in missing)
+        options = " ".join(option for _, option in missing)
         raise InputError(f"{source}: the file gives no {what}; supply {options}")
 
     constants = " ".join(f"{x:g}" for x in cell.parameters)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.reflections import Radiation
-from crysformer.peptide.chain import D_NAMES
+from crysformer.peptide.residues import D_NAME_OF
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def protein_chains(structure: gemmi.Structure) -> tuple[list[str], int]:
 
 def _code(name: str) -> str:
     """A residue in the notation of sequences; empty if it has no letter."""
-    if name in ("ACE", "NH2", *D_NAMES.values()):
+    if name in ("ACE", "NH2", *D_NAME_OF.values()):
         return f"({name})"
     return str(gemmi.find_tabulated_residue(name).one_letter_code)
 

@@ -161,11 +161,16 @@ class Search:
         else:
             turns = single(self.requested, self, strategy)
         for turn in turns:
-            self._take(turn)
-            if checkpoint is not None:
-                checkpoint.keep(self)
+            self.take(turn, checkpoint)
 
-    def _take(self, turn: Turn) -> None:
+    def take(self, turn: Turn, checkpoint: Checkpoint | None = None) -> None:
+        """Give one method its turn, and keep the checkpoint up to date.
+
+        Raises
+        ------
+        NotApplicable
+            If it is the one method that was asked for and does not apply.
+        """
         until = min(self.deadline, time.monotonic() + turn.seconds)
         budget = Budget(until, self.deadline, self.generator(turn.method), self._report)
         self._turns[turn.method] = self.turns(turn.method) + 1
@@ -178,6 +183,8 @@ class Search:
         method.turns += 1
         self.pool.add(found)
         self._report(f"{method.tried} {method.unit}")
+        if checkpoint is not None:
+            checkpoint.keep(self)
 
     def _refused(self, method: str, reason: NotApplicable) -> None:
         if method == self.requested:

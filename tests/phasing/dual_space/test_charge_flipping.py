@@ -13,12 +13,9 @@ from torch import Tensor
 
 from crysformer.crystal.comparison.alignment import Alignment, apply_alignment
 from crysformer.crystal.comparison.compare import SOLVED_COSINE
-from crysformer.phasing.dual_space.charge_flipping import (
-    charge_flipping,
-    eliminate_low_density,
-    grid_r_factor,
-    random_phases,
-)
+from crysformer.phasing.dual_space.charge_flipping import charge_flipping, random_phases
+from crysformer.phasing.dual_space.density_modification import eliminate_low_density
+from crysformer.phasing.merit.r_factor import grid_r_factor
 from crysformer.phasing.p1_grid import P1Grid, p1_grid
 
 SHARE, SHARPENING = 0.253, 12.0

@@ -13,9 +13,11 @@ from torch import Tensor
 from crysformer.crystal.comparison.alignment import Alignment, apply_alignment
 from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.symmetry import expand_to_p1
-from crysformer.phasing.dual_space import free_correlation as merit
-from crysformer.phasing.dual_space.charge_flipping import eliminate_low_density, random_phases
-from crysformer.phasing.dual_space.free_correlation import free_correlation, noise_floor
+from crysformer.phasing.dual_space import free_correlation as module
+from crysformer.phasing.dual_space.charge_flipping import random_phases
+from crysformer.phasing.dual_space.density_modification import eliminate_low_density
+from crysformer.phasing.dual_space.free_correlation import free_correlation
+from crysformer.phasing.merit.r_factor import noise_floor
 from crysformer.phasing.p1_grid import P1Grid, p1_grid
 
 
@@ -69,7 +71,7 @@ def test_held_out_reflections_are_not_given(
         held_out.append(hidden)
         return eliminate_low_density(work, start, *rest)
 
-    monkeypatch.setattr(merit, "eliminate_low_density", spy)
+    monkeypatch.setattr(module, "eliminate_low_density", spy)
     correlation(problem, random_phases(problem, 1, seeded()), 0.25)
     assert len(held_out) == 5
     times = torch.stack(held_out).sum(0)

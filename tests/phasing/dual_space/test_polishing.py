@@ -51,9 +51,7 @@ def test_candidates_come_best_first(crystal: Any, polished: list[Candidate]) -> 
     assert all(candidate.atoms is None for candidate in polished)
 
 
-def test_figures_are_those_of_the_model(
-    problem: PhasingProblem, polished: list[Candidate]
-) -> None:
+def test_figures_are_those_of_the_model(problem: PhasingProblem, polished: list[Candidate]) -> None:
     correlations = []
     for candidate in polished:
         figures = candidate.figures

@@ -11,13 +11,11 @@ import torch
 from torch import Tensor
 
 from crysformer.crystal.comparison.compare import SOLVED_COSINE
-from crysformer.phasing.dual_space.charge_flipping import (
-    eliminate_low_density,
-    grid_r_factor,
-    random_phases,
-)
+from crysformer.phasing.dual_space.charge_flipping import random_phases
+from crysformer.phasing.dual_space.density_modification import eliminate_low_density
 from crysformer.phasing.dual_space.projections import impose, sharpened, to_half_grid, to_map
 from crysformer.phasing.dual_space.raar import raar, relaxed, shrink_wrap, within
+from crysformer.phasing.merit.r_factor import grid_r_factor
 from crysformer.phasing.p1_grid import P1Grid, p1_grid
 
 SHARE, WIDTH, SHARPENING = 0.2, 0.8, 12.0

@@ -29,9 +29,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 def figures(kind: Kind, r: float, free: float, **changed: float) -> Figures:
     """Figures of a candidate with this R and this correlation, of whatever kind."""
-    density = DensityFigures(
-        r=r, free_correlation=free, noise=0.008, reflections_per_volume=0.6
-    )
+    density = DensityFigures(r=r, free_correlation=free, noise=0.008, reflections_per_volume=0.6)
     made: Figures = density
     if kind == "atoms":
         made = AtomFigures(**asdict(density), reflections_per_atom=14.0)
@@ -58,9 +56,7 @@ def test_features_are_logarithms_and_fishers_z() -> None:
 
 def test_few_reflections_lower_confidence() -> None:
     """They are easily explained."""
-    several = [
-        figures("density", 0.1, 0.6, reflections_per_volume=x) for x in (0.1, 0.6, 2.0)
-    ]
+    several = [figures("density", 0.1, 0.6, reflections_per_volume=x) for x in (0.1, 0.6, 2.0)]
     values = [confidence(one) for one in several]
     assert values == sorted(values)
     assert values[0] < values[-1]

@@ -11,7 +11,7 @@ import torch
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.geometry import Peptides, build_peptides
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
-from crysformer.phasing.sequence_search.chain_placement import scan
+from crysformer.phasing.sequence_search.chain_placement import scan_translations
 
 B_ISO = 12.0
 GROUPS = ("P 1", "P 1 21 1", "P 21 21 21", "P 43", "C 1 2 1", "P 1 21/c 1", "R 3:H")
@@ -152,7 +152,7 @@ def test_scanning_places_is_evaluating_at_each(group: str) -> None:
     second = torch.as_tensor(peptides.chain == 1)
     moving = torch.stack((second, ~second))
     shifts = 5 * torch.randn(6, 3, generator=torch.Generator().manual_seed(8))
-    found = scan(target, xyz, moving, shifts)
+    found = scan_translations(target, xyz, moving, shifts)
     for one, which, scores in zip(xyz, moving, found, strict=True):
         moved = one + shifts[:, None] * which[:, None]
         expected = target.evaluate(moved, gradient=False).score

@@ -13,15 +13,16 @@ import torch
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics, Pose
-from crysformer.peptide.rotations import superposed
+from crysformer.peptide.rotations import superpose
 from crysformer.peptide.secondary_structure import ideal_fragment
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 from crysformer.phasing.refinement.bulk_solvent import ResolutionScale
-from crysformer.phasing.refinement.restrained import polish
+from crysformer.phasing.refinement.restrained import refine_restrained
 from crysformer.phasing.refinement.waters import with_waters
-from crysformer.phasing.sequence_search.helix_starts import helix_seeds, with_side_chains
+from crysformer.phasing.sequence_search.helix_starts import helix_starts
 from crysformer.phasing.sequence_search.random_poses import STRANDS, random_poses
-from crysformer.phasing.sequence_search.sheet_starts import laid_across, sheet_axes
+from crysformer.phasing.sequence_search.sheet_starts import lay_strands_across, sheet_axes
+from crysformer.phasing.sequence_search.side_chain_fit import fit_side_chains
 
 P21 = gemmi.SpaceGroup("P 1 21 1")
 
@@ -42,7 +43,7 @@ def test_superposition_undoes_a_motion() -> None:
     turn, _ = torch.linalg.qr(torch.randn(3, 3, generator=generator))
     turn = turn * torch.sign(torch.linalg.det(turn))
     moved = xyz @ turn.mT + torch.tensor([1.0, -2.0, 3.0])
-    found, shift = superposed(xyz, moved)
+    found, shift = superpose(xyz, moved)
     torch.testing.assert_close(found, turn, atol=1e-5, rtol=0)
     torch.testing.assert_close(xyz @ found.mT + shift, moved, atol=1e-5, rtol=0)
 
@@ -74,7 +75,7 @@ def test_strands_lie_across_the_axis_with_carbonyls_along_it() -> None:
         return chain[:, 1].abs(), (bonds[:, :, 1].abs() / 1.231).median(1).values
 
     before, after = angles(pose), angles(
-        laid_across(kinematics, pose, sheet_axes(cell), generator)
+        lay_strands_across(kinematics, pose, sheet_axes(cell), generator)
     )  # fmt: skip
     assert float(after[0].median()) < 0.25 < float(before[0].median())
     assert float(after[1].median()) > 0.65 > 0.55 > float(before[1].median())
@@ -88,7 +89,7 @@ def test_a_chain_is_laid_along_its_helix() -> None:
     data = data_of(xyz, helix.number, cell, 1.8)
     kinematics = Kinematics(build_peptides(("A" * 14,)))
     generator = torch.Generator().manual_seed(0)
-    seeds = helix_seeds(data, kinematics, 10.0, generator, time.monotonic() + 60)
+    seeds = helix_starts(data, kinematics, 10.0, generator, time.monotonic() + 60)
     assert seeds is not None
     target = AmplitudeTarget(data, kinematics.peptides.number, 10.0)
     best = target.evaluate(kinematics.coordinates(seeds)[0], gradient=False).correlation.max()
@@ -99,7 +100,7 @@ def test_a_chain_is_laid_along_its_helix() -> None:
     assert float(best) > 0.8
     assert float(best) > float(random) + 0.2
     mirrored = Kinematics(build_peptides(("(DAL)" * 14,)))
-    assert helix_seeds(data, mirrored, 10.0, generator, time.monotonic() + 60) is None
+    assert helix_starts(data, mirrored, 10.0, generator, time.monotonic() + 60) is None
 
 
 def test_side_chains_are_fitted_as_far_as_time_allows() -> None:
@@ -116,9 +117,9 @@ def test_side_chains_are_fitted_as_far_as_time_allows() -> None:
         return target.evaluate(kinematics.coordinates(one)[0], gradient=False).score
 
     start = pose[1:]
-    late = with_side_chains(kinematics, target, start, generator, deadline=0.0)
+    late = fit_side_chains(kinematics, target, start, generator, deadline=0.0)
     assert torch.equal(late.torsions, start.torsions)
-    found = with_side_chains(kinematics, target, start, generator)
+    found = fit_side_chains(kinematics, target, start, generator)
     assert (score(found) >= score(start)).all()
     assert (score(found) > score(start)).any()
     chi = torch.tensor([t.kind.startswith("chi") for t in kinematics.peptides.torsions])
@@ -172,16 +173,16 @@ def test_waters_are_found_and_explain_amplitudes(
     watered: tuple[CrystalData, Kinematics, torch.Tensor, np.ndarray],
 ) -> None:
     data, kinematics, xyz, waters = watered
-    dry = polish(data, kinematics, xyz[None], 10.0)
+    dry = refine_restrained(data, kinematics, xyz[None], 10.0)
     assert dry.parameters == 8
     found = with_waters(data, kinematics, dry, 10.0)
     assert found is not None
     assert found.n_waters >= 2
-    assert float(found.polished.r[0]) < 0.6 * float(dry.r[0])
-    placed = found.polished.xyz[0, len(kinematics.peptides.names) :].numpy()
+    assert float(found.refined.r[0]) < 0.6 * float(dry.r[0])
+    placed = found.refined.xyz[0, len(kinematics.peptides.names) :].numpy()
     to_frac = np.array(data.cell.frac.mat.tolist())
     orth = np.array(data.cell.orth.mat.tolist())
-    shift = (found.polished.xyz[0, : len(xyz)] - xyz).mean(0).numpy()  # the origin is free along b
+    shift = (found.refined.xyz[0, : len(xyz)] - xyz).mean(0).numpy()  # the origin is free along b
     for water in waters:
         step = np.concatenate(
             [

@@ -20,13 +20,13 @@ from crysformer.peptide.kinematics import Kinematics
 from crysformer.peptide.restraints import restraints_of
 from crysformer.phasing.cell_content import cell_content
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
-from crysformer.phasing.refinement.restrained import polish
+from crysformer.phasing.refinement.restrained import refine_restrained
 from crysformer.phasing.sequence_search.applicability import TooLarge, check_size
 from crysformer.phasing.sequence_search.chain_placement import replace_one_chain
 from crysformer.phasing.sequence_search.population import Effort, SequenceSearch
 from crysformer.phasing.sequence_search.random_poses import random_poses, random_torsions
-from crysformer.phasing.sequence_search.torsion_ascent import Steps, climb
-from crysformer.phasing.sequence_search.trial_moves import perturbed
+from crysformer.phasing.sequence_search.torsion_ascent import Steps, refine_torsions
+from crysformer.phasing.sequence_search.trial_moves import propose
 from crysformer.phasing.solver import solve
 
 VALINE_ALANINE = 0
@@ -70,10 +70,12 @@ def test_climbing_raises_the_score(dipeptide: Callable[..., Any]) -> None:
     orth = torch.tensor(crystal.data.cell.orth.mat.tolist(), dtype=torch.float32)
     pose = random_poses(kinematics.peptides, 40, orth, generator())
     before = target.evaluate(kinematics.coordinates(pose)[0], gradient=False).score
-    better, after = climb(kinematics, target, pose, Steps(25))
+    better, after = refine_torsions(kinematics, target, pose, Steps(25))
     assert (after > before).float().mean() > 0.95
     assert (after - before).median() > 0.1
-    unchanged, _ = climb(kinematics, target, pose, Steps(25), deadline=time.monotonic() - 1)
+    unchanged, _ = refine_torsions(
+        kinematics, target, pose, Steps(25), deadline=time.monotonic() - 1
+    )
     torch.testing.assert_close(unchanged.torsions, pose.torsions)
     assert better.torsions.shape == pose.torsions.shape
 
@@ -81,7 +83,7 @@ def test_climbing_raises_the_score(dipeptide: Callable[..., Any]) -> None:
 def test_moves_keep_shapes_and_change_something() -> None:
     kinematics = Kinematics(build_peptides(("GASW",)))
     pose = random_poses(kinematics.peptides, 60, CELL, generator())
-    moved = perturbed(kinematics, pose, generator(1))
+    moved = propose(kinematics, pose, generator(1))
     before, after = (kinematics.coordinates(p)[0] for p in (pose, moved))
     rmsd = ((before - after) ** 2).sum(2).mean(1).sqrt()
     assert torch.isfinite(after).all()
@@ -141,7 +143,7 @@ def test_a_chain_placed_anew_leaves_the_others_and_finds_its_place() -> None:
     score = target.evaluate(kinematics.coordinates(found)[0], gradient=False).score
     before = target.evaluate(kinematics.coordinates(start)[0], gradient=False).score
     assert score.max() > before + 0.08
-    improved, final = climb(kinematics, target, found, Steps(80))
+    improved, final = refine_torsions(kinematics, target, found, Steps(80))
     assert final.max() > 0.97
     assert len(improved) == 12
 
@@ -174,7 +176,7 @@ def test_refinement_recovers_a_distorted_model(dipeptide: Callable[..., Any]) ->
     start = torch.as_tensor(xyz, dtype=torch.float32)[None].repeat(2, 1, 1)
     start[1] += 0.15 * torch.randn(start[1].shape, generator=generator())
     start[0] += 0.6 * torch.randn(start[0].shape, generator=generator(1))
-    polished = polish(crystal.data, kinematics, start, 20.0)
+    polished = refine_restrained(crystal.data, kinematics, start, 20.0)
     assert polished.order.tolist() == [1, 0]  # the better start first
     assert polished.r[0] < 0.08
     compared = crystal.compare_phases(np.rad2deg(np.angle(polished.F[0])))

@@ -113,7 +113,7 @@ def phase_statistics(
     amplitude
         F, shape (B, H).
     weight
-        How much of an independent reflection each entry is, shape (B, H); 0 where not measured.
+        Fraction of an independent reflection in each entry, shape (B, H); 0 where not measured.
     shell, edges
         Shell number of each entry, shape (B, H) (`shell_index`), and the shell limits.
 

@@ -1,4 +1,4 @@
-"""How many of the reflections that the crystal can give were measured."""
+"""Completeness of the data, overall and in resolution shells."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Shell:
 
     @property
     def completeness(self) -> float:
-        """Share measured, 0 to 1."""
+        """Fraction measured, 0 to 1."""
         return self.measured / max(self.possible, 1)
 
 
@@ -49,7 +49,7 @@ class Completeness:
 
     @property
     def overall(self) -> float:
-        """Share measured, 0 to 1."""
+        """Fraction measured, 0 to 1."""
         return self.measured / max(self.possible, 1)
 
 
@@ -59,7 +59,7 @@ def completeness(data: CrystalData, n_shells: int | None = None) -> Completeness
     Parameters
     ----------
     data
-        The crystal; without measured reflections the shares are zero.
+        The crystal; without measured reflections the fractions are zero.
     n_shells
         By default 10, fewer where a shell would hold less than 20.
     """

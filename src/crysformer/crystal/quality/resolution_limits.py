@@ -1,4 +1,4 @@
-"""How far the signal reaches, over all directions and along the axes of anisotropy."""
+"""Resolution limits of the signal, over all directions and along the axes of anisotropy."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def signal_limit(
 
 
 def directional_limits(data: CrystalData, axes: NDArray[np.float64]) -> list[float | None]:
-    """Where mean I / sigma(I) falls below 2 within 30 degrees of each axis.
+    """Resolution limit, at a mean I / sigma(I) of 2, within 30 degrees of each axis.
 
     Parameters
     ----------

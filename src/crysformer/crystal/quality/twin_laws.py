@@ -1,4 +1,4 @@
-"""Operators of the lattice that the space group lacks: twin laws, or symmetry that was missed.
+"""Twin laws, or missed symmetry: operators of the lattice that the space group does not contain.
 
 Intensities that such an operator relates are unrelated in an ordinary crystal. They agree if the
 true symmetry is higher, and nearly so in a twin: with domains of a and 1 - a their correlation is
@@ -13,7 +13,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.operators import rotation_of
+from crysformer.crystal.operators import integer_rotation
 from crysformer.crystal.quality.twinning import MateLookup, distinct_pairs
 from crysformer.crystal.reflections import CrystalData
 
@@ -24,7 +24,7 @@ _MIN_PAIRS = 20
 
 @dataclass(frozen=True)
 class TwinLaw:
-    """An operator in reciprocal space, such as ``k,h,-l``, and what it does to the intensities.
+    """An operator in reciprocal space, such as ``k,h,-l``, and its effect on the intensities.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ def twin_laws(
     lookup = MateLookup(data, rows)
     laws = []
     for op in gemmi.find_twin_laws(data.cell, data.space_group, _OBLIQUITY, False):
-        mates = lookup.rows(data.hkl[rows] @ rotation_of(op))
+        mates = lookup.rows(data.hkl[rows] @ integer_rotation(op))
         found = mates >= 0
         first, second = distinct_pairs(data, rows[found], mates[found])
         one, other = e_squared[first], e_squared[second]

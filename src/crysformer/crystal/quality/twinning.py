@@ -142,17 +142,17 @@ def distinct_pairs(
 
 
 def expected_mean_abs(fraction: float) -> float:
-    """<|L|> of an acentric twin whose smaller domain has this share, 0 to 0.5.
+    """<|L|> of an acentric twin whose smaller domain has this fraction, 0 to 0.5.
 
     Each intensity is a sum of two independent exponentials with weights 1 - a and a, whose
     distribution is a combination of two exponentials; P(L < l) follows term by term.
     """
     a = min(max(fraction, 1e-9), 0.5 - 1e-4)  # limits are smooth, the partial fractions are not
     means = np.array([1 - a, a])
-    shares = np.array([1 - a, -a]) / (1 - 2 * a)
+    weights = np.array([1 - a, -a]) / (1 - 2 * a)
     l = np.linspace(0, 1, 401)[:, None, None]  # noqa: E741
     smaller, larger = means[:, None] * (1 - l), means[None, :] * (1 + l)
-    below = np.einsum("i,j,lij->l", shares, shares, larger / (smaller + larger))
+    below = np.einsum("i,j,lij->l", weights, weights, larger / (smaller + larger))
     return float(np.trapezoid(2 * (1 - below), l[:, 0, 0]))
 
 

@@ -1,64 +1,104 @@
-"""Which ideal fragments a crystal is searched with."""
+"""Applicability of the fragment search, and the ideal fragments to search with."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import NotApplicable
 from crysformer.peptide.chain import letters_of
 from crysformer.peptide.secondary_structure import Fragment, ideal_fragment
 from crysformer.phasing.cell_content import CellContent
+from crysformer.settings import setting
 
-D_MIN = 1.3
-"""Resolution (A) from which on a small part of a structure is enough to find the rest."""
 VOLUME_PER_ATOM = 20.0
 """A^3, solvent included, where the content is not known."""
-_HELICES, _STRAND = (18, 12, 8), 6
 
 
-def fragments_for(content: CellContent, volume: float, n_operators: int) -> list[Fragment]:
-    """What to look for: pieces no longer than a chain, and no larger than the asymmetric unit.
+@dataclass(frozen=True)
+class FragmentChoiceSettings:
+    """Crystals to which the fragment search applies, and the fragments it places."""
+
+    max_d_min: float = setting(
+        1.3,
+        "Resolution needed to complete a structure from a small part of it.",
+        unit="A",
+        min=0.5,
+        max=3.0,
+    )
+    helix_lengths: tuple[int, ...] = setting(
+        (18, 12, 8), "Residues of the ideal helices, longest first.", min=4, max=60
+    )
+    strand_length: int = setting(
+        6, "Residues of the ideal strand, placed before the last helix.", min=3, max=20
+    )
+    unknown_length: int = setting(
+        12, "Residues assumed for a chain without a sequence.", min=1, max=60
+    )
+
+
+def check_atomic_resolution(
+    data: CrystalData, *, settings: FragmentChoiceSettings | None = None
+) -> None:
+    """Refuse crystals in which a small part of a structure is not enough to find the rest.
+
+    Raises
+    ------
+    NotApplicable
+        If the resolution is too low or the crystal centrosymmetric.
+    """
+    settings = settings or FragmentChoiceSettings()
+    if data.d_min > settings.max_d_min:
+        raise NotApplicable(
+            f"it needs data to {settings.max_d_min:g} A, these end at {data.d_min:.2f}"
+        )
+    if data.space_group.is_centrosymmetric():
+        raise NotApplicable("the crystal holds both hands")
+
+
+def fragments_for(
+    content: CellContent,
+    volume: float,
+    n_operators: int,
+    *,
+    settings: FragmentChoiceSettings | None = None,
+) -> list[Fragment]:
+    """Fragments no longer than a chain and no larger than the asymmetric unit, in search order.
 
     Parameters
     ----------
     content
         Sequences, and the number of atoms in the cell, where they are known.
     volume
-        Of the cell, A^3.
+        Volume of the cell, A^3.
     n_operators
-        Of the space group.
+        Number of operators of the space group.
+    settings
+        Lengths of the fragments.
     """
-    longest = max((len(letters_of(s)) for s in content.sequences), default=_HELICES[1])
+    settings = settings or FragmentChoiceSettings()
+    longest = max((len(letters_of(s)) for s in content.sequences), default=settings.unknown_length)
     n_atoms = (content.n_atoms or volume / VOLUME_PER_ATOM) / n_operators
-    long, middle, short = (("helix", n) for n in _HELICES)
-    order = (long, middle, ("strand", _STRAND), short)
-    pieces = [ideal_fragment(kind, n) for kind, n in order if n <= longest]
-    return [piece for piece in pieces if len(piece.xyz) <= n_atoms]
+    order = [("helix", n) for n in settings.helix_lengths]
+    order.insert(max(0, len(order) - 1), ("strand", settings.strand_length))
+    fragments = [ideal_fragment(kind, n) for kind, n in order if n <= longest]
+    return [fragment for fragment in fragments if len(fragment.xyz) <= n_atoms]
 
 
-def check_atomic_resolution(data: CrystalData) -> None:
-    """Refuse data from which a small part of a structure does not lead to the rest.
-
-    Raises
-    ------
-    NotApplicable
-        If the resolution is too low, or the crystal holds both hands.
-    """
-    if data.d_min > D_MIN:
-        raise NotApplicable(f"it needs data to {D_MIN:g} A, these end at {data.d_min:.2f}")
-    if data.space_group.is_centrosymmetric():
-        raise NotApplicable("the crystal holds both hands")
-
-
-def check_fragments(data: CrystalData, content: CellContent) -> list[Fragment]:
-    """The fragments to look for.
+def check_fragments(
+    data: CrystalData, content: CellContent, *, settings: FragmentChoiceSettings | None = None
+) -> list[Fragment]:
+    """Fragments to search with.
 
     Raises
     ------
     NotApplicable
-        If the resolution is too low or the molecules too short.
+        If the resolution is too low, the crystal centrosymmetric, or the molecules too short.
     """
-    check_atomic_resolution(data)
-    found = fragments_for(content, data.cell.volume, len(data.space_group.operations()))
+    settings = settings or FragmentChoiceSettings()
+    check_atomic_resolution(data, settings=settings)
+    n_operators = len(data.space_group.operations())
+    found = fragments_for(content, data.cell.volume, n_operators, settings=settings)
     if not found:
-        raise NotApplicable(f"it needs chains of {_STRAND} residues or more")
+        raise NotApplicable(f"it needs chains of {settings.strand_length} residues or more")
     return found

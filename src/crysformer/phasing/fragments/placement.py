@@ -1,8 +1,7 @@
-"""Poses of a fragment in the crystal, once or several times: orientation, translation, climb."""
+"""Placement of one or several copies of a fragment by orientation, translation and refinement."""
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 
@@ -13,39 +12,60 @@ from torch import Tensor
 
 from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
-from crysformer.peptide.rotations import rotate
 from crysformer.peptide.secondary_structure import Fragment
 from crysformer.phasing.atoms.peak_picking import minimum_image
-from crysformer.phasing.fragments.fragment_translation import FragmentTranslation
-from crysformer.phasing.fragments.rotation_function import best_rotations
-from crysformer.phasing.refinement.adam import minimise
+from crysformer.phasing.fragments.fragment_translation import (
+    FragmentTranslation,
+    TranslationSettings,
+)
+from crysformer.phasing.fragments.rotation_function import RotationSettings, best_rotations
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
+from crysformer.phasing.refinement.rigid_body import RigidBodySettings, refine_rigid_bodies
+from crysformer.settings import setting
 
-_TRANSLATIONS = 3  # of each orientation
-# Of each orientation beside what is placed already, and how many are looked at for those that are
-# not on top of it: more than half of the residues (five atoms each in poly-alanine) nearer than so
-# many A to another one. Half may be: a longer helix than the fragment is found piece by piece.
-_TRANSLATIONS_BESIDE, _LOOKED_AT = 2, 6
-_ON_TOP, _RESIDUE = 3.0, 5
-_D_MIN_BESIDE = 2.2  # A
-_CLIMBED_BESIDE = 4  # poses that climb, for each one returned
-_SAME = 2e-4  # correlations nearer than this are of one pose
-_CLIMB_D_MIN = 1.6  # A
-_CLIMB_STEPS, _TURN, _SHIFT = 20, 0.01, 0.05  # radians and A a step
+# A fragment clashes if more than this fraction of its residues (one atom of each, five atoms in
+# poly-alanine) lies within the distance of a placed one. Half of them may: a helix longer than the
+# fragment is found piece by piece.
+_CLASH_FRACTION, _CLASH_DISTANCE, _ATOMS_PER_RESIDUE = 0.5, 3.0, 5  # -, A, -
+_SAME_CORRELATION = 2e-4  # within which two refined poses are one
+
+
+@dataclass(frozen=True)
+class PlacementSettings:
+    """Poses of fragments that are tried and refined."""
+
+    translations: int = setting(
+        3, "Translations of each orientation of the first fragment.", min=1, max=1000
+    )
+    translations_beside: int = setting(
+        2, "Translations of each orientation beside placed fragments.", min=1, max=1000
+    )
+    candidates_beside: int = setting(
+        6, "Translations checked for clashes to find those.", min=1, max=1000
+    )
+    d_min_beside: float = setting(
+        2.2, "Resolution limit beside placed fragments.", unit="A", min=0.8, max=6.0
+    )
+    refined_beside: int = setting(
+        4, "Poses refined for each one kept, beside placed fragments.", min=1, max=1000
+    )
+    refinement_d_min: float = setting(
+        1.6, "Resolution limit of rigid-body refinement.", unit="A", min=0.8, max=6.0
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class PlacedFragment:
-    """A fragment where the amplitudes want it, or several of one kind.
+    """One or several copies of a fragment in the asymmetric unit.
 
     Attributes
     ----------
     fragment
-        What was placed.
+        The fragment.
     xyz
-        Its atoms, shape (k, n, 3), A, for each of k times that it was placed.
+        Atoms of each of k copies, shape (k, n, 3), A.
     correlation
-        Of measured and calculated amplitudes after the climb.
+        Correlation of measured and calculated amplitudes after refinement.
     """
 
     fragment: Fragment
@@ -54,24 +74,26 @@ class PlacedFragment:
 
 
 class FragmentPlacer:
-    """Places a fragment in the asymmetric unit, then further ones beside it.
+    """Places a fragment in the asymmetric unit, then further copies beside it.
 
     Parameters
     ----------
     data
         The crystal, in its own space group.
     fragment
-        What to place.
+        The fragment to place.
     b_iso
         B of its atoms, A^2.
     n
-        How many poses to keep; the first fragment has as many orientations at most.
+        Number of poses to keep; the first fragment is tried in at most as many orientations.
     orientations
-        How many to find for further fragments.
+        Number of orientations to find, all of which are tried for further copies.
     generator
-        Of the orientations.
+        Source of the random orientations.
     deadline
-        `time.monotonic` after which no further orientation is placed, and nothing climbs.
+        `time.monotonic` after which no further orientation is placed, and nothing is refined.
+    settings, rotation, translation, rigid_body
+        Settings of the placement and of its steps.
 
     Raises
     ------
@@ -88,52 +110,62 @@ class FragmentPlacer:
         orientations: int,
         generator: torch.Generator,
         deadline: float,
+        *,
+        settings: PlacementSettings | None = None,
+        rotation: RotationSettings | None = None,
+        translation: TranslationSettings | None = None,
+        rigid_body: RigidBodySettings | None = None,
     ) -> None:
         self.data, self.fragment, self.b_iso, self.n = data, fragment, b_iso, n
         self.deadline = deadline
-        found, _ = best_rotations(data, fragment, orientations, generator, deadline=deadline)
+        self.settings = settings or PlacementSettings()
+        self.translation, self.rigid_body = translation, rigid_body
+        found, _ = best_rotations(
+            data, fragment, orientations, generator, deadline=deadline, settings=rotation
+        )
         self.rotations = found.cpu().double().numpy()
         self.orth = data.orth
         self.to_frac = data.to_frac
 
     def first(self) -> list[PlacedFragment]:
-        """The best poses of one fragment, best first.
+        """Poses of one fragment, best first.
 
         Raises
         ------
         NotApplicable
             Outside P1, if there are too few reflections of low resolution.
         """
-        turned = [self.fragment.xyz @ r.T for r in self.rotations[: self.n]]
+        rotated = [self.fragment.xyz @ r.T for r in self.rotations[: self.n]]
         poses = []
         if len(self.data.space_group.operations().sym_ops) == 1:
-            poses = turned
+            poses = rotated
         else:
-            function = FragmentTranslation(self.data, self.fragment)
-            for xyz, r in zip(turned, self.rotations, strict=False):
+            function = FragmentTranslation(self.data, self.fragment, settings=self.translation)
+            for xyz, r in zip(rotated, self.rotations, strict=False):
                 if poses and time.monotonic() > self.deadline:
                     break
-                where, _ = function.first(r, _TRANSLATIONS)
+                where, _ = function.first(r, self.settings.translations)
                 poses += [xyz + one for one in where @ self.orth.T]
-        return self._climbed(np.array(poses)[:, None], 0.0)
+        return self._refined(np.array(poses)[:, None], 0.0)
 
     def further(self, poses: list[PlacedFragment]) -> list[PlacedFragment]:
-        """The best poses with one fragment more, all of its orientations beside each; best first.
+        """Poses with one more copy, tried in all of its orientations beside each; best first.
 
-        None, if there is no room.
+        The list is empty if there is no room.
 
         Parameters
         ----------
         poses
-            With equal numbers of fragments.
+            Poses with equal numbers of copies.
 
         Raises
         ------
         NotApplicable
             If there are too few reflections of low resolution.
         """
-        d_min = max(_D_MIN_BESIDE, self.data.d_min)
-        function = FragmentTranslation(self.data, self.fragment, d_min)
+        s = self.settings
+        d_min = max(s.d_min_beside, self.data.d_min)
+        function = FragmentTranslation(self.data, self.fragment, d_min, settings=self.translation)
         placed = [pose.xyz.double().numpy() for pose in poses]
         fixed = [function.transform(xyz) for xyz in placed]
         found: list[NDArray[np.float64]] = []
@@ -141,72 +173,57 @@ class FragmentPlacer:
         for r in self.rotations:
             if found and time.monotonic() > self.deadline:
                 break
-            best = function.further(r, fixed, _LOOKED_AT)
+            best = function.further(r, fixed, s.candidates_beside)
             for xyz, (where, correlation) in zip(placed, best, strict=True):
                 added = self.fragment.xyz @ r.T + (where @ self.orth.T)[:, None]
-                apart = [i for i, one in enumerate(added) if not self._on_top(one, xyz)]
-                for i in apart[:_TRANSLATIONS_BESIDE]:
+                apart = [i for i, one in enumerate(added) if not self._clashes(one, xyz)]
+                for i in apart[: s.translations_beside]:
                     found.append(np.concatenate((xyz, added[i][None])))
                     score.append(float(correlation[i]))
         if not found:
             return []
-        order = np.argsort(-np.array(score), kind="stable")[: _CLIMBED_BESIDE * self.n]
-        return self._climbed(np.array(found)[order], _SAME)
+        order = np.argsort(-np.array(score), kind="stable")[: s.refined_beside * self.n]
+        return self._refined(np.array(found)[order], _SAME_CORRELATION)
 
-    def _on_top(self, added: NDArray[np.float64], placed: NDArray[np.float64]) -> bool:
-        """Whether one fragment (n, 3) lies on those placed (k, n, 3) or on any mate, A."""
-        one = added[::_RESIDUE] @ self.to_frac.T
-        others = placed[:, ::_RESIDUE].reshape(-1, 3) @ self.to_frac.T
+    def _clashes(self, added: NDArray[np.float64], placed: NDArray[np.float64]) -> bool:
+        """Test if a fragment (n, 3) overlaps placed ones (k, n, 3) or any symmetry mate, A."""
+        one = added[::_ATOMS_PER_RESIDUE] @ self.to_frac.T
+        others = placed[:, ::_ATOMS_PER_RESIDUE].reshape(-1, 3) @ self.to_frac.T
         near = np.zeros(len(one), dtype=bool)
         ops = operators(self.data.space_group, centred=True)
-        for number, (turn, shift) in enumerate(ops):
+        for number, (rotation, shift) in enumerate(ops):
             against = others if number == 0 else np.concatenate((others, one))
-            gap = one[:, None] - (against @ turn.T + shift)
-            gap = minimum_image(gap) @ self.orth.T
-            near |= (gap**2).sum(-1).min(axis=1) < _ON_TOP**2
-        return bool(near.mean() > 0.5)
+            step = one[:, None] - (against @ rotation.T + shift)
+            step = minimum_image(step) @ self.orth.T
+            near |= (step**2).sum(-1).min(axis=1) < _CLASH_DISTANCE**2
+        return bool(near.mean() > _CLASH_FRACTION)
 
-    def _climbed(self, xyz: NDArray[np.float64], same: float) -> list[PlacedFragment]:
+    def _refined(self, xyz: NDArray[np.float64], tolerance: float) -> list[PlacedFragment]:
+        """Best of poses (B, k, n, 3), A, after refinement.
+
+        Of poses whose correlations differ by no more than `tolerance` one is kept.
+        """
         number = np.tile(self.fragment.number, xyz.shape[1])
-        target = AmplitudeTarget(self.data, number, self.b_iso, max(_CLIMB_D_MIN, self.data.d_min))
-        moved, correlation = climb(target, torch.as_tensor(xyz, dtype=torch.float32), self.deadline)
+        d_min = max(self.settings.refinement_d_min, self.data.d_min)
+        target = AmplitudeTarget(self.data, number, self.b_iso, d_min)
+        moved, correlation = refine_rigid_bodies(
+            target,
+            torch.as_tensor(xyz, dtype=torch.float32),
+            self.deadline,
+            settings=self.rigid_body,
+        )
         order = correlation.argsort(descending=True)
-        fresh = -correlation[order].diff(prepend=correlation.new_tensor([torch.inf])) > same
+        fresh = -correlation[order].diff(prepend=correlation.new_tensor([torch.inf])) > tolerance
         return [
             PlacedFragment(self.fragment, moved[i], float(correlation[i]))
             for i in order[fresh][: self.n].tolist()
         ]
 
 
-def climb(
-    target: AmplitudeTarget, xyz: Tensor, deadline: float = math.inf
-) -> tuple[Tensor, Tensor]:
-    """Move rigid bodies (B, k, n, 3) up the correlation; their places and correlations (B,)."""
-    centre = xyz.mean(dim=2, keepdim=True)
-    body = xyz - centre
-    turn = xyz.new_zeros(*xyz.shape[:2], 3).requires_grad_()
-    shift = torch.zeros_like(turn).requires_grad_()
-
-    def moved() -> Tensor:
-        rotation = rotate(torch.eye(3), turn.flatten(0, 1)).view(*turn.shape, 3)
-        return body @ rotation.mT + centre + shift[:, :, None]
-
-    def gradients() -> tuple[Tensor, ...]:
-        atoms = moved().flatten(1, 2)
-        gradient = target.evaluate(atoms.detach()).gradient
-        assert gradient is not None
-        return torch.autograd.grad(atoms, (turn, shift), -gradient)
-
-    minimise((turn, shift), gradients, (_TURN, _SHIFT), _CLIMB_STEPS, deadline=deadline)
-    with torch.no_grad():
-        reached = moved()
-        return reached, target.evaluate(reached.flatten(1, 2), gradient=False).correlation
-
-
 def structure_factors(
     data: CrystalData, poses: list[PlacedFragment], b_iso: float
 ) -> NDArray[np.complex128]:
-    """F of poses of as many fragments each, with their symmetry mates: (poses, n), electrons."""
+    """Structure factors of poses of equally many copies, (poses, n), electrons."""
     number = np.tile(poses[0].fragment.number, len(poses[0].xyz))
     target = AmplitudeTarget(data, number, b_iso, by_element=True)
     xyz = torch.stack([pose.xyz for pose in poses]).flatten(1, 2)

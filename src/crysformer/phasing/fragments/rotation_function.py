@@ -1,9 +1,10 @@
-"""Which orientations of a fragment the amplitudes favour."""
+"""Rotation function: orientations of a fragment that agree with the amplitudes."""
 
 from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,22 +20,51 @@ from crysformer.errors import NotApplicable
 from crysformer.peptide.rotations import random_rotations, rotate
 from crysformer.peptide.secondary_structure import Fragment
 from crysformer.phasing.refinement.adam import minimise
+from crysformer.settings import setting
 
-_OVERSAMPLING = 2.5  # of the transform's intensity, against Nyquist's limit
-_POINTS = 4_000_000  # interpolated at a time
-_KEPT = (12, 3, 1)  # orientations after each stage, for each one returned
-LEAST = 20
-"""Reflections without which no fragment is placed."""
-_STEPS, _RATE = 15, 0.03  # of a climb; radians
-_SAME = 0.8  # A rms between atoms of orientations that count as one
+MIN_REFLECTIONS = 20
+"""Measured reflections needed to place a fragment."""
+_OVERSAMPLING = 2.5  # of the intensity of the transform, relative to the Nyquist limit
+_POINTS_AT_ONCE = 4_000_000  # interpolated values held in memory
+_MAX_E_SQ = 16.0  # larger E^2 are cut: a few outliers must not decide
+
+
+@dataclass(frozen=True)
+class RotationSettings:
+    """Search for the orientations of a fragment, in stages of increasing resolution."""
+
+    orientations: int = setting(
+        20_000, "Random orientations of the first stage.", min=1, max=10_000_000
+    )
+    limits: tuple[float, ...] = setting(
+        (3.0, 2.2, 1.6), "Resolution limit of each stage.", unit="A", min=0.8, max=6.0
+    )
+    kept: tuple[int, ...] = setting(
+        (12, 3, 1), "Orientations kept after each stage, for each one returned.", min=1, max=1000
+    )
+    steps: int = setting(15, "Steps of refinement in later stages.", min=0, max=1000)
+    step_size: float = setting(
+        0.03,
+        "Step size of that in the second stage; one half and one third of it in the next.",
+        unit="rad",
+        min=1e-4,
+        max=1.0,
+    )
+    min_difference: float = setting(
+        0.8,
+        "Rms distance between the atoms of two orientations below which they count as one.",
+        unit="A",
+        min=0.0,
+        max=10.0,
+    )
 
 
 class FragmentTransform:
     """The intensity of a fragment's Fourier transform, interpolated on a fine grid.
 
-    Rotating a molecule rotates its transform, so one table serves every orientation, and looking
-    up a reflection costs as much for a hundred atoms as for one. Atoms are points of weight Z, as
-    normalised amplitudes suppose.
+    Rotating a molecule rotates its transform, so that one table serves every orientation and a
+    reflection costs the same for a hundred atoms as for one. Atoms are points of weight Z, as
+    normalised amplitudes assume.
 
     Parameters
     ----------
@@ -43,7 +73,7 @@ class FragmentTransform:
     d_min
         Resolution limit, A.
     device
-        Where to compute.
+        Compute device.
     """
 
     def __init__(
@@ -71,8 +101,8 @@ class FragmentTransform:
 class RotationFunction:
     """Correlation of E^2 with the intensity of a fragment in any orientation.
 
-    In P1 amplitudes do not depend on where one molecule is; in other groups the cross terms
-    between symmetry mates are left out, as in Crowther's rotation function (1972).
+    In P1 amplitudes do not depend on the position of a single molecule; in other groups the cross
+    terms between symmetry mates are left out, as in Crowther's rotation function (1972).
 
     Parameters
     ----------
@@ -81,7 +111,7 @@ class RotationFunction:
     d_min
         Resolution limit, A.
     device
-        Where to compute.
+        Compute device.
 
     Raises
     ------
@@ -92,19 +122,19 @@ class RotationFunction:
     def __init__(self, data: CrystalData, d_min: float, device: torch.device | str = "cpu") -> None:
         e = normalized_e(data)
         used = data.measured & np.isfinite(e) & (data.d >= d_min)
-        if used.sum() < LEAST:
+        if used.sum() < MIN_REFLECTIONS:
             raise NotApplicable(
                 f"{int(used.sum())} reflections to {d_min:g} A, too few to place a fragment"
             )
         mapping = p1_mapping(data.hkl[used], data.space_group)
         self.s = torch.as_tensor(mapping.hkl @ data.to_frac, dtype=torch.float32, device=device)
         e_sq = mapping.values(e[used]) ** 2
-        e_sq = np.minimum(e_sq, 16.0)  # a few outliers must not decide
+        e_sq = np.minimum(e_sq, _MAX_E_SQ)
         self.observed = torch.as_tensor(e_sq - e_sq.mean(), dtype=torch.float32, device=device)
         self.observed /= torch.linalg.vector_norm(self.observed)
 
     def __call__(self, transform: FragmentTransform, rotation: Tensor) -> Tensor:
-        """Correlation, shape (B,), of rotations (B, 3, 3); differentiable."""
+        """Correlation, shape (B,), for rotations (B, 3, 3); differentiable."""
         intensity = transform.intensity(self.s @ rotation)  # s.(R x) = (s R).x
         intensity = intensity - intensity.mean(dim=1, keepdim=True)
         norm = torch.linalg.vector_norm(intensity, dim=1)
@@ -113,8 +143,11 @@ class RotationFunction:
     def scan(
         self, transform: FragmentTransform, rotation: Tensor, deadline: float = math.inf
     ) -> Tensor:
-        """The same without gradient, for any number of rotations; fewer, if `deadline` passes."""
-        part = max(1, _POINTS // len(self.s))
+        """Correlations without gradient, for any number of rotations (B, 3, 3).
+
+        Fewer than B are returned if `deadline` (`time.monotonic`) passes.
+        """
+        part = max(1, _POINTS_AT_ONCE // len(self.s))
         found: list[Tensor] = []
         with torch.no_grad():
             for some in rotation.split(part):
@@ -123,33 +156,42 @@ class RotationFunction:
                 found.append(self(transform, some))
         return torch.cat(found)
 
-    def climb(
-        self, transform: FragmentTransform, rotation: Tensor, steps: int, rate: float
+    def refine_orientation(
+        self, transform: FragmentTransform, rotation: Tensor, steps: int, step_size: float
     ) -> tuple[Tensor, Tensor]:
-        """Rotations turned towards the nearest maximum, and their correlations.
+        """Maximise the correlation of each orientation.
 
         Parameters
         ----------
         transform
-            Of the fragment.
+            Transform of the fragment.
         rotation
-            Shape (B, 3, 3).
+            Orientations to start from, shape (B, 3, 3).
         steps
-            Of Adam.
-        rate
-            Largest turn a step, radians.
+            Steps of Adam.
+        step_size
+            Step size, radians.
+
+        Returns
+        -------
+        (rotation, correlation)
+            Shapes (B, 3, 3) and (B,).
         """
-        part = max(1, _POINTS // len(self.s))
+        part = max(1, _POINTS_AT_ONCE // len(self.s))
         if len(rotation) > part:  # gradients of all at once may not fit into memory
-            parts = [self.climb(transform, r, steps, rate) for r in rotation.split(part)]
+            parts = [
+                self.refine_orientation(transform, r, steps, step_size)
+                for r in rotation.split(part)
+            ]
             return torch.cat([r for r, _ in parts]), torch.cat([c for _, c in parts])
-        turn = torch.zeros(len(rotation), 3, device=rotation.device, requires_grad=True)
+        # axis times angle, from the starting orientation
+        change = torch.zeros(len(rotation), 3, device=rotation.device, requires_grad=True)
 
         def gradients() -> tuple[Tensor, ...]:
-            return torch.autograd.grad(-self(transform, rotate(rotation, turn)).sum(), turn)
+            return torch.autograd.grad(-self(transform, rotate(rotation, change)).sum(), change)
 
-        minimise((turn,), gradients, (rate,), steps)
-        rotation = rotate(rotation, turn.detach())
+        minimise((change,), gradients, (step_size,), steps)
+        rotation = rotate(rotation, change.detach())
         return rotation, self.scan(transform, rotation)
 
 
@@ -158,10 +200,10 @@ def best_rotations(
     fragment: Fragment,
     n: int,
     generator: torch.Generator,
-    n_tried: int = 20_000,
-    limits: tuple[float, ...] = (3.0, 2.2, 1.6),
     device: torch.device | str = "cpu",
     deadline: float = math.inf,
+    *,
+    settings: RotationSettings | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Distinct orientations of a fragment, best first.
 
@@ -170,28 +212,27 @@ def best_rotations(
     data
         The crystal.
     fragment
-        What to turn.
+        The fragment to orient.
     n
-        How many orientations to return at most.
+        Number of orientations to return at most.
     generator
-        Of the random orientations tried.
-    n_tried
-        How many of those.
-    limits
-        Resolution limits, A: of the scan, and of each climb after it.
+        Source of the random orientations.
     device
-        Where to compute.
+        Compute device.
     deadline
-        `time.monotonic` after which no more are tried, and no further climb is begun.
+        `time.monotonic` after which no more are tried, and no further stage begins.
+    settings
+        Number of orientations and stages of the search.
 
     Returns
     -------
     (rotation, correlation)
         Shapes (m, 3, 3) and (m,).
     """
-    rotation = random_rotations(n_tried, generator).to(device)
-    score = torch.zeros(n_tried)
-    for stage, limit in enumerate(limits):
+    settings = settings or RotationSettings()
+    rotation = random_rotations(settings.orientations, generator).to(device)
+    score = torch.zeros(len(rotation))
+    for stage, (limit, n_kept) in enumerate(zip(settings.limits, settings.kept, strict=True)):
         if stage and time.monotonic() > deadline:
             return rotation[:n], score[:n]
         function = RotationFunction(data, max(limit, data.d_min), device)
@@ -200,24 +241,32 @@ def best_rotations(
             score = function.scan(transform, rotation, deadline)
             rotation = rotation[: len(score)]
         else:
-            rotation, score = function.climb(transform, rotation, _STEPS, _RATE / stage)
-        kept = _KEPT[stage] * n
+            step_size = settings.step_size / stage
+            rotation, score = function.refine_orientation(
+                transform, rotation, settings.steps, step_size
+            )
+        kept = n_kept * n
         best = score.argsort(descending=True)[: 2 * kept]
-        best = best[_distinct(rotation[best], data, fragment, kept)]
+        best = best[_distinct(rotation[best], data, fragment, kept, settings.min_difference)]
         rotation, score = rotation[best], score[best]
     return rotation, score
 
 
-def _distinct(rotation: Tensor, data: CrystalData, fragment: Fragment, n: int) -> list[int]:
-    """The first `n` rows that differ from every earlier one, whatever the group's rotations."""
+def _distinct(
+    rotation: Tensor, data: CrystalData, fragment: Fragment, n: int, min_difference: float
+) -> list[int]:
+    """First `n` rows that differ from every earlier one and its symmetry mates.
+
+    `min_difference` is the rms distance between atoms, A.
+    """
     mates = data.orth @ operators(data.space_group).rotations @ data.to_frac
     placed = np.einsum("bij,aj->bai", rotation.cpu().double().numpy(), fragment.xyz)
     kept: list[int] = []
     for i in range(len(placed)):
         if len(kept) == n:
             break
-        turned = np.einsum("kij,aj->kai", mates, placed[i])
-        if all(_rms(turned, placed[j]) > _SAME for j in kept):
+        rotated = np.einsum("kij,aj->kai", mates, placed[i])
+        if all(_rms(rotated, placed[j]) > min_difference for j in kept):
             kept.append(i)
     return kept
 

@@ -1,4 +1,4 @@
-"""What atoms gain at every place of the cell, among their symmetry mates and beside others."""
+"""Translation function of atoms among their symmetry mates and beside others."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.fragments.translation_map import real_map
 from crysformer.phasing.refinement.direct_sum import DirectSum
 
-_E_MAX = 4.0
+_MAX_E = 4.0  # larger |E| are cut: a few outliers must not decide
 
 
 class TranslationFunction:
-    """Sum of w (E^2 - 1) |F(t)|^2 over all translations t at once (Crowther & Blow, 1967).
+    """Sum of w (E^2 - 1) |F(t)|^2 for all translations t at once (Crowther & Blow, 1967).
 
-    F(h; t) is the sum over operators (R, T) of f(hR) exp(2 pi i [h.T + hR.t]), f the transform of
-    what is placed; its square holds a Fourier coefficient at h(R_j - R_k) for every pair (`alone`).
-    Atoms that are there already add one at hR for each operator (`beside`). The weight w of a
-    unique reflection is how often it occurs in the sphere, and 1 / epsilon, which |F|^2 has in it.
+    F(h; t) is the sum over operators (R, T) of f(hR) exp(2 pi i [h.T + hR.t]), where f is the
+    transform of the atoms to place; its square has a Fourier coefficient at h(R_j - R_k) for every
+    pair of operators (`alone`). Atoms placed before add one at hR for each operator (`beside`). The
+    weight w of a unique reflection is its multiplicity in the sphere over epsilon, since |F|^2 is
+    proportional to epsilon.
 
     Parameters
     ----------
@@ -33,23 +34,24 @@ class TranslationFunction:
     shape
         Grid of the translations.
     d_min
-        Finer reflections, A, are left out.
+        Resolution limit, A.
 
     Attributes
     ----------
     hkl, e, multiplicity
-        Of the reflections used, shapes (n, 3), (n,), (n,); multiplicities in the sphere sum to 1.
+        Miller indices, |E| and multiplicity in the sphere of the reflections used, shapes (n, 3),
+        (n,) and (n,); the multiplicities sum to 1.
     root_epsilon
-        By which amplitudes are divided to be compared with E, shape (n,).
+        Square root of epsilon, shape (n,); |F| over it is compared with |E|.
     rotations, shifts
-        Of the operators.
+        Rotations (m, 3, 3) and fractional translations (m, 3) of the operators.
     """
 
     def __init__(self, data: CrystalData, shape: Shape, d_min: float = 0.0) -> None:
         e = normalized_e(data)
         used = data.measured & np.isfinite(e) & (data.d >= d_min)
         self.hkl = data.hkl[used].astype(np.int64)
-        self.e = np.minimum(e[used], _E_MAX)
+        self.e = np.minimum(e[used], _MAX_E)
         ops = operators(data.space_group)
         self.rotations, self.shifts = ops.rotations, ops.translations
         self._sum = DirectSum(self.hkl, ops, torch.float64)
@@ -62,21 +64,21 @@ class TranslationFunction:
         self.shape = shape
 
     def mates(self, frac: NDArray[np.float64], number: NDArray[np.int64]) -> NDArray[np.complex128]:
-        """Each mate's F of point atoms (k, 3) of the weights `number` (k,): (operators, n)."""
+        """F of each mate of point atoms (k, 3) of weights `number` (k,), shape (operators, n)."""
         mates = self._sum.mates(torch.as_tensor(frac), torch.as_tensor(number)[:, None])
         return np.array([(real + 1j * imaginary).numpy() for real, imaginary in mates])
 
     def moved(
         self, mates: NDArray[np.complex128], translation: NDArray[np.float64]
     ) -> NDArray[np.complex128]:
-        """F of all mates together after fractional translations (B, 3), shape (B, n)."""
+        """F of all mates after fractional translations (B, 3) of the atoms, shape (B, n)."""
         total = np.zeros((len(translation), len(self.hkl)), dtype=np.complex128)
-        for turn, mate in zip(self.rotations, mates, strict=True):
-            total += mate * np.exp(2j * math.pi * translation @ (self.hkl @ turn).T)
+        for rotation, mate in zip(self.rotations, mates, strict=True):
+            total += mate * np.exp(2j * math.pi * translation @ (self.hkl @ rotation).T)
         return total
 
     def correlation(self, F: NDArray[np.complex128]) -> NDArray[np.float64]:
-        """Of |E| and |F|, shape (B, n) -> (B,)."""
+        """Correlation of |E| with |F|, shape (B,), for F of shape (B, n)."""
         amplitude = np.abs(F) / self.root_epsilon
         weight = self.multiplicity
         a = amplitude - (amplitude @ weight)[:, None]
@@ -85,7 +87,7 @@ class TranslationFunction:
         return np.asarray((a @ (weight * b)) / np.maximum(norm, 1e-12))
 
     def alone(self, mates: NDArray[np.complex128]) -> NDArray[np.float64]:
-        """The function over all translations, but for a constant; 0 where there are no mates."""
+        """Translation function of the atoms and their mates, up to a constant; zero in P1."""
         index, values = [], []
         for j, first in enumerate(mates):
             for k in range(j):  # the pairs (k, j) are the complex conjugates
@@ -96,7 +98,7 @@ class TranslationFunction:
     def beside(
         self, mates: NDArray[np.complex128], fixed: NDArray[np.complex128]
     ) -> NDArray[np.float64]:
-        """What the function gains by atoms that are there already, with the transform `fixed`."""
+        """Cross term of the translation function with placed atoms of structure factors `fixed`."""
         value = 2 * self._wanted * fixed.conj()
-        index = [self.hkl @ turn for turn in self.rotations]
+        index = [self.hkl @ rotation for rotation in self.rotations]
         return real_map(index, [value * mate for mate in mates], self.shape)

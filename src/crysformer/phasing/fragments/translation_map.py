@@ -1,4 +1,4 @@
-"""Maps of what an addition gains at every place of the cell, and what their peaks share."""
+"""Translation functions as maps: their Fourier synthesis, distinct peaks, polar axes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crysformer.crystal.fourier.grids import Shape
 def real_map(
     index: list[NDArray[np.int64]], values: list[NDArray[np.complex128]], shape: Shape
 ) -> NDArray[np.float64]:
-    """Real part of the sum of values exp(2 pi i index.t), on a grid of fractional t.
+    """Real part of the sum of values * exp(2 pi i index.t), on a grid of fractional t.
 
     Parameters
     ----------
@@ -21,7 +21,12 @@ def real_map(
     values
         Their coefficients, shape (n,) each.
     shape
-        Of the grid; indices beyond half of it are folded back.
+        Shape (nu, nv, nw) of the grid; indices beyond half of it are folded back.
+
+    Returns
+    -------
+    NDArray
+        Shape (nu, nv, nw).
     """
     nu, nv, nw = shape
     rows, coefficients = np.concatenate(index) % shape, np.concatenate(values)
@@ -35,10 +40,13 @@ def real_map(
     return np.asarray(irfftn(half, s=shape, norm="forward"))
 
 
-def distinct(correlation: NDArray[np.float64], n: int, same: float) -> NDArray[np.int64]:
-    """Rows of the `n` highest values that differ: permissible origins share their amplitudes."""
+def distinct(correlation: NDArray[np.float64], n: int, tolerance: float) -> NDArray[np.int64]:
+    """Rows of the `n` highest correlations that differ by more than `tolerance`.
+
+    Solutions at permissible origins have the same amplitudes, hence the same correlation.
+    """
     order = np.argsort(-correlation, kind="stable")
-    fresh = np.diff(correlation[order], prepend=np.inf) < -same
+    fresh = np.diff(correlation[order], prepend=np.inf) < -tolerance
     return np.asarray(order[fresh][:n])
 
 

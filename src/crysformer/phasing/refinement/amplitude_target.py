@@ -1,4 +1,4 @@
-"""How well many conformations reproduce the amplitudes, and the gradient of that."""
+"""Correlation of calculated with measured amplitudes for many models, and its gradient."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from torch import Tensor
 from crysformer.crystal.miller import MillerLookup
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import p1_mapping
-from crysformer.phasing.refinement.miller_box import MillerBox, with_mates
+from crysformer.phasing.refinement.miller_box import MillerBox, sum_over_symmetry
 from crysformer.phasing.refinement.scattering_groups import scattering_groups
 
-# Pairs of atoms at a distance r overlap by exp(-r^2 / width), A^2; terms beyond d_min are nil.
-_OVERLAP_WIDTH = 4.1
-_OVERLAP_D_MIN = 2.6
-# How much less reflections of low resolution count where there may be solvent: on measured data
-# right poses then stand out more from wrong ones, and on crystals without solvent little is lost.
-_SOLVENT_SHARE, _SOLVENT_B = 0.9, 100.0
-# Bytes of the waves of one part of a batch: on one thread what a core's caches hold; for each of
-# several more, since threads share every operation of a part. On an accelerator the bytes of all
-# arrays, of which so many are as large as the box.
-_BYTES, _BYTES_SHARED, _BYTES_ACCELERATOR, _BOXES = 6e5, 1.2e6, 1e9, 16
+# Pairs of atoms at a distance r overlap by exp(-r^2 / width); terms beyond d_min are negligible.
+_OVERLAP_WIDTH = 4.1  # A^2
+_OVERLAP_D_MIN = 2.6  # A
+# With solvent the weight of a reflection is 1 - fraction exp(-B / (4 d^2)): on measured data right
+# poses then stand out more from wrong ones, and on crystals without solvent little is lost.
+_SOLVENT_FRACTION, _SOLVENT_B = 0.9, 100.0  # -, A^2
+# Bytes of the waves of one part of a batch: on one thread what the caches of a core hold; more for
+# each of several threads, because they share every operation of a part. On an accelerator the bytes
+# of all arrays, of which `_ARRAYS_OF_BOX` are as large as the box.
+_BYTES, _BYTES_PER_THREAD, _BYTES_ACCELERATOR, _ARRAYS_OF_BOX = 6e5, 1.2e6, 1e9, 16
+_LIMIT_TOLERANCE = 1e-5  # relative, of d_min
+_TINY = 1e-12  # least intensity and variance, against division by zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +38,14 @@ class Evaluation:
     Attributes
     ----------
     correlation
-        Of measured and calculated amplitudes, shape (B,).
+        Correlation of measured and calculated amplitudes, shape (B,).
     overlap
-        How much atoms overlap, shape (B,): see `AmplitudeTarget`.
+        Overlap of atoms, shape (B,): see `AmplitudeTarget`.
     score
-        What is to be made large: the correlation less the penalty of overlap, shape (B,).
+        Objective to maximise: the correlation less the penalty of overlap, shape (B,).
     gradient
-        Of the score with respect to Cartesian coordinates, shape (B, n, 3), 1/A; None if it was
-        not asked for.
+        Gradient of the score with respect to Cartesian coordinates, shape (B, n, 3), 1/A; None if
+        it was not asked for.
     """
 
     correlation: Tensor
@@ -56,13 +58,13 @@ class AmplitudeTarget:
     """Correlation of |Fo| and |Fc| for atoms in the crystal's own space group.
 
     Atoms of one asymmetric unit are summed once, on a box of Miller indices, where exp(2 pi i h.x)
-    is a product of one factor an axis and the sum over atoms a matrix product. The space group's
-    operators only permute that box: F(h) = sum over (R, t) of F_asu(hR) exp(2 pi i h.t).
+    is a product of one factor per axis and the sum over atoms a matrix product. The operators of
+    the space group only permute that box: F(h) = sum over (R, t) of F_asu(hR) exp(2 pi i h.t).
 
     Real crystals have no overlapping molecules, whereas most wrong poses that fit amplitudes do.
-    The sum over all atom pairs, within the crystal's molecules and between them, of
-    exp(-r^2 / 4.1 A^2) is a sum over |F|^2 of low resolution, F(000) and constant terms left out,
-    so that the penalty costs next to nothing.
+    The sum of exp(-r^2 / 4.1 A^2) over all atom pairs, within and between the molecules of the
+    crystal, is a sum over |F|^2 of low resolution (without F(000) and constant terms), so that the
+    penalty costs next to nothing.
 
     Parameters
     ----------
@@ -75,14 +77,14 @@ class AmplitudeTarget:
     d_min, d_max
         Limits of resolution, A.
     overlap
-        Correlation that is worth one overlapping pair for each atom.
+        Weight of the overlap: the correlation that balances one overlapping pair per atom.
     by_element
-        Each element with its own scattering factor; otherwise all have carbon's times a constant,
-        which is a little less exact and faster.
+        Give each element its own scattering factor; otherwise all have that of carbon times a
+        constant, which is a little less exact and faster.
     solvent
-        Whether reflections of low resolution, to which bulk solvent adds, count less.
+        Give less weight to reflections of low resolution, to which bulk solvent contributes.
     device
-        Where to compute.
+        Compute device.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class AmplitudeTarget:
         solvent: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
-        used = data.measured & (data.d >= d_min * (1 - 1e-5)) & (data.d <= d_max)
+        used = data.measured & (data.d >= d_min * (1 - _LIMIT_TOLERANCE)) & (data.d <= d_max)
         self.used = used
         mapping = p1_mapping(data.hkl[used], data.space_group)
         listed = mapping.hkl.astype(np.int64)
@@ -119,7 +121,7 @@ class AmplitudeTarget:
         trusted = np.ones(len(counted))
         if solvent:
             d = np.array(data.cell.calculate_d_array(hkl[keep].astype(np.int32)))
-            trusted -= _SOLVENT_SHARE * np.exp(-0.25 * _SOLVENT_B * d**-2.0)
+            trusted -= _SOLVENT_FRACTION * np.exp(-0.25 * _SOLVENT_B * d**-2.0)
         self.f = torch.zeros(size, device=device)
         self.f[box[keep]] = torch.as_tensor(np.nan_to_num(f[keep]), dtype=torch.float32).to(device)
         all_weight = torch.zeros(size, device=device)
@@ -175,16 +177,16 @@ class AmplitudeTarget:
         )
 
     def _part(self, device: torch.device) -> int:
-        """How many poses are evaluated together."""
+        """Number of poses evaluated together."""
         if device.type != "cpu":
-            box = 4 * _BOXES * math.prod(self.box.shape)
+            box = 4 * _ARRAYS_OF_BOX * math.prod(self.box.shape)
             return max(4, int(_BYTES_ACCELERATOR / (2 * self._pose_bytes + box)))
         threads = torch.get_num_threads()
-        held = _BYTES if threads == 1 else _BYTES_SHARED * threads
+        held = _BYTES if threads == 1 else _BYTES_PER_THREAD * threads
         return max(4, int(held / self._pose_bytes))
 
     def structure_factors(self, xyz: Tensor) -> NDArray[np.complex128]:
-        """F of the data's reflections, shape (B, n), electrons; NaN where not within the limits."""
+        """F of all reflections of the data, shape (B, n), electrons; NaN outside the limits."""
         fr, fi, _ = self._sum(xyz)
         values = (fr.cpu().double().numpy() + 1j * fi.cpu().double().numpy())[:, self._place]
         out = np.full((len(xyz), len(self.used)), np.nan, dtype=np.complex128)
@@ -192,9 +194,9 @@ class AmplitudeTarget:
         return out
 
     def _sum(self, xyz: Tensor) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
-        """Fr, Fi, and for each group its waves along x (B, 2 nx, 2 n) and y, z (B, ny nz, 2 n)."""
+        """Fr, Fi, and the waves of each group along x (B, 2 nx, 2 n) and y, z (B, ny nz, 2 n)."""
         total, kept = self.asymmetric(xyz)
-        return *with_mates(total, self.mates), kept
+        return *sum_over_symmetry(total, self.mates), kept
 
     def asymmetric(
         self, xyz: Tensor, mask: Tensor | None = None
@@ -228,19 +230,30 @@ class AmplitudeTarget:
         return total, kept
 
     def rate(self, fr: Tensor, fi: Tensor, rows: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Correlation, overlap and score (B,); amplitudes, those less their mean, their spread.
+        """Correlation of structure factors with the data, and the terms of its gradient.
 
-        Of the whole box, or of some of its elements that hold all measured ones.
+        Parameters
+        ----------
+        fr, fi
+            Real and imaginary parts on the box, or on some of its elements, shape (B, elements).
+        rows
+            Those elements, which must hold all measured reflections; the whole box if omitted.
+
+        Returns
+        -------
+        (correlation, overlap, score, amplitude, centred, spread)
+            Shape (B,) for the first three; |F| and |F| less its weighted mean, shape (B, elements);
+            standard deviation of |F|, shape (B, 1).
         """
         weight, observed, pairs = (
             x if rows is None else x[rows] for x in (self.weight, self.observed, self.pairs)
         )
         intensity = fr * fr + fi * fi
         overlap = intensity @ pairs
-        amplitude = intensity.clamp_(min=1e-12).sqrt_()
+        amplitude = intensity.clamp_(min=_TINY).sqrt_()
         mean = amplitude @ weight
         centred = amplitude - mean[:, None]
-        spread = ((centred * centred) @ weight).clamp_(min=1e-12).sqrt_()[:, None]
+        spread = ((centred * centred) @ weight).clamp_(min=_TINY).sqrt_()[:, None]
         correlation = (amplitude @ (weight * observed))[:, None] / spread
         score = correlation[:, 0] - self.overlap * overlap
         return correlation[:, 0], overlap, score, amplitude, centred, spread
@@ -262,7 +275,7 @@ class AmplitudeTarget:
         return Evaluation(found, overlap, score, out @ self.to_frac)
 
     def _back(self, slope: Tensor, fr: Tensor, fi: Tensor, left: Tensor, right: Tensor) -> Tensor:
-        """Gradient with respect to fractional coordinates, in the order of the box's axes."""
+        """Gradient with respect to fractional coordinates, in the order of the axes of the box."""
         batch, nx, n = len(slope), self.box.shape[0], left.shape[2] // 2
         d = torch.stack((slope * fr, slope * fi), dim=1).view(batch, 2 * nx, -1)
         d_left, d_right = torch.bmm(d, right), torch.bmm(d.mT, left)
@@ -270,13 +283,13 @@ class AmplitudeTarget:
         dxr = d_left[:, :nx, :n] + d_left[:, nx:, n:]
         dxi = d_left[:, nx:, :n] - d_left[:, :nx, n:]
         along_x = self.waves[0] @ (dxi * xr).addcmul_(dxr, xi, value=-1)
-        turn = (d_right[..., n:] * right[..., :n]).addcmul_(
+        d_phase = (d_right[..., n:] * right[..., :n]).addcmul_(
             d_right[..., :n], right[..., n:], value=-1
         )
-        return torch.cat((along_x[:, None], self.yz.mT @ turn), dim=1).mT
+        return torch.cat((along_x[:, None], self.yz.mT @ d_phase), dim=1).mT
 
 
 def _sphere(data: CrystalData, d_min: float) -> NDArray[np.int64]:
-    """All Miller indices to `d_min` that are not absent, one of each Friedel pair, not F(000)."""
+    """Miller indices to `d_min` without absences and F(000), one of each Friedel pair, (n, 3)."""
     hkl = gemmi.make_miller_array(data.cell, data.space_group, d_min)
     return p1_mapping(hkl, data.space_group).hkl.astype(np.int64)

@@ -1,4 +1,4 @@
-"""What a crystal does to amplitudes beside its atoms: bulk solvent, and direction."""
+"""Bulk-solvent and anisotropic scale factors."""
 
 from __future__ import annotations
 
@@ -11,33 +11,35 @@ from torch import Tensor
 from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 
-ENOUGH = 300
-"""Reflections from which the scale may depend on resolution and direction."""
-STEP_CURVE = 0.15
-_SOLVENT_B = 50.0  # A^2, at first
-_SOLVENT_SHARE = -1.0  # log odds, at first
-_LOG_B_SPREAD, _ODDS_SPREAD = 1.0, 3.0
-_ANISOTROPY = 10.0  # A^2, expected size
+MIN_REFLECTIONS = 300
+"""Measured reflections from which the scale may depend on resolution and direction."""
+ENOUGH = MIN_REFLECTIONS
+"""Former name, for modules that use the number with a meaning of their own."""
+_START_SOLVENT_B = 50.0  # A^2
+_START_LOG_ODDS = -1.0  # of the solvent's fraction k
+# Standard deviations of the priors: of log B around its start, and of the log odds of k around 0.
+_LOG_B_SIGMA, _LOG_ODDS_SIGMA = 1.0, 3.0
+_ANISOTROPY_SIGMA = 10.0  # A^2, standard deviation of each element of the anisotropic U
 
 
 class ResolutionScale:
     """Scale factors (1 - k exp(-B s^2 / 4)) exp(-s.U.s / 4) of structure factors.
 
     The first factor is Babinet's bulk solvent (Moews & Kretsinger, J. Mol. Biol. 91, 201, 1975),
-    with wide limits, since it also takes up that ordered waters are not in a model; the second is
-    anisotropy that the Laue group allows. Without enough reflections both are one.
+    with wide priors, because it also absorbs ordered waters missing from the model; the second is
+    the anisotropy that the Laue group allows. With fewer than `MIN_REFLECTIONS` both are one.
 
     Parameters
     ----------
     data
-        The crystal; the measured reflections count.
+        The crystal; only measured reflections are scaled.
     device
-        Where to compute.
+        Compute device.
     """
 
     def __init__(self, data: CrystalData, device: torch.device | str = "cpu") -> None:
         used = data.measured
-        self.active = int(used.sum()) >= ENOUGH
+        self.active = int(used.sum()) >= MIN_REFLECTIONS
         hkl = data.hkl[used].astype(np.float64)
         rotations = operators(data.space_group).rotations
         products = np.zeros((6, len(hkl)))
@@ -51,25 +53,25 @@ class ResolutionScale:
 
     @property
     def n_parameters(self) -> int:
-        """Of one model."""
+        """Number of scale parameters of one model."""
         return 8 if self.active else 0
 
     def start(self, n: int) -> Tensor:
-        """Parameters of `n` models, shape (n, 8): log odds of k, log B, U over 10 A^2."""
+        """Starting parameters of `n` models, shape (n, 8): log odds of k, log B, U over 10 A^2."""
         curve = torch.zeros(n, 8, device=self.device)
-        curve[:, 0], curve[:, 1] = _SOLVENT_SHARE, math.log(_SOLVENT_B)
+        curve[:, 0], curve[:, 1] = _START_LOG_ODDS, math.log(_START_SOLVENT_B)
         return curve
 
     def factor(self, curve: Tensor) -> Tensor:
-        """Scale of each measured reflection, shape (n, m)."""
+        """Scale of each measured reflection, shape (n, m), for parameters of shape (n, 8)."""
         if not self.active:
             return torch.ones((), device=self.device)
-        share, b = curve[:, :1].sigmoid(), curve[:, 1:2].exp()
-        solvent = 1 - share * torch.exp(-0.25 * b * self.s_sq)
-        return solvent * torch.exp(-0.25 * _ANISOTROPY * (curve[:, 2:] @ self.products))
+        k, b = curve[:, :1].sigmoid(), curve[:, 1:2].exp()
+        solvent = 1 - k * torch.exp(-0.25 * b * self.s_sq)
+        return solvent * torch.exp(-0.25 * _ANISOTROPY_SIGMA * (curve[:, 2:] @ self.products))
 
-    def oddness(self, curve: Tensor) -> Tensor:
-        """Chi-squared of unusual parameters, shape (n,)."""
-        share = (curve[:, 0] / _ODDS_SPREAD) ** 2
-        b = ((curve[:, 1] - math.log(_SOLVENT_B)) / _LOG_B_SPREAD) ** 2
-        return share + b + (curve[:, 2:] ** 2).sum(1)
+    def penalty(self, curve: Tensor) -> Tensor:
+        """Minus twice the log prior of the parameters (n, 8), up to a constant, shape (n,)."""
+        k = (curve[:, 0] / _LOG_ODDS_SIGMA) ** 2
+        b = ((curve[:, 1] - math.log(_START_SOLVENT_B)) / _LOG_B_SIGMA) ** 2
+        return k + b + (curve[:, 2:] ** 2).sum(1)

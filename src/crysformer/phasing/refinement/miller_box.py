@@ -1,4 +1,4 @@
-"""A box of Miller indices on which structure factors are products of one wave an axis."""
+"""Grid of Miller indices on which exp(2 pi i h.x) is a product of one factor per axis."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ from torch import Tensor
 from crysformer.crystal.operators import operators
 
 Mate = tuple[Tensor, Tensor, Tensor]
-"""Of each element of the box: where its symmetry mate is, cos and sin of the phase shift between
+"""Symmetry mate of each element of the box: its place, cos and sin of the phase shift between
 them, and -1 where the mate is the complex conjugate; shapes (box,), (2, box), (box,)."""
 
 
 class MillerBox:
-    """All indices up to the largest that occur, half of them by Friedel's law.
+    """All Miller indices up to the largest of a list, one half of them by Friedel's law.
 
     Parameters
     ----------
     hkl
-        Both Friedel mates of each reflection, shape (n, 3).
+        Reflections to cover, shape (n, 3); either Friedel mate.
 
     Attributes
     ----------
     axes
-        Order of the cell's axes in the box: the longest has the matrix product to itself, the
-        second is halved by Friedel's law.
+        Order of the cell's axes in the box: the longest is one side of the matrix product, and
+        the second longest, last in the box, is halved by Friedel's law.
     shape
-        Elements along each; of the last only indices of zero and above.
+        Number of elements along each axis of the box; the last holds indices from zero upwards.
+    ranges
+        Miller indices along each axis of the box.
     """
 
     def __init__(self, hkl: NDArray[np.int64]) -> None:
@@ -43,7 +45,7 @@ class MillerBox:
         self.ranges = (torch.arange(-nx, nx + 1), torch.arange(-ny, ny + 1), torch.arange(nz + 1))
 
     def index(self, hkl: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Places of indices (n, 3) in the box, and which of them hold the Friedel mate."""
+        """Places of indices (n, 3) in the box, and a flag where the Friedel mate is stored."""
         h = hkl[:, list(self.axes)]
         flip = h[:, 2] < 0
         h = np.where(flip[:, None], -h, h)
@@ -52,7 +54,7 @@ class MillerBox:
 
     @property
     def hkl(self) -> NDArray[np.int64]:
-        """The indices of every element, in the order of the cell's axes, shape (box, 3)."""
+        """Miller indices (h, k, l) of every element, shape (box, 3)."""
         grid = np.stack([g.flatten() for g in torch.meshgrid(*self.ranges, indexing="ij")], axis=-1)
         own = np.empty_like(grid)
         own[:, list(self.axes)] = grid
@@ -61,16 +63,16 @@ class MillerBox:
     def mates(
         self, hkl: NDArray[np.int64], group: gemmi.SpaceGroup, device: torch.device | str
     ) -> list[Mate]:
-        """The symmetry mates of reflections of the upper half, for all operators but identity.
+        """Symmetry mates of reflections of the stored half, for all operators but the identity.
 
         Parameters
         ----------
         hkl
-            With every mate in the box, shape (n, 3); elsewhere the result is zero.
+            Reflections whose mates are all in the box, shape (n, 3); zero elsewhere.
         group
-            Whose operators count, without centring.
+            Space group; centring is left out.
         device
-            Of the result.
+            Device of the result.
         """
         place, _ = self.index(hkl)
         size, found = math.prod(self.shape), []
@@ -91,7 +93,7 @@ class MillerBox:
         return found
 
 
-def with_mates(total: Tensor, mates: list[Mate]) -> tuple[Tensor, Tensor]:
+def sum_over_symmetry(total: Tensor, mates: list[Mate]) -> tuple[Tensor, Tensor]:
     """Fr and Fi (B, box) of the whole cell from those of the asymmetric unit (B, 2, box)."""
     fr, fi = total[:, 0], total[:, 1]
     for index, shift, sign in mates:

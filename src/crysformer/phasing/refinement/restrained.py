@@ -1,4 +1,4 @@
-"""Cartesian refinement of a few models with restraints and a B for each atom."""
+"""Restrained refinement of coordinates and individual B factors of a few models."""
 
 from __future__ import annotations
 
@@ -16,38 +16,52 @@ from crysformer.peptide.kinematics import Kinematics
 from crysformer.peptide.restraints import restraints_of
 from crysformer.phasing.merit.r_factor import amplitude_scale, r_factor
 from crysformer.phasing.refinement.adam import minimise
-from crysformer.phasing.refinement.bulk_solvent import STEP_CURVE, ResolutionScale
+from crysformer.phasing.refinement.bulk_solvent import ResolutionScale
+from crysformer.settings import setting
 
 _OXYGEN = 8
-_STEPS = 120
-_STEP_XYZ, _STEP_LOG_B = 0.03, 0.06  # first step sizes, A and -
-_LAST_STEP = 1e-3  # to which they fall
+_FINAL_STEP = 1e-3  # step size of every parameter at the end
 _BETAS = (0.8, 0.95)  # decay rates of Adam's moments: short memory for short refinements
-_B_SPREAD, _B_BONDED = 0.5, 0.25  # expected spread of log B, and between bonded atoms
-_B_RANGE = (1.0, 100.0)
+# Standard deviations of log B: around the mean of a model, and between bonded atoms.
+_LOG_B_SIGMA, _LOG_B_SIGMA_BONDED = 0.5, 0.25
+_B_RANGE = (1.0, 100.0)  # A^2
+
+
+@dataclass(frozen=True)
+class RestrainedSettings:
+    """Restrained refinement of coordinates, B factors and scale factors."""
+
+    steps: int = setting(120, "Steps of Adam.", min=1, max=10_000)
+    position_step: float = setting(
+        0.03, "First step size of coordinates.", unit="A", min=1e-3, max=1.0
+    )
+    log_b_step: float = setting(0.06, "First step size of log B.", min=1e-3, max=1.0)
+    scale_step: float = setting(
+        0.15, "First step size of bulk-solvent and anisotropy parameters.", min=1e-3, max=1.0
+    )
 
 
 @dataclass(frozen=True, eq=False)
-class Polished:
-    """Refined models, the likeliest first.
+class RefinedModels:
+    """Refined models, most likely first.
 
     Attributes
     ----------
     xyz
         Cartesian coordinates of one asymmetric unit, shape (B, n, 3), A.
     b_iso
-        A^2, shape (B, n).
+        B of every atom, A^2, shape (B, n).
     F
         Structure factors of the data's reflections, complex, shape (B, n_data), on the scale of
         the data; NaN where not measured.
     r
         R factor, shape (B,).
     log_likelihood
-        Natural logarithm, shape (B,), of data and restraints up to a constant.
+        Log likelihood of data and restraints, natural logarithm up to a constant, shape (B,).
     order
-        Which of the models given each one was, shape (B,).
+        Row of each model among those that were given, shape (B,).
     parameters
-        Of the scale that depends on resolution and direction.
+        Number of bulk-solvent and anisotropy parameters of one model.
     """
 
     xyz: Tensor
@@ -59,21 +73,39 @@ class Polished:
     parameters: int = 0
 
 
-def polish(
+def refine_restrained(
     data: CrystalData,
     kinematics: Kinematics,
     xyz: Tensor,
     b_iso: float,
     deadline: float = math.inf,
-) -> Polished:
-    """Refine coordinates, shape (B, n, 3), and B against the amplitudes.
+    *,
+    settings: RestrainedSettings | None = None,
+) -> RefinedModels:
+    """Refine models and their B factors against the amplitudes.
 
-    Atoms beyond those of the chains are waters.
-    Made small is n ln sum (|Fo| - k |Fc|)^2, the likelihood of Gaussian errors of one unknown
-    size, plus chi-squared of distances and of log B (between bonded atoms, and around the mean).
-    Where reflections are many the scale may depend on resolution and direction
+    Minimises n ln sum (|Fo| - k |Fc|)^2, the likelihood of Gaussian errors of one unknown size,
+    plus chi-squared of distances and of log B (between bonded atoms, and around the mean). With
+    enough reflections the scale may depend on resolution and direction
     (`crysformer.phasing.refinement.bulk_solvent`).
+
+    Parameters
+    ----------
+    data
+        The crystal in its own space group.
+    kinematics
+        The chains.
+    xyz
+        Cartesian coordinates of one asymmetric unit, shape (B, n, 3), A; atoms beyond those of the
+        chains are waters.
+    b_iso
+        B of every atom at the start, A^2.
+    deadline
+        `time.monotonic` after which no second step begins.
+    settings
+        Number and size of the steps.
     """
+    settings = settings or RestrainedSettings()
     device = kinematics.device
     restraints = restraints_of(kinematics)
     used = data.measured
@@ -107,10 +139,10 @@ def polish(
         scale = amplitude_scale(observed, amplitude)
         misfit = ((observed - scale[:, None] * amplitude) ** 2).sum(1)
         b = restraints.bonds
-        smooth = (((log_b[:, b[:, 0]] - log_b[:, b[:, 1]]) / _B_BONDED) ** 2).sum(1)
-        spread = (((log_b - log_b.mean(1, keepdim=True)) / _B_SPREAD) ** 2).sum(1)
-        odd = smooth + spread + scaling.oddness(curve)
-        return len(observed) * misfit.log() + restraints.chi_squared(x) + odd
+        smooth = (((log_b[:, b[:, 0]] - log_b[:, b[:, 1]]) / _LOG_B_SIGMA_BONDED) ** 2).sum(1)
+        spread = (((log_b - log_b.mean(1, keepdim=True)) / _LOG_B_SIGMA) ** 2).sum(1)
+        priors = smooth + spread + scaling.penalty(curve)
+        return len(observed) * misfit.log() + restraints.chi_squared(x) + priors
 
     x = xyz.clone().requires_grad_()
     log_b = torch.full(xyz.shape[:2], math.log(b_iso), device=device).requires_grad_()
@@ -119,9 +151,9 @@ def polish(
     minimise(
         parameters,
         lambda: torch.autograd.grad(cost(*parameters).sum(), parameters),
-        (_STEP_XYZ, _STEP_LOG_B, STEP_CURVE),
-        _STEPS,
-        final_rates=(_LAST_STEP,) * 3,
+        (settings.position_step, settings.log_b_step, settings.scale_step),
+        settings.steps,
+        final_rates=(_FINAL_STEP,) * 3,
         limits=(None, (math.log(_B_RANGE[0]), math.log(_B_RANGE[1])), None),
         betas=_BETAS,
         least=1,
@@ -136,7 +168,7 @@ def polish(
         r = r_factor(observed, amplitude, scale=scale)
     full = np.full((len(x), len(data)), np.nan, dtype=np.complex128)
     full[:, used] = (scale[:, None] * F).cpu().numpy()
-    return Polished(
+    return RefinedModels(
         xyz=x.detach()[order],
         b_iso=log_b.detach().exp()[order],
         F=full,

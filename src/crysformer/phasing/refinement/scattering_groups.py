@@ -28,18 +28,20 @@ def scattering_groups(
     s_sq
         1/d^2, shape (h,), A^-2.
     b_iso
-        Of every atom, A^2.
+        B of every atom, A^2.
     by_element
-        One group for each element; otherwise one of all, each atom with carbon's factor times the
-        mean ratio of its own to it.
+        One group for each element; otherwise one group of all atoms, each with the factor of
+        carbon times the mean ratio of its own factor to that.
     weight
-        Of each reflection in that mean, shape (h,), summing to one.
+        Weight of each reflection in that mean, shape (h,), summing to one.
     radiation
-        Which scattering factors.
+        Kind of scattering factors.
 
     Returns
     -------
-    For each group the rows of its atoms, their weights, and the factor, shape (h,).
+    list of (rows, weights, factor)
+        Rows and relative weights of the atoms of each group, shape (k,), and the scattering
+        factor of the group with its B, shape (h,).
     """
     a, b = gaussians(radiation)
     elements = sorted(set(number.tolist()))

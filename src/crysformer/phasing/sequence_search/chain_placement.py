@@ -1,4 +1,4 @@
-"""One chain of several put at the best of all places, the others kept."""
+"""Translation scan of one chain with the others fixed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from torch import Tensor
 
 from crysformer.peptide.kinematics import Kinematics, Pose
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
-from crysformer.phasing.refinement.miller_box import with_mates
+from crysformer.phasing.refinement.miller_box import sum_over_symmetry
 from crysformer.phasing.sequence_search.random_poses import random_poses
 
-_SCANNED = 3e5  # structure factors at a time
+_STRUCTURE_FACTORS_AT_ONCE = 3e5  # models times positions times reflections, in memory
 
 
 def replace_one_chain(
@@ -21,25 +21,26 @@ def replace_one_chain(
     trials: int,
     generator: torch.Generator,
 ) -> Pose:
-    """One chain of each pose taken out and put somewhere else, all others kept.
+    """Place one chain of each pose again, all others fixed.
 
-    Some random orientations, each at every place of a grid, of which the best is taken. Half of
-    them have the conformation of another chain of the same sequence, if there is one.
+    Random conformations and orientations are tried at every position of a grid, and the best is
+    taken. Half of them have the conformation of another chain of the same sequence, if there is
+    one.
 
     Parameters
     ----------
     kinematics
         The chains.
     pose
-        The poses.
+        Poses to change.
     target
-        What tells how good a place is; of low resolution, since places are not improved.
+        Amplitudes, at low resolution because positions are not refined.
     shifts
-        The grid, Cartesian, A, shape (S, 3).
+        Positions of the grid, Cartesian, A, shape (S, 3).
     trials
-        Orientations for each pose.
+        Number of orientations for each pose.
     generator
-        On the CPU.
+        Random generator on the CPU.
     """
     p, n, device = kinematics.peptides, len(pose), kinematics.device
     chain_of = torch.tensor([c for c, chain in enumerate(p.chains) for _ in chain.letters])
@@ -65,7 +66,9 @@ def replace_one_chain(
         torch.where(here[..., None], fresh.translation.to(device), old.translation),
     )
     moving = kinematics.of_chain[chosen.to(device)] > 0
-    score, place = scan(target, kinematics.coordinates(tried)[0], moving, shifts).max(1)
+    score, place = scan_translations(target, kinematics.coordinates(tried)[0], moving, shifts).max(
+        1
+    )
     best = score.view(n, trials).argmax(1) + trials * torch.arange(n, device=device)
     shift = shifts.to(device)[place[best]]
     found = tried[best]
@@ -73,21 +76,23 @@ def replace_one_chain(
     return Pose(found.torsions, found.rotation, shifted)
 
 
-def scan(target: AmplitudeTarget, xyz: Tensor, moving: Tensor, shifts: Tensor) -> Tensor:
-    """Score with some atoms of each conformation shifted, all others where they are.
+def scan_translations(
+    target: AmplitudeTarget, xyz: Tensor, moving: Tensor, shifts: Tensor
+) -> Tensor:
+    """Scores with some atoms of each model shifted, all others fixed.
 
-    Of the overlap only the part that measured reflections tell.
+    The penalty of overlap is summed over measured reflections only.
 
     Parameters
     ----------
     target
-        The amplitudes.
+        Amplitudes.
     xyz
         Cartesian coordinates, A, shape (B, n, 3).
     moving
-        Which atoms are shifted, bool, shape (B, n).
+        True for the atoms that are shifted, shape (B, n).
     shifts
-        Cartesian, A, shape (S, 3).
+        Shifts, Cartesian, A, shape (S, 3).
 
     Returns
     -------
@@ -100,19 +105,19 @@ def scan(target: AmplitudeTarget, xyz: Tensor, moving: Tensor, shifts: Tensor) -
     mates = [
         (place[index[rows]], shift[:, rows], sign[rows]) for index, shift, sign in target.mates
     ]
-    turns = shifts.to(xyz) @ target.to_frac.mT
-    x, y, z = (turns[:, i, None] * wave for i, wave in enumerate(target.waves))
+    fractional = shifts.to(xyz) @ target.to_frac.mT
+    x, y, z = (fractional[:, i, None] * wave for i, wave in enumerate(target.waves))
     angle = x[:, :, None, None] + y[:, None, :, None] + z[:, None, None, :]
     angle = angle.flatten(1)[:, rows]
     cosine, sine = angle.cos(), angle.sin()
     scores: list[Tensor] = []
-    part = max(1, int(_SCANNED / cosine.numel()))
+    part = max(1, int(_STRUCTURE_FACTORS_AT_ONCE / cosine.numel()))
     for some, which in zip(xyz.split(part), moving.split(part), strict=True):
         fixed, moved = (target.asymmetric(some, mask)[0][:, :, rows] for mask in (~which, which))
         mr, mi = moved[:, :1], moved[:, 1:]
         total = fixed[:, None].repeat(1, len(shifts), 1, 1)
         total[:, :, 0].addcmul_(mr, cosine).addcmul_(mi, sine, value=-1)
         total[:, :, 1].addcmul_(mr, sine).addcmul_(mi, cosine)
-        fr, fi = with_mates(total.flatten(0, 1), mates)
+        fr, fi = sum_over_symmetry(total.flatten(0, 1), mates)
         scores.append(target.rate(fr, fi, rows)[2].view(len(some), -1))
     return torch.cat(scores)

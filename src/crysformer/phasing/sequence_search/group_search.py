@@ -22,9 +22,9 @@ from crysformer.phasing.merit.figures import SequenceFigures
 from crysformer.phasing.merit.r_factor import noise_floor
 from crysformer.phasing.problem import PhasingProblem
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
-from crysformer.phasing.refinement.restrained import Polished, polish
-from crysformer.phasing.refinement.waters import PARAMETERS, ModelWithWaters, with_waters
-from crysformer.phasing.sequence_search.helix_starts import helix_seeds
+from crysformer.phasing.refinement.restrained import RefinedModels, refine_restrained
+from crysformer.phasing.refinement.waters import PARAMETERS_PER_WATER, ModelWithWaters, with_waters
+from crysformer.phasing.sequence_search.helix_starts import helix_starts
 from crysformer.phasing.sequence_search.population import (
     Population,
     RankedPoses,
@@ -95,8 +95,8 @@ class GroupSearch:
         self.free = _held_out(data, settings, generator)
         work = replace(data, f=np.where(self.free, np.nan, data.f))
 
-        def helix_starts(kinematics: Kinematics) -> Pose | None:
-            return helix_seeds(work, kinematics, content.b_iso, generator, budget.deadline)
+        def first_poses(kinematics: Kinematics) -> Pose | None:
+            return helix_starts(work, kinematics, content.b_iso, generator, budget.deadline)
 
         self.population = Population(
             work,
@@ -106,7 +106,7 @@ class GroupSearch:
             budget.deadline,
             problem.device,
             settings,
-            helix_starts,
+            first_poses,
         )
         self._exact = AmplitudeTarget(
             data,
@@ -134,16 +134,16 @@ class GroupSearch:
         k = self.population.kinematics
         poses = join([cluster.pose for cluster in clusters])
         xyz = k.coordinates(poses)[0]
-        polished = polish(self.data, k, xyz, self.b_iso, budget.deadline)
+        refined = refine_restrained(self.data, k, xyz, self.b_iso, budget.deadline)
         target = self.population.target.evaluate(xyz, gradient=False)
         n_data = int(self.data.measured.sum())
         parameters = poses.torsions.shape[1] + 6 * poses.translation.shape[1]
-        parameters += polished.parameters
+        parameters += refined.parameters
         rated = []
-        for i, row in enumerate(polished.order.tolist()):
-            gain, hand_log_odds = self._against_others(polished, i)
+        for i, row in enumerate(refined.order.tolist()):
+            gain, hand_log_odds = self._against_others(refined, i)
             figures = SequenceFigures(
-                r=float(polished.r[i]),
+                r=float(refined.r[i]),
                 correlation=float(target.correlation[row]),
                 overlap=float(target.overlap[row]),
                 log_likelihood_gain=gain / n_data,
@@ -153,30 +153,30 @@ class GroupSearch:
             )
             model = PeptideModel(
                 k.peptides,
-                polished.xyz[i].cpu().double().numpy(),
-                polished.b_iso[i].cpu().double().numpy(),
+                refined.xyz[i].cpu().double().numpy(),
+                refined.b_iso[i].cpu().double().numpy(),
                 self.data.cell,
                 self.data.space_group,
-                polished.F[i],
+                refined.F[i],
             )
             worth_waters = confidence(figures) > self.settings.waters_confidence
-            if i == 0 and polished.parameters and worth_waters:
-                watered = with_waters(self.data, k, polished, self.b_iso, budget.deadline)
+            if i == 0 and refined.parameters and worth_waters:
+                watered = with_waters(self.data, k, refined, self.b_iso, budget.deadline)
                 if watered is not None:
                     model, figures = _with_waters(model, figures, watered, n_data)
             rated.append(RatedModel(model, figures, hand_log_odds))
         return rated
 
-    def _against_others(self, polished: Polished, i: int) -> tuple[float, float]:
+    def _against_others(self, refined: RefinedModels, i: int) -> tuple[float, float]:
         """Log-likelihood gain over models with other phases, and log odds of the hand."""
         others, mirrored = [], []
-        for j, F in enumerate(polished.F):
-            cosine, inverted = self._compared(polished.F[i], F) if i != j else (1.0, False)
+        for j, F in enumerate(refined.F):
+            cosine, inverted = self._compared(refined.F[i], F) if i != j else (1.0, False)
             if cosine < _SAME_PHASES:
-                others.append(float(polished.log_likelihood[j]))
+                others.append(float(refined.log_likelihood[j]))
             elif inverted:
-                mirrored.append(float(polished.log_likelihood[j]))
-        own = float(polished.log_likelihood[i])
+                mirrored.append(float(refined.log_likelihood[j]))
+        own = float(refined.log_likelihood[i])
         gain = own - max(others, default=own)
         if not set(self.population.kinematics.peptides.codes) - {"G"}:
             return gain, 0.0  # no residue is chiral
@@ -232,8 +232,8 @@ def _with_waters(
     model: PeptideModel, figures: SequenceFigures, watered: ModelWithWaters, n_data: int
 ) -> tuple[PeptideModel, SequenceFigures]:
     """The model refined with waters, whose parameters count as well."""
-    n, refined = len(model.b_iso), watered.polished
-    parameters = n_data / figures.reflections_per_parameter + PARAMETERS * watered.n_waters
+    n, refined = len(model.b_iso), watered.refined
+    parameters = n_data / figures.reflections_per_parameter + PARAMETERS_PER_WATER * watered.n_waters
     xyz, b_iso = (x[0].cpu().double().numpy() for x in (refined.xyz, refined.b_iso))
     model = replace(
         model, xyz=xyz[:n], b_iso=b_iso[:n], F=refined.F[0], waters=xyz[n:], waters_b=b_iso[n:]

@@ -18,11 +18,11 @@ from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics, Pose, join
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 from crysformer.phasing.sequence_search.chain_placement import replace_one_chain
-from crysformer.phasing.sequence_search.helix_starts import with_side_chains
 from crysformer.phasing.sequence_search.random_poses import STRANDS, random_poses
-from crysformer.phasing.sequence_search.sheet_starts import laid_across, sheet_axes
-from crysformer.phasing.sequence_search.torsion_ascent import Steps, climb
-from crysformer.phasing.sequence_search.trial_moves import perturbed
+from crysformer.phasing.sequence_search.sheet_starts import lay_strands_across, sheet_axes
+from crysformer.phasing.sequence_search.side_chain_fit import fit_side_chains
+from crysformer.phasing.sequence_search.torsion_ascent import Steps, refine_torsions
+from crysformer.phasing.sequence_search.trial_moves import propose
 from crysformer.settings import setting
 
 _LOWEST_B = 8.0  # A^2, of the atoms
@@ -223,16 +223,16 @@ class Population:
     def _from_helices(self, pose: Pose) -> RankedPoses:
         """The best helix starts, refined at full resolution: they are too near to begin lower."""
         k, target = self.kinematics, self.target
-        pose = with_side_chains(k, target, pose, self.generator, self.deadline)
+        pose = fit_side_chains(k, target, pose, self.generator, self.deadline)
         score = target.evaluate(k.coordinates(pose)[0], gradient=False).score
         self.tried += len(pose)
         pose, score = _best(pose, score, self.size)
         steps = Steps(60, 0.05, 0.04, 0.1)
-        pose, score = climb(k, target, pose, steps, self.deadline)
+        pose, score = refine_torsions(k, target, pose, steps, self.deadline)
         # once more, now that the backbone is better
         again, _ = _best(pose, score, self.settings.refined_twice)
-        again = with_side_chains(k, target, again, self.generator, self.deadline)
-        again, better = climb(k, target, again, steps, self.deadline)
+        again = fit_side_chains(k, target, again, self.generator, self.deadline)
+        again, better = refine_torsions(k, target, again, steps, self.deadline)
         return RankedPoses(join([pose, again]), torch.cat((score, better)))
 
     def _from_random_poses(self) -> RankedPoses:
@@ -258,7 +258,7 @@ class Population:
         for d, steps, fraction in stages:
             if d not in self._targets:
                 continue
-            pose, score = climb(k, self._targets[d], pose, steps, self.deadline)
+            pose, score = refine_torsions(k, self._targets[d], pose, steps, self.deadline)
             pose, score = _best(pose, score, max(self.size, round(fraction * len(score))))
         score = self.target.evaluate(k.coordinates(pose)[0], gradient=False).score
         return RankedPoses(*_best(pose, score, self.size))
@@ -269,13 +269,13 @@ class Population:
         if not len(axes) or self.longest < _STRAND or part % _SHEETS == 0:
             return random_poses(k.peptides, _PART, self.cell, self.generator)
         drawn = random_poses(k.peptides, _PART, self.cell, self.generator, STRANDS)
-        return laid_across(k, drawn.to(k.device), axes, self.generator)
+        return lay_strands_across(k, drawn.to(k.device), axes, self.generator)
 
     def _generation(self) -> None:
         """Change every pose, refine it, and keep it if it is better or hardly worse."""
         k, pose = self.kinematics, self.pose
         assert pose is not None
-        child = perturbed(k, pose, self.generator)
+        child = propose(k, pose, self.generator)
         anew = torch.rand(len(pose), generator=self.generator) < self.settings.replaced
         rows = anew.nonzero()[:, 0].to(k.device)
         if len(k.peptides.sequences) > 1 and len(rows):
@@ -288,8 +288,8 @@ class Population:
                 values[rows] = new
         if _MIDDLE in self._targets:
             steps = Steps(25, 0.08, 0.06, 0.15)
-            child, _ = climb(k, self._targets[_MIDDLE], child, steps, self.deadline)
-        child, score = climb(k, self.target, child, Steps(35, 0.05, 0.04, 0.1), self.deadline)
+            child, _ = refine_torsions(k, self._targets[_MIDDLE], child, steps, self.deadline)
+        child, score = refine_torsions(k, self.target, child, Steps(35, 0.05, 0.04, 0.1), self.deadline)
         chance = torch.rand(len(score), generator=self.generator).to(score)
         taken = chance < ((score - self.score) / self.settings.temperature).exp()
         for old, new in zip(pose.parts, child.parts, strict=True):

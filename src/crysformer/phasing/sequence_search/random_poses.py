@@ -1,4 +1,4 @@
-"""Random conformations as peptides have them: backbone classes, rotamers, any orientation."""
+"""Random conformations by Ramachandran regions and rotamers, in any orientation."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from crysformer.peptide.geometry import Peptides
 from crysformer.peptide.kinematics import Pose
 from crysformer.peptide.rotations import random_rotations
 
-# phi, psi and their spread (degrees) of the regions of the Ramachandran plot.
+# phi, psi and their standard deviation (degrees) in the regions of the Ramachandran plot.
 _REGIONS = ((-120.0, 132.0, 22.0), (-72.0, 148.0, 18.0), (-64.0, -42.0, 14.0), (58.0, 42.0, 14.0))
-# How often a residue is in each, for chains that are strands, helices, or neither.
-_SHARES = (
+# Probability of each region for residues of strands, of helices, and of other chains.
+_PROBABILITIES = (
     (0.72, 0.24, 0.03, 0.01),
     (0.02, 0.05, 0.91, 0.02),
     (0.30, 0.27, 0.36, 0.07),
 )
-_CHAINS = (0.4, 0.15, 0.45)
+ANY = (0.4, 0.15, 0.45)
+"""Probabilities of a strand, a helix, or neither, for any chain."""
 STRANDS = (0.8, 0.0, 0.2)
-"""Kinds of chains in sheets."""
-_MIRRORED_GLYCINE = 0.5
-_OMEGA_SPREAD = 4.0
-_CHI_SPREAD = 12.0
+"""The same where sheets are likely."""
+_MIRRORED_GLYCINE = 0.5  # probability
+_OMEGA_SIGMA, _CHI_SIGMA = 4.0, 12.0  # degrees
+# Rotamers: (degrees, probability) of each.
 _ALIPHATIC = ((-65.0, 0.22), (178.0, 0.63), (65.0, 0.15))
 _CHI1 = ((-65.0, 0.52), (-178.0, 0.33), (63.0, 0.15))
 _RING = ((90.0, 0.5), (-90.0, 0.5))
 _FLAT = (*((30.0 * i, 1 / 12) for i in range(12)),)
-#: Wells (degrees, share) where they differ from those above; flat groups may turn anywhere.
-_WELLS = {
+# Torsions whose rotamers differ from those above; flat groups may have any angle.
+_ROTAMERS = {
     ("VAL", 1): ((175.0, 0.70), (-60.0, 0.20), (64.0, 0.10)),
     ("THR", 1): ((62.0, 0.46), (-60.0, 0.46), (-175.0, 0.08)),
     ("SER", 1): ((63.0, 0.46), (-64.0, 0.29), (178.0, 0.25)),
@@ -49,22 +50,22 @@ def random_poses(
     n: int,
     cell: Tensor,
     generator: torch.Generator,
-    kinds: tuple[float, float, float] = _CHAINS,
+    kinds: tuple[float, float, float] = ANY,
 ) -> Pose:
-    """Random conformations at random places of the cell.
+    """Random conformations in random orientations and positions.
 
     Parameters
     ----------
     peptides
         The chains.
     n
-        How many poses.
+        Number of poses.
     cell
         Orthogonalisation matrix, shape (3, 3), A.
     generator
-        On the CPU.
+        Random generator on the CPU.
     kinds
-        How often chains are strands, helices, or neither.
+        Probabilities that a chain is a strand, a helix, or neither.
     """
     chains = len(peptides.sequences)
     rotation = random_rotations(n * chains, generator).view(n, chains, 3, 3)
@@ -76,7 +77,7 @@ def random_torsions(
     peptides: Peptides,
     n: int,
     generator: torch.Generator,
-    kinds: tuple[float, float, float] = _CHAINS,
+    kinds: tuple[float, float, float] = ANY,
 ) -> Tensor:
     """Torsion angles of `n` conformations, shape (n, K), radians; `kinds` as in `random_poses`."""
     codes = peptides.codes
@@ -84,11 +85,13 @@ def random_torsions(
     kind = torch.multinomial(
         torch.tensor(kinds), n * len(peptides.sequences), True, generator=generator
     ).view(n, -1)
-    shares = torch.tensor(_SHARES)
+    probabilities = torch.tensor(_PROBABILITIES)
     chain_of = [c for c, chain in enumerate(peptides.chains) for _ in chain.letters]
     phi_psi = torch.empty(n, len(codes), 2)
     for i, letter in enumerate(codes):
-        chosen = torch.multinomial(shares[kind[:, chain_of[i]]], 1, generator=generator)[:, 0]
+        chosen = torch.multinomial(probabilities[kind[:, chain_of[i]]], 1, generator=generator)[
+            :, 0
+        ]
         centre = regions[chosen]
         angles = centre[:, :2] + centre[:, 2:] * torch.randn(n, 2, generator=generator)
         if letter == "G":
@@ -103,19 +106,19 @@ def random_torsions(
             out[:, k] = phi_psi[:, torsion.residue, int(torsion.kind == "psi")]
             continue
         if torsion.kind == "omega":
-            wells: tuple[tuple[float, float], ...] = ((180.0, 1.0),)
-            spread = _OMEGA_SPREAD
+            likely: tuple[tuple[float, float], ...] = ((180.0, 1.0),)
+            sigma = _OMEGA_SIGMA
         else:
-            wells, spread = chi_wells(codes[torsion.residue], int(torsion.kind[3:])), _CHI_SPREAD
-        share = torch.tensor([w for _, w in wells])
-        centre = torch.tensor([x for x, _ in wells])
-        chosen = torch.multinomial(share, n, True, generator=generator)
-        drawn = centre[chosen] + spread * torch.randn(n, generator=generator)
+            likely, sigma = rotamers(codes[torsion.residue], int(torsion.kind[3:])), _CHI_SIGMA
+        probability = torch.tensor([p for _, p in likely])
+        centre = torch.tensor([x for x, _ in likely])
+        chosen = torch.multinomial(probability, n, True, generator=generator)
+        drawn = centre[chosen] + sigma * torch.randn(n, generator=generator)
         out[:, k] = -drawn if torsion.residue in peptides.d_residues else drawn
     return out * (math.pi / 180)
 
 
-def chi_wells(letter: str, number: int) -> tuple[tuple[float, float], ...]:
-    """Where a side chain's torsion likes to be: (degrees, share) of each well."""
-    name = residues.NAMES[residues.CODES.index(letter)]
-    return _WELLS.get((name, number), _CHI1 if number == 1 else _ALIPHATIC)
+def rotamers(letter: str, number: int) -> tuple[tuple[float, float], ...]:
+    """Rotamers of one side-chain torsion: (degrees, probability) of each."""
+    name = residues.NAME_OF[letter]
+    return _ROTAMERS.get((name, number), _CHI1 if number == 1 else _ALIPHATIC)

@@ -1,4 +1,4 @@
-"""Where sheets run: a cell edge as long as the distance between strands tells their direction."""
+"""Starting poses in sheets, along cell edges that match the distance between strands."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from crysformer.peptide.geometry import Peptides
 from crysformer.peptide.kinematics import Kinematics, Pose
 from crysformer.peptide.rotations import rotate
 
-# A: strands of a sheet lie 4.8 A apart, antiparallel ones repeat after two (Astbury's cross-beta).
-_EDGES = ((4.6, 5.1), (9.2, 10.2))
-_TILT = 0.17  # radians
+# Strands of a sheet are 4.8 A apart, antiparallel ones repeat after two (Astbury's cross-beta).
+_EDGES = ((4.6, 5.1), (9.2, 10.2))  # A
+_TILT_SIGMA = 0.17  # radians, of random rotations about each axis
 
 
 def sheet_axes(cell: Tensor) -> Tensor:
-    """Unit vectors along cell edges that strands of a sheet could repeat by, shape (k, 3).
+    """Unit vectors along cell edges that may be repeats of a sheet, shape (k, 3).
 
     `cell` is the orthogonalisation matrix, shape (3, 3), A.
     """
@@ -26,22 +26,22 @@ def sheet_axes(cell: Tensor) -> Tensor:
     return (cell / length).mT[chosen]
 
 
-def laid_across(
+def lay_strands_across(
     kinematics: Kinematics, pose: Pose, axes: Tensor, generator: torch.Generator
 ) -> Pose:
-    """Every chain turned so that its carbonyls point along a sheet's axis and it runs across.
+    """Rotate every chain to run across a sheet axis, with its carbonyls along the axis.
 
-    In a strand they point to either side in turn; the chain's direction around the axis, which
-    side comes first, and small tilts are random.
+    The carbonyls of a strand point to alternating sides; the direction of the chain around the
+    axis, the side of the first carbonyl, and small tilts are random.
 
     Parameters
     ----------
     kinematics, pose
         Chains and their poses.
     axes
-        From `sheet_axes`, at least one.
+        Axes from `sheet_axes`, at least one, shape (k, 3).
     generator
-        On the CPU.
+        Random generator on the CPU.
     """
     n, p = len(pose), kinematics.peptides
     xyz = kinematics.coordinates(pose)[0].cpu()
@@ -52,14 +52,14 @@ def laid_across(
         own = _frame(across, along)
         sign = 2.0 * torch.randint(2, (n, 1), generator=generator) - 1
         wanted = _frame(sign * chosen, torch.randn(n, 3, generator=generator))
-        turn = wanted @ own.mT
-        tilt = _TILT * torch.randn(n, 3, generator=generator)
-        rotation[:, chain] = rotate(turn @ rotation[:, chain], tilt)
+        change = wanted @ own.mT
+        tilt = _TILT_SIGMA * torch.randn(n, 3, generator=generator)
+        rotation[:, chain] = rotate(change @ rotation[:, chain], tilt)
     return Pose(pose.torsions, rotation.to(pose.rotation), pose.translation)
 
 
 def _directions(p: Peptides, xyz: Tensor, chain: int) -> tuple[Tensor, Tensor]:
-    """From the first CA to the last, and the carbonyls' mean with alternating sign, (B, 3) each."""
+    """Vectors from first to last CA, and mean C=O with alternating sign, (B, 3) each."""
     rows: dict[str, list[int]] = {"CA": [], "C": [], "O": []}
     for i, name in enumerate(p.names):
         if p.chain[i] == chain and name in rows:
@@ -70,7 +70,7 @@ def _directions(p: Peptides, xyz: Tensor, chain: int) -> tuple[Tensor, Tensor]:
 
 
 def _frame(first: Tensor, second: Tensor) -> Tensor:
-    """Right-handed frames (B, 3, 3), columns along `first`, then as near `second` as can be."""
+    """Right-handed frames (B, 3, 3): columns along `first`, then nearest to `second`."""
     x = torch.nn.functional.normalize(first, dim=1)
     y = second - (second * x).sum(1, keepdim=True) * x
     y = torch.nn.functional.normalize(y, dim=1)

@@ -1,4 +1,4 @@
-"""Gradient ascent of many poses at once."""
+"""Gradient ascent of many poses at once in torsions, orientations and positions."""
 
 from __future__ import annotations
 
@@ -14,45 +14,61 @@ from crysformer.peptide.rotations import rotate
 from crysformer.phasing.refinement.adam import Adam, cosine_decay
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 
-_BETAS, _EPS = (0.8, 0.95), 1e-6
+_BETAS, _EPS = (0.8, 0.95), 1e-6  # of Adam: short memory for short refinements
 _FINAL_FRACTION = 0.1  # of the first step sizes, to which they fall
-_OMEGA_FORCE = 0.3  # correlation lost by an omega 1 radian from flat, times two
+_OMEGA_FORCE = 0.3  # factor of -cos(omega) in the score, which keeps peptides trans and planar
 
 
 @dataclass(frozen=True)
 class Steps:
-    """How far and how often to step.
+    """Number and size of the steps of one refinement.
 
     Attributes
     ----------
     number
-        Of steps.
-    torsion, turn, shift
+        Number of steps.
+    torsion, rotation, shift
         First step sizes, radians, radians and A; they fall to a tenth along a cosine.
     """
 
     number: int
     torsion: float = 0.12
-    turn: float = 0.10
+    rotation: float = 0.10
     shift: float = 0.25
 
 
-def climb(
+def refine_torsions(
     kinematics: Kinematics,
     target: AmplitudeTarget,
     pose: Pose,
     steps: Steps,
     deadline: float = math.inf,
 ) -> tuple[Pose, Tensor]:
-    """Improve every pose by Adam (Kingma & Ba, 2015); returns the last poses and scores.
+    """Maximise the score of every pose by Adam.
 
-    No step is begun after `deadline` (`time.monotonic`).
+    Parameters
+    ----------
+    kinematics
+        The chains.
+    target
+        Amplitudes.
+    pose
+        Poses to start from.
+    steps
+        Number and size of the steps.
+    deadline
+        `time.monotonic` after which no step begins.
+
+    Returns
+    -------
+    (pose, score)
+        The last poses and their scores, shape (B,).
     """
     omega = torch.tensor(
         [t.kind == "omega" for t in kinematics.peptides.torsions], device=kinematics.device
     )
     adam = Adam((pose.torsions, pose.translation, pose.translation), _BETAS, _EPS)
-    sizes = (steps.torsion, steps.turn, steps.shift)
+    sizes = (steps.torsion, steps.rotation, steps.shift)
     final_sizes = [_FINAL_FRACTION * size for size in sizes]
     for i in range(steps.number):
         if time.monotonic() > deadline:
