@@ -71,7 +71,7 @@ def test_copies(cell: tuple[float, ...], group: str, sequence: str, copies: int)
     found = estimate_copies(gemmi.UnitCell(*cell), gemmi.SpaceGroup(group), [sequence])
     assert found.copies == copies
     assert found.statement.startswith(f"{copies} cop")
-    assert "--copies" in found.statement
+    assert "`copies`" in found.statement
     assert "\n" not in found.statement
 
 

@@ -47,7 +47,7 @@ def test_copies_are_estimated_and_said(make_crystal: Callable[..., Any]) -> None
     assert content.n_atoms == 92
     (note,) = content.notes
     assert "1 copy" in note
-    assert "--copies" in note
+    assert "`copies`" in note
     assert cell_content(data, ("GGG",)).copies == 4  # 13 atoms a copy, 18 A^3 each
 
 
@@ -74,9 +74,9 @@ def test_b_stays_within_limits(make_crystal: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     ("sequences", "copies", "error", "message"),
     [
-        ((), 2, UsageError, "--copies needs --sequence"),
-        (("GG",), 0, UsageError, "--copies 0"),
-        (("GG",), -1, UsageError, "--copies -1"),
+        ((), 2, UsageError, "`copies` needs `sequence`"),
+        (("GG",), 0, UsageError, "`copies` is 0"),
+        (("GG",), -1, UsageError, "`copies` is -1"),
         (("W" * 40,), None, InputError, "atoms, but the asymmetric unit"),
         (("LVHSSN",), 5, InputError, "5 copies"),
     ],

@@ -274,7 +274,7 @@ def test_why_the_network_was_left_out_is_said() -> None:
         ),
         ({"time_limit": 0.0}, UsageError, "`time_limit` is 0"),
         ({"time_limit": float("nan")}, UsageError, "`time_limit` is nan"),
-        ({"copies": 2}, UsageError, "--copies needs --sequence"),
+        ({"copies": 2}, UsageError, "`copies` needs `sequence`"),
         ({"sequence": "VAX"}, InputError, "unknown letter 'X'"),
         ({"sequence": "W" * 30}, InputError, "asymmetric unit"),
         ({"device": "warp"}, UsageError, "warp"),

@@ -42,7 +42,7 @@ def test_a_run_may_start_from_weights(dipeptides: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="another network"):
         train(deeper, dipeptides, tmp_path / "deeper", start_from=weights)
     assert not (tmp_path / "deeper").exists()
-    with pytest.raises(UsageError, match="--resume"):
+    with pytest.raises(UsageError, match=r"`resume`.*`start_from`"):
         train(short, dipeptides, tmp_path / "again", start_from=weights, resume=True)
 
 

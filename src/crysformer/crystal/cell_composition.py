@@ -103,7 +103,7 @@ def estimate_copies(
             1,
             per_atom,
             f"1 copy assumed: a P 1 cell with three right angles is taken to hold one molecule "
-            f"({per_atom:.0f} A^3 for each atom); --copies N to change",
+            f"({per_atom:.0f} A^3 for each atom); `copies` N to change",
         )
     residues = sum(len(letters_of(sequence)) for sequence in sequences)
     fraction = (residues - _PEPTIDE_RESIDUES) / (_PROTEIN_RESIDUES - _PEPTIDE_RESIDUES)
@@ -120,7 +120,7 @@ def estimate_copies(
         copies,
         per_atom,
         f"{copies_are} in the asymmetric unit, estimated from {per_atom:.1f} A^3 for each atom "
-        f"(usual for this size: {usual:.0f}); --copies N to change",
+        f"(usual for this size: {usual:.0f}); `copies` N to change",
     )
 
 
@@ -140,7 +140,7 @@ def check_fits(
         If `copies` is below 1.
     """
     if copies < 1:
-        raise UsageError(f"--copies {copies}: expected at least 1")
+        raise UsageError(f"`copies` is {copies}: expected at least 1")
     volume = _asu_volume(cell, space_group)
     atoms = copies * count_atoms(sequences)
     if volume < MIN_VOLUME_PER_ATOM * atoms:

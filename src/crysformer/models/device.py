@@ -24,5 +24,5 @@ def pick_device(name: torch.device | str) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0].partition(". ")[0]
-        raise UsageError(f"--device {name}: not available here ({reason}); try auto") from error
+        raise UsageError(f"`device` {name}: not available here ({reason}); try auto") from error
     return device

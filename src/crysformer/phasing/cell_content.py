@@ -53,7 +53,7 @@ def cell_content(
         If copies are given without a sequence, or are not positive.
     """
     if copies is not None and copies < 1:
-        raise UsageError(f"--copies {copies}: expected a whole number from 1")
+        raise UsageError(f"`copies` is {copies}: expected a whole number from 1")
     notes: list[str] = []
     n_atoms: int | None = None
     contents: Mapping[str, float] = PROTEIN_RESIDUE
@@ -66,7 +66,7 @@ def cell_content(
         atoms = cell_composition(data.space_group, sequences, copies)
         contents, n_atoms = atoms, sum(atoms.values())
     elif copies is not None:
-        raise UsageError("--copies needs --sequence: without it there is nothing to count")
+        raise UsageError("`copies` needs `sequence`: without it there is nothing to count")
     wilson = wilson_b(data, contents).b_iso
     b_iso = float(np.clip(wilson, *B_RANGE))
     if b_iso != wilson:

@@ -30,7 +30,7 @@ class Method(Protocol):
     Attributes
     ----------
     name
-        As in ``--method``.
+        Value of `method` that selects it.
     unit
         What `tried` counts, in the plural.
     tried

@@ -36,7 +36,9 @@ class SolveSettings:
 
     strategy: StrategySettings = field(
         default_factory=StrategySettings,
-        metadata={"help": "Order of the methods of --method auto, and the time that each gets."},
+        metadata={
+            "help": "Order of the methods where `method` is auto, and the time that each gets."
+        },
     )
     pool: PoolSettings = field(
         default_factory=PoolSettings,

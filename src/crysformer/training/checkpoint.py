@@ -31,7 +31,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
     try:
         state = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no checkpoint to resume from; start without --resume") from error
+        raise InputError(f"{path}: no checkpoint to resume from; start without `resume`") from error
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: not a readable checkpoint ({reason})") from error

@@ -70,7 +70,7 @@ def train(
     store = FragmentStore.open(data)
     check_fits(store, config)
     if resume and start_from is not None:
-        raise UsageError("--resume goes on from a checkpoint; leave out --start-from")
+        raise UsageError("`resume` goes on from a checkpoint; leave out `start_from`")
     trainer = Trainer(config, store, Path(out), max_time, torch.device(device))
     if start_from is not None:
         initial = starting_weights(start_from, trainer.model)

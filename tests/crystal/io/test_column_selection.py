@@ -70,14 +70,14 @@ def test_choice(spec: str, labels: str, kind: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "options"),
     [
-        ("F/F SIGF/Q FP/F SIGFP/Q", ["--labin F,SIGF", "--labin FP,SIGFP"]),
-        ("I/J SIGI/Q IMEAN/J SIGIMEAN/Q", ["--labin I,SIGI", "--labin IMEAN,SIGIMEAN"]),
+        ("F/F SIGF/Q FP/F SIGFP/Q", ["`labin` F,SIGF", "`labin` FP,SIGFP"]),
+        ("I/J SIGI/Q IMEAN/J SIGIMEAN/Q", ["`labin` I,SIGI", "`labin` IMEAN,SIGIMEAN"]),
         (
             "Fa(+)/G SIGFa(+)/L Fa(-)/G SIGFa(-)/L Fb(+)/G SIGFb(+)/L Fb(-)/G SIGFb(-)/L",
-            ["--labin 'Fa(+),SIGFa(+),Fa(-),SIGFa(-)'", "--labin 'Fb(+),SIGFb(+),Fb(-),SIGFb(-)'"],
+            ["`labin` 'Fa(+),SIGFa(+),Fa(-),SIGFa(-)'", "`labin` 'Fb(+),SIGFb(+),Fb(-),SIGFb(-)'"],
         ),
         # One mean amplitude without uncertainty: allowed only when asked for.
-        ("F_meas/F FREE/I", ["--labin F_meas"]),
+        ("F_meas/F FREE/I", ["`labin` F_meas"]),
     ],
 )
 def test_stops_with_options_to_paste(spec: str, options: list[str]) -> None:
@@ -94,7 +94,7 @@ def test_stops_with_options_to_paste(spec: str, options: list[str]) -> None:
 def test_offered_option_is_accepted(spec: str) -> None:
     with pytest.raises(InputError) as caught:
         choose_columns(table(spec))
-    labin = str(caught.value).split("--labin ")[1].split()[0]
+    labin = str(caught.value).split("`labin` ")[1].split()[0]
     assert ",".join(choose_columns(table(spec), labin).labels) == labin
 
 

@@ -96,7 +96,7 @@ def test_killed_build_resumes(
     with pytest.raises(KeyboardInterrupt):
         build([structures], out, "dipeptide")
     assert [p.name for p in out.iterdir()] == [".parts"]
-    with pytest.raises(UsageError, match="--resume"):
+    with pytest.raises(UsageError, match="`resume`"):
         build([structures], out, "dipeptide")
     with pytest.raises(UsageError, match="other settings"):
         build([structures], out, "dipeptide", seed=1, resume=True)

@@ -68,7 +68,7 @@ class ColumnChoice:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Labels in the order of ``--labin``: F, SIGF (and the other mate's F, SIGF)."""
+        """Labels in the order of ``labin``: F, SIGF (and the other mate's F, SIGF)."""
         if not self.sigmas:
             return tuple(column.label for column in self.values)
         pairs = zip(self.values, self.sigmas, strict=True)
@@ -76,8 +76,8 @@ class ColumnChoice:
 
     @property
     def option(self) -> str:
-        """The ``--labin`` option that picks these columns, quoted for the shell."""
-        return "--labin " + shlex.quote(",".join(self.labels))
+        """The value of `labin` that picks these columns, after its name, quoted for the shell."""
+        return "`labin` " + shlex.quote(",".join(self.labels))
 
 
 def choose_columns(table: ReflectionTable, labin: str | None = None) -> ColumnChoice:
@@ -202,14 +202,14 @@ def _by_labels(table: ReflectionTable, labin: str) -> ColumnChoice:
     labels = [label.strip() for label in labin.split(",")]
     if len(labels) not in (1, 2, 4) or not all(labels):
         raise UsageError(
-            f"--labin {labin}: expected F,SIGF or I,SIGI, F alone, or four labels for two "
+            f"`labin` {labin}: expected F,SIGF or I,SIGI, F alone, or four labels for two "
             "Friedel mates"
         )
     by_label = {c.label: c for c in table.columns}
     for label in labels:
         if label not in by_label:
             raise InputError(
-                f"{table.source}: no column {label} (--labin); the file has "
+                f"{table.source}: no column {label} (`labin`); the file has "
                 + " ".join(c.label for c in table.columns)
             )
     chosen = [by_label[label] for label in labels]
@@ -219,23 +219,23 @@ def _by_labels(table: ReflectionTable, labin: str) -> ColumnChoice:
         if column.type not in "FGJKR":
             what = _WORD.get(column.type, f"of type {column.type}")
             raise InputError(
-                f"{table.source}: column {column.label} (--labin) is {what}, expected an amplitude "
+                f"{table.source}: column {column.label} (`labin`) is {what}, expected an amplitude "
                 "or intensity"
             )
     for column in sigmas:
         if column.type not in "QLMR":
             raise InputError(
-                f"{table.source}: column {column.label} (--labin) has type {column.type}, expected "
+                f"{table.source}: column {column.label} (`labin`) has type {column.type}, expected "
                 "a standard uncertainty (type Q)"
             )
     kinds = {_kind_of(column) for column in values}
     if len(kinds) != 1:
-        raise InputError(f"{table.source}: --labin {labin} mixes amplitudes and intensities")
+        raise InputError(f"{table.source}: `labin` {labin} mixes amplitudes and intensities")
     kind = kinds.pop()
     if kind == "intensities" and not sigmas:
         raise InputError(
             f"{table.source}: intensities need their standard uncertainties to become amplitudes; "
-            f"give both, as --labin {shlex.quote(labels[0] + ',SIG' + labels[0])}"
+            f"give both, as `labin` {shlex.quote(labels[0] + ',SIG' + labels[0])}"
         )
     return ColumnChoice(kind, values, sigmas)
 

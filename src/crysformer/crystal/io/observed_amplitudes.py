@@ -81,7 +81,7 @@ def measured_rows(
             f"{table.source}: {choice.labels[0]} holds no positive measurement that can be "
             "used ("
             + ("; ".join(rows.notes) or f"{len(rows.values)} rows")
-            + "); choose other columns with --labin, or check the space group"
+            + "); choose other columns with `labin`, or check the space group"
         )
     return rows
 
@@ -136,12 +136,12 @@ def _refuse_negative(source: str, column: Column, kind: Kind) -> None:
     if kind == "amplitudes" and negative > _MAX_NEGATIVE * len(values):
         raise InputError(
             f"{source}: {negative} of {len(values)} amplitudes {column.label} are negative, which "
-            "no amplitude can be; choose other columns with --labin"
+            "no amplitude can be; choose other columns with `labin`"
         )
     if kind == "intensities" and len(values) and values.mean() <= 0:
         raise InputError(
             f"{source}: the mean of the intensities {column.label} is {values.mean():.4g}, "
-            "expected it positive; choose other columns with --labin"
+            "expected it positive; choose other columns with `labin`"
         )
 
 

@@ -48,7 +48,7 @@ def read_hkl(text: str, path: Path, source: str, labin: str | None = None) -> Re
     source
         What to call it in messages.
     labin
-        The user's ``--labin``.
+        The user's choice of columns.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def read_hkl(text: str, path: Path, source: str, labin: str | None = None) -> Re
         hklf = 3 if labin.startswith("F") else 4
     elif hklf is None:
         hklf = 4
-        notes.append("taken as HKLF 4 (intensities); for amplitudes (HKLF 3) give --labin F,SIGF")
+        notes.append("taken as HKLF 4 (intensities); for amplitudes (HKLF 3) give `labin` F,SIGF")
     if hklf not in (3, 4):
         raise InputError(
             f"{source}: HKLF {hklf} in {instructions.name} (twinned or unusual data), expected "

@@ -184,7 +184,7 @@ def _index_beside(paths: Sequence[str | Path]) -> Path | None:
     found = [Path(p) / "index.tsv" for p in paths if (Path(p) / "index.tsv").is_file()]
     if len(found) > 1:
         raise UsageError(
-            f"{len(found)} of the folders hold an index.tsv; join them and pass --index TSV"
+            f"{len(found)} of the folders hold an index.tsv; join them and pass `index` TSV"
         )
     return found[0] if found else None
 
@@ -192,7 +192,7 @@ def _index_beside(paths: Sequence[str | Path]) -> Path | None:
 def _output_folder(out: str | Path, overwrite: bool, resume: bool) -> Path:
     if (Path(out) / SHARDS).is_dir() and not (overwrite or resume):
         raise UsageError(
-            f"{out}: holds an unfinished build; pass --resume to go on, --overwrite to start anew"
+            f"{out}: holds an unfinished build; pass `resume` to go on, `overwrite` to start anew"
         )
     return prepare_output_dir(out, overwrite=overwrite, resume=resume)
 
@@ -207,7 +207,7 @@ def _finished(folder: Path, settings: _Settings) -> Manifest:
     found["recipe"] = manifest.constants
     if _as_read(found) != settings.to_json():
         raise UsageError(
-            f"{folder}: holds a data set made with other settings or input; pass --overwrite"
+            f"{folder}: holds a data set made with other settings or input; pass `overwrite`"
         )
     return manifest
 
@@ -222,7 +222,7 @@ def _curate(curator: Curator, reader: _Reader, shards: Path, jobs: int) -> tuple
     try:
         done = write_shards(curator, chunks(reader.files()), shards, jobs, reader.handled)
     except KeyboardInterrupt:
-        log.warning("%s: finished shards are kept; pass --resume to go on", shards.parent)
+        log.warning("%s: finished shards are kept; pass `resume` to go on", shards.parent)
         raise
     return join_shards(done)
 

@@ -52,7 +52,7 @@ def prepare_shards(folder: Path, settings: dict[str, Any], resume: bool) -> Path
         if json.loads(note.read_text(encoding="utf-8")) != settings:
             raise UsageError(
                 f"{folder}: holds shards of a build with other settings or input; "
-                "pass --overwrite to start anew"
+                "pass `overwrite` to start anew"
             )
         return shards
     if shards.exists():
