@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.grids import Shape
+from crysformer.crystal.fourier.series import real_fourier_series
 from crysformer.crystal.normalisation import epsilon_factors, normalized_e
 from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
-from crysformer.phasing.fragments.translation_map import real_map
 
 _E_MAX = 4.0
 
@@ -91,7 +91,9 @@ class TranslationFunction:
             for k in range(j):  # the pairs (k, j) are the complex conjugates
                 index.append(self.hkl @ (self.rotations[j] - self.rotations[k]))
                 values.append(2 * self._wanted * first * mates[k].conj())
-        return real_map(index, values, self.shape) if index else np.zeros(self.shape)
+        if not index:
+            return np.zeros(self.shape)
+        return real_fourier_series(np.concatenate(index), np.concatenate(values), self.shape)
 
     def beside(
         self, mates: NDArray[np.complex128], fixed: NDArray[np.complex128]
@@ -99,4 +101,5 @@ class TranslationFunction:
         """What the function gains by atoms that are there already, with the transform `fixed`."""
         value = 2 * self._wanted * fixed.conj()
         index = [self.hkl @ turn for turn in self.rotations]
-        return real_map(index, [value * mate for mate in mates], self.shape)
+        coefficients = [value * mate for mate in mates]
+        return real_fourier_series(np.concatenate(index), np.concatenate(coefficients), self.shape)
