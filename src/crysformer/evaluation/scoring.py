@@ -111,7 +111,7 @@ def score(
     reference = _half_grid(crystal, f, crystal.phi_true)
     found = _half_grid(crystal, f, phi)
     alignment = align(found, reference)
-    orth = torch.tensor(data.cell.orth.mat.tolist(), dtype=torch.float64)
+    orth = torch.tensor(data.orth, dtype=torch.float64)
     shells_of = d_star_sq_grid(orth, shape)
     as_is = phase_errors(found, reference)
     errors = phase_errors(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from crysformer.crystal.fourier.grids import DIMS
 from crysformer.models.layers import ACTIVATIONS, CircularConv3d
-
-_GRID = (-3, -2, -1)
 
 
 class AmplitudeStep(nn.Module):
@@ -60,19 +59,19 @@ class AmplitudeStep(nn.Module):
             Mask of the measured amplitudes, half grid (B, U, V, W // 2 + 1); the others stay
             unchanged. None: all are measured.
         """
-        F = torch.fft.rfftn(density, dim=_GRID)
+        F = torch.fft.rfftn(density, dim=DIMS)
         soft = (self.log_softness.exp() * amplitude).square()
         weight = amplitude / (F.real.square() + F.imag.square() + soft + 1e-6).sqrt()
         if measured is not None:
             weight = torch.where(measured[:, None], weight, 1.0)
-        imposed = torch.fft.irfftn(weight * F, s=density.shape[-3:], dim=_GRID)
+        imposed = torch.fft.irfftn(weight * F, s=density.shape[-3:], dim=DIMS)
         correction: Tensor = self.correct(torch.cat((density, imposed, context), dim=1))
         return density + correction
 
 
 def unit_amplitudes(patterson: Tensor) -> Tensor:
     """Amplitudes of the density behind a Patterson map (B, 1, U, V, W), for a map of rms one."""
-    intensity = torch.fft.rfftn(patterson, dim=_GRID).real.clamp_min(0)
+    intensity = torch.fft.rfftn(patterson, dim=DIMS).real.clamp_min(0)
     voxels = patterson.shape[2] * patterson.shape[3] * patterson.shape[4]
     # The origin of the Patterson is the sum of all intensities, over the voxels.
     scale = (voxels / patterson[:, :, :1, :1, :1].clamp_min(1e-30)).sqrt()

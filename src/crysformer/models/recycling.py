@@ -14,10 +14,9 @@ import time
 import torch
 from torch import Tensor
 
+from crysformer.crystal.fourier.grids import DIMS
 from crysformer.models.crysformer import CrysFormer
 from crysformer.models.phase_improvement import unit_rms
-
-_GRID = (-3, -2, -1)
 
 #: Maximum number of rounds, recycling runs in each round, and predictions in each run.
 _ROUNDS, _RUNS, _PASSES = 5, 8, 8
@@ -43,15 +42,15 @@ def impose_amplitudes(density: Tensor, patterson: Tensor, measured: Tensor | Non
         Mask of the measured amplitudes, half grid (B, U, V, W // 2 + 1); the others are taken from
         the density, on the scale of the measured ones. None: all are measured.
     """
-    F = torch.fft.rfftn(density, dim=_GRID)
-    amplitude = torch.fft.rfftn(patterson, dim=_GRID).real.clamp_min(0).sqrt()
+    F = torch.fft.rfftn(density, dim=DIMS)
+    amplitude = torch.fft.rfftn(patterson, dim=DIMS).real.clamp_min(0).sqrt()
     if measured is not None:
         known = measured[:, None]
-        scale = torch.linalg.vector_norm(amplitude * known, dim=_GRID, keepdim=True)
-        own = torch.linalg.vector_norm(F * known, dim=_GRID, keepdim=True).clamp_min(1e-20)
+        scale = torch.linalg.vector_norm(amplitude * known, dim=DIMS, keepdim=True)
+        own = torch.linalg.vector_norm(F * known, dim=DIMS, keepdim=True).clamp_min(1e-20)
         amplitude = torch.where(known, amplitude, F.abs() * (scale / own))
     phased = amplitude * F / F.abs().clamp_min(1e-20)
-    return torch.fft.irfftn(phased, s=patterson.shape[-3:], dim=_GRID)
+    return torch.fft.irfftn(phased, s=patterson.shape[-3:], dim=DIMS)
 
 
 def disturb_phases(density: Tensor, sigma: Tensor, generator: torch.Generator) -> Tensor:
@@ -68,10 +67,10 @@ def disturb_phases(density: Tensor, sigma: Tensor, generator: torch.Generator) -
     """
     white = torch.randn(density.shape, generator=generator).to(density)
     # The imaginary part of a real map's transform is normal noise with the symmetry of phases.
-    noise = torch.fft.rfftn(white, dim=_GRID, norm="ortho").imag * 2**0.5
+    noise = torch.fft.rfftn(white, dim=DIMS, norm="ortho").imag * 2**0.5
     error = sigma.reshape(-1, 1, 1, 1, 1) * noise
-    F = torch.fft.rfftn(density, dim=_GRID) * torch.polar(torch.ones_like(error), error)
-    return torch.fft.irfftn(F, s=density.shape[-3:], dim=_GRID)
+    F = torch.fft.rfftn(density, dim=DIMS) * torch.polar(torch.ones_like(error), error)
+    return torch.fft.irfftn(F, s=density.shape[-3:], dim=DIMS)
 
 
 def next_estimate(
@@ -163,8 +162,8 @@ def amplitude_agreement(
     density: Tensor, patterson: Tensor, measured: Tensor | None = None
 ) -> Tensor:
     """Correlation (about zero) of predicted and measured amplitudes, shape (B,)."""
-    predicted = torch.fft.rfftn(density, dim=_GRID).abs()
-    observed = torch.fft.rfftn(patterson, dim=_GRID).real.clamp_min(0).sqrt()
+    predicted = torch.fft.rfftn(density, dim=DIMS).abs()
+    observed = torch.fft.rfftn(patterson, dim=DIMS).real.clamp_min(0).sqrt()
     if measured is not None:
         predicted, observed = (x * measured[:, None] for x in (predicted, observed))
     return torch.nn.functional.cosine_similarity(predicted.flatten(1), observed.flatten(1), dim=1)

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from crysformer.crystal.comparison.alignment import friedel_multiplicity
 from crysformer.crystal.fourier.grids import Shape, d_star_sq_grid, grid_shape, hkl_to_grid
-from crysformer.crystal.fourier.structure_factors import LIMIT_TOLERANCE
 from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.resolution import LIMIT_TOLERANCE
 
 # Grid points per d_min: enough for the product of density and a mask without much aliasing, and
 # a third of the voxels of the maps that are written.
@@ -127,7 +127,7 @@ def p1_grid(
     """
     d_min = data.d_min
     shape = grid_shape(data.cell, d_min, _SAMPLE_RATE)
-    orth = torch.tensor(data.cell.orth.mat.tolist(), dtype=torch.float32, device=device)
+    orth = torch.tensor(data.orth, dtype=torch.float32, device=device)
     used = data.measured
     scale = float(np.sqrt(np.mean(data.f[used] ** 2)))
     hkl = torch.as_tensor(data.hkl[used], device=device)

@@ -16,6 +16,8 @@ from matplotlib.patches import Polygon
 from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.density_map import DensityMap
+from crysformer.crystal.operators import operators
+from crysformer.crystal.unit_cell import frac_matrix
 from crysformer.files import atomic_path
 
 LONGEST_BOND = 1.95
@@ -159,12 +161,10 @@ def _sticks(model: gemmi.Structure, cell: gemmi.UnitCell) -> NDArray[np.float64]
     xyz = np.array([atom.pos.tolist() for atom in atoms])
     distance = np.linalg.norm(xyz[:, None] - xyz[None], axis=-1)
     pairs = np.argwhere(np.triu(distance < LONGEST_BOND, k=1))
-    fractional = xyz @ np.array(cell.frac.mat.tolist()).T
+    fractional = xyz @ frac_matrix(cell).T
     bonds = fractional[pairs]
     space_group = model.find_spacegroup() or gemmi.SpaceGroup("P1")
-    mates = [
-        bonds @ (np.array(op.rot) / gemmi.Op.DEN).T + np.array(op.tran) / gemmi.Op.DEN
-        for op in space_group.operations()
-    ]
+    every = operators(space_group, centred=True)
+    mates = [bonds @ rotation.T + shift for rotation, shift in every]
     everything = np.concatenate(mates)
     return np.asarray(everything - np.floor(everything.mean(axis=1, keepdims=True)))

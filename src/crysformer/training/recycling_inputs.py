@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from crysformer.crystal.fourier.grids import DIMS
 from crysformer.data.examples.stream import Batch
 from crysformer.models.crysformer import CrysFormer
 from crysformer.models.recycling import disturb_phases, impose_amplitudes, next_estimate
@@ -52,8 +53,8 @@ def starting_estimate(
 def _as_estimated(noisy: Tensor, batch: Batch, sigma: Tensor) -> Tensor:
     """Impose the measured amplitudes; down-weight the others by their phase uncertainty."""
     assert batch.measured is not None
-    F = torch.fft.rfftn(noisy, dim=(-3, -2, -1))
+    F = torch.fft.rfftn(noisy, dim=DIMS)
     weak = torch.exp(-sigma.square() / 2).reshape(-1, 1, 1, 1, 1)
     F = F * torch.where(batch.measured[:, None], 1.0, weak)
-    weakened = torch.fft.irfftn(F, s=noisy.shape[-3:], dim=(-3, -2, -1))
+    weakened = torch.fft.irfftn(F, s=noisy.shape[-3:], dim=DIMS)
     return impose_amplitudes(weakened, batch.patterson, batch.measured)

@@ -9,7 +9,7 @@ import gemmi
 import numpy as np
 import pytest
 
-from crysformer.crystal.matthews import chain_mass, packing
+from crysformer.crystal.matthews import chain_mass, solvent_content
 from crysformer.crystal.quality.anisotropy import fit_anisotropy
 from crysformer.crystal.quality.completeness import completeness
 from crysformer.crystal.quality.moments import moments
@@ -261,9 +261,9 @@ def test_masses_and_matthews_coefficient() -> None:
         "ITASVNCAKKIVSDGNGMNAWVAWRNRCKGTDVQAWIRGCRL"
     )
     cell, group = gemmi.UnitCell(79.1, 79.1, 37.9, 90, 90, 90), gemmi.SpaceGroup("P 43 21 2")
-    found = packing(cell, group, (lysozyme,), 1)
+    found = solvent_content(cell, group, (lysozyme,), 1)
     # tetragonal lysozyme: 14.3 kDa, about 2.1 A^3/Da, 40 % solvent
     assert chain_mass(lysozyme) == pytest.approx(14313, rel=2e-3)
     assert found.matthews == pytest.approx(79.1 * 79.1 * 37.9 / 8 / 14313, rel=2e-3)
     assert found.solvent == pytest.approx(0.41, abs=0.02)
-    assert packing(cell, group, (lysozyme,), 4).solvent == 0
+    assert solvent_content(cell, group, (lysozyme,), 4).solvent == 0

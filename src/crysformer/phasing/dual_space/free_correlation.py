@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from crysformer.crystal.fourier.grids import DIMS
 from crysformer.crystal.normalisation import normalized_amplitudes
 from crysformer.phasing.dual_space.density_modification import eliminate_low_density
 from crysformer.phasing.p1_grid import P1Grid
@@ -90,8 +91,8 @@ def free_correlation(
 
 def _weighted_correlation(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     weight = weight / weight.sum()
-    x = x - (x * weight).sum((-3, -2, -1), keepdim=True)
-    y = y - (y * weight).sum((-3, -2, -1), keepdim=True)
-    covariance = (x * y * weight).sum((-3, -2, -1))
-    variance = (x**2 * weight).sum((-3, -2, -1)) * (y**2 * weight).sum((-3, -2, -1))
+    x = x - (x * weight).sum(DIMS, keepdim=True)
+    y = y - (y * weight).sum(DIMS, keepdim=True)
+    covariance = (x * y * weight).sum(DIMS)
+    variance = (x**2 * weight).sum(DIMS) * (y**2 * weight).sum(DIMS)
     return covariance / variance.clamp(min=1e-30).sqrt()

@@ -12,9 +12,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from crysformer.crystal.fourier.grids import DIMS, half_grid_of, real_space
 from crysformer.phasing.p1_grid import P1Grid
-
-DIMS = (-3, -2, -1)
 
 
 def boost(grid: P1Grid, sharpening: Tensor) -> Tensor:
@@ -42,12 +41,12 @@ def impose(grid: P1Grid, F: Tensor, amplitude: Tensor) -> Tensor:
 
 def to_map(grid: P1Grid, F: Tensor) -> Tensor:
     """Density on the scale of a normalised inverse FFT; `to_half_grid` is its inverse."""
-    return torch.fft.irfftn(F.conj(), s=grid.shape, dim=DIMS)
+    return real_space(F, grid.shape)
 
 
 def to_half_grid(rho: Tensor) -> Tensor:
     """Structure factors of a map."""
-    return torch.fft.rfftn(rho, dim=DIMS).conj()
+    return half_grid_of(rho)
 
 
 def upper_quantile(rho: Tensor, fraction: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import torch
 
+from crysformer.crystal.operators import operators
 from crysformer.phasing.atoms.equal_atoms import EqualAtoms
 from crysformer.phasing.atoms.free_atoms import FreeAtoms, grow_atoms
 from crysformer.phasing.budget import Budget
@@ -93,12 +94,8 @@ def _candidate(problem: PhasingProblem, method: str, atoms: FreeAtoms, budget: B
 def _all_mates(problem: PhasingProblem, atoms: FreeAtoms) -> EqualAtoms:
     """The atoms and their symmetry mates, with one B for all."""
     n = problem.n_operators
-    frac = np.concatenate(
-        [
-            atoms.frac @ (np.array(op.rot) / op.DEN).T + np.array(op.tran) / op.DEN
-            for op in problem.data.space_group.operations()
-        ]
-    )
+    mates = operators(problem.data.space_group, centred=True)
+    frac = np.concatenate([atoms.frac @ rotation.T + shift for rotation, shift in mates])
     return EqualAtoms(
         torch.as_tensor(frac, dtype=torch.float32)[None],
         torch.as_tensor(np.tile(atoms.occupancy, n), dtype=torch.float32)[None],

@@ -126,7 +126,6 @@ def _structure_factors(
     data: CrystalData, sites: list[HeavySites], b_iso: float
 ) -> NDArray[np.complex128]:
     """F of each set of sulphurs with its mates, shape (sets, n_data), electrons."""
-    orth = np.array(data.cell.orth.mat.tolist())
-    xyz = torch.as_tensor(np.array([s.frac @ orth.T for s in sites]), dtype=torch.float32)
+    xyz = torch.as_tensor(np.array([s.frac @ data.orth.T for s in sites]), dtype=torch.float32)
     target = AmplitudeTarget(data, np.full(xyz.shape[1], _SULPHUR), b_iso, by_element=True)
     return np.nan_to_num(target.structure_factors(xyz))

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.grids import Shape
+from crysformer.crystal.fourier.series import real_fourier_series
 from crysformer.crystal.normalisation import epsilon_factors, normalized_e
 from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
-from crysformer.phasing.fragments.translation_map import real_map
 from crysformer.phasing.refinement.direct_sum import DirectSum
 
 _MAX_E = 4.0  # larger |E| are cut: a few outliers must not decide
@@ -93,7 +93,9 @@ class TranslationFunction:
             for k in range(j):  # the pairs (k, j) are the complex conjugates
                 index.append(self.hkl @ (self.rotations[j] - self.rotations[k]))
                 values.append(2 * self._wanted * first * mates[k].conj())
-        return real_map(index, values, self.shape) if index else np.zeros(self.shape)
+        if not index:
+            return np.zeros(self.shape)
+        return real_fourier_series(np.concatenate(index), np.concatenate(values), self.shape)
 
     def beside(
         self, mates: NDArray[np.complex128], fixed: NDArray[np.complex128]
@@ -101,4 +103,5 @@ class TranslationFunction:
         """Cross term of the translation function with placed atoms of structure factors `fixed`."""
         value = 2 * self._wanted * fixed.conj()
         index = [self.hkl @ rotation for rotation in self.rotations]
-        return real_map(index, [value * mate for mate in mates], self.shape)
+        coefficients = [value * mate for mate in mates]
+        return real_fourier_series(np.concatenate(index), np.concatenate(coefficients), self.shape)

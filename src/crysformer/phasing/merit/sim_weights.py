@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import i0e, i1e
 
 from crysformer.crystal.fourier.grids import grid_to_hkl
+from crysformer.crystal.resolution import resolution_shells
 from crysformer.phasing.p1_grid import P1Grid
 
 _SHELLS = 20
@@ -37,10 +38,8 @@ def sim_weights(grid: P1Grid, F_model: torch.Tensor) -> NDArray[np.float64]:
     model = np.zeros(len(data))
     model[used] = grid_to_hkl(F_model, torch.as_tensor(data.hkl[used])).abs().cpu().numpy()
     model *= (observed @ model) / max(float(model @ model), 1e-30)
-    order = np.argsort(data.d, kind="stable")
-    order = order[used[order]]
     fom = np.zeros(len(data))
-    for shell in np.array_split(order, max(1, min(_SHELLS, len(order) // _PER_SHELL))):
+    for shell in resolution_shells(data.d**-2.0, per_shell=_PER_SHELL, most=_SHELLS, used=used):
         variance = np.mean((observed[shell] - model[shell]) ** 2)
         x = 2 * observed[shell] * model[shell] / max(float(variance), 1e-12)
         fom[shell] = i1e(x) / i0e(x)

@@ -1,4 +1,4 @@
-"""A crystal as a network wants it, and a network's map as the crystal's owner wants it."""
+"""Conversion between the crystal and the network's frame."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from crysformer.crystal.fourier.grids import (
 )
 from crysformer.crystal.normalisation import sum_of_squares, wilson_b
 from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.resolution import within_resolution
 from crysformer.models.crysformer import CrysFormerConfig
 
 #: Resolution to which a Wilson plot of some hundred reflections tells the B of a peptide: on 60
@@ -31,7 +32,7 @@ _WILSON_D_MIN = 2.2
 
 @dataclass(frozen=True, eq=False)
 class NetworkFrame:
-    """A crystal turned so that a >= b >= c, with its amplitudes on a network's grid.
+    """A crystal with its axes in the order a >= b >= c, and its amplitudes on a network's grid.
 
     Attributes
     ----------
@@ -45,16 +46,16 @@ class NetworkFrame:
     shape
         The network's grid.
     measured
-        Which of them were measured, half grid; the others have their expected amplitude.
+        True where measured, half grid; the others have their expected amplitude.
     completeness
-        Share of the reflections to the network's resolution that was measured.
+        Fraction of the reflections to the network's resolution that was measured.
     scale
         Amplitude in the data's units of one electron.
     d_min
         The network's resolution, A.
     b_excess
         Displacement parameter of the crystal beyond that of the network's, A^2; the amplitudes
-        here are freed of it. Zero for a network of one B.
+        here are corrected for it. Zero for a network of one B.
     """
 
     rotation: NDArray[np.int64]
@@ -69,7 +70,7 @@ class NetworkFrame:
 
     @classmethod
     def of(cls, data: CrystalData, sequence: str, config: CrysFormerConfig) -> NetworkFrame:
-        """Turn a P1 crystal with right angles, and fill the gaps in its amplitudes.
+        """Reorder the axes of a P1 crystal with right angles, and fill in missing amplitudes.
 
         The scale comes from comparing the measured intensities with those expected of the atoms
         at random positions, with the displacement parameter the network was trained on; a missing
@@ -82,7 +83,7 @@ class NetworkFrame:
         shape = grid_shape((a, b, c), config.d_min, config.sample_rate, config.patch)
 
         atoms = composition(sequence)
-        used = data.measured & (data.d >= config.d_min * (1 - 1e-6))
+        used = data.measured & (within_resolution(data.d**-2.0, config.d_min))
         d_star_sq = data.d[used] ** -2.0
         b_excess = 0.0
         if config.conditions and data.d_min <= _WILSON_D_MIN:
@@ -96,7 +97,7 @@ class NetworkFrame:
         amplitudes = hkl_to_grid(hkl, torch.from_numpy(f / scale), shape)
         h, k, l = half_grid_indices(shape)  # noqa: E741
         s_sq = ((h / a) ** 2)[:, None, None] + ((k / b) ** 2)[:, None] + (l / c) ** 2
-        inside = (s_sq > 0) & (s_sq <= config.d_min**-2 * (1 + 1e-6))
+        inside = within_resolution(s_sq, config.d_min)
         flat = s_sq.double().numpy().ravel()
         mean = sum_of_squares(atoms, flat) * np.exp(-0.5 * config.b_iso * flat)
         fill = torch.from_numpy(mean).sqrt().reshape(s_sq.shape)
@@ -114,7 +115,7 @@ class NetworkFrame:
 
     @property
     def volume(self) -> float:
-        """Of the cell, A^3."""
+        """Volume of the cell, A^3."""
         return math.prod(self.lengths)
 
     def coefficients(self, density: Tensor, hkl: NDArray[np.integer]) -> NDArray[np.complex128]:
@@ -128,20 +129,20 @@ class NetworkFrame:
             Shape (n, 3). Those beyond the network's resolution give zero.
         """
         F = grid_from_density(density[None].double().cpu(), self.volume)[0]
-        turned = hkl @ self.rotation.T
-        d_star_sq = np.sum((turned / np.array(self.lengths)) ** 2, axis=1)
-        inside = (d_star_sq > 0) & (d_star_sq <= self.d_min**-2 * (1 + 1e-6))
+        reordered = hkl @ self.rotation.T
+        d_star_sq = np.sum((reordered / np.array(self.lengths)) ** 2, axis=1)
+        inside = within_resolution(d_star_sq, self.d_min)
         values = np.zeros(len(hkl), dtype=np.complex128)
         falloff = self.scale * np.exp(-self.b_excess / 4 * d_star_sq[inside])
-        values[inside] = grid_to_hkl(F, torch.from_numpy(turned[inside])).numpy() * falloff
+        values[inside] = grid_to_hkl(F, torch.from_numpy(reordered[inside])).numpy() * falloff
         return values
 
     def density(self, density: Tensor, sample_rate: float) -> NDArray[np.float32]:
         """A map in this frame on the crystal's own axes, at another sampling, data's scale."""
         inside = torch.nonzero(self.amplitudes > 0)
         axes = half_grid_indices(self.shape)
-        turned = torch.stack([axis[inside[:, i]] for i, axis in enumerate(axes)], dim=1).numpy()
-        hkl = turned @ self.rotation
+        reordered = torch.stack([axis[inside[:, i]] for i, axis in enumerate(axes)], dim=1).numpy()
+        hkl = reordered @ self.rotation
         edges = tuple(float(x) for x in np.abs(self.rotation).T @ self.lengths)
         shape = grid_shape(edges, self.d_min, sample_rate)
         F = hkl_to_grid(

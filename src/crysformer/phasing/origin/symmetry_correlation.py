@@ -20,6 +20,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from crysformer.crystal.fourier.series import real_fourier_series
 from crysformer.crystal.miller import IndexKeys
 from crysformer.crystal.operators import STEPS, Operators
 
@@ -175,15 +176,8 @@ class SymmetryCorrelation:
                 break
             limit = (limit * 0.9).astype(np.int64)
         keep = (np.abs(self.m) <= limit).all(axis=1)
-        m, terms = self.m[keep], self.coefficients[keep]
-        flip = m[:, 2] < 0
-        m, terms = np.where(flip[:, None], -m, m), np.where(flip, terms.conj(), terms)
-        half = np.zeros((shape[0], shape[1], shape[2] // 2 + 1), dtype=np.complex128)
-        # irfftn counts l > 0 twice, and takes the real part of the plane l = 0.
-        halved = np.where(m[:, 2] > 0, 0.5, 1.0) * terms.conj()
-        np.add.at(half, (m[:, 0], m[:, 1], m[:, 2]), halved)
-        values = scipy.fft.irfftn(half, s=shape, norm="forward")
-        return np.asarray(values)
+        nu, nv, nw = shape
+        return real_fourier_series(self.m[keep], self.coefficients[keep].conj(), (nu, nv, nw))
 
     def refine(self, shift: NDArray[np.float64], iterations: int = 8) -> NDArray[np.float64]:
         """Maximise S from `shift`, fractional (3,), by Newton's method.

@@ -155,7 +155,7 @@ class Population:
         self.screened = s.small_screened if small else s.screened
         self.starts = s.small_starts if small else s.starts
         self.generator, self.deadline = generator, deadline
-        self.cell = torch.tensor(data.cell.orth.mat.tolist(), dtype=torch.float32)
+        self.cell = torch.tensor(data.orth, dtype=torch.float32)
         b_iso = max(b_iso, _LOWEST_B)
         sharp = replace(data, f=data.f * np.exp(0.25 * s.sharpened * b_iso * data.d**-2.0))
         number = self.kinematics.peptides.number
