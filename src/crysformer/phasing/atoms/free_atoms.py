@@ -179,7 +179,7 @@ class _Model:
 
     def _calculated(self, atoms: Tensor, rows: slice) -> Tensor:
         """Real and imaginary parts of some reflections without the form factor, shape (2, k)."""
-        # one element, and B is shared among mates: less than half the work of the general sum
+        # one element, and mates share B with their atom: less than half the work of the general sum
         height = atoms[:, 4, None] * torch.exp(-0.25 * atoms[:, 3, None].exp() * self.s_sq[rows])
         frac = atoms[:, :3] @ self.to_frac.T
         return torch.stack(self.sum(frac, height, rows))
@@ -236,7 +236,7 @@ class _Model:
         return leaf.grad
 
     def result(self, atoms: Tensor) -> FreeAtoms:
-        """The atoms with their structure factors and R."""
+        """Atoms with their structure factors and R factor."""
         with torch.no_grad():
             F = self.calculated(atoms)
             k = amplitude_scale(self.observed, F.abs())

@@ -30,7 +30,7 @@ def real_map(
     """
     nu, nv, nw = shape
     rows, coefficients = np.concatenate(index) % shape, np.concatenate(values)
-    # the real part alone: the mate of what lies in the other half is its complex conjugate
+    # for the real part, terms of the other half are replaced by their complex conjugates
     flip = rows[:, 2] > nw // 2
     rows = np.where(flip[:, None], (-rows) % shape, rows)
     coefficients = np.where(flip, coefficients.conj(), coefficients)
