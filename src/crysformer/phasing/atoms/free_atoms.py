@@ -231,7 +231,8 @@ class _Model:
         gradient = gradient * self.f_atom
         leaf = atoms.clone().requires_grad_()
         for rows in self._parts(len(atoms)):
-            self._calculated(leaf, rows).backward(gradient[:, rows])
+            # a scalar, because gradients given for tensors make torch import sympy
+            (self._calculated(leaf, rows) * gradient[:, rows]).sum().backward()
         assert leaf.grad is not None
         return leaf.grad
 
