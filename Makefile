@@ -2,7 +2,7 @@
 #
 #   make demo     solve the bundled crystals and compare with the truth
 #   make test     run the tests
-#   make lint     style, formatting and types
+#   make lint     style, formatting, types and the order of imports
 #   make venv     only the set-up, with the development tools
 #   make clean    remove the set-up and everything generated
 #
@@ -31,6 +31,7 @@ lint: $(dev_ready)
 	$(bin)/ruff check
 	$(bin)/ruff format --check
 	$(bin)/mypy
+	$(bin)/lint-imports
 
 test: $(dev_ready)
 	OMP_NUM_THREADS=1 $(bin)/python -m pytest -n auto --dist loadfile $(PYTEST_FLAGS)
@@ -38,7 +39,7 @@ test: $(dev_ready)
 venv: $(dev_ready)
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) build dist .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf src/*.egg-info
 

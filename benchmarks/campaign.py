@@ -85,7 +85,7 @@ def choose(args: argparse.Namespace, device: torch.device, out: Path) -> Trainin
     best = max(found, key=lambda speed: speed.examples)
     write_json(out / "speed.json", [dataclasses.asdict(speed) for speed in found])
     config = adapted(base, device, best.batch_size, args.compile)
-    if best.share < _ENOUGH:
+    if best.fraction < _ENOUGH:
         print(f"below {100 * _ENOUGH:.0f} %: {out / 'profile.txt'} tells where time goes")
         write_profile(config, args.data, device, out / "profile.txt")
     rate = base.learning_rate * math.sqrt(best.batch_size / base.batch_size)

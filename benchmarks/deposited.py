@@ -1,4 +1,4 @@
-"""Solve crystals simulated from whole deposited models, as if they had just been measured.
+"""Solve crystals whose measurement is simulated from complete deposited models.
 
     python benchmarks/deposited.py --data FOLDER [--only NAMES] [--time-limit S] [--method NAME]
 
@@ -35,12 +35,9 @@ from crysformer.crystal.cell_composition import check_fits
 from crysformer.crystal.comparison.compare import SOLVED_PHASE_ERROR, compare_phases
 from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.reflections import CrystalData, Radiation
-from crysformer.data.synthetic.measurement_model import Measurement, Missing, measure
+from crysformer.data.synthetic.measurement_model import ErrorModel, Missing, measure
 from crysformer.errors import CrysformerError, InputError
-from crysformer.evaluation.regimes.controls import shuffled_within_shells
-from crysformer.peptide.chain import letters_of
-from crysformer.phasing.solver import solve
-from experimental import (
+from crysformer.evaluation.deposited_models import (
     find_cases,
     model_phases,
     model_structure_factors,
@@ -48,12 +45,15 @@ from experimental import (
     protein_chains,
     read_model,
 )
+from crysformer.evaluation.regimes.controls import shuffled_within_shells
+from crysformer.peptide.chain import letters_of
+from crysformer.phasing.solver import solve
 
 K_SOL: dict[Radiation, float] = {"xray": 0.35, "electron": 0.11}
 """e/A^3, and A/A^3 for electrons: that of water at s = 0 in the same proportion to its density."""
 B_SOL = 46.0  # A^2
 HEAD = (
-    "| entry | space group | d_min (Å) | reflections | atoms | solved | said so | "
+    "| entry | space group | d_min (Å) | reflections | atoms | solved | claimed | "
     "confidence | F-weighted phase error (°) | hand | method | s |\n"
     "|---|---|---:|---:|---:|---|---|---:|---:|---|---|---:|"
 )
@@ -61,7 +61,7 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Settings:
-    """How crystals are measured, and how they are solved."""
+    """Options of the simulated measurement and of the solver."""
 
     error: float
     missing: float
@@ -92,15 +92,15 @@ def structure_factors(
 
 
 def simulate(structure: gemmi.Structure, name: str, settings: Settings) -> CrystalData:
-    """The entry's crystal as measured, to the entry's resolution or `settings.d_min`."""
+    """Simulate the measurement of an entry, to its resolution or `settings.d_min`."""
     group = gemmi.SpaceGroup(structure.spacegroup_hm)
     d_min = settings.d_min or structure.resolution
     hkl = gemmi.make_miller_array(structure.cell, group, d_min)
     f_true = np.abs(structure_factors(structure, hkl, d_min, settings.radiation))
     rng = np.random.default_rng(settings.seed)
     missing: Missing = "wedge" if settings.wedge else "random"
-    how = Measurement(settings.error, 1 - settings.missing, missing)
-    f, sigf = measure(f_true, hkl, structure.cell, how, rng, group)
+    errors = ErrorModel(settings.error, 1 - settings.missing, missing)
+    f, sigf = measure(f_true, hkl, structure.cell, errors, rng, group)
     return CrystalData(
         structure.cell,
         group,
@@ -113,9 +113,9 @@ def simulate(structure: gemmi.Structure, name: str, settings: Settings) -> Cryst
 
 
 def chains_of(structure: gemmi.Structure) -> tuple[list[str], int]:
-    """Sequences and copies: of the whole construct, or else of what was built.
+    """Sequences and copies of the whole construct, or of the built model.
 
-    An entry whose construct does not fit into the cell (fibres that repeat) counts by its model.
+    The model counts where the construct does not fit into the cell (fibres that repeat).
     """
     sequences, copies = protein_chains(structure)
     try:
@@ -128,7 +128,7 @@ def chains_of(structure: gemmi.Structure) -> tuple[list[str], int]:
 
 
 def line(name: str, data: CrystalData, structure: gemmi.Structure, settings: Settings) -> str:
-    """Solve one crystal; a row of the table."""
+    """Solve one crystal, and format a row of the table."""
     start = f"| {name} | {data.space_group.xhm()} | {data.d_min:.2f} | {data.measured.sum()} | "
     start += f"{n_atoms(structure)} | "
     begun = time.monotonic()
@@ -163,17 +163,21 @@ def line(name: str, data: CrystalData, structure: gemmi.Structure, settings: Set
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of deposited entries")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="these names alone, as 3dg1")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="only these entries, such as 3dg1"
+    )
     parser.add_argument("--measured", action="store_true", help="the amplitudes beside the models")
-    parser.add_argument("--error", type=float, default=0.05, help="of amplitudes (default 0.05)")
-    parser.add_argument("--missing", type=float, default=0.05, help="share (default 0.05)")
+    parser.add_argument(
+        "--error", type=float, default=0.05, help="relative error of amplitudes (default 0.05)"
+    )
+    parser.add_argument("--missing", type=float, default=0.05, help="fraction (default 0.05)")
     parser.add_argument("--wedge", action="store_true", help="a wedge of them, as in microED")
     parser.add_argument("--radiation", choices=("xray", "electron"), default="xray")
     parser.add_argument("--d-min", type=float, help="resolution instead of the entry's, A")
     parser.add_argument("--method", default="auto")
-    parser.add_argument("--time-limit", type=float, default=600.0, help="of each, seconds")
+    parser.add_argument("--time-limit", type=float, default=600.0, help="seconds for each (600)")
     parser.add_argument("--control", choices=("shuffled", "sequence"), help="see the head")
-    parser.add_argument("--seed", type=int, default=0, help="of errors and search")
+    parser.add_argument("--seed", type=int, default=0, help="seed for errors and search")
     args = parser.parse_args()
     settings = Settings(
         args.error,

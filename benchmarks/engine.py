@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import functools
 import os
 import shutil
 import statistics
@@ -194,7 +195,7 @@ def by_crysformer(batches: list[PreparedBatch], patterson: bool) -> list[np.ndar
 
 @dataclass
 class Result:
-    """What one method took for `n` maps, round by round."""
+    """Seconds that one method took for `n` maps, round by round."""
 
     n: int
     seconds: list[float]
@@ -237,9 +238,8 @@ def compare_methods(
         for device in ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]:
             batches = prepare(chosen, BATCH[recipe.name], device)
             for patterson, label in ((False, "density"), (True, "density + Patterson")):
-                methods[f"crysformer, {label}, {device}"] = (
-                    many, lambda b=batches, p=patterson: by_crysformer(b, p)
-                )  # fmt: skip
+                run = functools.partial(by_crysformer, batches, patterson)
+                methods[f"crysformer, {label}, {device}"] = (many, run)
         results = measure(methods, rounds)
         if program:
             results["gemmi, two processes"].maps = [

@@ -6,14 +6,14 @@ FOLDER holds reflections (NAME.mtz, NAME-sf.cif.gz) and deposited models (NAME.p
 Each reflection file goes through the installed command, `crysformer solve FILE --sequence SEQ
 --copies N --json`, in a process of its own, with the protein chains of its model as the sequence;
 files without a model, or of nucleic acid, go without. A file that names no space group is first
-tried as it is, which must be refused in one clear line, and then with the cell and space group of
+tried as it is, which must be rejected in one clear line, and then with the cell and space group of
 its model.
 
 Phases are scored after all runs: PHWT of solution.mtz against structure factors of the deposited
 model (gemmi, X-ray form factors, no bulk solvent, hydrogen as deposited) over the measured
 reflections, origin and hand aligned in P1. Writes results.json and, beside it, the table as
 Markdown. Ends with exit code 1 if a rule is broken: `solved` with an F-weighted phase error above
-40 degrees, a traceback, a refusal without a reason, an overrun, or a solution.mtz that lost
+40 degrees, a traceback, a rejection without a reason, an overrun, or a solution.mtz that lost
 reflections or carries columns it should not.
 """
 
@@ -30,18 +30,22 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import reduce
 from pathlib import Path
 
 import gemmi
 import numpy as np
-from numpy.typing import NDArray
 
-from crysformer.crystal.reflections import Radiation
 from crysformer.errors import CrysformerError
+from crysformer.evaluation.deposited_models import (
+    Case,
+    find_cases,
+    model_phases,
+    n_atoms,
+    protein_chains,
+    read_model,
+)
 
 # Nothing that imports torch at the top: a child's peak memory is never below that of the process
 # that started it.
@@ -54,7 +58,7 @@ MEMORY_GB = 8.0
 
 @dataclass
 class Result:
-    """One run of the command, and how right it was."""
+    """One run of the command, and the errors of its phases."""
 
     file: str
     options: str
@@ -77,66 +81,8 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Case:
-    """A reflection file with the model that belongs to it, if there is one."""
-
-    name: str
-    reflections: Path
-    model: Path | None
-
-
-def find_cases(folder: Path) -> list[Case]:
-    """All reflection files of a folder, in the order of their names."""
-    cases = []
-    for path in sorted([*folder.glob("*.mtz"), *folder.glob("*-sf.cif.gz")]):
-        name = path.name.removesuffix(".mtz").removesuffix("-sf.cif.gz")
-        models = (folder / f"{name}.pdb.gz", folder / f"{name}.cif.gz")
-        cases.append(Case(name, path, next((m for m in models if m.exists()), None)))
-    return cases
-
-
-def read_model(path: Path) -> gemmi.Structure:
-    structure = gemmi.read_structure(str(path))
-    structure.setup_entities()
-    return structure
-
-
-def protein_chains(structure: gemmi.Structure) -> tuple[list[str], int]:
-    """Sequences of one copy and the number of copies in the asymmetric unit.
-
-    Sequences are those of the whole construct (SEQRES), D residues and
-    blocked ends as such, other modified residues as their parents.
-    """
-    counts: Counter[str] = Counter()
-    for entity in structure.entities:
-        if entity.polymer_type == gemmi.PolymerType.PeptideL:
-            residues = (gemmi.Entity.first_mon(name) for name in entity.full_sequence)
-            letters = (_code(name) for name in residues)
-            counts["".join(letters).replace(" ", "").upper()] += len(entity.subchains)
-    copies = reduce(math.gcd, counts.values(), 0)
-    return [sequence for sequence, n in counts.items() for _ in range(n // copies)], copies
-
-
-def _code(name: str) -> str:
-    """A residue as `--sequence` reads it; empty if it has no letter."""
-    from crysformer.peptide.chain import D_NAMES
-
-    if name in ("ACE", "NH2", *D_NAMES.values()):
-        return f"({name})"
-    return str(gemmi.find_tabulated_residue(name).one_letter_code)
-
-
-def n_atoms(structure: gemmi.Structure) -> int:
-    """Atoms in the asymmetric unit but hydrogen, alternative sites counted once."""
-    return sum(
-        site.atom.altloc in ("\0", "A") and not site.atom.is_hydrogen()
-        for site in structure[0].all()
-    )
-
-
-@dataclass(frozen=True)
 class Run:
-    """What a process said and used: wall and CPU time in seconds, memory in GB."""
+    """Output of a process, its wall and CPU time in seconds, and its memory in GB."""
 
     code: int
     out: str
@@ -172,7 +118,7 @@ def run_command(command: list[str], limit: float) -> Run:
 
 
 def solve(case: Case, options: list[str], folder: Path, time_limit: float) -> Result:
-    """One run of `crysformer solve`, judged by what can be told without the truth."""
+    """Run `crysformer solve` once, and check what can be checked without the truth."""
     program = Path(sys.executable).with_name("crysformer")
     command = [str(program), "solve", str(case.reflections), *options]
     command += ["--time-limit", f"{time_limit:g}", "--json", "-o", str(folder)]
@@ -223,7 +169,7 @@ def runs_of(case: Case, out: Path, time_limit: float) -> list[tuple[Result, list
 
 
 def score(case: Case, result: Result, options: list[str], folder: Path) -> None:
-    """Fill in what the deposited model and the written file tell."""
+    """Add the scores against the deposited model, and check the written file."""
     from crysformer.crystal.comparison.compare import SOLVED_PHASE_ERROR, compare_phases
     from crysformer.crystal.io.read import read_crystal
 
@@ -270,39 +216,8 @@ def score(case: Case, result: Result, options: list[str], folder: Path) -> None:
         result.broken_rules.append(f"solved with {compared.weighted_aligned:.1f} degrees of error")
 
 
-def model_structure_factors(
-    structure: gemmi.Structure,
-    hkl: NDArray[np.int32],
-    d_min: float,
-    radiation: Radiation = "xray",
-) -> NDArray[np.complex128]:
-    """F of a model's atoms, shape (n,), electrons or A, by FFT of their density."""
-    electrons = radiation == "electron"
-    calculator = gemmi.DensityCalculatorE() if electrons else gemmi.DensityCalculatorX()
-    # a little beyond the limit: the file's cell may differ from the model's in the last digit
-    calculator.d_min = 0.99 * d_min
-    calculator.rate = 2.0
-    calculator.set_refmac_compatible_blur(structure[0])
-    calculator.set_grid_cell_and_spacegroup(structure)
-    calculator.put_model_density_on_grid(structure[0])
-    # the blur that keeps the grid fine enough is taken away again
-    grid = gemmi.transform_map_to_f_phi(calculator.grid)
-    s_sq = np.asarray(structure.cell.calculate_d_array(hkl), dtype=np.float64) ** -2.0
-    return np.asarray(grid.get_value_by_hkl(hkl) * np.exp(0.25 * calculator.blur * s_sq))
-
-
-def model_phases(
-    structure: gemmi.Structure,
-    hkl: NDArray[np.int32],
-    d_min: float,
-    radiation: Radiation = "xray",
-) -> NDArray[np.float64]:
-    """Phases in degrees of the deposited model, shape (n,)."""
-    return np.degrees(np.angle(model_structure_factors(structure, hkl, d_min, radiation)))
-
-
 def table(results: list[Result]) -> str:
-    """The results as Markdown."""
+    """Table of the results as lines of Markdown."""
     head = (
         "file | space group | d_min (Å) | reflections | atoms | exit | solved | confidence | "
         "method | F-weighted phase error (°) | s | peak GB"
@@ -327,8 +242,12 @@ def table(results: list[Result]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of reflections and models")
-    parser.add_argument("--time-limit", type=float, default=60.0, help="of each solve, seconds")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="these names alone, as 5e5z")
+    parser.add_argument(
+        "--time-limit", type=float, default=60.0, help="seconds for each crystal (60)"
+    )
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="only these entries, such as 5e5z"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, help="results.json")
     args = parser.parse_args()
     cases = [c for c in find_cases(args.data) if args.only is None or c.name in args.only]

@@ -1,4 +1,4 @@
-"""Solve crystals of stacked strands, as amyloid peptides make them, that nobody has seen before.
+"""Solve simulated crystals of stacked strands, like those of amyloid peptides.
 
     python benchmarks/fibres.py --data DIR [-n 8] [--chains 2] [--time-limit S] [-o FOLDER]
 
@@ -62,7 +62,7 @@ class Packed:
     Attributes
     ----------
     xyz
-        Of the asymmetric unit's chains, shape (chains, n, 3), A.
+        Atoms of the chains in the asymmetric unit, shape (chains, n, 3), A.
     """
 
     cell: gemmi.UnitCell
@@ -72,12 +72,12 @@ class Packed:
 
     @property
     def cost(self) -> float:
-        """What the choice among starts makes small."""
+        """Quantity that the choice among starts minimises."""
         return self.volume + CLASH * self.clash
 
 
 def stretches(table: FragmentTable, rng: np.random.Generator) -> list[Molecule]:
-    """Extended stretches of one chain each, their lengths in turns, in random order."""
+    """Extended stretches of one chain each, in random order, with the lengths taken in turn."""
     found: list[Molecule] = []
     seen: set[str] = set()
     lengths = itertools.cycle(LENGTHS)
@@ -100,7 +100,7 @@ def stretches(table: FragmentTable, rng: np.random.Generator) -> list[Molecule]:
 
 
 def _is_extended(molecule: Molecule, i: int) -> bool:
-    """Whether phi and psi of a residue that has both are a strand's."""
+    """True if phi and psi of a residue are those of a strand."""
     if not 0 < i < len(molecule.sequence) - 1:
         return False
     names = np.array(molecule.atom_names)
@@ -122,7 +122,7 @@ def packed(
     repeat: float,
     rng: np.random.Generator,
 ) -> Packed:
-    """One packing, from a random start."""
+    """Pack the strands from a random start."""
     space_group = gemmi.SpaceGroup(group)
     operators = [
         (torch.tensor(op.rot) / op.DEN, torch.tensor(op.tran) / op.DEN)
@@ -218,7 +218,7 @@ def _overlaps(
 
 
 def structure(molecule: Molecule, found: Packed, group: str, d_min: float) -> gemmi.Structure:
-    """As gemmi would read it from a file."""
+    """Structure as gemmi would read it from a file."""
     rng = np.random.default_rng(0)
     model, names = gemmi.Model(1), molecule.atom_names
     for number, xyz in enumerate(found.xyz):
@@ -252,13 +252,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a data set of the recipe fifteen")
     parser.add_argument("-n", type=int, default=len(KINDS), help="crystals (default: one a kind)")
     parser.add_argument("--chains", type=int, choices=(1, 2, 3, 4), default=1, help="in each")
-    parser.add_argument("--error", type=float, default=0.08, help="of amplitudes (default 0.08)")
-    parser.add_argument("--missing", type=float, default=0.05, help="share (default 0.05)")
+    parser.add_argument(
+        "--error", type=float, default=0.08, help="relative error of amplitudes (default 0.08)"
+    )
+    parser.add_argument("--missing", type=float, default=0.05, help="fraction (default 0.05)")
     parser.add_argument("--wedge", action="store_true", help="a wedge of them, as in microED")
     parser.add_argument("--radiation", choices=("xray", "electron"), default="xray")
     parser.add_argument("--d-min", type=float, help="A (default: 1.5 and 1.8 in turns)")
-    parser.add_argument("--time-limit", type=float, default=300.0, help="of each, seconds")
-    parser.add_argument("--seed", type=int, default=0, help="of crystals and search")
+    parser.add_argument("--time-limit", type=float, default=300.0, help="seconds for each (300)")
+    parser.add_argument("--seed", type=int, default=0, help="seed for crystals and search")
     parser.add_argument("--control", choices=("shuffled", "sequence"), help="see deposited.py")
     parser.add_argument("-o", "--output", type=Path, help="folder for the crystals as PDB files")
     args = parser.parse_args()

@@ -1,16 +1,17 @@
-"""How good `crysformer.predict` is on crystals that no training saw.
+"""Accuracy of `crysformer.predict` on crystals held out from training.
 
     python benchmarks/network.py --data DATASET [-n 200] [--weights NAME|FILE] [-o results.json]
 
-Crystals are spread evenly over a split; maps and phases are compared as they stand, unless a figure
-says "aligned" (origin and hand). With --record the figures, and the calibration of FOM for chains
-that arrived, go into the JSON of the weights.
+Crystals are spread evenly over a split; maps and phases are compared before alignment, unless a
+figure is called "aligned" (origin and hand). With --record the figures, and the calibration of FOM
+for converged recycling runs, go into the JSON of the weights.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ def main() -> None:
     store = FragmentStore.open(args.data)
     table = store.table(args.split)
     rows = np.unique(np.linspace(0, len(table) - 1, args.n).round().astype(int))
-    found = []
+    found: list[dict[str, Any]] = []
     ratios, cosines = [], []
     for row in rows:
         crystal = synthetic_crystal(
@@ -57,7 +58,7 @@ def main() -> None:
         )
         cosine = np.cos(np.radians(prediction.phi - crystal.phi_true))
         measured = data.measured & (prediction.f > 0)
-        if prediction.arrived and phases.cosine2 >= SOLVED_COSINE:
+        if prediction.converged and phases.cosine2 >= SOLVED_COSINE:
             ratios.append(prediction.f[measured] / data.f[measured])
             cosines.append(cosine[measured])
         found.append(
@@ -70,7 +71,7 @@ def main() -> None:
                 "cosine2": phases.cosine2,
                 "cosine2_aligned": phases.cosine2_aligned,
                 "weighted_phase_error_aligned": phases.weighted_aligned,
-                "arrived": prediction.arrived,
+                "arrived": prediction.converged,
                 "mean_cosine": float(cosine[measured].mean()),
                 "mean_fom": float(prediction.fom[measured].mean()),
                 "seconds": prediction.seconds,
@@ -91,7 +92,8 @@ def main() -> None:
             json.dump({"options": vars(args), "summary": summary(found), "crystals": found}, file)
 
 
-def summary(found: list[dict[str, float]]) -> dict[str, float]:
+def summary(found: list[dict[str, Any]]) -> dict[str, float]:
+    """Means over all crystals, and over the converged recycling runs."""
     means = {
         name: round(float(np.mean([one[name] for one in found])), 4)
         for name in found[0]

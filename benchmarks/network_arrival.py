@@ -1,11 +1,11 @@
-"""Fit the probability that a chain of predictions is right, for weights of imperfect data.
+"""Fit the probability that a chain of predictions is right, for weights trained on imperfect data.
 
     python benchmarks/network_arrival.py --data DATASET --weights FILE [-n 200] [--record]
 
 Validation crystals, each imperfect in its own way: 1.5 to 2.5 A, errors of 0 to 20 %, 60 to 100 %
 complete, at random or with a wedge missing. The best chain of each is right if its phases solve the
 crystal (F^2-weighted mean cosine of 0.85 after alignment of origin and hand). A logistic regression
-on `phasing.network_arrival.terms` is judged by two-fold cross-validation; with --record the one
+on `phasing.network.convergence.terms` is judged by two-fold cross-validation; with --record the one
 fitted to all goes into the JSON of the weights.
 """
 
@@ -17,14 +17,14 @@ import time
 import numpy as np
 import torch
 
-from calibrate_confidence import logistic, predicted
 from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
 from crysformer.data.dataset.store import FragmentStore
-from crysformer.data.synthetic.measurement_model import Measurement, Missing
+from crysformer.data.synthetic.measurement_model import ErrorModel, Missing
 from crysformer.data.synthetic.p1_crystal import single
 from crysformer.data.synthetic.synthetic_crystal import measured_crystal
 from crysformer.errors import NotApplicable
 from crysformer.evaluation.calibration import reliability
+from crysformer.evaluation.logistic import cross_validated, fit_logistic
 from crysformer.files import write_json
 from crysformer.models.weights import read_info, weights_path
 from crysformer.phasing.network.convergence import terms
@@ -50,7 +50,7 @@ def main() -> None:
     for row in np.unique(np.linspace(0, len(table) - 1, args.n).round().astype(int)).tolist():
         rng = np.random.default_rng((17, row))
         d_min = max(1.5, rng.uniform(0.5, 2.5))
-        measurement = Measurement(
+        measurement = ErrorModel(
             float(rng.choice([0.0, 0.05, 0.1, 0.2])),
             min(1.0, rng.uniform(0.6, 1.2)),
             _KINDS[rng.integers(2)],
@@ -64,7 +64,7 @@ def main() -> None:
         except NotApplicable as reason:
             print(f"{crystal.id}: {reason}")
             continue
-        phi = np.degrees(np.angle(prediction.chain))
+        phi = np.degrees(np.angle(prediction.trajectory))
         phases = compare_phases(
             data.hkl, data.f, phi, crystal.phi_true, data.cell, data.space_group
         )
@@ -77,20 +77,18 @@ def main() -> None:
             flush=True,
         )
     x, y = np.array(found), np.array(right, dtype=float)
-    p, half = np.zeros(len(y)), np.arange(len(y)) % 2
-    for part in (0, 1):
-        p[half == part] = predicted(logistic(x[half != part], y[half != part]), x[half == part])
+    p = cross_validated(x, y, np.arange(len(y)) % 2)
     check = reliability(p, y)
-    intercept, coefficients = logistic(x, y)
+    fit = fit_logistic(x, y)
     print(f"{len(y)} crystals, {100 * y.mean():.0f} % right; cross-validated ECE {check.ece:.3f}")
     for limit in (0.5, 0.95):
         sure = p >= limit
         wrong = int((sure & (y == 0)).sum())
         print(f"probability >= {limit}: {int(sure.sum())} chains, {wrong} wrong")
-    print("coefficients", intercept, coefficients)
+    print("coefficients", fit.intercept, list(fit.coefficients))
     if args.record:
         path = weights_path(args.weights)
-        arrival = [round(value, 4) for value in (intercept, *coefficients)]
+        arrival = [round(value, 4) for value in (fit.intercept, *fit.coefficients)]
         write_json(path.with_suffix(".json"), {**read_info(path), "arrival": arrival})
 
 

@@ -1,4 +1,4 @@
-"""Crystals solved per core-hour: this package's methods beside a plain charge flipping, in one run.
+"""Crystals solved per core-hour by this package's methods and by plain charge flipping.
 
 The plain one is the textbook's loop (Oszlanyi & Suto, Acta Cryst. A60, 134, 2004) in numpy: flip
 what lies below delta, put the measured amplitudes back, leave F(000) alone and reflections that
@@ -10,7 +10,7 @@ has not after 500 iterations gives way to the next. Ours have to find out by the
 given the sequence (how many atoms there are), as a user would. `solve` is all of them, `--method
 auto`. All have the same crystals, time limit, and one thread.
 
-Crystals are those of the regime grid; `crysformer benchmark regimes --list` says what cells mean.
+Crystals are those of the benchmark grid: `crysformer benchmark regimes --list` lists them.
 
     python benchmarks/phasing.py --data DIR --output benchmarks/phasing.md
 """
@@ -40,17 +40,19 @@ from crysformer.evaluation.regimes.grid import GRID, select
 from crysformer.evaluation.regimes.synthetic_crystals import grid_crystal
 from crysformer.files import atomic_path
 from crysformer.phasing.dual_space.charge_flipping import charge_flipping, random_phases
-from crysformer.phasing.problem import phase_problem
+from crysformer.phasing.p1_grid import p1_grid
 from crysformer.report.hardware import machine
 
 DELTA = (0.4, 1.2)  # standard deviations of the density
 ITERATIONS, ASK_EVERY = 500, 100
-CELLS = "2-tight,2-tight-err10,2-tight-comp80,2-tight-2.0A,8-tight,15-rich,15-rich-comp80"
+CONDITIONS = "2-tight,2-tight-err10,2-tight-comp80,2-tight-2.0A,8-tight,15-rich,15-rich-comp80"
 OURS = ("charge-flipping", "raar", "solve")  # of `METHODS`
 SPEED_STARTS, SPEED_ITERATIONS = 8, 100
 
 
-def plain_start(shape: tuple[int, ...], hkl: np.ndarray, f: np.ndarray, rng: np.random.Generator):
+def plain_start(
+    shape: tuple[int, ...], hkl: np.ndarray, f: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Full grids of amplitudes and of the first density, from random phases."""
     amplitude = np.zeros(shape)
     amplitude[tuple(hkl.T)] = amplitude[tuple(-hkl.T)] = f
@@ -71,7 +73,7 @@ def plain_iteration(
 
 @dataclass
 class Tally:
-    """What one method achieved."""
+    """Results of one method."""
 
     solved: list[bool] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -97,12 +99,12 @@ def cosine(crystal: SyntheticCrystal, phi: np.ndarray) -> float:
 
 
 def solve_plainly(crystal: SyntheticCrystal, limit: float, seed: int) -> tuple[bool, float]:
-    """Whether the plain loop gets there, and its processor seconds without those of asking.
+    """Success of the plain loop, and its processor seconds without those of asking.
 
-    The limit is in wall-clock seconds, as ours has it.
+    The limit is in wall-clock seconds, as for this package's methods.
     """
     data, rng = crystal.data, np.random.default_rng(seed)
-    shape = phase_problem(data).shape  # the grid that ours works on
+    shape = p1_grid(data).shape  # the grid of this package's methods
     hkl, f = data.hkl[data.measured], data.f[data.measured]
     sharp = sharpen(f, data.d[data.measured], max(wilson_b(data).b_iso, 0.0))
     seconds = wall = 0.0
@@ -126,7 +128,7 @@ def solve_plainly(crystal: SyntheticCrystal, limit: float, seed: int) -> tuple[b
 
 
 def solve_ours(name: str, crystal: SyntheticCrystal, limit: float, seed: int) -> tuple[bool, float]:
-    """Whether a method of ours is right, and its processor seconds."""
+    """Success of one of this package's methods, and its processor seconds."""
     begun = time.process_time()
     found = METHODS[name](crystal.data, crystal.sequence, Settings(limit, seed, device="cpu"))
     seconds = time.process_time() - begun
@@ -135,8 +137,8 @@ def solve_ours(name: str, crystal: SyntheticCrystal, limit: float, seed: int) ->
 
 def speed(data: CrystalData) -> tuple[float, float]:
     """Iterations a second of one start, plain and ours (of a batch), on the same grid."""
-    problem, rng = phase_problem(data), np.random.default_rng(0)
-    amplitude, rho = plain_start(problem.shape, data.hkl[data.measured], data.f[data.measured], rng)
+    grid, rng = p1_grid(data), np.random.default_rng(0)
+    amplitude, rho = plain_start(grid.shape, data.hkl[data.measured], data.f[data.measured], rng)
     measured, n = amplitude > 0, SPEED_ITERATIONS
     rho = plain_iteration(amplitude, measured, rho, DELTA[1])
     begun = time.process_time()
@@ -144,11 +146,11 @@ def speed(data: CrystalData) -> tuple[float, float]:
         rho = plain_iteration(amplitude, measured, rho, DELTA[1])
     plain = n / (time.process_time() - begun)
     generator = torch.Generator().manual_seed(0)
-    F = random_phases(problem, SPEED_STARTS, generator)
-    share, sharpening = torch.full((SPEED_STARTS,), 0.2), torch.zeros(SPEED_STARTS)
-    charge_flipping(problem, F, 10, share, sharpening)
+    F = random_phases(grid, SPEED_STARTS, generator)
+    fraction, sharpening = torch.full((SPEED_STARTS,), 0.2), torch.zeros(SPEED_STARTS)
+    charge_flipping(grid, F, 10, fraction, sharpening)
     begun = time.process_time()
-    charge_flipping(problem, F, n, share, sharpening)
+    charge_flipping(grid, F, n, fraction, sharpening)
     return plain, n * SPEED_STARTS / (time.process_time() - begun)
 
 
@@ -156,8 +158,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a data set of recipe fifteen")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--cells", default=CELLS, help=f"of the regime grid ({CELLS})")
-    parser.add_argument("-n", type=int, default=3, help="crystals of each cell (3)")
+    parser.add_argument(
+        "--conditions", default=CONDITIONS, help=f"patterns of names ({CONDITIONS})"
+    )
+    parser.add_argument("-n", type=int, default=3, help="crystals of each condition (3)")
     parser.add_argument("--time-limit", type=float, default=10.0, help="seconds each (10)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, help="also write the report here (Markdown)")
@@ -171,27 +175,27 @@ def main() -> None:
         f"{time.strftime('%Y-%m-%d')}. {machine()}. One thread. {args.split} split, seed "
         f"{args.seed}, {args.time_limit:g} s for each crystal and method. Solved, and mean s:",
         "",
-        f"| cell | n | {' | '.join(methods)} |",
+        f"| condition | n | {' | '.join(methods)} |",
         f"|---|---:|{'---:|' * len(methods)}",
     ]
     print(*lines, sep="\n", flush=True)
     total = {name: Tally() for name in methods}
     speeds = []
-    for cell in select(GRID, args.cells):
+    for condition in select(GRID, args.conditions):
         tallies = {name: Tally() for name in methods}
         for number in range(args.n):
-            crystal = grid_crystal(table, cell, number, args.seed)
+            crystal = grid_crystal(table, condition, number, args.seed)
             for name, solve in methods.items():
                 solved, seconds = solve(crystal, args.time_limit, args.seed + number)
                 for tally in (tallies[name], total[name]):
                     tally.solved.append(solved)
                     tally.seconds.append(seconds)
-        speeds.append((cell.name, *speed(crystal.data)))
+        speeds.append((condition.name, *speed(crystal.data)))
         shown = [
             f"{sum(t.solved) / len(t.solved):.0%}, {statistics.fmean(t.seconds):.1f}"
             for t in tallies.values()
         ]
-        lines.append(f"| {cell.name} | {args.n} | {' | '.join(shown)} |")
+        lines.append(f"| {condition.name} | {args.n} | {' | '.join(shown)} |")
         print(lines[-1], flush=True)
     plain = total["plain"].per_core_hour()
     more = ["", "| method | n | solved | seconds each | solved per core-hour | over plain |"]
@@ -200,7 +204,7 @@ def main() -> None:
         ratio = f"{tally.per_core_hour() / plain:.1f}" if plain else "-"
         more.append(f"{tally.row(name)} {ratio} |")
     more += ["", f"Iterations a second of one start, ours among a batch of {SPEED_STARTS}:", ""]
-    more += ["| cell | plain | ours | ours over plain |", "|---|---:|---:|---:|"]
+    more += ["| condition | plain | ours | ours over plain |", "|---|---:|---:|---:|"]
     more += [f"| {c} | {slow:.0f} | {fast:.0f} | {fast / slow:.1f} |" for c, slow, fast in speeds]
     more += [
         "",

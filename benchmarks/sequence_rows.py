@@ -16,25 +16,31 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from calibrate_confidence import shuffled_within_shells
+from calibrate_confidence import COLUMN_OF
 from crysformer.crystal.comparison.compare import compare_phases
 from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factors
-from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.data.dataset.recipe import DIPEPTIDE, Recipe
 from crysformer.data.dataset.store import FragmentStore, FragmentTable
-from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal, synthetic_crystal
+from crysformer.data.synthetic.p1_crystal import single
+from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.errors import InputError
+from crysformer.evaluation.data_quality import DataQuality
+from crysformer.evaluation.regimes.controls import shuffled_within_shells
 from crysformer.peptide import residues
-from crysformer.phasing.cell_content import cell_content
-from crysformer.phasing.problem import phase_problem
-from crysformer.phasing.sequence_search.method import SequenceMethod
+from crysformer.phasing.budget import Budget
+from crysformer.phasing.candidate import Candidate
+from crysformer.phasing.origin.chirality import HandEvidence
+from crysformer.phasing.problem import phasing_problem
+from crysformer.phasing.sequence_search.method import SequenceSearch
+from crysformer.phasing.settings import SolveSettings
 
 FIGURES = (
     *("r", "correlation", "overlap", "gap", "free_z", "reflections_per_parameter", "noise"),
@@ -44,86 +50,123 @@ FIGURES = (
 
 @dataclass(frozen=True)
 class Regime:
-    """What the data are like, and what the search is told."""
+    """Quality of the data, and the sequence and time given to the search."""
 
     name: str
+    quality: DataQuality = field(default_factory=DataQuality)
     length: int = 2
-    d_min: float = 1.5
-    error: float = 0.0
-    completeness: float = 1.0
     control: str = ""
     seconds: float = 2.0
     waters: bool = False
 
 
 REGIMES = (
-    Regime("noisy", error=0.1, completeness=0.8),
-    Regime("2.5 A", d_min=2.5),
-    Regime("2.5 A noisy", d_min=2.5, error=0.1, completeness=0.9),
-    Regime("very noisy 2.0 A", d_min=2.0, error=0.2, completeness=0.6),
+    Regime("noisy", DataQuality(amplitude_error=0.1, completeness=0.8)),
+    Regime("2.5 A", DataQuality(d_min=2.5)),
+    Regime("2.5 A noisy", DataQuality(d_min=2.5, amplitude_error=0.1, completeness=0.9)),
+    Regime("very noisy 2.0 A", DataQuality(d_min=2.0, amplitude_error=0.2, completeness=0.6)),
     # Some dozens of amplitudes, which a wrong model may fit.
-    Regime("few 2.5 A", d_min=2.5, error=0.1, completeness=0.6, seconds=6.0),
-    Regime("few noisy 2.5 A", d_min=2.5, error=0.2, completeness=0.6, seconds=6.0),
+    Regime("few 2.5 A", DataQuality(d_min=2.5, amplitude_error=0.1, completeness=0.6), seconds=6.0),
+    Regime(
+        "few noisy 2.5 A",
+        DataQuality(d_min=2.5, amplitude_error=0.2, completeness=0.6),
+        seconds=6.0,
+    ),
     Regime(
         "few noisy 2.0 A, other sequence",
-        d_min=2.0,
-        error=0.2,
-        completeness=0.6,
+        DataQuality(d_min=2.0, amplitude_error=0.2, completeness=0.6),
         control="sequence",
         seconds=6.0,
     ),
     Regime(
         "few noisy 2.5 A, other sequence",
-        d_min=2.5,
-        error=0.2,
-        completeness=0.6,
+        DataQuality(d_min=2.5, amplitude_error=0.2, completeness=0.6),
         control="sequence",
         seconds=6.0,
     ),
-    Regime("noisy, other sequence", error=0.1, completeness=0.8, control="sequence"),
-    Regime("noisy, shuffled", error=0.1, completeness=0.8, control="shuffled"),
-    Regime("2.0 A, other sequence", d_min=2.0, error=0.05, control="sequence"),
-    Regime("2.5 A, other sequence", d_min=2.5, control="sequence"),
-    Regime("2.5 A, shuffled", d_min=2.5, control="shuffled"),
+    Regime(
+        "noisy, other sequence",
+        DataQuality(amplitude_error=0.1, completeness=0.8),
+        control="sequence",
+    ),
+    Regime(
+        "noisy, shuffled", DataQuality(amplitude_error=0.1, completeness=0.8), control="shuffled"
+    ),
+    Regime(
+        "2.0 A, other sequence", DataQuality(d_min=2.0, amplitude_error=0.05), control="sequence"
+    ),
+    Regime("2.5 A, other sequence", DataQuality(d_min=2.5), control="sequence"),
+    Regime("2.5 A, shuffled", DataQuality(d_min=2.5), control="shuffled"),
     Regime(
         "few noisy 2.5 A, shuffled",
-        d_min=2.5,
-        error=0.2,
-        completeness=0.6,
+        DataQuality(d_min=2.5, amplitude_error=0.2, completeness=0.6),
         control="shuffled",
         seconds=6.0,
     ),
-    Regime("few, 5 residues", length=5, d_min=2.5, error=0.1, completeness=0.8, seconds=25.0),
+    Regime(
+        "few, 5 residues",
+        DataQuality(d_min=2.5, amplitude_error=0.1, completeness=0.8),
+        length=5,
+        seconds=25.0,
+    ),
     Regime(
         "few, 5 residues, other sequence",
+        DataQuality(d_min=2.5, amplitude_error=0.1, completeness=0.8),
         length=5,
-        d_min=2.5,
-        error=0.1,
-        completeness=0.8,
         control="sequence",
         seconds=20.0,
     ),
-    Regime("5 residues", length=5, error=0.05, seconds=25.0),
-    Regime("5 residues, other sequence", length=5, error=0.05, control="sequence", seconds=20.0),
-    Regime("5 residues, shuffled", length=5, error=0.05, control="shuffled", seconds=15.0),
-    Regime("5 residues 2.0 A", length=5, d_min=2.0, error=0.1, completeness=0.9, seconds=25.0),
-    Regime("8 residues", length=8, error=0.05, seconds=60.0),
-    Regime("8 residues, other sequence", length=8, error=0.05, control="sequence", seconds=30.0),
-    Regime("5 residues, waters", length=5, error=0.1, seconds=25.0, waters=True),
-    Regime("5 residues, waters, 2.0 A", length=5, d_min=2.0, error=0.1, seconds=25.0, waters=True),
+    Regime("5 residues", DataQuality(amplitude_error=0.05), length=5, seconds=25.0),
+    Regime(
+        "5 residues, other sequence",
+        DataQuality(amplitude_error=0.05),
+        length=5,
+        control="sequence",
+        seconds=20.0,
+    ),
+    Regime(
+        "5 residues, shuffled",
+        DataQuality(amplitude_error=0.05),
+        length=5,
+        control="shuffled",
+        seconds=15.0,
+    ),
+    Regime(
+        "5 residues 2.0 A",
+        DataQuality(d_min=2.0, amplitude_error=0.1, completeness=0.9),
+        length=5,
+        seconds=25.0,
+    ),
+    Regime("8 residues", DataQuality(amplitude_error=0.05), length=8, seconds=60.0),
+    Regime(
+        "8 residues, other sequence",
+        DataQuality(amplitude_error=0.05),
+        length=8,
+        control="sequence",
+        seconds=30.0,
+    ),
+    Regime(
+        "5 residues, waters", DataQuality(amplitude_error=0.1), length=5, seconds=25.0, waters=True
+    ),
+    Regime(
+        "5 residues, waters, 2.0 A",
+        DataQuality(d_min=2.0, amplitude_error=0.1),
+        length=5,
+        seconds=25.0,
+        waters=True,
+    ),
     Regime(
         "5 residues, waters, other sequence",
+        DataQuality(amplitude_error=0.1),
         length=5,
-        error=0.1,
         control="sequence",
         seconds=20.0,
         waters=True,
     ),
-    Regime("dipeptides, waters", error=0.1, completeness=0.9, waters=True),
+    Regime("dipeptides, waters", DataQuality(amplitude_error=0.1, completeness=0.9), waters=True),
     Regime(
         "dipeptides, waters, other sequence",
-        error=0.1,
-        completeness=0.9,
+        DataQuality(amplitude_error=0.1, completeness=0.9),
         control="sequence",
         waters=True,
     ),
@@ -151,9 +194,9 @@ def tight_recipe(regime: Regime) -> Recipe:
 
 
 def with_waters(crystal: SyntheticCrystal, regime: Regime, seed: int) -> SyntheticCrystal:
-    """The crystal as real ones are: atoms that the sequence does not tell of, and a spread of B.
+    """Add waters, and replace the common B of the atoms by a spread of B.
 
-    Waters go to random places at least 2.6 A from everything, one for ten atoms at most.
+    Waters are placed at random at least 2.6 A from other atoms, at most one for ten atoms.
     """
     rng = np.random.default_rng(seed)
     cell, data = crystal.data.cell, crystal.data
@@ -177,9 +220,9 @@ def with_waters(crystal: SyntheticCrystal, regime: Regime, seed: int) -> Synthet
         occupancy=torch.ones((1, len(frac)), dtype=torch.float64),
     )
     F = structure_factors(atoms, torch.from_numpy(orth), torch.from_numpy(data.hkl))[0].numpy()
-    f = np.abs(F) * np.maximum(1 + regime.error * rng.standard_normal(len(F)), 0)
+    f = np.abs(F) * np.maximum(1 + regime.quality.amplitude_error * rng.standard_normal(len(F)), 0)
     f[~data.measured] = np.nan
-    sigf = regime.error * np.maximum(f, 0.1 * np.sqrt(np.nanmean(f**2)))
+    sigf = regime.quality.amplitude_error * np.maximum(f, 0.1 * np.sqrt(np.nanmean(f**2)))
     return replace(crystal, data=replace(data, f=f, sigf=sigf), phi_true=np.rad2deg(np.angle(F)))
 
 
@@ -199,9 +242,9 @@ def crystal_of(
     """A crystal drawn at random, the sequence of another one, and its index."""
     chosen = np.random.default_rng(regime.length).permutation(len(table))
     index, other = int(chosen[number]), table.sequence[int(chosen[-1 - number])]
-    crystal = synthetic_crystal(
-        table, index, tight_recipe(regime), regime.d_min, regime.error, regime.completeness
-    )
+    recipe = tight_recipe(regime)
+    rng = np.random.default_rng((0, index))
+    crystal = regime.quality.measure(single(table.molecule(index), recipe), rng, recipe.sample_rate)
     if regime.waters:
         crystal = with_waters(crystal, regime, index)
     return crystal, other, index
@@ -209,29 +252,24 @@ def crystal_of(
 
 def rows_of(
     crystal: SyntheticCrystal, other: str, regime: Regime, seed: int
-) -> list[tuple[float, dict[str, float], float, bool]]:
-    """(seconds, figures, aligned cosine, inverted) of every candidate of every turn."""
+) -> list[tuple[float, Candidate, float, bool]]:
+    """(seconds, candidate, aligned cosine, inverted) of every model of every turn."""
     data = crystal.data
     if regime.control == "shuffled":
         data = shuffled_within_shells(data, np.random.default_rng(seed))
     sequence = other if regime.control == "sequence" else crystal.sequence
-    p1, mapping = expand_to_p1(data)
-    problem = phase_problem(p1, "cpu", mapping.parent)
-    content = cell_content(data, (sequence,), 1)
+    problem = phasing_problem(data, (sequence,), 1)
     begun = time.monotonic()
-    method = SequenceMethod(
-        data,
-        mapping,
-        problem,
-        content,
-        torch.Generator().manual_seed(seed),
-        begun + 4 * regime.seconds,
-    )
-    rows = []
-    while time.monotonic() - begun < regime.seconds:
-        for candidate in method.advance(1.0 + method.turns):
+    deadline = begun + 4 * regime.seconds
+    generator = torch.Generator().manual_seed(seed)
+    method = SequenceSearch(problem, SolveSettings())
+    rows: list[tuple[float, Candidate, float, bool]] = []
+    seconds = itertools.count(1.0)  # of each turn
+    while (now := time.monotonic()) - begun < regime.seconds:
+        for candidate in method.advance(Budget(now + next(seconds), deadline, generator)):
             model = candidate.peptide
-            assert model is not None
+            if model is None:  # free atoms
+                continue
             compared = compare_phases(
                 data.hkl,
                 data.f,
@@ -240,11 +278,17 @@ def rows_of(
                 data.cell,
                 data.space_group,
             )
-            cosine = compared.cosine2_aligned if not regime.control else 0.0
-            if regime.control == "sequence":
-                cosine = compared.cosine2_aligned  # a similar sequence may well phase the crystal
-            rows.append((time.monotonic() - begun, candidate.figures, cosine, compared.inverted))
+            # A similar sequence may well phase the crystal.
+            cosine = compared.cosine2_aligned if regime.control != "shuffled" else 0.0
+            rows.append((time.monotonic() - begun, candidate, cosine, compared.inverted))
     return rows
+
+
+def values_of(candidate: Candidate) -> list[float]:
+    """Values of the columns `FIGURES`."""
+    found = {COLUMN_OF.get(name, name): x for name, x in asdict(candidate.figures).items()}
+    found["hand"] = HandEvidence(candidate.hand_log_odds, 0).probability
+    return [found[name] for name in FIGURES]
 
 
 def main() -> None:
@@ -277,8 +321,8 @@ def main() -> None:
                         raise
                     print(f"{regime.name:28s} {crystal.sequence} {refusal}", flush=True)
                     continue
-                for seconds, figures, cosine, inverted in rows:
-                    values = [f"{figures.get(name, float('nan')):.5f}" for name in FIGURES]
+                for seconds, candidate, cosine, inverted in rows:
+                    values = [f"{value:.5f}" for value in values_of(candidate)]
                     writer.writerow(
                         [
                             *(f"tight-{regime.length}", crystal.id, regime.name, "sequence"),
@@ -286,10 +330,10 @@ def main() -> None:
                         ]
                     )
                 handle.flush()
-                best = max(rows, key=lambda row: row[1]["correlation"])
+                best = max(rows, key=lambda row: asdict(row[1].figures)["correlation"])
                 print(
                     f"{regime.name:28s} {crystal.sequence} {best[0]:6.1f} s  cosine {best[2]:.3f} "
-                    + " ".join(f"{k} {v:.3f}" for k, v in best[1].items()),
+                    + " ".join(f"{k} {v:.3f}" for k, v in asdict(best[1].figures).items()),
                     flush=True,
                 )
 

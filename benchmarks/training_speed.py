@@ -1,11 +1,11 @@
-"""How fast a preset trains here, and how much of the device that is.
+"""Training speed of a preset, and the fraction of the device's rate that it reaches.
 
     python benchmarks/training_speed.py --preset dipeptide-large --data fifteen --device cuda
 
 Prints the device's measured rate of matrix products (bfloat16 on a GPU, float32 on a CPU), then
 examples/s of whole training steps, the floating-point operations in them (matrix products,
-convolutions and attention, forward and backward; Fourier transforms are not counted), their share
-of the measured rate, and what making the examples costs by itself.
+convolutions and attention, forward and backward; Fourier transforms are not counted), their
+fraction of the measured rate, and the cost of making the examples.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _COUNTED = 8  # steps whose operations are counted: some have a pass more
 
 @dataclass(frozen=True)
 class Speed:
-    """What `measure` finds.
+    """Result of `measure`.
 
     Attributes
     ----------
@@ -44,26 +44,26 @@ class Speed:
         Examples/s of whole training steps.
     operations
         Floating-point operations an example.
-    share
-        Of the measured rate of matrix products.
+    fraction
+        Fraction of the measured rate of matrix products.
     synthesis, preparation
-        Share of a step that making examples takes, alone and with imperfections and estimates.
+        Fraction of a step spent on making examples, alone and with imperfections and estimates.
     """
 
     batch_size: int
     examples: float
     operations: float
-    share: float
+    fraction: float
     synthesis: float
     preparation: float
 
     def text(self) -> str:
-        """Three lines."""
+        """Text of three lines."""
         rate = self.operations * self.examples / 1e12
         return (
             f"batches of {self.batch_size}: {self.examples:.4g} examples/s\n"
             f"{self.operations / 1e9:.3g} GFLOP an example, {rate:.3g} TFLOP/s: "
-            f"{100 * self.share:.0f} % of the matrix products' rate\n"
+            f"{100 * self.fraction:.0f} % of the matrix products' rate\n"
             f"of a step, synthesis takes {100 * self.synthesis:.0f} %, and with imperfections and "
             f"estimates {100 * self.preparation:.0f} %"
         )
@@ -94,7 +94,7 @@ def main() -> None:
 def adapted(
     config: TrainingConfig, device: torch.device, batch_size: int | None, compiled: bool
 ) -> TrainingConfig:
-    """A preset with another batch size; bfloat16 on GPUs only."""
+    """Change the batch size of a preset, and use bfloat16 on GPUs only."""
     return dataclasses.replace(
         config,
         batch_size=batch_size or config.batch_size,
@@ -111,15 +111,15 @@ def measure(
     Parameters
     ----------
     config
-        What is trained.
+        Network and training settings.
     data
         Folder of the data set.
     device
-        Where.
+        Compute device.
     peak
         `matrix_rate` of the device.
     seconds
-        For the steps; the parts take half as long.
+        Time for the steps; the parts take half as long.
     """
     with tempfile.TemporaryDirectory() as folder:
         short = dataclasses.replace(config, validation_examples=1)
@@ -153,7 +153,7 @@ def _measure(trainer: Trainer, peak: float, seconds: float) -> Speed:
         batch_size=config.batch_size,
         examples=size / step_time,
         operations=operations,
-        share=operations * size / step_time / peak,
+        fraction=operations * size / step_time / peak,
         synthesis=made / step_time,
         preparation=prepared / step_time,
     )

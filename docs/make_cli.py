@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-import argparse
+import contextlib
+import importlib
+import io
 import os
 from pathlib import Path
 
-from crysformer.cli import COMMANDS, command_parser, root_parser
+from crysformer.cli import COMMANDS, main
 
 HEAD = """# The command line
 
 Made by `python docs/make_cli.py` from the program's own help.
 
-Exit codes: 0 done (a run that finds no convincing solution is done, too: it says `solved: false`),
-1 failure (also Ctrl-C), 2 usage. Results go to stdout, progress and log to stderr. A failure is one
-line on stderr, and leaves no half-written files; an interrupted `solve` leaves its state, for
-`--resume`. Output folders and files are made with their
-parents; one that is not empty is refused without `--overwrite`.
+Exit codes: 0 done (also when no convincing solution was found: then `solved: false`), 1 failure
+(also Ctrl-C), 2 usage. Results go to stdout, progress and log to stderr. A failure is one line on
+stderr and leaves no half-written files; an interrupted `solve` leaves its state, for `--resume`.
+Missing parents of output folders and files are made; a folder that is not empty is rejected without
+`--overwrite`.
 """
 
 
-def blocks(parser: argparse.ArgumentParser) -> list[str]:
-    """The help of a command, and of each of its sub-commands."""
-    texts = [f"## {parser.prog}\n\n```\n{parser.format_help().rstrip()}\n```\n"]
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for subparser in action.choices.values():
-                texts += blocks(subparser)
+def section(*command: str) -> str:
+    """The help of a command or of one of its actions, as a section of Markdown."""
+    stream = io.StringIO()
+    with contextlib.redirect_stdout(stream):
+        main([*command, "--help"])
+    return f"## {' '.join(('crysformer', *command))}\n\n```\n{stream.getvalue().rstrip()}\n```\n"
+
+
+def sections() -> list[str]:
+    """The help of the program, and of every command followed by its actions."""
+    texts = [section()]
+    for name, (module, _) in COMMANDS.items():
+        actions = getattr(importlib.import_module(module), "ACTIONS", ())
+        texts += [section(name), *(section(name, action) for action in actions)]
     return texts
 
 
 if __name__ == "__main__":
     os.environ["COLUMNS"] = "100"
-    parsers = [root_parser(), *map(command_parser, COMMANDS)]
-    text = "\n".join([HEAD, *(block for parser in parsers for block in blocks(parser))])
-    (Path(__file__).parent / "cli.md").write_text(text, encoding="utf-8")
+    path = Path(__file__).parent / "cli.md"
+    path.write_text("\n".join([HEAD, *sections()]), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Make the README's picture: python docs/make_images.py (the demonstration's, of Gly-Phe)."""
+"""Make the picture of the README from the demo on Gly-Phe: python docs/make_images.py."""
 
 from __future__ import annotations
 

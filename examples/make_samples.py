@@ -1,4 +1,4 @@
-"""Make the synthetic crystals that ``crysformer demo`` solves, from held-out test fragments.
+"""Make the synthetic crystals of ``crysformer demo`` from held-out test fragments.
 
     python examples/make_samples.py DIPEPTIDES FIFTEEN src/crysformer/samples
 
@@ -22,7 +22,7 @@ FIFTEEN = {"1a80_A_96": "fifteen"}
 
 
 def rounded(values: np.ndarray, bits: int) -> np.ndarray:
-    """Values to so many significant bits, which compress far better (12 bits: 1 in 8,000)."""
+    """Round values to a number of significant bits, for compression (12 bits: 1 in 8,000)."""
     mantissa, exponent = np.frexp(values)
     return np.ldexp(np.round(mantissa * 2**bits) / 2**bits, exponent)
 

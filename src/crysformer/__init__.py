@@ -12,6 +12,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from crysformer.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from crysformer import data as data
     from crysformer.crystal.fourier.density_map import DensityMap as DensityMap
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from crysformer.phasing.network.predict import predict as predict
     from crysformer.phasing.solver import Solution as Solution
     from crysformer.phasing.solver import solve as solve
-
-__version__ = "0.1.0"
 
 _HOME = {
     "CrystalData": "crysformer.crystal.reflections",

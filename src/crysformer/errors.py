@@ -1,26 +1,29 @@
-"""The one exception family: what a user can put right, said in one line."""
+"""Exceptions whose one-line messages tell a user what to correct."""
 
 from __future__ import annotations
 
 
 class CrysformerError(Exception):
-    """A failure with a message that names the file, what was found, and what to do.
+    """Failure with a message that names the file, the problem and the remedy.
 
-    The command line prints the message on one line and exits with `exit_code`.
+    Messages name parameters in backticks (`copies`), never options of the command line.
+
+    The command line prints the message on one line, with its options in place of these names, and
+    exits with `exit_code`.
     """
 
     exit_code = 1
 
 
 class InputError(CrysformerError):
-    """A file or value from outside cannot be used as it is (exit 1)."""
+    """File or value from outside that cannot be used (exit 1)."""
 
 
 class UsageError(CrysformerError):
-    """Options that contradict each other, or an option that cannot be honoured (exit 2)."""
+    """Parameters that contradict each other or have no meaning (exit 2)."""
 
     exit_code = 2
 
 
-class NotApplicable(CrysformerError):  # noqa: N818 (a verdict, not a fault)
-    """A method does not apply to this crystal; the message says why."""
+class NotApplicable(CrysformerError):  # noqa: N818 (a verdict, not an error)
+    """Method that does not apply to a crystal, for the reason in the message."""

@@ -1,4 +1,4 @@
-"""Writing results so that nothing is lost or left half-written."""
+"""Atomic writing of result files, and preparation of output folders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path beside `path`, renamed to it only if the block succeeds.
 
     Missing parent folders are made. On any exception, also Ctrl-C, the temporary file is removed
-    and whatever stood at `path` before is untouched. The suffixes are kept (writers that look at
+    and the earlier content of `path` is untouched. The suffixes are kept (writers that look at
     the file's ending, such as gemmi's ``.gz``, behave as for `path`).
 
     Raises
@@ -53,16 +53,20 @@ def _umask() -> int:
 
 
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
-    """Write `content` as indented JSON, atomically; NaN and infinity are refused."""
+    """Write `content` as indented JSON, atomically; NaN and infinity are rejected."""
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def prepare_output_dir(
-    path: str | os.PathLike[str], *, overwrite: bool = False, resume: bool = False
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    accept: str = "overwrite",
 ) -> Path:
-    """Make an output folder, refusing one that already holds something.
+    """Make an output folder, rejecting one that is not empty.
 
     Parameters
     ----------
@@ -71,19 +75,21 @@ def prepare_output_dir(
     overwrite
         Accept a folder that is not empty: files of the same name are replaced, others stay.
     resume
-        Accept a folder that is not empty, to go on from what it holds.
+        Accept a folder that is not empty, to continue from what it holds.
+    accept
+        Name of the caller's parameter that accepts a folder which is not empty, for the message.
 
     Raises
     ------
     UsageError
-        If `path` is a file, or a folder that is not empty and neither flag is given.
+        If `path` is a file, or a folder that is not empty and neither is accepted.
     """
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: is a file, expected a folder; choose another output path")
     if folder.is_dir() and any(folder.iterdir()) and not (overwrite or resume):
         raise UsageError(
-            f"{folder}: output folder is not empty; choose another, or pass --overwrite"
+            f"{folder}: output folder is not empty; choose another, or pass `{accept}`"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)

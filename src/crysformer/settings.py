@@ -122,7 +122,9 @@ def _updated(base: Settings, values: Mapping[str, Any], source: str, prefix: str
     for name, value in values.items():
         path = f"{prefix}{name}"
         if name not in fields:
-            raise InputError(f"{source}: unknown setting {path!r}; {_suggestion(name, base)}")
+            raise InputError(
+                f"{source}: unknown setting {path!r}; {_suggestion(name, base, prefix)}"
+            )
         old = getattr(base, name)
         table = _table(old, hints[name])
         if table is not None and value is not None:
@@ -169,7 +171,7 @@ def _defaults(cls: Any) -> Any:
     return cls() if complete else None
 
 
-def _suggestion(name: str, settings: Any) -> str:
+def _suggestion(name: str, settings: Any, prefix: str) -> str:
     """Name the nearest setting, also one of a nested table; all of them if none is near."""
     paths = dict(_paths(settings))
     own = [path for path in paths if "." not in path]
@@ -178,7 +180,7 @@ def _suggestion(name: str, settings: Any) -> str:
         last = {path.rpartition(".")[2]: path for path in reversed(candidates)}
         near = difflib.get_close_matches(name, last, n=1, cutoff=0.6 if candidates is own else 0.9)
         if near:
-            return f"did you mean {last[near[0]]!r}?"
+            return f"did you mean {prefix + last[near[0]]!r}?"
     return f"expected one of: {', '.join(own)}"
 
 

@@ -15,6 +15,7 @@ import pytest
 
 import crysformer
 from crysformer import cli
+from crysformer.cli._common import emit, with_flags
 from crysformer.errors import CrysformerError, InputError, UsageError
 
 HEAVY = ("torch", "gemmi", "numpy", "scipy", "matplotlib", "rich")
@@ -192,11 +193,54 @@ def test_names_offered_are_those_of_the_layers_below() -> None:
     from crysformer.cli import dataset, solve
     from crysformer.data.dataset.export import FORMATS
     from crysformer.data.dataset.recipe import RECIPES
-    from crysformer.phasing import solver
+    from crysformer.phasing import method
 
-    assert set(solve.METHODS) == set(solver.METHODS)
+    assert set(solve.METHODS) == set(method.METHODS)
     assert set(dataset.RECIPE_NAMES) == set(RECIPES)
     assert set(dataset.FORMATS) == set(FORMATS)
+
+
+def test_parameter_names_become_the_options_of_the_command(
+    fake_command: Callable[[Callable[..., int]], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(args: argparse.Namespace) -> int:
+        cli.log.warning("more than `number`, or `other`")
+        emit(args, {"note": "`number` N to change"}, "`number` N to change")
+        raise UsageError("`number` is 0, `n` is 1")
+
+    fake_command(run)
+    assert cli.main(["fake"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "--number N to change\n"
+    assert captured.err.splitlines() == [
+        "warning: more than --number, or `other`",
+        "crysformer: error: --number is 0, `n` is 1",
+    ]
+    assert cli.main(["fake", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out) == {"note": "--number N to change"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "text", "expected"),
+    [
+        (["solve", "a.mtz", "-o", "x"], "`time_limit` is 0", "--time-limit is 0"),
+        (
+            ["solve", "a.mtz", "-o", "x"],
+            "`data`: choose `labin` F,SIGF",
+            "DATA: choose --labin F,SIGF",
+        ),
+        (["train", "--preset", "fifteen", "--data", "x", "-o", "y"], "`data`", "--data"),
+        (["dataset", "export", "x", "--format", "pt"], "`format` pt", "--format pt"),
+        (["dataset", "export", "x", "--format", "pt"], "`recipe`, `jobs`", "`recipe`, `jobs`"),
+        (["benchmark", "control"], "`n`: 3 fragments", "-n: 3 fragments"),
+        (["benchmark", "reliability", "x"], "`n`: 3 fragments", "`n`: 3 fragments"),
+    ],
+)
+def test_options_are_those_of_the_innermost_command(
+    argv: list[str], text: str, expected: str
+) -> None:
+    args = cli.command_parser(argv[0]).parse_args(argv[1:])
+    assert with_flags(text, args) == expected
 
 
 def test_closed_pipe_is_quiet() -> None:
@@ -247,6 +291,7 @@ def test_every_option_is_in_the_written_reference(command: str) -> None:
         parser = parsers.pop()
         section = reference.split(f"\n## {parser.prog}\n", 1)[1].split("\n## ", 1)[0]
         for action in parser._actions:
-            assert all(option in section for option in action.option_strings)
+            if action.help is not argparse.SUPPRESS:
+                assert all(option in section for option in action.option_strings)
             if isinstance(action, argparse._SubParsersAction):
                 parsers += action.choices.values()

@@ -4,7 +4,7 @@ import gemmi
 import numpy as np
 import pytest
 
-from crysformer.crystal.operators import STEPS, operators, rotation_of
+from crysformer.crystal.operators import STEPS, integer_rotation, operators
 
 EVERY_SETTING = [sg.xhm() for sg in gemmi.spacegroup_table()]
 
@@ -24,7 +24,7 @@ def test_arrays_move_positions_and_indices_as_gemmi_does(centred: bool) -> None:
                 rotation @ x + translation, op.apply_to_xyz(x.tolist()), atol=1e-12
             )
             assert (h @ rotation).tolist() == op.apply_to_hkl(h.tolist())
-            np.testing.assert_array_equal(rotation, rotation_of(op))
+            np.testing.assert_array_equal(rotation, integer_rotation(op))
 
 
 def test_translations_are_whole_24ths() -> None:

@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 
 import gemmi
 import pytest
 
 from crysformer.data import FragmentStore, build
-
-STRUCTURES = Path(__file__).parents[2] / "samples" / "structures"
+from crysformer.data.dataset.molecule import Molecule
+from crysformer.testing import sound_chain, structures_folder
 
 
 @pytest.fixture(scope="session")
 def structures() -> Path:
-    return STRUCTURES
+    return structures_folder()
 
 
 @pytest.fixture(scope="session")
 def dipeptides(tmp_path_factory: pytest.TempPathFactory) -> FragmentStore:
     folder = tmp_path_factory.mktemp("dipeptide") / "data"
-    build([STRUCTURES], folder, "dipeptide")
+    build([structures_folder()], folder, "dipeptide")
     return FragmentStore.open(folder)
 
 
 @pytest.fixture(scope="session")
 def fifteens(tmp_path_factory: pytest.TempPathFactory) -> FragmentStore:
     folder = tmp_path_factory.mktemp("fifteen") / "data"
-    build([STRUCTURES], folder, "fifteen")
+    build([structures_folder()], folder, "fifteen")
     return FragmentStore.open(folder)
+
+
+@pytest.fixture(scope="session")
+def fifteen(fifteens: FragmentStore) -> Molecule:
+    return fifteens.table("test").molecule(0)
 
 
 @pytest.fixture
 def chain() -> gemmi.Structure:
     """A fresh copy of a real chain of 57 residues, without faults."""
-    text = gzip.decompress((STRUCTURES / "1shg_A.pdb.gz").read_bytes())
-    structure = gemmi.read_pdb_string(text)
-    structure.setup_entities()
-    return structure
+    return sound_chain()

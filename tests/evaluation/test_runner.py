@@ -17,8 +17,9 @@ from crysformer.data.dataset.store import FragmentStore
 from crysformer.data.synthetic.synthetic_crystal import synthetic_crystal
 from crysformer.errors import CrysformerError, NotApplicable, UsageError
 from crysformer.evaluation import methods
+from crysformer.evaluation.data_quality import DataQuality
 from crysformer.evaluation.methods import METHODS, Phasing, Settings
-from crysformer.evaluation.runner import Regime, evaluate
+from crysformer.evaluation.runner import evaluate
 from crysformer.evaluation.scoring import score
 
 
@@ -100,7 +101,7 @@ def test_polishing_improves_nearly_right_phases(data_set: Path) -> None:
     assert better.weighted_phase_error < worse.weighted_phase_error - 5
 
 
-def test_the_regime_reaches_the_method(data_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_quality_reaches_the_method(data_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[CrystalData] = []
 
     def spy(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
@@ -108,7 +109,7 @@ def test_the_regime_reaches_the_method(data_set: Path, monkeypatch: pytest.Monke
         return Phasing(phi=np.zeros(len(data)), seconds=0.0)
 
     monkeypatch.setitem(methods.METHODS, "random", spy)
-    evaluation = evaluate(data_set, "random", limit=1, regime=Regime(2.0, 0.1, 0.7))
+    evaluation = evaluate(data_set, "random", limit=1, quality=DataQuality(2.0, 0.1, 0.7))
     (data,) = seen
     assert data.d.min() >= 2.0
     assert data.measured.mean() == pytest.approx(0.7, abs=0.01)
@@ -134,10 +135,10 @@ def test_weights_reach_the_network(data_set: Path, monkeypatch: pytest.MonkeyPat
     assert seen == ["own.safetensors"]
 
 
-@pytest.mark.parametrize("regime", [(0.1, 0, 1), (1.5, -0.1, 1), (1.5, 0, 0), (1.5, 0, 1.1)])
-def test_impossible_regimes_are_refused(regime: tuple[float, float, float]) -> None:
+@pytest.mark.parametrize("quality", [(0.1, 0, 1), (1.5, -0.1, 1), (1.5, 0, 0), (1.5, 0, 1.1)])
+def test_impossible_data_are_refused(quality: tuple[float, float, float]) -> None:
     with pytest.raises(UsageError, match="expected"):
-        Regime(*regime)
+        DataQuality(*quality)
 
 
 def test_command_writes_table_figure_and_metrics(
@@ -166,8 +167,8 @@ def test_command_writes_table_figure_and_metrics(
     ("options", "status", "message"),
     [
         (["--data", "nowhere"], 1, "manifest.json"),
-        (["--limit", "0"], 2, "limit 0"),
-        (["--completeness", "2"], 2, "completeness 2"),
+        (["--limit", "0"], 2, "--limit is 0"),
+        (["--completeness", "2"], 2, "--completeness is 2"),
         (["--method", "guessing"], 2, "invalid choice"),
         (["--weights", "own.safetensors"], 2, "--weights: random takes none"),
         (["--method", "network", "--weights", "none.safetensors"], 2, "none.safetensors"),

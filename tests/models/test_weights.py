@@ -10,14 +10,13 @@ import torch
 
 from crysformer.data.examples.residue_densities import residue_templates
 from crysformer.errors import InputError, UsageError
-from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
+from crysformer.models.crysformer import CrysFormer
 from crysformer.models.weights import load_weights, packaged_weights, save_weights
+from crysformer.testing import tiny_network
 
-TINY = CrysFormerConfig(
-    width=24, depth=1, heads=2, head_width=12, feedforward=32, partial_patch=12, channels=2,
-    partial_channels=1, kernel=3, final_channels=2, final_blocks=1, final_kernel=3, dropout=0.5,
-    recycling=True, steps=2, step_channels=4, scaling="amplitudes", positions="metric",
-)  # fmt: skip
+TINY = tiny_network(
+    dropout=0.5, recycling=True, steps=2, step_channels=4, scaling="amplitudes", positions="metric"
+)
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from crysformer.crystal.cell_composition import count_atoms, estimate_copies
 from crysformer.errors import InputError
-from crysformer.peptide.chain import D_NAMES, Chain, letters_of, parse_chain
+from crysformer.peptide.chain import Chain, letters_of, parse_chain
+from crysformer.peptide.residues import D_NAME_OF
 from crysformer.peptide.sequence_file import read_sequences
 
 
@@ -66,7 +67,7 @@ def test_ends_count_as_atoms() -> None:
 def test_names_are_those_of_the_components_dictionary() -> None:
     import gemmi
 
-    for letter, name in D_NAMES.items():
+    for letter, name in D_NAME_OF.items():
         residue = gemmi.find_tabulated_residue(name)
         assert residue.one_letter_code.upper() == letter, name
         assert residue.kind == gemmi.ResidueKind.AAD

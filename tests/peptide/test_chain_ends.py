@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from crysformer.peptide.geometry import build_peptides
+from crysformer.peptide.geometry import build_peptides, dihedral
 from crysformer.peptide.kinematics import Kinematics
 from crysformer.peptide.model import PeptideModel
+from crysformer.peptide.residues import CODES
 from crysformer.peptide.restraints import chiral_volumes, restraints_of
 from crysformer.phasing.sequence_search.random_poses import random_poses
 
@@ -100,3 +101,24 @@ def test_written_model_names_ends_and_d_residues() -> None:
     assert sorted(a.name for a in chain[0]) == ["C", "CH3", "O"]
     assert [a.name for a in chain[-1]] == ["N"]
     assert sum(len(r) for r in chain) == len(p.names)
+
+
+@pytest.mark.parametrize(("sequence", "phi"), [("Ac-PG", -65.0), ("Ac-(D-Pro)G", 65.0)])
+def test_the_acetyl_of_proline_follows_its_ring(sequence: str, phi: float) -> None:
+    """At an extended phi it would lie on CD, and be taken as bonded to it."""
+    p = build_peptides((sequence,))
+    bonds = {tuple(sorted((p.names[a], p.names[b]))) for a, b in p.bonds}
+    assert {b for b in bonds if "ACE.C" in b} == {
+        ("ACE.C", "N"), ("ACE.C", "ACE.O"), ("ACE.C", "ACE.CH3")
+    }  # fmt: skip
+    atoms = [p.names.index(name) for name in ("ACE.C", "N", "CA", "C")]
+    assert np.degrees(dihedral(p.xyz, atoms)) == pytest.approx(phi)
+
+
+def test_every_blocked_chain_has_one_bond_less_than_atoms_but_for_its_rings() -> None:
+    rings = {"F": 1, "H": 1, "P": 1, "W": 2, "Y": 1}
+    for letter in CODES:
+        for sequence in (letter, f"Ac-{letter}", f"{letter}-NH2", f"Ac-{letter}G{letter}-NH2"):
+            p = build_peptides((sequence,))
+            closed = sum(rings.get(code, 0) for code in p.codes)
+            assert len(p.bonds) == len(p.names) - 1 + closed, sequence

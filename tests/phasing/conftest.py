@@ -22,7 +22,7 @@ from crysformer.data.dataset.store import FragmentTable
 from crysformer.data.synthetic.synthetic_crystal import synthetic_crystal
 from crysformer.peptide.residues import ATOMS, INDEX
 from crysformer.phasing.atoms.peak_picking import PeakPicker
-from crysformer.phasing.problem import PhaseProblem
+from crysformer.phasing.p1_grid import P1Grid
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -48,7 +48,7 @@ class KnownCrystal:
         return np.nan_to_num(self.data.f) * np.exp(1j * np.deg2rad(self.phi_true))
 
     def start(
-        self, problem: PhaseProblem, phase_errors: Sequence[float] = (0.0,), seed: int = 0
+        self, problem: P1Grid, phase_errors: Sequence[float] = (0.0,), seed: int = 0
     ) -> torch.Tensor:
         """Half grids of the true phases with mean errors of so many degrees, one each."""
         rng = np.random.default_rng(seed)
@@ -166,6 +166,20 @@ def fifteen() -> CrystalMaker:
 def make_crystal() -> CrystalMaker:
     """Atoms in any space group: call with cell, group, fractional coordinates and numbers."""
     return known_crystal
+
+
+@pytest.fixture(scope="session")
+def random_data() -> Callable[..., CrystalData]:
+    """Amplitudes of no structure, with the fall-off of one: call with a seed."""
+
+    def make(seed: int = 0) -> CrystalData:
+        cell = gemmi.UnitCell(8.3, 7.1, 5.9, 90, 90, 90)
+        hkl = gemmi.make_miller_array(cell, gemmi.SpaceGroup("P 1"), 1.5).astype(np.int32)
+        fall_off = np.exp(-0.25 * 30 * cell.calculate_1_d2_array(hkl))
+        f = 30 * fall_off * np.random.default_rng(seed).rayleigh(size=len(hkl))
+        return CrystalData(cell, gemmi.SpaceGroup("P 1"), hkl, f, 0.01 * f, source="noise.mtz")
+
+    return make
 
 
 def data_of(

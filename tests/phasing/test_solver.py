@@ -13,10 +13,12 @@ import pytest
 from crysformer.crystal.comparison.compare import SOLVED_COSINE
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, NotApplicable, UsageError
-from crysformer.phasing import solver
-from crysformer.phasing import strategy as schedule
+from crysformer.phasing import problem as problem_module
+from crysformer.phasing.method import METHODS
+from crysformer.phasing.network.method import Network
+from crysformer.phasing.settings import SolveSettings
 from crysformer.phasing.solution import CandidateReport, Solution
-from crysformer.phasing.solver import METHODS, SOLVED, solve
+from crysformer.phasing.solver import SOLVED, solve
 
 LONG = 300.0  # never reached by what can be solved
 VALINE_ALANINE, THREONINE_GLYCINE = 0, 2
@@ -116,6 +118,7 @@ def test_summary_is_plain_json(solution: Solution) -> None:
     assert summary["seconds"] > 0
     assert len(summary["candidates"]) == len(solution.candidates)
     assert summary["candidates"][0]["method"] == "charge-flipping"
+    assert summary["settings"]["raar"]["iterations"] == SolveSettings().raar.iterations
     broken = replace(
         solution, candidates=(CandidateReport("charge-flipping", 0.0, {"r": float("nan")}),)
     )
@@ -264,10 +267,14 @@ def test_why_the_network_was_left_out_is_said() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"method": "magic"}, UsageError, "--method magic: expected one of auto, charge-flipping"),
-        ({"time_limit": 0.0}, UsageError, "--time-limit 0"),
-        ({"time_limit": float("nan")}, UsageError, "--time-limit nan"),
-        ({"copies": 2}, UsageError, "--copies needs --sequence"),
+        (
+            {"method": "magic"},
+            UsageError,
+            "`method` is 'magic': expected one of auto, charge-flipping",
+        ),
+        ({"time_limit": 0.0}, UsageError, "`time_limit` is 0"),
+        ({"time_limit": float("nan")}, UsageError, "`time_limit` is nan"),
+        ({"copies": 2}, UsageError, "`copies` needs `sequence`"),
         ({"sequence": "VAX"}, InputError, "unknown letter 'X'"),
         ({"sequence": "W" * 30}, InputError, "asymmetric unit"),
         ({"device": "warp"}, UsageError, "warp"),
@@ -286,7 +293,7 @@ def test_no_network_after_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> Non
     def too_late(*rest: Any, **options: Any) -> None:
         raise AssertionError("the network was asked after the deadline")
 
-    monkeypatch.setattr(schedule, "predict", too_late)
+    monkeypatch.setattr(Network, "advance", too_late)
     found = solve(no_structure(), "VA", copies=1, time_limit=0.1)
     assert "network: not applicable (too little time was left)" in found.notes
 
@@ -312,7 +319,7 @@ def test_sequences_may_be_given_in_every_form(
         given.append(sequences)
         raise InputError("seen")
 
-    monkeypatch.setattr(solver, "cell_content", spy)
+    monkeypatch.setattr(problem_module, "cell_content", spy)
     fasta = tmp_path / "chains.fasta"
     fasta.write_text(">A\nTG\n>B\nVA\n")
     for form in (str(fasta), "tg,va", ["TG", "VA"], ("TG,VA",), None):

@@ -1,34 +1,156 @@
-"""What the schedule does after a method has found something."""
+"""Order and time of the methods, decided on a search that only pretends."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from crysformer.phasing.strategy import Schedule
+from crysformer.phasing.strategy import StrategySettings, Turn, auto, single
 
 
-def schedule(n_measured: int, better: list[bool], peptide: object) -> tuple[Any, list[int]]:
-    """A schedule whose turns of the sequence search better the best candidate, or do not."""
-    turns: list[int] = []
-    search = SimpleNamespace(best=[SimpleNamespace(peptide=peptide)], out_of_time=False)
+class Pretended:
+    """A search whose turns cost what they are given (random starts 1 s), and find what is said."""
 
-    def place_sequence(*_: object) -> None:
-        if better[len(turns)]:
-            search.best = [SimpleNamespace(peptide=peptide)]
-        turns.append(len(turns))
+    def __init__(
+        self,
+        *,
+        sequences: tuple[str, ...] = ("VA",),
+        symmetric: bool = False,
+        n_measured: int = 500,
+        time_limit: float = 60.0,
+        refused: tuple[str, ...] = ("sulphurs", "fragments"),
+        convinces: str = "",
+    ) -> None:
+        content = SimpleNamespace(sequences=sequences, copies=1)
+        data = SimpleNamespace(measured=np.ones(n_measured, dtype=bool))
+        self.problem: Any = SimpleNamespace(content=content, data=data, symmetric=symmetric)
+        self.time_limit, self.refused, self.convinces = time_limit, refused, convinces
+        self.best: Any = None
+        self.convinced = False
+        self.now = 0.0
+        self.taken: list[Turn] = []
 
-    search.place_sequence = place_sequence
-    data: Any = SimpleNamespace(measured=np.ones(n_measured, dtype=bool))
-    mapping: Any = None
-    return Schedule("auto", data, mapping, search, 60.0), turns  # type: ignore[arg-type]
+    @property
+    def done(self) -> bool:
+        return self.convinced or (self.best is not None and self.seconds_left <= 0)
+
+    @property
+    def seconds_left(self) -> float:
+        return self.time_limit - self.now
+
+    def useful(self, method: str, least_seconds: float = 0.0) -> bool:
+        return method not in self.refused and self.seconds_left >= least_seconds
+
+    def turns(self, method: str) -> int:
+        return sum(turn.method == method for turn in self.taken)
+
+    def run(self, turns: Iterator[Turn], at_most: int = 1000) -> list[str]:
+        for turn in turns:
+            self.taken.append(turn)
+            self.now += turn.seconds if turn.method == "sequence" else 1.0
+            self.best = self.best or SimpleNamespace(peptide=None)
+            if turn.method == self.convinces:
+                self.convinced = True
+            if len(self.taken) == at_most:
+                break
+        return [turn.method for turn in self.taken]
+
+
+SETTINGS = StrategySettings()
+
+
+def test_random_starts_come_first_and_raar_more_often() -> None:
+    search = Pretended(refused=("sulphurs", "fragments", "sequence", "network"))
+    methods = search.run(auto(search, SETTINGS), at_most=7)
+    assert methods == ["raar", "raar", "charge-flipping"] * 2 + ["raar"]
+
+
+def test_the_search_ends_with_the_turn_that_convinces() -> None:
+    search = Pretended(convinces="raar")
+    assert search.run(auto(search, SETTINGS)) == ["raar"]
+
+
+def test_a_resumed_search_that_is_convinced_takes_no_turn() -> None:
+    search = Pretended()
+    search.convinced = True
+    assert search.run(auto(search, SETTINGS)) == []
+
+
+def test_longer_chains_in_p1_get_more_random_starts_first() -> None:
+    def first_other(**options: Any) -> int:
+        search = Pretended(**options)
+        methods = search.run(auto(search, SETTINGS))
+        return methods.index("sequence")
+
+    assert first_other(sequences=("VAGKTG",)) == 3
+    assert first_other(sequences=("VAGKT",)) == 1
+    assert first_other(sequences=("VAGKTG",), symmetric=True) == 1
+
+
+def test_sulphurs_and_fragments_share_a_fraction_of_the_time() -> None:
+    search = Pretended(refused=("sequence", "network"), time_limit=101.0)
+    methods = search.run(auto(search, SETTINGS), at_most=4)
+    assert methods == ["raar", "sulphurs", "fragments", "raar"]
+    assert search.taken[1].seconds == pytest.approx(60.0)
+    assert search.taken[2].seconds == pytest.approx(59.0)  # the same end
+
+
+def test_the_sequence_search_takes_turns_with_random_starts_and_the_network() -> None:
+    search = Pretended(time_limit=100.0)
+    methods = search.run(auto(search, SETTINGS))
+    assert methods.count("network") == 1
+    at = methods.index("network")
+    assert methods[:at].count("sequence") == SETTINGS.network_turn
+    seconds = [turn.seconds for turn in search.taken if turn.method == "sequence"]
+    assert seconds[:6] == [2.0, 4.0, 6.0, 8.0, 10.0, 10.0]
+    beside = sum(m in ("raar", "charge-flipping") for m in methods[1:])
+    assert beside / 100 == pytest.approx(SETTINGS.starts_fraction_p1, abs=0.1)
+    other = Pretended(time_limit=100.0, symmetric=True)
+    methods = other.run(auto(other, SETTINGS))
+    beside = sum(m in ("raar", "charge-flipping") for m in methods[1:])
+    assert beside / 100 == pytest.approx(SETTINGS.starts_fraction, abs=0.05)
+
+
+def test_the_network_is_not_asked_when_too_little_time_is_left() -> None:
+    search = Pretended(time_limit=4.0)
+    assert "network" not in search.run(auto(search, SETTINGS))
+
+
+@pytest.mark.parametrize("method", ["raar", "charge-flipping", "network"])
+def test_one_method_alone_takes_at_least_one_turn(method: str) -> None:
+    late = Pretended(time_limit=-1.0)
+    assert late.run(single(method, late, SETTINGS)) == [method]
+    search = Pretended(time_limit=5.0)
+    assert search.run(single(method, search, SETTINGS)) == [method] * 5
+
+
+def test_a_method_that_is_finished_gets_no_further_turn() -> None:
+    search = Pretended(refused=("fragments",))
+    assert search.run(single("fragments", search, SETTINGS)) == ["fragments"]
+
+
+class Bettered(Pretended):
+    """A sequence search whose first turn convinces and whose later ones better it, or do not."""
+
+    def __init__(self, better: list[bool], peptide: object, **options: Any) -> None:
+        super().__init__(convinces="sequence", **options)
+        self.better, self.peptide = better, peptide
+
+    def run(self, turns: Iterator[Turn], at_most: int = 1000) -> list[str]:
+        for turn in turns:
+            if not self.taken or self.better[len(self.taken) - 1]:
+                self.best = SimpleNamespace(peptide=self.peptide)
+            self.taken.append(turn)
+            self.convinced = True
+        return [turn.method for turn in self.taken]
 
 
 @pytest.mark.parametrize(
-    ("n_measured", "better", "peptide", "turns"),
+    ("n_measured", "better", "peptide", "further"),
     [
         (500, [True, True, True, True], "model", 3),
         (500, [True, False, True, True], "model", 2),
@@ -38,17 +160,12 @@ def schedule(n_measured: int, better: list[bool], peptide: object) -> tuple[Any,
     ],
 )
 def test_a_model_that_convinces_is_bettered_while_turns_help(
-    n_measured: int, better: list[bool], peptide: object, turns: int
+    n_measured: int, better: list[bool], peptide: object, further: int
 ) -> None:
-    one, taken = schedule(n_measured, better, peptide)
-    placing: Any = None
-    one._improve(placing)
-    assert len(taken) == turns
+    search = Bettered(better, peptide, n_measured=n_measured)
+    assert len(search.run(single("sequence", search, SETTINGS))) == 1 + further
 
 
-def test_no_turn_begins_after_the_deadline() -> None:
-    one, taken = schedule(500, [True], "model")
-    one.search.out_of_time = True
-    placing: Any = None
-    one._improve(placing)
-    assert not taken
+def test_no_further_turn_begins_after_the_deadline() -> None:
+    search = Bettered([True], "model", time_limit=0.0)
+    assert search.run(single("sequence", search, SETTINGS)) == ["sequence"]

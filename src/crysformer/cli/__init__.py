@@ -1,7 +1,8 @@
-"""The command line: one thin module a command.
+"""The command line: one thin module for each command.
 
-Each command lives in a module of its own with ``configure(parser)`` and ``run(args) -> int``.
-Nothing heavy is imported before the command is known, so that ``crysformer --help`` is instant.
+Each command lives in a module of its own with ``configure(parser)`` and ``run(args) -> int``,
+and ``ACTIONS`` where it has sub-commands. Nothing heavy is imported before the command is known, so
+that ``crysformer --help`` is instant.
 """
 
 from __future__ import annotations
@@ -15,24 +16,31 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import crysformer
+from crysformer.cli._common import common_options, with_flags
 from crysformer.errors import CrysformerError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("crysformer.cli.demo", "solve the bundled crystals and compare with the truth"),
     "info": (
         "crysformer.cli.info",
-        "what the data tell before phasing; without DATA, what is installed",
+        "report on the data before phasing; without DATA, what is installed",
     ),
-    "solve": ("crysformer.cli.solve", "amplitudes (and sequence) to phases, a map and a verdict"),
-    "predict": ("crysformer.cli.predict", "the map that the network alone predicts"),
+    "solve": (
+        "crysformer.cli.solve",
+        "find phases and a map from amplitudes, with the sequence if known",
+    ),
+    "predict": ("crysformer.cli.predict", "predict a map with the network alone"),
     "evaluate": ("crysformer.cli.evaluate", "measure a method on a test set"),
-    "benchmark": ("crysformer.cli.benchmark", "all methods on the same crystals, and controls"),
+    "benchmark": (
+        "crysformer.cli.benchmark",
+        "compare all methods on the same crystals, and on controls",
+    ),
     "dataset": ("crysformer.cli.dataset", "build, check and export data sets"),
     "train": ("crysformer.cli.train", "train a network"),
-    "weights": ("crysformer.cli.weights", "list and verify the weights that ship"),
+    "weights": ("crysformer.cli.weights", "list and verify the bundled weights"),
 }
 
 EXIT_BROKEN_PIPE = 141
@@ -46,6 +54,12 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print `message` on one line and exit with 2."""
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As the base class, and keep the usage of the innermost parser for `with_flags`."""
+        parsed, rest = super().parse_known_args(args, namespace)
+        parsed.usage = getattr(parsed, "usage", self.format_usage())
+        return parsed, rest
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,10 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         141 the reader of standard output went away.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    verbose = False
+    args = argparse.Namespace(verbose=False)
     try:
         args = _parse(arguments)
-        verbose = args.verbose
         with _logging(args):
             status: int = args.run(args)
         sys.stdout.flush()
@@ -78,11 +91,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         return EXIT_BROKEN_PIPE
     except KeyboardInterrupt:
-        return _fail("interrupted", 1, verbose)
+        return _fail("interrupted", 1, args)
     except CrysformerError as error:
-        return _fail(str(error), error.exit_code, verbose)
+        return _fail(str(error), error.exit_code, args)
     except Exception as error:
-        return _fail(describe_error(error), 1, verbose)
+        return _fail(describe_error(error), 1, args)
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
@@ -105,9 +118,9 @@ def command_parser(name: str) -> argparse.ArgumentParser:
         description=module.__doc__ or summary,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[] if hasattr(module, "ACTIONS") else [common_options()],
     )
     module.configure(parser)
-    _add_common_options(parser)
     return parser
 
 
@@ -119,7 +132,7 @@ def root_parser() -> argparse.ArgumentParser:
         prog="crysformer",
         usage="crysformer COMMAND [options]",
         description="Solve the crystallographic phase problem for peptides and small proteins.",
-        epilog=f"commands:\n{listing}\n\n'crysformer COMMAND --help' tells about one command.",
+        epilog=f"commands:\n{listing}\n\n'crysformer COMMAND --help' describes one command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -132,25 +145,13 @@ def root_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_common_options(parser: argparse.ArgumentParser) -> None:
-    """Add -q, -v and --json to `parser`, or to each of its sub-commands."""
-    nested = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
-    for action in nested:
-        for subparser in action.choices.values():
-            _add_common_options(subparser)
-    if nested:
-        return
-    volume = parser.add_mutually_exclusive_group()
-    volume.add_argument("-q", "--quiet", action="store_true", help="only warnings and results")
-    volume.add_argument(
-        "-v", "--verbose", action="store_true", help="more detail, and tracebacks of failures"
-    )
-    parser.add_argument("--json", action="store_true", help="result on stdout as JSON")
-
-
 class _Formatter(logging.Formatter):
+    def __init__(self, args: argparse.Namespace) -> None:
+        super().__init__("%(message)s")
+        self.args = args
+
     def format(self, record: logging.LogRecord) -> str:
-        message = super().format(record)
+        message = with_flags(super().format(record), self.args)
         if record.levelno >= logging.WARNING:
             return f"{record.levelname.lower()}: {message}"
         return message
@@ -160,7 +161,7 @@ class _Formatter(logging.Formatter):
 def _logging(args: argparse.Namespace) -> Iterator[None]:
     """Send the package's log to stderr while the command runs."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter("%(message)s"))
+    handler.setFormatter(_Formatter(args))
     level = log.level
     log.addHandler(handler)
     log.setLevel(logging.WARNING if args.quiet else logging.DEBUG if args.verbose else logging.INFO)
@@ -172,7 +173,7 @@ def _logging(args: argparse.Namespace) -> Iterator[None]:
 
 
 def describe_error(error: Exception) -> str:
-    """One line for an exception that is not ours: what ran out, or where the program is wrong."""
+    """One line for an unexpected exception: the exhausted resource, or where the bug is."""
     text = " ".join(str(error).split())
     torch = sys.modules.get("torch")
     if isinstance(error, MemoryError) or (
@@ -188,12 +189,12 @@ def describe_error(error: Exception) -> str:
     place = f"{Path(frame.filename).name}:{frame.lineno}"
     return (
         f"internal error at {place}: {type(error).__name__}: {text}"
-        " (a fault of this program; -v shows the traceback)"
+        " (bug in crysformer; rerun with -v for the traceback)"
     )
 
 
-def _fail(message: str, status: int, verbose: bool) -> int:
-    if verbose:
+def _fail(message: str, status: int, args: argparse.Namespace) -> int:
+    if args.verbose:
         traceback.print_exc(file=sys.stderr)
-    print(f"crysformer: error: {message}", file=sys.stderr)
+    print(f"crysformer: error: {with_flags(message, args)}", file=sys.stderr)
     return status

@@ -1,15 +1,17 @@
-"""What several commands share: input options, results on stdout, progress on stderr."""
+"""Code shared by the commands: options, results on stdout, progress on stderr."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import logging
+import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,46 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("crysformer")
 
+_PARAMETER = re.compile(r"`([a-z][a-z_]*)`")
+
+
+def common_options() -> argparse.ArgumentParser:
+    """The options of every command, -q, -v and --json, for ``parents=[...]``."""
+    parser = argparse.ArgumentParser(add_help=False)
+    volume = parser.add_mutually_exclusive_group()
+    volume.add_argument("-q", "--quiet", action="store_true", help="only warnings and results")
+    volume.add_argument(
+        "-v", "--verbose", action="store_true", help="more detail, and tracebacks of failures"
+    )
+    parser.add_argument("--json", action="store_true", help="result on stdout as JSON")
+    return parser
+
+
+def with_flags(text: str, args: argparse.Namespace) -> str:
+    """Replace parameter names in backticks by the options of the running command.
+
+    The library names parameters (`time_limit`); whoever typed a command knows options
+    (--time-limit) and positional arguments (DATA). Names that are neither stay as they are.
+
+    Parameters
+    ----------
+    text
+        A message of the library, or JSON that holds some.
+    args
+        The parsed command line; its ``usage`` lists the options that the command has.
+    """
+    words = set(re.findall(r"[\w-]+", getattr(args, "usage", "")))
+
+    def translated(match: re.Match[str]) -> str:
+        name = match[1]
+        if len(name) == 1:
+            spellings = [f"-{name}"]
+        else:
+            spellings = ["--" + name.replace("_", "-"), name.upper()]
+        return next((word for word in spellings if word in words), match[0])
+
+    return _PARAMETER.sub(translated, text)
+
 
 def add_data_arguments(
     parser: argparse.ArgumentParser,
@@ -27,19 +69,19 @@ def add_data_arguments(
     *,
     required: bool = True,
 ) -> None:
-    """Add DATA and the options that say how to read it."""
+    """Add DATA and the options for reading it."""
     parser.add_argument("data", metavar="DATA", nargs=None if required else "?", help=help)
     group = parser.add_argument_group("reading DATA")
     group.add_argument(
         "--cell",
         type=cell_constants,
         metavar="A,B,C,ALPHA,BETA,GAMMA",
-        help="unit cell in A and degrees, for files that lack it or to override theirs",
+        help="unit cell in A and degrees, for files without one or to override theirs",
     )
     group.add_argument(
         "--space-group", metavar="SYMBOL", help="space group, such as P1 or 'P 21 21 21'; likewise"
     )
-    group.add_argument("--labin", metavar="F,SIGF", help="columns to use, where several would fit")
+    group.add_argument("--labin", metavar="F,SIGF", help="columns to use, where several fit")
     group.add_argument(
         "--radiation",
         choices=("xray", "electron"),
@@ -49,7 +91,7 @@ def add_data_arguments(
 
 
 def cell_constants(text: str) -> tuple[float, float, float, float, float, float]:
-    """Six cell constants from ``a,b,c,alpha,beta,gamma`` (commas or spaces)."""
+    """Parse six cell constants from ``a,b,c,alpha,beta,gamma`` (commas or spaces)."""
     try:
         a, b, c, alpha, beta, gamma = (float(x) for x in text.replace(",", " ").split())
     except ValueError:
@@ -60,14 +102,14 @@ def cell_constants(text: str) -> tuple[float, float, float, float, float, float]
 
 
 def positive(text: str) -> int:
-    """A whole number from 1."""
+    """Parse a whole number from 1."""
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
     return int(text)
 
 
 def seed(text: str) -> int:
-    """The seed of a random generator: a whole number from 0."""
+    """Parse the seed of a random generator, a whole number from 0."""
     if not text.isdecimal() or int(text) >= 2**63:
         raise argparse.ArgumentTypeError(
             f"expected a whole number from 0, below 2^63, found {text!r}"
@@ -76,7 +118,7 @@ def seed(text: str) -> int:
 
 
 def load_data(args: argparse.Namespace) -> CrystalData:
-    """Read DATA as the options say, and log what reading had to do or assume."""
+    """Read DATA with the given options, and log what reading changed or assumed."""
     import gemmi
 
     from crysformer.crystal.io.read import read_crystal
@@ -88,6 +130,7 @@ def load_data(args: argparse.Namespace) -> CrystalData:
         labin=args.labin,
         radiation=args.radiation,
     )
+    data = replace(data, notes=tuple(with_flags(note, args) for note in data.notes))
     for note in data.notes:
         log.info("%s", note)
     return data
@@ -138,7 +181,7 @@ def output_folder(path: str | Path, overwrite: bool) -> Iterator[Path]:
     """Give a folder to write into, whose files move to `path` only if the block succeeds.
 
     On any failure, also Ctrl-C and a full disk, `path` is left as it was: folders that were
-    made for it are removed again. A folder that cannot be used is refused before the block runs.
+    made for it are removed again. A folder that cannot be used is rejected before the block runs.
     """
     target = Path(path)
     made = [folder for folder in (target, *target.parents) if not folder.exists()]
@@ -159,17 +202,15 @@ def output_folder(path: str | Path, overwrite: bool) -> Iterator[Path]:
 
 def emit(args: argparse.Namespace, result: dict[str, Any], text: str) -> None:
     """Print a command's result on stdout: `result` with --json, else `text`."""
-    if args.json:
-        print(json.dumps(result, indent=2, allow_nan=False))
-    else:
-        print(text)
+    shown = json.dumps(result, indent=2, allow_nan=False) if args.json else text
+    print(with_flags(shown, args))
 
 
 @contextmanager
 def progress_bar(
     args: argparse.Namespace, description: str
 ) -> Iterator[Callable[[float, str], None] | None]:
-    """Give ``progress(fraction, text)`` drawing a bar on stderr, or None where nobody would see."""
+    """Give ``progress(fraction, text)`` that draws a bar on stderr; None without a terminal."""
     if args.quiet or not sys.stderr.isatty():
         yield None
         return

@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NoReturn
 
-from crysformer.cli._common import emit, log, progress_bar
+from crysformer.cli._common import emit, log, progress_bar, with_flags
 from crysformer.crystal.io.crystal_list import ListedCrystal, read_list
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.files import atomic_path, prepare_output_dir, write_json
@@ -160,7 +160,7 @@ def _child(options: argparse.Namespace, pipe: Connection, threads: int) -> None:
     try:
         summary, _ = solve_one(options, progress)
     except CrysformerError as error:
-        pipe.send(("failed", str(error)))
+        pipe.send(("failed", with_flags(str(error), options)))
     except Exception as error:
         pipe.send(("failed", describe_error(error)))
     else:

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from crysformer.cli._common import emit, positive, progress_bar, seed
+from crysformer.cli._common import common_options, emit, positive, progress_bar, seed
 from crysformer.errors import CrysformerError
 
 if TYPE_CHECKING:
@@ -16,15 +16,18 @@ RECIPE_NAMES = ("dipeptide", "fifteen")
 FORMATS = ("mtz", "ccp4", "pt", "pdb")
 SPLITS = ("train", "validation", "test")
 
+ACTIONS = ("build", "check", "export")
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the three actions and their options."""
-    actions = parser.add_subparsers(dest="action", metavar="build|check|export", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="|".join(ACTIONS), required=True)
     build = actions.add_parser(
         "build",
         help="structures to fragments.parquet and manifest.json",
         description="Make a data set from protein structures.",
         allow_abbrev=False,
+        parents=[common_options()],
     )
     build.add_argument(
         "paths",
@@ -51,13 +54,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--strict", action="store_true", help="drop entries whose criteria are not all known"
     )
     build.add_argument("--overwrite", action="store_true", help="replace what is in DIR")
-    build.add_argument("--resume", action="store_true", help="go on with an interrupted build")
+    build.add_argument("--resume", action="store_true", help="continue an interrupted build")
 
     check = actions.add_parser(
         "check",
         help="verify a data set",
         description="Verify hashes, splits, cells and contacts of a data set.",
         allow_abbrev=False,
+        parents=[common_options()],
     )
     check.add_argument("folder", metavar="DIR", help="a data set")
 
@@ -66,6 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="write crystals as MTZ, maps, tensors or PDB files",
         description="Write the crystals of a data set as files.",
         allow_abbrev=False,
+        parents=[common_options()],
     )
     export.add_argument("folder", metavar="DIR", help="a data set")
     export.add_argument(

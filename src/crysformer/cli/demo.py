@@ -1,8 +1,8 @@
-"""Solve the bundled crystals and compare what comes out with their true models.
+"""Solve the bundled crystals and compare the results with their true models.
 
 Three synthetic dipeptides, one synthetic crystal of 15 residues, and one real data set. For each,
 a folder with solution.mtz, solution.ccp4, summary.json, the true model and a picture is written.
-Each crystal has a time limit of its own; 45 seconds are shared out among all of them, in order.
+Each crystal has a time limit of its own; all of them together have 45 seconds, used in order.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 TIME_BUDGET = 45.0
-"""Seconds for all crystals: what earlier ones leave limits the later ones."""
+"""Seconds for all crystals together; each gets at most what the earlier ones left."""
 _LEAST_TIME = 1.0  # seconds, also where nothing is left
 
 
@@ -43,12 +43,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="accept folders that are not empty"
     )
-    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of the random starts")
+    parser.add_argument(
+        "--seed", type=seed, default=0, metavar="N", help="seed for the random starts"
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What came out of one crystal, compared with the truth."""
+    """Result for one crystal, compared with the truth."""
 
     sample: Sample
     time_limit: float
@@ -59,7 +61,7 @@ class Outcome:
 
     @property
     def right(self) -> bool:
-        """Whether the phases are right: the project's definition of solved."""
+        """True if the phases are right by the project's definition of solved."""
         from crysformer.crystal.comparison.compare import SOLVED_COSINE, SOLVED_PHASE_ERROR
 
         if self.sample.synthetic:
@@ -67,7 +69,7 @@ class Outcome:
         return self.truth.weighted_aligned <= SOLVED_PHASE_ERROR
 
     def to_dict(self) -> dict[str, Any]:
-        """For --json."""
+        """Plain values for --json."""
         return {
             "name": self.sample.name,
             "title": self.sample.title,
@@ -85,8 +87,8 @@ class Outcome:
         }
 
     def lines(self) -> list[str]:
-        """For a person."""
-        says = "solved" if self.solution.solved else "not solved"
+        """Lines of text for the terminal."""
+        verdict = "solved" if self.solution.solved else "not solved"
         agreement = {
             (True, True): "and it is",
             (False, False): "and the phases are indeed wrong",
@@ -98,7 +100,7 @@ class Outcome:
         left = f" (only {self.time_limit:.0f} s were left for it)" if less else ""
         return [
             f"  expected: {self.sample.expectation}",
-            f"  came out: {says} by {self.solution.method} in {self.solution.seconds:.1f} s"
+            f"  came out: {verdict} by {self.solution.method} in {self.solution.seconds:.1f} s"
             f"{left}, confidence {self.solution.confidence:.2f}, {agreement}",
             f"  against the truth: mean phase error {self.truth.mean_aligned:.1f},"
             f" F-weighted {self.truth.weighted_aligned:.1f} degrees (origin aligned{hand})",
@@ -108,7 +110,7 @@ class Outcome:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Solve each crystal, and say what came out."""
+    """Solve each crystal and report the results."""
     started = time.perf_counter()
     prepare_output_dir(args.output, overwrite=args.overwrite)
     outcomes = []
@@ -163,7 +165,7 @@ def _solve_one(
 def _predict(
     data: CrystalData, sample: Sample, phi_true: NDArray[np.float64]
 ) -> tuple[DensityMap | None, str]:
-    """The network's map and how good it is, or why there is none."""
+    """Network map and a line on its quality, or None and why there is none."""
     from crysformer.crystal.comparison.compare import compare_phases
     from crysformer.errors import NotApplicable
     from crysformer.phasing.network.predict import predict

@@ -1,11 +1,11 @@
-"""Measure a method on the crystals of a data set whose truth is known.
+"""Measure a method on synthetic crystals of a data set, whose phases are known.
 
 Writes metrics.json, examples.csv and phase_error.png into the output folder. Phase errors are
-over the measured reflections (a missing phase counts as 90 degrees), as the phases stand and after
-continuous alignment of origin and hand. PC is of the map that the method hands out: the network's
-raw prediction, the FOM-weighted map of solve and its searches, and for the others
-measured amplitudes with the phases found. Beside the network stand its phases after polishing by
-density modification, and random phases polished the same way.
+over the measured reflections (a missing phase counts as 90 degrees), before and after continuous
+alignment of origin and hand. PC is the correlation of the method's map with the true map: the
+network's raw prediction, the FOM-weighted map of solve and its searches, and for the others
+measured amplitudes with the phases found. For comparison with the network, its phases after
+polishing by density modification and random phases polished the same way are measured too.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import Any
 from crysformer.cli._common import add_output_arguments, emit, output_folder, progress_bar, seed
 from crysformer.errors import UsageError
 from crysformer.files import write_json
+from crysformer.phasing.method import METHODS as SOLVER_METHODS
 
+#: Names of `crysformer.evaluation.methods.METHODS`, repeated here so that --help loads no numpy.
 METHODS = (
-    "solve", "charge-flipping", "raar", "network", "network-polished", "network-search",
-    "fragments", "sequence", "random", "random-polished",
+    "solve", *SOLVER_METHODS, "network-polished", "network-search", "random", "random-polished",
 )  # fmt: skip
 
 
@@ -31,8 +32,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         metavar="NAME|FILE",
-        help="of the network methods: packaged weights or a .safetensors file (default: the "
-        "packaged ones that fit)",
+        help="for network methods: bundled weights or a .safetensors file (default: the bundled "
+        "ones that fit)",
     )
     parser.add_argument("--limit", type=int, metavar="N", help="only N crystals, drawn at random")
     group = parser.add_argument_group("the crystals' data")
@@ -41,13 +42,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--amplitude-error", type=float, default=0.0, metavar="X", help="F(1 + X N(0,1)) (0)"
     )
     group.add_argument(
-        "--completeness", type=float, default=1.0, metavar="X", help="share measured (1)"
+        "--completeness",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="fraction of reflections measured (1)",
     )
     parser.add_argument(
         "--time-limit", type=float, default=120.0, metavar="S", help="for each crystal (120)"
     )
-    parser.add_argument("--seed", type=seed, default=0, metavar="N")
-    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|mps")
+    parser.add_argument(
+        "--seed", type=seed, default=0, metavar="N", help="seed for the random starts (0)"
+    )
+    parser.add_argument(
+        "--device", default="auto", metavar="auto|cpu|cuda|mps", help="compute device"
+    )
     add_output_arguments(parser, "metrics.json, examples.csv and phase_error.png")
 
 
@@ -56,9 +65,10 @@ def run(args: argparse.Namespace) -> int:
     if args.weights is not None and not args.method.startswith("network"):
         raise UsageError(f"--weights: {args.method} takes none; expected a network method")
     with output_folder(args.output, args.overwrite) as folder:
+        from crysformer.evaluation.data_quality import DataQuality
         from crysformer.evaluation.figures import phase_error_figure
         from crysformer.evaluation.methods import COMPANIONS, Settings
-        from crysformer.evaluation.runner import Regime, evaluate, write_table
+        from crysformer.evaluation.runner import evaluate, write_table
 
         evaluations = []
         for method in (args.method, *COMPANIONS.get(args.method, ())):
@@ -68,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
                     method,
                     split=args.split,
                     limit=args.limit,
-                    regime=Regime(args.d_min, args.amplitude_error, args.completeness),
+                    quality=DataQuality(args.d_min, args.amplitude_error, args.completeness),
                     settings=Settings(args.time_limit, args.seed, args.device, args.weights),
                     progress=progress,
                 )
@@ -86,13 +96,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def text(metrics: dict[str, Any]) -> str:
-    """The means, a line each."""
+    """Format the means, one line each."""
     lines = [
         f"{metrics['method']} on {metrics['n']} {metrics['split']} crystals to"
         f" {metrics['d_min']:g} A, amplitude error {metrics['amplitude_error']:.0%},"
         f" {metrics['completeness']:.0%} complete",
         f"  solved                          {metrics['solved_share']:8.1%}",
-        f"  PC as it stands, aligned        {metrics['pc']:8.3f} {metrics['pc_aligned']:8.3f}",
+        f"  PC before, after alignment      {metrics['pc']:8.3f} {metrics['pc_aligned']:8.3f}",
         f"  mean phase error                {metrics['mean_phase_error']:8.2f}"
         f" {metrics['mean_phase_error_aligned']:8.2f} degrees",
         f"  F-weighted phase error, aligned {metrics['weighted_phase_error_aligned']:8.2f} degrees",
@@ -103,7 +113,7 @@ def text(metrics: dict[str, Any]) -> str:
         lines.append(f"  not applicable to, no phases     {metrics['n_not_applicable']:8d}")
     if "false_claims" in metrics:
         lines.append(
-            f"  said to be solved               {metrics['claimed_share']:8.1%},"
-            f" wrongly {metrics['false_claims']}"
+            f"  claimed solved                  {metrics['claimed_share']:8.1%},"
+            f" falsely {metrics['false_claims']}"
         )
     return "\n".join(lines)

@@ -1,8 +1,9 @@
 """Report on a crystal's data before phasing, or show what is installed.
 
 With DATA: completeness, Wilson B, anisotropy, distribution of the intensities, twinning,
-pseudo-translation and, with a sequence, the solvent content; a warning wherever an assumption of
-the methods fails. Without: versions, devices, weights with their hashes, external programs found.
+translational NCS and, with a sequence, the solvent content; a warning wherever an assumption of
+the methods fails. Without DATA: versions, devices, weights with their hashes, and the external
+programs found.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ PROGRAMS = {
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the options, all of them about DATA."""
+    """Declare the options, all of which concern DATA."""
     add_data_arguments(
-        parser, "reflections to report on; without, what is installed is shown", required=False
+        parser, "reflections to report on; without it, what is installed is shown", required=False
     )
     add_sequence_arguments(parser)
     add_copies_argument(parser)
@@ -82,7 +83,7 @@ def _version(package: str) -> str | None:
 
 
 def _find_program(name: str) -> str | None:
-    """On the PATH, or beside this Python (a virtual environment that is not activated)."""
+    """Path of a program on the PATH or beside this Python (a venv that is not activated)."""
     return shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
 
 
@@ -107,7 +108,7 @@ def _devices() -> list[dict[str, Any]]:
 
 
 def _weights() -> list[dict[str, Any]]:
-    """The weights that ship with the package: name, bytes, sha256."""
+    """Name, bytes and SHA-256 of each of the bundled weights."""
     from crysformer.models.weights import packaged_weights
 
     contents = {name: path.read_bytes() for name, path in packaged_weights().items()}

@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="packaged weights or a .safetensors file (default: the packaged ones that fit)",
     )
     parser.add_argument(
-        "--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to compute"
+        "--device", default="auto", metavar="auto|cpu|cuda|mps", help="compute device"
     )
     parser.add_argument(
         "-o", "--output", required=True, metavar="PREFIX", help="writes PREFIX.mtz, .ccp4, .json"

@@ -16,6 +16,7 @@ crystal gets a folder of its own below the output folder, beside results.tsv and
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,17 +32,18 @@ from crysformer.cli._common import (
     output_folder,
     progress_bar,
     seed,
+    with_flags,
 )
 from crysformer.errors import UsageError
 from crysformer.files import write_json
+from crysformer.phasing.method import AUTO, METHODS
 
 if TYPE_CHECKING:
     from crysformer.crystal.quality.report import DataReport
     from crysformer.crystal.reflections import CrystalData
-    from crysformer.phasing.candidate_pool import Progress
+    from crysformer.phasing.budget import Progress
     from crysformer.phasing.solver import Solution
 
-METHODS = ("auto", "charge-flipping", "raar", "network", "fragments", "sequence")
 LIST_ENDING = ".tsv"
 
 
@@ -54,7 +56,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_sequence_arguments(parser)
     add_copies_argument(parser)
     parser.add_argument(
-        "--method", choices=METHODS, default="auto", help="default: every method that applies"
+        "--method",
+        choices=(AUTO, *METHODS),
+        default=AUTO,
+        help="default: every method that applies",
     )
     parser.add_argument(
         "--time-limit",
@@ -63,9 +68,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds after which the best candidate so far is taken (default 120)",
     )
-    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of the random starts")
     parser.add_argument(
-        "--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to compute"
+        "--seed", type=seed, default=0, metavar="N", help="seed for the random starts"
+    )
+    parser.add_argument(
+        "--device", default="auto", metavar="auto|cpu|cuda|mps", help="compute device"
     )
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="crystals of a list solved side by side"
@@ -120,6 +127,7 @@ def solve_one(args: argparse.Namespace, progress: Progress | None) -> tuple[dict
             state=Path(args.output) / STATE,  # where a killed run leaves it
             resume=args.resume,
         )
+        solution = replace(solution, notes=tuple(with_flags(n, args) for n in solution.notes))
         summary = write_solution(folder, data, solution, report)
     if solution.model is None:  # that of an earlier run does not belong to these phases
         (Path(args.output) / "model.cif").unlink(missing_ok=True)

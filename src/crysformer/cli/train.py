@@ -1,4 +1,4 @@
-"""Train a network on crystals synthesised from a data set as it goes.
+"""Train a network on crystals synthesised from a data set during training.
 
 Leaves weights.safetensors with weights.json (usable by `predict --weights`), history.csv,
 config.json and checkpoint.pt (for --resume) in the output folder.
@@ -10,7 +10,7 @@ import argparse
 
 from crysformer.cli._common import add_output_arguments, emit
 
-#: Presets by name, said here so that --help needs no torch.
+#: Names of the presets, repeated here so that --help needs no torch.
 PRESETS = (
     "dipeptide",
     "dipeptide-large",
@@ -26,13 +26,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--preset", choices=PRESETS, help="a known network and how to train it")
     what.add_argument(
-        "--config", metavar="TOML", help="settings of your own; may start from preset = NAME"
+        "--config", metavar="TOML", help="a file of settings, which may start from preset = NAME"
     )
     parser.add_argument(
         "--data", required=True, metavar="DIR", help="folder made by `crysformer dataset build`"
     )
     parser.add_argument(
-        "--resume", action="store_true", help="go on from the checkpoint in the output folder"
+        "--resume", action="store_true", help="continue from the checkpoint in the output folder"
     )
     parser.add_argument(
         "--start-from",
@@ -43,11 +43,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--max-time",
         type=seconds,
         metavar="HH:MM:SS",
-        help="stop after so long, resumed parts together; the learning rate ends on time too "
-        'where schedule = "time"',
+        help='stop after this time, summed over resumed runs; with schedule = "time" the learning '
+        "rate schedule ends with it",
     )
     parser.add_argument(
-        "--device", default="auto", metavar="auto|cpu|cuda|mps", help="where to compute"
+        "--device", default="auto", metavar="auto|cpu|cuda|mps", help="compute device"
     )
     parser.add_argument(
         "--threads", type=int, metavar="N", help="CPU threads (default: torch's choice)"
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
             "n": result.n,
         },
         f"validation PC {result.pc:.4f}, mean phase error {result.phase_error:.1f} degrees, "
-        f"F-weighted {result.weighted_phase_error:.1f} ({result.n} crystals, maps as they stand)\n"
+        f"F-weighted {result.weighted_phase_error:.1f} ({result.n} crystals, maps as predicted)\n"
         f"written: {args.output}/weights.safetensors",
     )
     return 0

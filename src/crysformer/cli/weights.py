@@ -1,34 +1,38 @@
-"""The weights that ship with the package: what they are, and whether they are whole."""
+"""List the bundled network weights, and verify that files of weights are intact."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
-from crysformer.cli._common import emit
+from crysformer.cli._common import common_options, emit
 from crysformer.errors import CrysformerError, InputError
+
+ACTIONS = ("list", "verify")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the two actions and their options."""
-    actions = parser.add_subparsers(dest="action", metavar="list|verify", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="|".join(ACTIONS), required=True)
     actions.add_parser(
         "list",
         help="names, presets, sizes and figures",
-        description="List the weights that ship with the package.",
+        description="List the bundled weights.",
         allow_abbrev=False,
+        parents=[common_options()],
     )
     verify = actions.add_parser(
         "verify",
         help="compare files with their hashes, and load them",
-        description="Verify weights: hash as in the JSON beside them, and a network that loads.",
+        description="Verify weights: their hash is that in the JSON file, and they load.",
         allow_abbrev=False,
+        parents=[common_options()],
     )
     verify.add_argument(
         "weights",
         nargs="*",
         metavar="NAME|FILE",
-        help="packaged names or .safetensors files (default: all that ship)",
+        help="names of bundled weights or .safetensors files (default: all bundled ones)",
     )
 
 
@@ -61,12 +65,12 @@ def _list(args: argparse.Namespace) -> int:
         f"{row['metrics'].get('split', '')} crystals, {row['licence']}"
         for row in rows
     ]
-    emit(args, {"weights": rows}, "\n".join(lines) or "none ship with this installation")
+    emit(args, {"weights": rows}, "\n".join(lines) or "none are bundled in this installation")
     return 0
 
 
 def _verify(args: argparse.Namespace) -> int:
-    """Every file is looked at; damaged ones are named at the end.
+    """Check every file, then raise if any is damaged.
 
     Raises
     ------

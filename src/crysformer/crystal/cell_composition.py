@@ -1,4 +1,4 @@
-"""Sequences, what they are made of, and how many copies a cell can hold."""
+"""Composition of sequences and of the unit cell, and the number of copies it holds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import gemmi
 from crysformer.errors import InputError, UsageError
 from crysformer.peptide.chain import letters_of, parse_chain
 
-#: No crystal is denser than this, in A^3 for each atom but hydrogen (solvent-free peptides: 16).
+#: Smallest volume for each atom but hydrogen in any crystal, A^3 (solvent-free peptides: 16).
 MIN_VOLUME_PER_ATOM: Final = 10.0
-#: Usual in peptide crystals (little solvent) and in protein crystals (Matthews: half solvent).
+#: Usual values in peptide crystals (little solvent) and in protein crystals (half solvent), A^3.
 _PEPTIDE_VOLUME_PER_ATOM: Final = 19.0
 _PROTEIN_VOLUME_PER_ATOM: Final = 35.0
-#: Residues in all chains together up to which, and from which, those two apply.
+#: Residues in all chains together up to which the first applies, and from which the second.
 _PEPTIDE_RESIDUES: Final = 6
 _PROTEIN_RESIDUES: Final = 30
 
@@ -48,13 +48,13 @@ def cell_composition(
 
 
 def count_atoms(sequences: Sequence[str]) -> int:
-    """Atoms but hydrogen in one copy of all chains, with their terminal OXT."""
+    """Number of atoms without hydrogen in one copy of all chains, terminal OXT included."""
     return sum(sum(composition(sequence).values()) for sequence in sequences)
 
 
 @dataclass(frozen=True)
 class CopyEstimate:
-    """How many copies of the given chains the asymmetric unit holds.
+    """Estimate of the number of copies of the given chains in the asymmetric unit.
 
     Attributes
     ----------
@@ -77,11 +77,10 @@ def estimate_copies(
     """Estimate the copies of all chains in the asymmetric unit from the volume for each atom.
 
     Small peptides crystallise with little solvent, near 19 A^3 for each atom but hydrogen;
-    proteins with about half solvent, near 35 A^3 (Matthews, 1968: 2.5 A^3/Da); in between a
-    straight line. The copy
-    number whose volume is nearest on a logarithmic scale is taken. A P 1 cell with three right
-    angles, which nature hardly makes but data sets of single molecules use at any size, counts
-    as one copy.
+    proteins with about half solvent, near 35 A^3 (Matthews, 1968: 2.5 A^3/Da); in between the
+    volume is interpolated linearly. The number of copies whose volume is nearest on a logarithmic
+    scale is taken. A P 1 cell with three right angles, which is rare in nature but which data sets
+    of single molecules use at any size, counts as one copy.
 
     Parameters
     ----------
@@ -104,11 +103,11 @@ def estimate_copies(
             1,
             per_atom,
             f"1 copy assumed: a P 1 cell with three right angles is taken to hold one molecule "
-            f"({per_atom:.0f} A^3 for each atom); --copies N to change",
+            f"({per_atom:.0f} A^3 for each atom); `copies` N to change",
         )
     residues = sum(len(letters_of(sequence)) for sequence in sequences)
-    share = (residues - _PEPTIDE_RESIDUES) / (_PROTEIN_RESIDUES - _PEPTIDE_RESIDUES)
-    usual = _PEPTIDE_VOLUME_PER_ATOM + min(max(share, 0.0), 1.0) * (
+    fraction = (residues - _PEPTIDE_RESIDUES) / (_PROTEIN_RESIDUES - _PEPTIDE_RESIDUES)
+    usual = _PEPTIDE_VOLUME_PER_ATOM + min(max(fraction, 0.0), 1.0) * (
         _PROTEIN_VOLUME_PER_ATOM - _PEPTIDE_VOLUME_PER_ATOM
     )
     ideal = volume / (atoms * usual)
@@ -121,7 +120,7 @@ def estimate_copies(
         copies,
         per_atom,
         f"{copies_are} in the asymmetric unit, estimated from {per_atom:.1f} A^3 for each atom "
-        f"(usual for this size: {usual:.0f}); --copies N to change",
+        f"(usual for this size: {usual:.0f}); `copies` N to change",
     )
 
 
@@ -141,7 +140,7 @@ def check_fits(
         If `copies` is below 1.
     """
     if copies < 1:
-        raise UsageError(f"--copies {copies}: expected at least 1")
+        raise UsageError(f"`copies` is {copies}: expected at least 1")
     volume = _asu_volume(cell, space_group)
     atoms = copies * count_atoms(sequences)
     if volume < MIN_VOLUME_PER_ATOM * atoms:

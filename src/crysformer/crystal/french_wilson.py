@@ -18,11 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gamma, pbdv
 
+from crysformer.crystal.resolution import resolution_shells
+
 #: Measurements this many sigma below zero are errors, not weak reflections.
 REJECT_BELOW: Final = -4.0
 
-#: Aimed-at reflections in a resolution shell, and the most shells.
-_SHELL_SIZE: Final = 50
+#: Reflections in a resolution shell, and the largest number of shells.
+_PER_SHELL: Final = 50
 _MAX_SHELLS: Final = 60
 #: Beyond this |h| the integrals are taken from their asymptotic series (error < 1e-8).
 _ASYMPTOTIC: Final = 25.0
@@ -92,10 +94,10 @@ def mean_intensity(
     inverse_d_sq
         1/d^2 in A^-2, shape (n,).
     """
-    n_shells = int(np.clip(len(intensity) // _SHELL_SIZE, 1, _MAX_SHELLS))
-    centres = np.empty(n_shells)
-    means = np.empty(n_shells)
-    for i, shell in enumerate(np.array_split(np.argsort(inverse_d_sq), n_shells)):
+    shells = resolution_shells(inverse_d_sq, per_shell=_PER_SHELL, most=_MAX_SHELLS)
+    centres = np.empty(len(shells))
+    means = np.empty(len(shells))
+    for i, shell in enumerate(shells):
         centres[i] = inverse_d_sq[shell].mean()
         floor = intensity[shell].std() / np.sqrt(len(shell))
         means[i] = max(intensity[shell].mean(), floor, np.finfo(np.float64).tiny)

@@ -1,4 +1,4 @@
-"""How much of a crystal is solvent, from its cell and its sequences."""
+"""Solvent content and Matthews coefficient of a crystal, from its cell and its sequences."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from crysformer.crystal.cell_composition import count_atoms
 from crysformer.peptide.chain import parse_chain
 
 _WATER: Final = 18.015
-#: What they add to a free end, Da.
+#: Masses that blocking groups add to a free end, Da.
 _ACETYL, _AMIDE = 42.037, -0.984
-#: Volume that protein takes, A^3/Da (Matthews, J. Mol. Biol. 33, 491, 1968).
+#: Specific volume of protein, A^3/Da (Matthews, J. Mol. Biol. 33, 491, 1968).
 _PROTEIN_VOLUME: Final = 1.23
 
 
 @dataclass(frozen=True)
-class Packing:
-    """How tightly chains fill a crystal.
+class SolventContent:
+    """Solvent content of a crystal.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Packing:
     matthews
         Matthews coefficient, A^3/Da.
     solvent
-        Share of the volume that is not protein, not below 0.
+        Fraction of the volume that is not protein, not below 0.
     """
 
     copies: int
@@ -40,13 +40,13 @@ class Packing:
     solvent: float
 
 
-def packing(
+def solvent_content(
     cell: gemmi.UnitCell, space_group: gemmi.SpaceGroup, sequences: Sequence[str], copies: int
-) -> Packing:
-    """Matthews coefficient and solvent share of `copies` copies of the chains (at least one)."""
+) -> SolventContent:
+    """Matthews coefficient and solvent fraction of `copies` copies of the chains (at least one)."""
     volume = cell.volume / len(space_group.operations()) / copies
     mass = sum(chain_mass(sequence) for sequence in sequences)
-    return Packing(
+    return SolventContent(
         copies=copies,
         volume_per_atom=volume / count_atoms(sequences),
         matthews=volume / mass,
@@ -60,7 +60,7 @@ def chain_mass(sequence: str) -> float:
     Raises
     ------
     InputError
-        If the chain is not written as `crystal.chain.parse_chain` reads it.
+        If the chain is not written as `crysformer.peptide.chain.parse_chain` reads it.
     """
     chain = parse_chain(sequence)
     names = gemmi.expand_one_letter_sequence(chain.letters, gemmi.ResidueKind.AA)

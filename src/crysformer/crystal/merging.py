@@ -6,6 +6,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.crystal.miller import IndexKeys
 from crysformer.crystal.operators import operators
 
 
@@ -28,12 +29,11 @@ def group_equivalents(
     group
         Group of each row, shape (n,).
     """
-    # A rotation can double the largest index (h -> -h-k), and codes of h and -h must be opposite.
-    span = 4 * np.int64(np.abs(hkl).max(initial=0)) + 1
-    place = np.array([span * span, span, 1])
+    largest = 2 * int(np.abs(hkl).max(initial=0))  # a rotation can double an index (h -> -h-k)
+    key_of = IndexKeys((largest, largest, largest))
     keys = np.zeros(len(hkl), dtype=np.int64)
     for rotation in operators(space_group).rotations:
-        keys = np.maximum(keys, np.abs(hkl @ rotation @ place))
+        keys = np.maximum(keys, np.abs(key_of(hkl @ rotation)))  # of h and -h
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     order = np.argsort(first)
     rank = np.empty_like(order)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.form_factors import form_factors, gaussians
 from crysformer.crystal.reflections import CrystalData, Radiation
+from crysformer.crystal.resolution import resolution_shells
 from crysformer.errors import InputError
 
 # Mean composition of a residue of a protein, hydrogens left out.
@@ -67,11 +68,13 @@ def normalized_amplitudes(
     used = np.isfinite(intensity) & np.isfinite(s_sq)
     if not np.any(intensity[used] > 0):
         raise InputError("no amplitude above zero to normalise; check the columns that were read")
-    count = int(used.sum())
-    if n_shells is None:
-        n_shells = min(_MAX_SHELLS, max(1, count // _PER_SHELL))
-    order = np.argsort(s_sq[used], kind="stable")
-    shells = np.array_split(np.flatnonzero(used)[order], min(n_shells, count))
+    shells = resolution_shells(
+        s_sq,
+        per_shell=_PER_SHELL,
+        most=_MAX_SHELLS,
+        used=used,
+        n_shells=None if n_shells is None else min(n_shells, int(used.sum())),
+    )
     centres = np.array([s_sq[shell].mean() for shell in shells])
     floor = 1e-12 * intensity[used].mean()
     nodes = np.log([max(intensity[shell].mean(), floor) for shell in shells])
@@ -161,10 +164,9 @@ def wilson_b(
         raise InputError(f"{data.source}: {count} amplitudes above zero, a Wilson plot needs 3")
     epsilon = epsilon_factors(data.hkl, data.space_group)
     ratio = data.f**2 / epsilon / sum_of_squares(composition, s_sq, data.radiation)
-    if n_shells is None:
-        n_shells = min(_MAX_SHELLS, max(3, count // _PER_SHELL))
-    order = np.flatnonzero(used)[np.argsort(s_sq[used], kind="stable")]
-    shells = np.array_split(order, n_shells)
+    shells = resolution_shells(
+        s_sq, per_shell=_PER_SHELL, most=_MAX_SHELLS, least=3, used=used, n_shells=n_shells
+    )
     x = [s_sq[shell].mean() for shell in shells]
     y = [np.log(ratio[shell].mean()) for shell in shells]
     (slope, intercept), covariance = np.polyfit(x, y, 1, cov=True)

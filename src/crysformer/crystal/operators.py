@@ -79,6 +79,6 @@ def operators(space_group: gemmi.SpaceGroup, *, centred: bool = False) -> Operat
     )
 
 
-def rotation_of(op: gemmi.Op) -> NDArray[np.int64]:
+def integer_rotation(op: gemmi.Op) -> NDArray[np.int64]:
     """Rotation of one crystallographic operator, shape (3, 3), int64."""
     return np.rint(np.array(op.float_seitz())[:3, :3]).astype(np.int64)

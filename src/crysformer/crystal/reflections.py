@@ -1,4 +1,4 @@
-"""What is known of a crystal before phasing: cell, space group and measured amplitudes."""
+"""Data of a crystal before phasing: cell, space group and measured amplitudes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class CrystalData:
     labels
         The columns used, for example ``("FP", "SIGFP")``.
     notes
-        What reading had to do or assume, each one sentence for the user.
+        Corrections and assumptions made on reading, each one sentence for the user.
     """
 
     cell: gemmi.UnitCell
@@ -68,7 +68,7 @@ class CrystalData:
 
     @property
     def measured(self) -> NDArray[np.bool_]:
-        """Which reflections carry an amplitude, shape (n,); F(000) never counts."""
+        """Flags of the reflections with an amplitude, shape (n,); F(000) never counts."""
         return np.isfinite(self.f) & self.hkl.any(axis=1)
 
     @property

@@ -10,6 +10,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.crystal.miller import IndexKeys
 from crysformer.crystal.operators import STEPS, operators
 from crysformer.crystal.reflections import CrystalData
 
@@ -19,7 +20,7 @@ _ScalarT = TypeVar("_ScalarT", bound=np.generic)
 
 @dataclass(frozen=True, eq=False)
 class P1Mapping:
-    """How each reflection of one Friedel hemisphere follows from a list of unique ones.
+    """Relation of the reflections of one Friedel hemisphere to a list of unique ones.
 
     A structure invariant under x -> R x + t has F(hR) = F(h) exp(-2 pi i h.t).
 
@@ -32,7 +33,7 @@ class P1Mapping:
     parent
         Row of the input that each one is a mate of, shape (m,).
     conjugate
-        Whether it is the Friedel mate of that symmetry mate, shape (m,).
+        Flags of the Friedel mates of that symmetry mate, shape (m,).
     shift
         Phase shift in radians, shape (m,): phi = +-phi_parent + shift, minus where `conjugate`.
     n_parents
@@ -78,7 +79,7 @@ class P1Mapping:
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
     def mates(self) -> NDArray[np.int64]:
-        """How many of the P1 reflections share each one's parent, shape (m,)."""
+        """Number of P1 reflections with the same parent as each one, shape (m,)."""
         return np.bincount(self.parent)[self.parent]
 
 
@@ -100,9 +101,7 @@ def p1_mapping(hkl: NDArray[np.int32], space_group: gemmi.SpaceGroup) -> P1Mappi
         conjugates.append(flip)
         shifts.append(np.where(flip, -shift, shift))
     every = np.concatenate(indices)
-    base = 2 * int(np.abs(every).max(initial=0)) + 1
-    key = (every[:, 0] * base + every[:, 1]) * base + every[:, 2]
-    first = np.sort(np.unique(key, return_index=True)[1])
+    first = np.sort(np.unique(IndexKeys.around(every)(every), return_index=True)[1])
     return P1Mapping(
         hkl=every[first].astype(np.int32),
         parent=np.concatenate(parents)[first],
@@ -113,7 +112,7 @@ def p1_mapping(hkl: NDArray[np.int32], space_group: gemmi.SpaceGroup) -> P1Mappi
 
 
 def expand_to_p1(data: CrystalData) -> tuple[CrystalData, P1Mapping]:
-    """The same crystal described in P1, in the same cell.
+    """Expand a crystal to P1, in the same cell.
 
     Amplitudes keep their values, since the cell keeps its contents. Normalise (`normalized_e`)
     before expanding: the epsilon factors belong to the original space group.
@@ -136,7 +135,7 @@ def expand_to_p1(data: CrystalData) -> tuple[CrystalData, P1Mapping]:
 
 
 def enantiomorph(group: gemmi.SpaceGroup) -> gemmi.SpaceGroup | None:
-    """The group that mirror images of its structures have, if it is another one (P41 and P43)."""
+    """Space group of the mirror images of its structures, if it is another one (P41 and P43)."""
     if not group.is_enantiomorphic():
         return None
     operations = group.operations()

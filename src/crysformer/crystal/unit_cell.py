@@ -49,21 +49,21 @@ def resolve_symmetry(
     Raises
     ------
     InputError
-        If one of them is lacking, impossible or unknown, or if they contradict each other.
+        If one of them is missing, impossible or unknown, or if they contradict each other.
     """
-    lacking = []
+    missing = []
     if cell is None or not cell.is_crystal():
-        lacking.append(("unit cell", "--cell A,B,C,ALPHA,BETA,GAMMA"))
+        missing.append(("unit cell", "`cell` A,B,C,ALPHA,BETA,GAMMA"))
     if space_group is None:
-        lacking.append(("space group", "--space-group SYMBOL"))
-    if cell is None or space_group is None or lacking:
-        what = " and no ".join(name for name, _ in lacking)
-        options = " ".join(option for _, option in lacking)
+        missing.append(("space group", "`space_group` SYMBOL"))
+    if cell is None or space_group is None or missing:
+        what = " and no ".join(name for name, _ in missing)
+        options = " ".join(option for _, option in missing)
         raise InputError(f"{source}: the file gives no {what}; supply {options}")
 
     constants = " ".join(f"{x:g}" for x in cell.parameters)
     if not (np.isfinite(cell.volume) and cell.volume > 0 and min(cell.parameters) > 0):
-        raise InputError(f"{source}: cell {constants} is impossible; give the right --cell")
+        raise InputError(f"{source}: cell {constants} is impossible; give the right `cell`")
     if isinstance(space_group, str):
         symbol = space_group
         space_group = gemmi.find_spacegroup_by_name(symbol.strip(), cell.alpha, cell.gamma)
@@ -75,7 +75,7 @@ def resolve_symmetry(
     if not _is_consistent(cell, space_group):
         raise InputError(
             f"{source}: cell {constants} contradicts space group {space_group.xhm()} "
-            f"({space_group.crystal_system_str()}); give the right --cell or --space-group"
+            f"({space_group.crystal_system_str()}); give the right `cell` or `space_group`"
         )
     return cell, space_group
 

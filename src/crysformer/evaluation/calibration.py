@@ -1,4 +1,4 @@
-"""Can a verdict be trusted: false claims with their bound, and confidence against truth."""
+"""Reliability of verdicts: bound on false claims, and calibration of the confidence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ N_BINS = 10
 def upper_bound(events: int, n: int, confidence: float = 0.95) -> float:
     """One-sided upper bound on a rate after `events` in `n` trials.
 
-    With no event it is about 3 / n; with no trial it is 1.
+    Without events it is about 3 / n; without trials it is 1.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def upper_bound(events: int, n: int, confidence: float = 0.95) -> float:
 
 @dataclass(frozen=True)
 class Bin:
-    """Results with a confidence in [low, high): how many, mean confidence, share solved."""
+    """Results with a confidence in [low, high): number, mean confidence, fraction solved."""
 
     low: float
     high: float
@@ -43,17 +43,17 @@ class Bin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Confidence against truth.
+    """Calibration of confidences.
 
     Attributes
     ----------
     n
         Number of results.
     bins
-        Those that are not empty, in order.
+        Bins that are not empty, in order.
     ece
-        Expected calibration error: mean over the results of |mean confidence - share solved| of
-        their bin.
+        Expected calibration error: mean over the results of |mean confidence - fraction solved|
+        of their bin.
     brier
         Mean squared difference of confidence and truth.
 
@@ -69,14 +69,14 @@ class Reliability:
 
 
 def reliability(confidence: ArrayLike, solved: ArrayLike, n_bins: int = N_BINS) -> Reliability:
-    """Compare confidences with what was solved, in bins of equal width.
+    """Compare confidences with the fraction solved, in bins of equal width.
 
     Parameters
     ----------
     confidence
         0 to 1, shape (n,).
     solved
-        Whether it was, shape (n,).
+        True where the crystal was solved, shape (n,).
     n_bins
         The last bin holds a confidence of 1.
 

@@ -20,9 +20,9 @@ def phase_error_figure(shells: Mapping[str, Sequence[Mapping[str, Any]]], path: 
     Parameters
     ----------
     shells
-        ``Evaluation.shells()`` by the name that goes into the legend.
+        ``Evaluation.shells()`` by the name shown in the legend.
     path
-        The picture (its ending says the format, such as .png or .svg).
+        File of the figure; its suffix, such as .png or .svg, sets the format.
     """
     figure = Figure(figsize=(6.0, 4.0), layout="constrained")
     axes = figure.add_subplot()

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.reflections import CrystalData
+from crysformer.phasing.method import AUTO
+from crysformer.phasing.method import METHODS as SOLVER_METHODS
 
 if TYPE_CHECKING:
     from crysformer.phasing.network.predict import Prediction
@@ -123,13 +125,13 @@ def _network(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
     return Phasing(phi=found.phi, seconds=found.seconds, density=found.density)
 
 
-def _chain(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
-    """The phases of the network's best chain: its map, unless that is a single prediction."""
+def _trajectory(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
+    """Phases of the end of the network's best recycling run, placed if it converged."""
     found = _predicted(data, sequence, settings)
     if isinstance(found, str):
         return _declined(data, found)
-    chain = np.where(found.chain != 0, np.degrees(np.angle(found.chain)), np.nan)
-    return Phasing(phi=found.phi if found.arrived else chain, seconds=found.seconds)
+    end = np.where(found.trajectory != 0, np.degrees(np.angle(found.trajectory)), np.nan)
+    return Phasing(phi=found.phi if found.converged else end, seconds=found.seconds)
 
 
 def _random(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
@@ -145,45 +147,40 @@ def _polished(start: Method) -> Method:
     def run(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
         import torch
 
-        from crysformer.crystal.fourier.grids import grid_to_hkl
         from crysformer.peptide.sequence_file import sequences_of
-        from crysformer.phasing.candidate import settle
-        from crysformer.phasing.cell_content import cell_content, positive_fractions
-        from crysformer.phasing.problem import phase_problem
+        from crysformer.phasing.dual_space.polishing import polish_by_density_modification
+        from crysformer.phasing.dual_space.starting_parameters import positive_fractions
+        from crysformer.phasing.problem import phasing_problem
 
         started = time.perf_counter()
         found = start(data, sequence, settings)
         if found.not_applicable:
             return found
         generator = torch.Generator().manual_seed(settings.seed)
-        problem, content = phase_problem(data), cell_content(data, sequences_of(sequence))
-        share = positive_fractions(content, data.cell.volume, data.d_min, 1, generator)
-        phased = np.where(
-            np.isfinite(found.phi), data.f * np.exp(1j * np.deg2rad(found.phi)), np.nan
-        )
-        F = problem.to_grid(phased / problem.scale)
-        best = settle(problem, content, "polishing", F[None], share, 1, generator)[0]
-        polished = grid_to_hkl(best.F, torch.from_numpy(data.hkl)).reshape(-1).numpy()
+        problem = phasing_problem(data, sequences_of(sequence))
+        fraction = positive_fractions(problem, 1, generator)
+        F = problem.expand(np.asarray(data.f * np.exp(1j * np.deg2rad(found.phi))))
+        best = polish_by_density_modification(
+            problem, "polishing", F[None], fraction, 1, generator
+        )[0]
+        phi = np.rad2deg(np.angle(problem.average(best.F)))
         return Phasing(
-            phi=np.where(data.measured, np.rad2deg(np.angle(polished)), np.nan),
-            seconds=time.perf_counter() - started,
+            phi=np.where(data.measured, phi, np.nan), seconds=time.perf_counter() - started
         )
 
     return run
 
 
 METHODS: dict[str, Method] = {
-    "solve": _solver("auto"),
-    "charge-flipping": _solver("charge-flipping"),
-    "raar": _solver("raar"),
-    "fragments": _solver("fragments"),
-    "sequence": _solver("sequence"),
+    "solve": _solver(AUTO),
+    **{name: _solver(name) for name in SOLVER_METHODS if name != "network"},
     "network": _network,
-    "network-polished": _polished(_chain),
+    "network-polished": _polished(_trajectory),
     "network-search": _solver("network"),
     "random": _random,
     "random-polished": _polished(_random),
 }
+"""Methods by name: the solver, each of its methods alone, and the network's own predictions."""
 
 COMPANIONS = {"network": ("network-polished", "random-polished")}
-"""What is measured beside a method: polishing alone can hide how good a network is."""
+"""Methods measured beside another: polishing alone can hide how good a network is."""

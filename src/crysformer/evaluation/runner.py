@@ -13,43 +13,17 @@ from numpy.typing import NDArray
 
 from crysformer.data.dataset.recipe import Recipe
 from crysformer.data.dataset.store import FragmentStore, FragmentTable, Split
-from crysformer.data.synthetic.synthetic_crystal import synthetic_crystal
+from crysformer.data.synthetic.p1_crystal import single
 from crysformer.errors import CrysformerError, InputError, UsageError
+from crysformer.evaluation.data_quality import DataQuality
 from crysformer.evaluation.methods import METHODS, Phasing, Settings
 from crysformer.evaluation.scoring import Score, pooled_edges, score
 from crysformer.files import atomic_path
 
 
-@dataclass(frozen=True)
-class Regime:
-    """What the test crystals' data are like.
-
-    Attributes
-    ----------
-    d_min
-        Resolution, A.
-    amplitude_error
-        x for amplitudes F (1 + x N(0, 1)).
-    completeness
-        Share of the reflections that are measured.
-    """
-
-    d_min: float = 1.5
-    amplitude_error: float = 0.0
-    completeness: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0.5 <= self.d_min <= 10:
-            raise UsageError(f"d_min {self.d_min:g} A: expected 0.5 to 10")
-        if not 0 <= self.amplitude_error < 1:
-            raise UsageError(f"amplitude error {self.amplitude_error:g}: expected 0 to 1")
-        if not 0 < self.completeness <= 1:
-            raise UsageError(f"completeness {self.completeness:g}: expected above 0, at most 1")
-
-
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One crystal of the test set: which it was, what was found, how good it is."""
+    """One crystal of the test set, with the phases found and their score."""
 
     id: str
     sequence: str
@@ -57,7 +31,7 @@ class Example:
     score: Score
 
     def row(self) -> dict[str, str | float | bool | None]:
-        """What the per-example table says about it."""
+        """Row of the per-example table."""
         figures = {k: v for k, v in asdict(self.score).items() if not k.startswith("shell_")}
         return {
             "id": self.id,
@@ -78,7 +52,7 @@ class Evaluation:
     method: str
     split: Split
     seed: int
-    regime: Regime
+    quality: DataQuality
     examples: Sequence[Example]
 
     def metrics(self) -> dict[str, Any]:
@@ -96,7 +70,9 @@ class Evaluation:
             "n": len(self.examples),
             "n_not_applicable": sum(bool(p.not_applicable) for p in phasings),
             "seed": self.seed,
-            **asdict(self.regime),
+            "d_min": self.quality.d_min,
+            "amplitude_error": self.quality.amplitude_error,
+            "completeness": self.quality.completeness,
             "pc": mean("pc"),
             "pc_aligned": mean("pc_aligned"),
             "mean_phase_error": mean("mean_phase_error"),
@@ -109,16 +85,15 @@ class Evaluation:
             "shells": self.shells(),
         }
         if any(p.claimed is not None for p in phasings):
-            claimed = np.array(
-                [bool(p.claimed) for p in phasings]
-            )  # to decline is to claim nothing
+            # A method that declines a crystal claims nothing.
+            claimed = np.array([bool(p.claimed) for p in phasings])
             metrics["claimed_share"] = float(claimed.mean())
             metrics["false_claims"] = int((claimed & ~solved).sum())
         return metrics
 
     def shells(self) -> list[dict[str, float | int | None]]:
         """Aligned phase errors by resolution, pooled over the reflections of all crystals."""
-        edges = pooled_edges(self.regime.d_min)
+        edges = pooled_edges(self.quality.d_min)
         count = np.array([e.score.shell_count for e in self.examples])
         total = count.sum(axis=0)
         rows: list[dict[str, float | int | None]] = []
@@ -161,7 +136,7 @@ def evaluate(
     method: str,
     split: Split = "test",
     limit: int | None = None,
-    regime: Regime | None = None,
+    quality: DataQuality | None = None,
     settings: Settings | None = None,
     progress: Callable[[float, str], None] | None = None,
 ) -> Evaluation:
@@ -174,15 +149,15 @@ def evaluate(
     method
         A key of `METHODS`.
     split
-        Which fragments.
+        Split that the fragments are taken from.
     limit
-        At most so many crystals, drawn at random (without replacement) by the seed.
-    regime
-        What their data are like; by default exact, complete, to 1.5 A.
+        Largest number of crystals, drawn at random without replacement.
+    quality
+        Quality of their data; by default exact and complete to 1.5 A.
     settings
         Time limit, seed and device for the method.
     progress
-        Called with the share done and a line of text after each crystal.
+        Called with the fraction done and a line of text after each crystal.
 
     Returns
     -------
@@ -195,24 +170,24 @@ def evaluate(
     InputError
         If the folder is no data set, or the split is empty.
     CrysformerError
-        If the method applies to none of the crystals. Those to which it does not apply otherwise
-        count with no phases at all.
+        If the method applies to none of the crystals. Otherwise crystals to which it does not
+        apply count as crystals without phases.
     """
     if method not in METHODS:
-        raise UsageError(f"unknown method {method!r}; expected one of: {', '.join(METHODS)}")
-    regime, settings = regime or Regime(), settings or Settings()
+        raise UsageError(f"`method` is {method!r}: expected one of {', '.join(METHODS)}")
+    quality, settings = quality or DataQuality(), settings or Settings()
     store = FragmentStore.open(data_dir)
     table = store.table(split)
     chosen = _choose(table, limit, settings.seed, data_dir)
     examples: list[Example] = []
     for done, index in enumerate(chosen.tolist(), start=1):
-        examples.append(_evaluate_one(table, index, store.recipe, method, regime, settings))
+        examples.append(_evaluate_one(table, index, store.recipe, method, quality, settings))
         if progress is not None:
-            share = float(np.mean([e.score.solved for e in examples]))
-            progress(done / len(chosen), f"{done} of {len(chosen)}, {share:.0%} solved")
+            fraction = float(np.mean([e.score.solved for e in examples]))
+            progress(done / len(chosen), f"{done} of {len(chosen)}, {fraction:.0%} solved")
     if all(example.phasing.not_applicable for example in examples):
         raise CrysformerError(f"{method}: {examples[0].phasing.not_applicable}")
-    return Evaluation(method, split, settings.seed, regime, examples)
+    return Evaluation(method, split, settings.seed, quality, examples)
 
 
 def _choose(
@@ -221,7 +196,7 @@ def _choose(
     if len(table) == 0:
         raise InputError(f"{data_dir}: no {table.split} fragments; choose another split")
     if limit is not None and limit < 1:
-        raise UsageError(f"limit {limit}: expected at least 1")
+        raise UsageError(f"`limit` is {limit}: expected at least 1")
     count = len(table) if limit is None else min(limit, len(table))
     return np.sort(np.random.default_rng(seed).permutation(len(table))[:count])
 
@@ -231,14 +206,15 @@ def _evaluate_one(
     index: int,
     recipe: Recipe,
     method: str,
-    regime: Regime,
+    quality: DataQuality,
     settings: Settings,
 ) -> Example:
-    crystal = synthetic_crystal(table, index, recipe, **asdict(regime), seed=settings.seed)
+    rng = np.random.default_rng((settings.seed, index))
+    crystal = quality.measure(single(table.molecule(index), recipe), rng, recipe.sample_rate)
     phasing = METHODS[method](crystal.data, crystal.sequence, settings)
     return Example(
         id=crystal.id,
         sequence=crystal.sequence,
         phasing=phasing,
-        score=score(crystal, phasing.phi, regime.d_min, phasing.density),
+        score=score(crystal, phasing.phi, quality.d_min, phasing.density),
     )

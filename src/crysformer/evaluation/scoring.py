@@ -1,4 +1,4 @@
-"""One phased crystal against the truth: map correlation and phase errors, both ways."""
+"""Score of one phased crystal: map correlation and phase errors, before and after alignment."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ N_SHELLS = 10
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """How well one crystal was phased.
+    """Quality of one crystal's phases.
 
     Phase errors count measured reflections only, and a missing phase counts as 90 degrees.
-    "Aligned" is after the continuous origin shift and the hand that fit the truth best.
+    "Aligned" values are after the continuous origin shift and the hand that fit the truth best.
 
     Attributes
     ----------
     pc, pc_aligned
-        Pearson correlation of the map that the method hands out with the true map (paper,
-        equation 4): the network's raw prediction, the solver's FOM-weighted map, and measured
-        amplitudes with the phases for methods that find phases alone.
+        Pearson correlation of the method's map with the true map (paper, equation 4): the
+        network's raw prediction, the solver's FOM-weighted map, and measured amplitudes with the
+        phases for methods that find phases alone.
     mean_phase_error, weighted_phase_error
-        Mean and F-weighted mean, degrees, as the phases stand.
+        Mean and F-weighted mean, degrees, before alignment.
     mean_phase_error_aligned, weighted_phase_error_aligned, cosine_aligned
         After alignment; the last is the F^2-weighted mean cosine.
     inverted
-        Whether the other hand fits better.
+        True if the other hand fits better.
     shell_count, shell_mean, shell_weighted
         Reflections and aligned errors in the shells of `pooled_edges`, shape (N_SHELLS,); NaN
         where a shell is empty.
@@ -67,12 +67,12 @@ class Score:
 
     @property
     def solved(self) -> bool:
-        """Whether the aligned F^2-weighted mean cosine reaches `SOLVED_COSINE`."""
+        """True if the aligned F^2-weighted mean cosine reaches `SOLVED_COSINE`."""
         return self.cosine_aligned >= SOLVED_COSINE
 
 
 def pooled_edges(d_min: float) -> NDArray[np.float64]:
-    """Shells of equal reciprocal volume down to `d_min`, the same for every cell, (N_SHELLS + 1,).
+    """Edges of shells of equal reciprocal volume to `d_min`, for any cell, shape (N_SHELLS + 1,).
 
     The first edge is infinite.
     """
@@ -95,9 +95,9 @@ def score(
     phi
         Phases found, degrees, shape (n,) as ``crystal.data.hkl``; NaN where there is none.
     d_min
-        Resolution the shells end at, A.
+        Resolution limit of the shells, A.
     density
-        The map to correlate with the true map, on any grid: its coefficients at the crystal's
+        The map to correlate with the true map, on any grid; only its coefficients at the crystal's
         reflections count, measured or not. By default it is computed from the measured amplitudes
         with `phi`.
 
@@ -141,7 +141,7 @@ def score(
 
 
 def _resampled(crystal: SyntheticCrystal, density: DensityMap) -> Tensor:
-    """A map's coefficients at the crystal's reflections, as `_half_grid` has them."""
+    """Coefficients of a map at the crystal's reflections, in the layout of `_half_grid`."""
     inside = (2 * np.abs(crystal.data.hkl) < np.array(density.shape)).all(axis=1)
     hkl = torch.from_numpy(crystal.data.hkl[inside].astype(np.int64))
     values = torch.from_numpy(density.values).double()[None]
@@ -152,7 +152,7 @@ def _resampled(crystal: SyntheticCrystal, density: DensityMap) -> Tensor:
 def _half_grid(
     crystal: SyntheticCrystal, f: NDArray[np.float64], phi: NDArray[np.float64]
 ) -> Tensor:
-    """Complex half grid, shape (1, nu, nv, nw // 2 + 1); zero where amplitude or phase lack."""
+    """Complex half grid, shape (1, nu, nv, nw // 2 + 1); zero without amplitude or phase."""
     values = np.where(np.isfinite(phi), f * np.exp(1j * np.radians(np.nan_to_num(phi))), 0.0)
     hkl = torch.from_numpy(crystal.data.hkl.astype(np.int64))
     return hkl_to_grid(hkl, torch.from_numpy(values), crystal.density.shape)[None]

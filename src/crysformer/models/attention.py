@@ -1,4 +1,4 @@
-"""One-way attention: map tokens ask, map tokens and partial-structure tokens answer."""
+"""One-way attention of map tokens over map tokens and partial-structure tokens."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class OneWayAttention(nn.Module):
     """Multi-head attention of map tokens over themselves and over partial structures.
 
     Queries come from the map tokens X only. Keys and values come from X and, by separate
-    projections, from the partial tokens U; one softmax runs over both. U is never updated here or
-    anywhere, and no token of U sees X.
+    projections, from the partial tokens U; one softmax runs over both. U is never updated, and
+    no token of U attends to X.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class OneWayAttention(nn.Module):
         None for exact attention. Otherwise attention over U goes through this many landmarks
         (`landmark_keys`); attention over X stays exact.
     dropout
-        On the attention weights, while training.
+        Dropout rate of the attention weights in training.
 
     References
     ----------
@@ -75,9 +75,9 @@ class OneWayAttention(nn.Module):
 
 
 def rotate(x: Tensor, angle: Tensor) -> Tensor:
-    """Rotary positions: turn each pair (x_i, x_{i + d/2}) by its angle (Su et al., 2021).
+    """Rotary positions: rotate each pair (x_i, x_{i + d/2}) by its angle (Su et al., 2021).
 
-    A dot product of two vectors turned by their own positions depends on the difference of the
+    A dot product of two vectors rotated by their own positions depends on the difference of the
     positions only.
     """
     first, second = x.chunk(2, dim=-1)
@@ -135,7 +135,7 @@ def landmark_attention(
 
 
 def segment_means(x: Tensor, segments: int) -> Tensor:
-    """Means of equal stretches of tokens, (B, H, N, d) to (B, H, m, d)."""
+    """Means of equally long segments of tokens, (B, H, N, d) to (B, H, m, d)."""
     means = functional.adaptive_avg_pool1d(x.flatten(0, 1).mT, min(segments, x.shape[2]))
     return means.mT.unflatten(0, x.shape[:2])
 

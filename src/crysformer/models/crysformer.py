@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from crysformer.models.input_scaling import AmplitudeScaling, ConstantScaling
 from crysformer.models.layers import (
     CircularConv3d,
     Grid,
@@ -19,14 +20,13 @@ from crysformer.models.layers import (
 )
 from crysformer.models.phase_improvement import AmplitudeStep, unit_amplitudes, unit_rms
 from crysformer.models.positions import MetricPositions, TablePositions
-from crysformer.models.scaling import AmplitudeScaling, ConstantScaling
 
 TEMPLATE_GRID = 24
 
 
 @dataclass(frozen=True)
 class CrysFormerConfig:
-    """Everything that shapes the network; the defaults are the paper's dipeptide setting.
+    """Architecture of the network; the defaults are the paper's dipeptide setting.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class CrysFormerConfig:
     patch, partial_patch
         Edge of the cubes that maps and partial structures are cut into, voxels.
     channels, partial_channels, kernel
-        Of the first convolutions, of maps and of partial structures.
+        Channels of the first convolutions, of maps and of partial structures, and their kernel.
     final_channels, final_blocks, final_kernel
         Residual blocks between the last token and the map.
     steps, step_channels
@@ -47,7 +47,7 @@ class CrysFormerConfig:
     landmarks
         Nystrom landmarks for attention over partial structures; None for exact attention.
     dropout
-        While training.
+        Dropout rate in training.
     positions
         "table": one learned table an axis, by patch number. "metric": from the distance to the
         cell centre in A, and rotary in the attention.
@@ -61,8 +61,8 @@ class CrysFormerConfig:
     recycling
         Takes an estimate of the density as one more input map (the paper's "+R").
     conditions
-        Is told which reflections were measured: one more input map, their point spread function,
-        and steps that leave the others free.
+        Takes the mask of the measured reflections: one more input map, their point spread
+        function, and steps that leave the other amplitudes free.
     d_min, sample_rate
         Resolution of the data, A, and grid points per d_min of the maps it was trained on.
     b_iso
@@ -104,14 +104,14 @@ class CrysFormer(nn.Module):
     """The network g(p, u) = e of the paper.
 
     Map tokens X are patches of a convolved Patterson map; partial tokens U are patches of the
-    standalone densities of the residues in the sequence. Every layer updates X, looking at X and
-    at the same U; X then goes back to a map. The 20 residue densities are a buffer, so weights
-    are complete in themselves.
+    standalone densities of the residues in the sequence. Every layer updates X by attention
+    over X and U, while U stays the same; X is then converted back to a map. The 20 residue
+    densities are a buffer, so that weights are complete without other files.
 
     Parameters
     ----------
     config
-        Shape of the network.
+        Architecture of the network.
     templates
         Standalone densities of the 20 residues in the order of `residues.CODES`, shape
         (20, 24, 24, 24), e/A^3; None leaves them to be loaded with the weights.
@@ -193,11 +193,11 @@ class CrysFormer(nn.Module):
         lengths
             Cell edges, shape (B, 3), A.
         estimate
-            What is known of the densities so far, shape (B, 1, U, V, W), any scale; zero or None
-            where nothing is. Only networks made for recycling look at it.
+            Estimates of the densities, shape (B, 1, U, V, W), any scale; zero or None where
+            there is none. Used by networks with recycling only.
         measured
-            Which reflections were measured, half grid (B, U, V, W // 2 + 1); None if all were.
-            Only networks made for conditions look at it.
+            Mask of the measured reflections, half grid (B, U, V, W // 2 + 1); None if all are
+            measured. Used by networks with `conditions` only.
 
         Returns
         -------
@@ -243,7 +243,7 @@ class CrysFormer(nn.Module):
         estimate: Tensor | None,
         measured: Tensor | None,
     ) -> Tensor:
-        """Input channels (B, C, U, V, W): Patterson map, estimate, what was measured."""
+        """Input channels (B, C, U, V, W): Patterson map, estimate, mask of measured reflections."""
         maps = [self.scaling.inputs(patterson, lengths)]
         if self.config.recycling:
             blank = torch.zeros_like(patterson) if estimate is None else unit_rms(estimate)
@@ -260,7 +260,7 @@ class CrysFormer(nn.Module):
         return self.embed(patches) + self.positions(grid, lengths)
 
     def partial_tokens(self, residues: Tensor) -> Tensor:
-        """U: patches of the residues' own densities, in the order of the sequence, (B, M, D)."""
+        """U: patches of the residue densities in the order of the sequence, (B, M, D)."""
         norm = self.templates.std().clamp_min(1e-6)
         maps = self.partial_stem((self.templates / norm)[:, None])
         tokens = self.partial_embed(to_patches(maps, self.config.partial_patch))

@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""Choice of the compute device."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from crysformer.errors import UsageError
 
 
 def pick_device(name: torch.device | str) -> torch.device:
-    """The device of a name; "auto" is CUDA if there is one, else the CPU.
+    """Return the device of a name; "auto" is CUDA if there is one, else the CPU.
 
     Apple's GPUs lack double precision and are not tested: they are used on request only.
 
@@ -24,5 +24,5 @@ def pick_device(name: torch.device | str) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0].partition(". ")[0]
-        raise UsageError(f"--device {name}: not available here ({reason}); try auto") from error
+        raise UsageError(f"`device` {name}: not available here ({reason}); try auto") from error
     return device

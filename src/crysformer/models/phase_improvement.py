@@ -1,4 +1,4 @@
-"""Steps between reciprocal and direct space: measured amplitudes in, convolutions after."""
+"""Learned density modification: measured amplitudes imposed, then convolutions."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ _GRID = (-3, -2, -1)
 
 
 class AmplitudeStep(nn.Module):
-    """One learned step of phase improvement, the density modification of a network.
+    """One learned step of phase improvement by density modification.
 
-    The map's Fourier coefficients get the measured amplitudes, softly: a coefficient that is small
-    against what was measured keeps part of its weakness, for its phase is not to be trusted. That
-    map, the map itself and the context go through convolutions, which correct the map.
+    The map's Fourier coefficients get the measured amplitudes, softly: a coefficient much smaller
+    than the measured amplitude has an unreliable phase and stays partly down-weighted. That map,
+    the map itself and the context are the input of convolutions that correct the map.
 
     Parameters
     ----------
     context
-        Channels of the context.
+        Number of context channels.
     channels
         Width of the convolutions.
     activation
@@ -37,7 +37,7 @@ class AmplitudeStep(nn.Module):
             ACTIVATIONS[activation](),
             last,
         )
-        # The first correction is none.
+        # Before training the correction is zero.
         nn.init.zeros_(last.weight)
         if last.bias is not None:
             nn.init.zeros_(last.bias)
@@ -55,10 +55,10 @@ class AmplitudeStep(nn.Module):
         amplitude
             Measured amplitudes of a map with rms one, half grid (B, 1, U, V, W // 2 + 1).
         context
-            What else is known at each voxel, shape (B, C, U, V, W).
+            Further features of each voxel, shape (B, C, U, V, W).
         measured
-            Which amplitudes were measured, half grid (B, U, V, W // 2 + 1); the others stay as
-            they are. None: all were.
+            Mask of the measured amplitudes, half grid (B, U, V, W // 2 + 1); the others stay
+            unchanged. None: all are measured.
         """
         F = torch.fft.rfftn(density, dim=_GRID)
         soft = (self.log_softness.exp() * amplitude).square()

@@ -1,4 +1,4 @@
-"""Where in the cell a map token is."""
+"""Positions of map tokens in the cell."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from crysformer.models.layers import Grid
 
 
 class TablePositions(nn.Module):
-    """The paper's learned embedding, one table an axis, so that it serves cells of any size.
+    """The paper's learned embedding, one table for each axis, for cells of any size.
 
     Parameters
     ----------
     width
         Token width D.
     max_patches
-        Patches along an axis at most.
+        Maximum number of patches along an axis.
     """
 
     def __init__(self, width: int, max_patches: int) -> None:
@@ -45,14 +45,14 @@ class TablePositions(nn.Module):
 class MetricPositions(nn.Module):
     """Positions in A from the cell centre: as features of each token, and as rotary angles.
 
-    Distances mean the same in every cell, so what is learned in one serves in all.
+    Distances have the same meaning in every cell, so that learning transfers between cells.
 
     Parameters
     ----------
     width
         Token width D.
     head_width
-        Width of an attention head; its pairs are shared out among the three axes.
+        Width of an attention head; its pairs are divided among the three axes.
     """
 
     #: Wavelengths of the features, A.

@@ -13,8 +13,8 @@ DIPEPTIDE = CrysFormerConfig()
 #: The paper's 15-residue network: attention over partial structures through 64 landmarks.
 FIFTEEN = CrysFormerConfig(n_residues=15, landmarks=64)
 
-#: Dipeptides on CPUs. A map of 1.5 A data holds nothing between points 0.75 A apart, so it works
-#: on the coarsest grid that holds the resolution, with 3 A patches: some 40 tokens, not 240.
+#: Dipeptides on CPUs. A 1.5 A map is band-limited: a 0.75 A grid (Nyquist) represents it exactly.
+#: With 3 A patches that makes about 40 tokens instead of 240.
 DIPEPTIDE_SMALL = CrysFormerConfig(
     width=256,
     depth=5,
@@ -36,7 +36,7 @@ DIPEPTIDE_SMALL = CrysFormerConfig(
     sample_rate=2.0,
 )
 
-#: The same, told which reflections were measured, and trained on imperfect data as well.
+#: The same with the mask of the measured reflections as input, trained on imperfect data as well.
 DIPEPTIDE_ROBUST = replace(DIPEPTIDE_SMALL, conditions=True)
 
 #: The same design for an accelerator: 14 M parameters, 28 MB in half precision.
@@ -53,7 +53,7 @@ DIPEPTIDE_LARGE = replace(
     steps=6,
 )
 
-#: And for 15 residues in their cell of 41 x 30 x 24 A: 1,120 patches of 3 A.
+#: The same for 15 residues in their cell of 41 x 30 x 24 A: 1,120 patches of 3 A.
 FIFTEEN_LARGE = replace(DIPEPTIDE_LARGE, n_residues=15)
 
 PRESETS = {

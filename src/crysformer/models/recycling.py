@@ -1,9 +1,9 @@
-"""Recycling: a prediction, given the measured amplitudes, goes in again as an estimate.
+"""Recycling: a prediction with the measured amplitudes is the next input estimate.
 
 The paper's "+R" trains once more with the previous run's predictions as a further input. Here one
-network learns to improve estimates of every quality, from true phases with noise and from its own
-predictions. In use it starts from nothing; its prediction with random phase errors then starts
-several chains of predictions, and whether one has arrived shows in its amplitudes.
+network learns to improve estimates of every quality: true phases with noise, and its own
+predictions. In use it starts without an estimate; its prediction with random phase errors then
+starts several recycling runs, and the agreement of their amplitudes shows which have converged.
 """
 
 from __future__ import annotations
@@ -19,28 +19,29 @@ from crysformer.models.phase_improvement import unit_rms
 
 _GRID = (-3, -2, -1)
 
-#: Rounds of chains at most, chains in a round, predictions in each, and how many of them go on for
-#: how many more.
-_ROUNDS, _CHAINS, _PASSES, _KEPT, _MORE = 5, 8, 8, 3, 8
-#: Standard deviation of the phase errors that a chain starts with, radians.
+#: Maximum number of rounds, recycling runs in each round, and predictions in each run.
+_ROUNDS, _RUNS, _PASSES = 5, 8, 8
+#: Number of the best runs that are continued in each round, and of their further predictions.
+_CONTINUED, _FURTHER_PASSES = 3, 8
+#: Standard deviation of the phase errors at the start of a run, radians.
 _START_ERROR = 1.2
-#: Share of the prediction in the next estimate, and of the chains that go on.
-_SHARE, _LAST_SHARE = 0.8, 1.0
-#: Agreement of amplitudes from which a chain has arrived. On the validation split no wrong
+#: Fraction of the prediction in the next estimate, and in runs that are continued.
+_FRACTION, _CONTINUED_FRACTION = 0.8, 1.0
+#: Agreement of amplitudes from which a run has converged. On the validation split no wrong
 #: structure reached it (docs/model.md).
 CONVERGED_CORRELATION = 0.987
 
 
 def impose_amplitudes(density: Tensor, patterson: Tensor, measured: Tensor | None = None) -> Tensor:
-    """The phases of a density with the amplitudes of a Patterson map; any scale.
+    """Combine the phases of a density with the amplitudes of a Patterson map; any scale.
 
     Parameters
     ----------
     density, patterson
         Shape (B, 1, U, V, W).
     measured
-        Half grid (B, U, V, W // 2 + 1) of the amplitudes that were measured; the others are the
-        density's own, on the scale of the measured ones. None: all were.
+        Mask of the measured amplitudes, half grid (B, U, V, W // 2 + 1); the others are taken from
+        the density, on the scale of the measured ones. None: all are measured.
     """
     F = torch.fft.rfftn(density, dim=_GRID)
     amplitude = torch.fft.rfftn(patterson, dim=_GRID).real.clamp_min(0).sqrt()
@@ -63,7 +64,7 @@ def disturb_phases(density: Tensor, sigma: Tensor, generator: torch.Generator) -
     sigma
         Standard deviations of the errors, shape (B,), radians.
     generator
-        On the CPU.
+        Random numbers, on the CPU.
     """
     white = torch.randn(density.shape, generator=generator).to(density)
     # The imaginary part of a real map's transform is normal noise with the symmetry of phases.
@@ -77,26 +78,26 @@ def next_estimate(
     density: Tensor,
     estimate: Tensor,
     patterson: Tensor,
-    share: float,
+    fraction: float,
     measured: Tensor | None = None,
 ) -> Tensor:
-    """Prediction and the estimate it came from, mixed, with the measured amplitudes.
+    """Mix a prediction with the estimate it came from, and impose the measured amplitudes.
 
     Parameters
     ----------
     density, estimate, patterson
         Shape (B, 1, U, V, W).
-    share
-        Of the prediction, 0 to 1.
+    fraction
+        Fraction of the prediction in the mixture, 0 to 1.
     measured
         As for `impose_amplitudes`.
     """
-    mixed = share * unit_rms(density) + (1 - share) * unit_rms(estimate)
+    mixed = fraction * unit_rms(density) + (1 - fraction) * unit_rms(estimate)
     return impose_amplitudes(mixed, patterson, measured)
 
 
 @torch.no_grad()
-def improve(
+def recycle_to_convergence(
     model: CrysFormer,
     first: Tensor,
     patterson: Tensor,
@@ -105,55 +106,55 @@ def improve(
     generator: torch.Generator,
     deadline: float = math.inf,
     measured: Tensor | None = None,
-    arrived: float = CONVERGED_CORRELATION,
+    converged: float = CONVERGED_CORRELATION,
 ) -> tuple[Tensor, float]:
-    """Run chains of predictions from a first one with random phase errors; keep the best.
+    """Recycle a prediction with random phase errors, in several runs, and return the best.
 
     Parameters
     ----------
     model
-        A network made for recycling.
+        Network with recycling.
     first, patterson
-        Of one crystal, shape (1, 1, U, V, W).
+        Prediction and Patterson map of one crystal, shape (1, 1, U, V, W).
     residues, lengths
         Shape (1, J) and (1, 3).
     generator
-        Of the phase errors, on the CPU.
+        Source of the phase errors, on the CPU.
     deadline
-        `time.monotonic` after which no further round of chains is begun.
+        `time.monotonic` after which no further round is started.
     measured
-        Half grid (1, U, V, W // 2 + 1) of the reflections that were measured; None: all.
-    arrived
-        Agreement that ends the search.
+        Mask of the measured reflections, half grid (1, U, V, W // 2 + 1); None: all.
+    converged
+        Agreement of amplitudes that ends the search.
 
     Returns
     -------
     density, agreement
-        The last prediction of the best chain, shape (1, 1, U, V, W), and its
-        `amplitude_agreement`. Origin and hand are those it came to.
+        The last prediction of the best run, shape (1, 1, U, V, W), and its
+        `amplitude_agreement`. Its origin and hand are arbitrary.
     """
     best, agreement = first, 0.0
-    start = impose_amplitudes(first, patterson, measured).expand(_CHAINS, -1, -1, -1, -1)
-    sigma = torch.full((_CHAINS,), _START_ERROR, device=first.device)
+    start = impose_amplitudes(first, patterson, measured).expand(_RUNS, -1, -1, -1, -1)
+    sigma = torch.full((_RUNS,), _START_ERROR, device=first.device)
 
-    def chain(estimate: Tensor, passes: int, share: float) -> tuple[Tensor, Tensor]:
+    def run(estimate: Tensor, passes: int, fraction: float) -> tuple[Tensor, Tensor]:
         n = len(estimate)
         known = None if measured is None else measured.expand(n, *measured.shape[1:])
         maps, codes, edges = (x.expand(n, *x.shape[1:]) for x in (patterson, residues, lengths))
         for _ in range(passes):
             density: Tensor = model(maps, codes, edges, estimate, known)
-            estimate = next_estimate(density, estimate, maps, share, known)
+            estimate = next_estimate(density, estimate, maps, fraction, known)
         return density, estimate
 
     for _ in range(_ROUNDS):
-        density, estimate = chain(disturb_phases(start, sigma, generator), _PASSES, _SHARE)
-        kept = amplitude_agreement(density, patterson, measured).topk(_KEPT).indices
-        density, _ = chain(estimate[kept], _MORE, _LAST_SHARE)
+        density, estimate = run(disturb_phases(start, sigma, generator), _PASSES, _FRACTION)
+        kept = amplitude_agreement(density, patterson, measured).topk(_CONTINUED).indices
+        density, _ = run(estimate[kept], _FURTHER_PASSES, _CONTINUED_FRACTION)
         found = amplitude_agreement(density, patterson, measured)
         chosen = int(found.argmax())
         if float(found[chosen]) > agreement:
             best, agreement = density[chosen : chosen + 1], float(found[chosen])
-        if agreement >= arrived or time.monotonic() > deadline:
+        if agreement >= converged or time.monotonic() > deadline:
             break
     return best, agreement
 

@@ -23,7 +23,7 @@ LICENCE = "MIT"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Weights:
-    """A network ready to predict, and what is known about it.
+    """A network ready to predict, and its description.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Weights:
     info
         The JSON: ``config``, ``metrics``, ``training``, ``calibration``, ``licence``, ...
     sha256
-        Of the tensor file.
+        SHA-256 of the tensor file.
     """
 
     name: str
@@ -53,7 +53,7 @@ def save_weights(path: str | Path, model: CrysFormer, info: dict[str, Any]) -> N
     model
         The network.
     info
-        What to say about it (metrics, training budget, data hash); plain values.
+        Description (metrics, training budget, data hash); plain values.
     """
     path = Path(path)
     tensors = {
@@ -79,7 +79,7 @@ def packaged_weights() -> dict[str, Path]:
 
 
 def weights_path(name_or_file: str | Path) -> Path:
-    """The tensor file of packaged weights, or of a path.
+    """Return the tensor file of packaged weights, or of a path.
 
     Raises
     ------
@@ -102,12 +102,12 @@ def weights_path(name_or_file: str | Path) -> Path:
 
 
 def read_info(path: Path) -> dict[str, Any]:
-    """The JSON that belongs to a tensor file.
+    """Read the JSON that belongs to a tensor file.
 
     Raises
     ------
     InputError
-        If it is missing or not what `save_weights` writes.
+        If it is missing or was not written by `save_weights`.
     """
     beside = path.with_suffix(".json")
     try:

@@ -1,4 +1,4 @@
-"""How a peptide chain is written: one-letter codes, D residues, and blocked ends."""
+"""Notation of a peptide chain: one-letter codes, D residues, and blocked ends."""
 
 from __future__ import annotations
 
@@ -8,58 +8,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-import gemmi
-
 from crysformer.errors import InputError
+from crysformer.peptide.residues import CODES, D_NAME_OF, NAME_OF, atoms_of
 
-#: C, N, O and S atoms of each residue inside a chain (without OXT).
-ATOMS: Final = {
-    "A": (3, 1, 1, 0),
-    "R": (6, 4, 1, 0),
-    "N": (4, 2, 2, 0),
-    "D": (4, 1, 3, 0),
-    "C": (3, 1, 1, 1),
-    "Q": (5, 2, 2, 0),
-    "E": (5, 1, 3, 0),
-    "G": (2, 1, 1, 0),
-    "H": (6, 3, 1, 0),
-    "I": (6, 1, 1, 0),
-    "L": (6, 1, 1, 0),
-    "K": (6, 2, 1, 0),
-    "M": (5, 1, 1, 1),
-    "F": (9, 1, 1, 0),
-    "P": (5, 1, 1, 0),
-    "S": (3, 1, 2, 0),
-    "T": (4, 1, 2, 0),
-    "W": (11, 2, 1, 0),
-    "Y": (9, 1, 2, 0),
-    "V": (5, 1, 1, 0),
-}
-#: Three-letter names of L residues.
-NAMES: Final = {letter: gemmi.expand_one_letter(letter, gemmi.ResidueKind.AA) for letter in ATOMS}
-#: Those of D residues in the chemical component dictionary of the PDB.
-D_NAMES: Final = {
-    "A": "DAL",
-    "R": "DAR",
-    "N": "DSG",
-    "D": "DAS",
-    "C": "DCY",
-    "Q": "DGN",
-    "E": "DGL",
-    "H": "DHI",
-    "I": "DIL",
-    "L": "DLE",
-    "K": "DLY",
-    "M": "MED",
-    "F": "DPN",
-    "P": "DPR",
-    "S": "DSN",
-    "T": "DTH",
-    "W": "DTR",
-    "Y": "DTY",
-    "V": "DVA",
-}
-#: Atoms that a blocked end has more than a free one: C, N, O.
+#: Changes of composition from a free to a blocked end.
 _ACETYL, _AMIDE = {"C": 2, "O": 1}, {"N": 1, "O": -1}
 
 _START: Final = re.compile(r"(?:\(ACE\)-?|AC-|ACE-|(?P<free>H-))")
@@ -69,7 +21,7 @@ _TOKEN: Final = re.compile(r"\(([^()]*)\)|(.)")
 
 @dataclass(frozen=True)
 class Chain:
-    """One chain.
+    """Sequence of one chain, with the hand of its residues and its ends.
 
     Attributes
     ----------
@@ -91,7 +43,7 @@ class Chain:
     def __str__(self) -> str:
         """The chain as `parse_chain` reads it: ``Ac-EL(DAL)K-NH2``."""
         codes = [
-            f"({D_NAMES[letter]})" if i in self.d_residues else letter
+            f"({D_NAME_OF[letter]})" if i in self.d_residues else letter
             for i, letter in enumerate(self.letters)
         ]
         return f"{'Ac-' * self.acetyl}{''.join(codes)}{'-NH2' * self.amide}"
@@ -100,7 +52,7 @@ class Chain:
         """Atoms by element, hydrogen left out, the ends counted."""
         counts: Counter[str] = Counter(O=1)
         for letter in self.letters:
-            counts.update(dict(zip("CNOS", ATOMS[letter], strict=True)))
+            counts.update(name[0] for name in atoms_of(letter))  # C, N, O and S have one letter
         counts.update(_ACETYL if self.acetyl else {})
         counts.update(_AMIDE if self.amide else {})
         return {element: counts[element] for element in "CNOS" if counts[element]}
@@ -139,10 +91,10 @@ def parse_chain(text: str, where: str = "sequence") -> Chain:
             letter, mirrored = _named(name, where, len(letters) + 1)
             if mirrored:
                 d_residues.add(len(letters))
-        elif letter not in ATOMS:
+        elif letter not in CODES:
             raise InputError(
                 f"{where}: unknown letter {letter!r} at position {len(letters) + 1}; expected the "
-                f"twenty residues {''.join(sorted(ATOMS))}, (D-Ala) for D residues, Ac- and -NH2"
+                f"twenty residues {''.join(sorted(CODES))}, (D-Ala) for D residues, Ac- and -NH2"
             )
         letters += letter
     return Chain(letters, frozenset(d_residues), acetyl, amide)
@@ -154,15 +106,15 @@ def letters_of(text: str) -> str:
 
 
 def _named(name: str, where: str, position: int) -> tuple[str, bool]:
-    """One-letter code of a residue in brackets, and whether it is D."""
+    """One-letter code of a residue in brackets, and a flag of D residues."""
     if name == "MSE":
         return "M", False
     mirrored = name.startswith("D-")
     plain = name.removeprefix("D-").removeprefix("L-")
-    for letter in NAMES:
-        if plain in (letter, NAMES[letter]):
+    for letter, own_name in NAME_OF.items():
+        if plain in (letter, own_name):
             return letter, mirrored and letter != "G"
-        if name == D_NAMES.get(letter):
+        if name == D_NAME_OF.get(letter):
             return letter, True
     raise InputError(
         f"{where}: unknown residue ({name}) at position {position}; expected a name such as "

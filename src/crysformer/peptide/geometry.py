@@ -1,26 +1,21 @@
-"""Peptides of any sequence in standard geometry, and which of their bonds turn."""
+"""Peptides of any sequence in standard geometry, and their rotatable bonds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.peptide import residues
+from crysformer.peptide import ideal_geometry as ideal
 from crysformer.peptide.chain import Chain, parse_chain
 from crysformer.peptide.conformers import template_coordinates
+from crysformer.peptide.residues import NAME_OF, atoms_of
 
-# Engh & Huber (International Tables F, 18.3): lengths in A, angles in degrees.
-_N_CA, _CA_C, _C_N, _C_O, _C_OXT = 1.458, 1.525, 1.329, 1.231, 1.250
-_N_CA_C, _CA_C_N, _C_N_CA, _CA_C_O, _CA_C_OXT = 111.2, 116.2, 121.7, 120.8, 117.0
-_N_C_O, _C_CH3 = 123.0, 1.511  # of an acetyl group
-_PROLINE_PHI = -65.0
-_BONDED = (1.05, 1.95)  # within a residue, A
-#: Pairs of atoms whose bond turns, by residue: chi 1, chi 2, ...
+#: Rotatable bonds of side chains, by residue: chi 1, chi 2, ...
 CHI = {
     "ARG": "CA-CB CB-CG CG-CD CD-NE",
     "ASN": "CA-CB CB-CG",
@@ -44,7 +39,7 @@ CHI = {
 
 @dataclass(frozen=True)
 class Torsion:
-    """A bond that turns.
+    """A rotatable bond.
 
     Attributes
     ----------
@@ -67,7 +62,7 @@ class Torsion:
 
 @dataclass(frozen=True, eq=False)
 class Peptides:
-    """One or several chains in standard geometry, extended, each where it happens to lie.
+    """One or several chains in standard geometry, extended, each at an arbitrary place.
 
     Attributes
     ----------
@@ -82,7 +77,7 @@ class Peptides:
     bonds
         Pairs of bonded atoms.
     torsions
-        Bonds that turn.
+        Rotatable bonds.
     """
 
     sequences: tuple[str, ...]
@@ -101,7 +96,7 @@ class Peptides:
 
     @property
     def chains(self) -> tuple[Chain, ...]:
-        """The chains, read."""
+        """Notation of the chains, parsed."""
         return tuple(parse_chain(sequence) for sequence in self.sequences)
 
     @cached_property
@@ -132,8 +127,8 @@ def build_peptides(sequences: Sequence[str]) -> Peptides:
         end: int | None = None
         for i, letter in enumerate(described.letters):
             n, ca, carbon, oxygen, oxt = backbone[i]
-            name = residues.NAMES[residues.CODES.index(letter)]
-            atoms = list(residues.ATOMS[residues.CODES.index(letter)])
+            name = NAME_OF[letter]
+            atoms = list(atoms_of(letter))
             hand = (1, 1, -1) if i in described.d_residues else (1, 1, 1)
             template = hand * template_coordinates()[name] @ _frame(n, ca, carbon).T + ca
             placed = dict(zip(atoms, template, strict=True))
@@ -141,18 +136,16 @@ def build_peptides(sequences: Sequence[str]) -> Peptides:
             if i == len(described.letters) - 1:
                 name = "NH2.N" if described.amide else "OXT"
                 atoms.append(name)
-                placed[name] = place_atom((n, ca, carbon), _C_N, _CA_C_N, 180.0)
+                placed[name] = place_atom((n, ca, carbon), ideal.C_N, ideal.CA_C_N, 180.0)
                 if not described.amide:
                     placed[name] = oxt
             if i == 0 and described.acetyl:
-                acetyl = _acetyl(n, ca, carbon)
+                acetyl = _acetyl(n, ca, carbon, _extended_phi(described, 0))
                 atoms += acetyl
                 placed |= acetyl
             start = len(names)
             coordinates = np.array([placed[a] for a in atoms])
-            distance = np.linalg.norm(coordinates[:, None] - coordinates[None], axis=2)
-            near = np.argwhere((distance > _BONDED[0]) & (distance < _BONDED[1]))
-            bonds += [(start + int(a), start + int(b)) for a, b in near if a < b]
+            bonds += [(start + a, start + b) for a, b in _bonds(atoms, coordinates)]
             if end is not None:
                 bonds.append((end, start))
             end = start + atoms.index("C")
@@ -172,18 +165,21 @@ def build_peptides(sequences: Sequence[str]) -> Peptides:
         np.array(chain),
         coordinates,
         tuple(bonds),
-        (),
+        torsions=(),
     )
-    return Peptides(
-        peptides.sequences,
-        peptides.names,
-        number,
-        peptides.residue,
-        peptides.chain,
-        coordinates,
-        peptides.bonds,
-        tuple(_torsions(peptides)),
-    )
+    return replace(peptides, torsions=tuple(_torsions(peptides)))
+
+
+def _bonds(names: Sequence[str], xyz: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Bonds inside one residue, with its ends, from the distances of its atoms (n, 3), A."""
+    distance = np.linalg.norm(xyz[:, None] - xyz[None], axis=2)
+    near = (distance > ideal.BONDED[0]) & (distance < ideal.BONDED[1])
+    of_acetyl = np.array([name.startswith("ACE.") for name in names])
+    if of_acetyl.any():
+        # at the extended phi the acetyl group may lie on the side chain
+        near &= of_acetyl[:, None] == of_acetyl
+        near[names.index("N"), names.index("ACE.C")] = True
+    return [(a, b) for a, b in np.argwhere(near).tolist() if a < b]
 
 
 def dihedral(xyz: NDArray[np.float64], atoms: Sequence[int]) -> float:
@@ -209,15 +205,22 @@ def place_atom(
 
 
 def _acetyl(
-    n: NDArray[np.float64], ca: NDArray[np.float64], c: NDArray[np.float64]
+    n: NDArray[np.float64], ca: NDArray[np.float64], c: NDArray[np.float64], phi: float
 ) -> dict[str, NDArray[np.float64]]:
-    """An acetyl group trans to the first CA."""
-    carbon = place_atom((c, ca, n), _C_N, _C_N_CA, 180.0)
+    """An acetyl group trans to the first CA, whose phi is given in degrees."""
+    carbon = place_atom((c, ca, n), ideal.C_N, ideal.C_N_CA, phi)
     return {
         "ACE.C": carbon,
-        "ACE.O": place_atom((ca, n, carbon), _C_O, _N_C_O, 0.0),
-        "ACE.CH3": place_atom((ca, n, carbon), _C_CH3, _CA_C_N, 180.0),
+        "ACE.O": place_atom((ca, n, carbon), ideal.C_O, ideal.ACETYL_N_C_O, 0.0),
+        "ACE.CH3": place_atom((ca, n, carbon), ideal.ACETYL_C_CH3, ideal.CA_C_N, 180.0),
     }
+
+
+def _extended_phi(chain: Chain, i: int) -> float:
+    """Torsion phi of a residue in an extended chain, degrees."""
+    if chain.letters[i] != "P":
+        return 180.0
+    return -ideal.PROLINE_PHI if i in chain.d_residues else ideal.PROLINE_PHI
 
 
 def _extended_backbone(chain: Chain) -> list[tuple[NDArray[np.float64], ...]]:
@@ -225,25 +228,25 @@ def _extended_backbone(chain: Chain) -> list[tuple[NDArray[np.float64], ...]]:
     sequence = chain.letters
     atoms = [
         np.zeros(3),
-        np.array([_N_CA, 0.0, 0.0]),
+        np.array([ideal.N_CA, 0.0, 0.0]),
         np.array(
             [
-                _N_CA - _CA_C * math.cos(math.radians(_N_CA_C)),
-                _CA_C * math.sin(math.radians(_N_CA_C)),
+                ideal.N_CA - ideal.CA_C * math.cos(math.radians(ideal.N_CA_C)),
+                ideal.CA_C * math.sin(math.radians(ideal.N_CA_C)),
                 0.0,
             ]
         ),
     ]
-    for i, letter in enumerate(sequence[1:], start=1):
-        phi = -_PROLINE_PHI if i in chain.d_residues else _PROLINE_PHI
-        atoms.append(place_atom(atoms[-3:], _C_N, _CA_C_N, 180.0))
-        atoms.append(place_atom(atoms[-3:], _N_CA, _C_N_CA, 180.0))
-        atoms.append(place_atom(atoms[-3:], _CA_C, _N_CA_C, phi if letter == "P" else 180.0))
+    for i in range(1, len(sequence)):
+        phi = _extended_phi(chain, i)
+        atoms.append(place_atom(atoms[-3:], ideal.C_N, ideal.CA_C_N, 180.0))
+        atoms.append(place_atom(atoms[-3:], ideal.N_CA, ideal.C_N_CA, 180.0))
+        atoms.append(place_atom(atoms[-3:], ideal.CA_C, ideal.N_CA_C, phi))
     out: list[tuple[NDArray[np.float64], ...]] = []
     for i in range(len(sequence)):
         nitrogen, ca, carbon = atoms[3 * i : 3 * i + 3]
-        oxygen = place_atom((nitrogen, ca, carbon), _C_O, _CA_C_O, 0.0)
-        oxt = place_atom((nitrogen, ca, carbon), _C_OXT, _CA_C_OXT, 180.0)
+        oxygen = place_atom((nitrogen, ca, carbon), ideal.C_O, ideal.CA_C_O, 0.0)
+        oxt = place_atom((nitrogen, ca, carbon), ideal.C_OXT, ideal.CA_C_OXT, 180.0)
         out.append((nitrogen, ca, carbon, oxygen, oxt))
     return out
 
@@ -286,7 +289,7 @@ def _torsions(p: Peptides) -> list[Torsion]:
                 add("omega", i, (ca, c, index[i + 1, "N"], index[i + 1, "CA"]))
             else:
                 add("psi", i, (n, ca, c, index[i, "NH2.N" if chain.amide else "OXT"]))
-            name = residues.NAMES[residues.CODES.index(p.codes[i])]
+            name = NAME_OF[p.codes[i]]
             for k, bond in enumerate(CHI.get(name, "").split(), start=1):
                 b, d = (index[i, atom] for atom in bond.split("-"))
                 # N before CA, else the earlier atom of the side chain; the first-listed one after

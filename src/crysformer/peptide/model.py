@@ -8,8 +8,8 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.peptide.chain import D_NAMES, NAMES
 from crysformer.peptide.geometry import Peptides
+from crysformer.peptide.residues import D_NAME_OF, NAME_OF
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class PeptideModel:
         Cartesian coordinates of waters, shape (w, 3), A, and their B, shape (w,), A^2.
     agreement
         Where the space group is one of an enantiomorphic pair (P41 and P43), which amplitudes do
-        not tell apart: the best correlation of amplitudes reached in each of the two.
+        not distinguish: the best correlation of amplitudes reached in each of the two.
     """
 
     peptides: Peptides
@@ -62,7 +62,7 @@ class PeptideModel:
         return replace(self, xyz=self.xyz + moved, waters=self.waters + moved, F=self.F * phase)
 
     def to_structure(self) -> gemmi.Structure:
-        """As a gemmi structure: chains A, B, ..., residues from 1."""
+        """Convert to a gemmi structure: chains A, B, ..., residues from 1."""
         p = self.peptides
         structure = gemmi.Structure()
         structure.cell = self.cell
@@ -75,7 +75,7 @@ class PeptideModel:
             if described.acetyl:
                 chain.add_residue(self._residue("ACE", 0, first, "ACE."))
             for i, letter in enumerate(described.letters):
-                name = (D_NAMES if i in described.d_residues else NAMES)[letter]
+                name = (D_NAME_OF if i in described.d_residues else NAME_OF)[letter]
                 chain.add_residue(self._residue(name, i + 1, first + i, ""))
             if described.amide:
                 chain.add_residue(self._residue("NH2", len(described.letters) + 1, last, "NH2."))

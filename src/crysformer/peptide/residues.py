@@ -1,4 +1,4 @@
-"""The twenty standard residues: names, heavy atoms in order, elements and masses."""
+"""Tables of the twenty standard residues: names, heavy atoms in order, elements and masses."""
 
 from __future__ import annotations
 
@@ -38,6 +38,32 @@ _SIDE_CHAINS: Final = {
 #: Three-letter names, row i belonging to ``CODES[i]``.
 NAMES: Final = tuple(_SIDE_CHAINS)
 
+#: Three-letter name of each one-letter code.
+NAME_OF: Final = dict(zip(CODES, NAMES, strict=True))
+
+#: The same of D residues, in the chemical component dictionary of the PDB.
+D_NAME_OF: Final = {
+    "A": "DAL",
+    "R": "DAR",
+    "N": "DSG",
+    "D": "DAS",
+    "C": "DCY",
+    "Q": "DGN",
+    "E": "DGL",
+    "H": "DHI",
+    "I": "DIL",
+    "L": "DLE",
+    "K": "DLY",
+    "M": "MED",
+    "F": "DPN",
+    "P": "DPR",
+    "S": "DSN",
+    "T": "DTH",
+    "W": "DTR",
+    "Y": "DTY",
+    "V": "DVA",
+}
+
 #: Heavy atoms of each residue inside a chain (no OXT), in PDB order.
 ATOMS: Final = tuple(_BACKBONE + tuple(side.split()) for side in _SIDE_CHAINS.values())
 
@@ -64,6 +90,11 @@ MASSES: Final = np.array(
 )
 
 
+def atoms_of(letter: str) -> tuple[str, ...]:
+    """Names of the heavy atoms of a residue inside a chain, in PDB order."""
+    return ATOMS[CODES.index(letter)]
+
+
 def encode(sequence: str) -> np.ndarray:
     """Residue indices of a one-letter sequence, shape (n,), uint8.
 
@@ -77,4 +108,4 @@ def encode(sequence: str) -> np.ndarray:
 
 def atom_names(sequence: str) -> list[str]:
     """Names of all heavy atoms of a peptide of this sequence, in stored order."""
-    return [name for letter in sequence for name in ATOMS[CODES.index(letter)]]
+    return [name for letter in sequence for name in atoms_of(letter)]

@@ -1,4 +1,4 @@
-"""What standard geometry fixes: bonds, angles, flat groups, and the hand of every centre."""
+"""Restraints to standard geometry: bonds, angles, planes, and the hand of chiral centres."""
 
 from __future__ import annotations
 

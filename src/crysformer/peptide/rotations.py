@@ -23,19 +23,19 @@ def rotation_matrices(quaternion: Tensor) -> Tensor:
     return torch.stack(rows, dim=1)
 
 
-def rotate(rotation: Tensor, turn: Tensor) -> Tensor:
-    """Rotations (..., 3, 3) followed by one about `turn`, axis times angle (..., 3), radians."""
-    return rotation_of(turn) @ rotation
+def rotate(rotation: Tensor, rotation_vector: Tensor) -> Tensor:
+    """Rotations (..., 3, 3) followed by one more, given as axis times angle (..., 3), radians."""
+    return rotation_of(rotation_vector) @ rotation
 
 
-def rotation_of(turn: Tensor) -> Tensor:
+def rotation_of(rotation_vector: Tensor) -> Tensor:
     """Rotation matrices (..., 3, 3) of axis times angle (..., 3) (Rodrigues)."""
-    angle = torch.linalg.vector_norm(turn, dim=-1).clamp(min=1e-8)[..., None]
-    x, y, z = (turn / angle).unbind(-1)
+    angle = torch.linalg.vector_norm(rotation_vector, dim=-1).clamp(min=1e-8)[..., None]
+    x, y, z = (rotation_vector / angle).unbind(-1)
     zero = torch.zeros_like(x)
     k = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1).unflatten(-1, (3, 3))
     s, c = angle.sin()[..., None], angle.cos()[..., None]
-    return torch.eye(3, device=turn.device) + s * k + (1 - c) * (k @ k)
+    return torch.eye(3, device=rotation_vector.device) + s * k + (1 - c) * (k @ k)
 
 
 def random_rotations(n: int, generator: torch.Generator) -> Tensor:
@@ -44,7 +44,7 @@ def random_rotations(n: int, generator: torch.Generator) -> Tensor:
     return rotation_matrices(q)
 
 
-def superposed(moving: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor]:
+def superpose(moving: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor]:
     """Rotations (..., 3, 3) and shifts (..., 3) of atoms (..., n, 3) onto others (Kabsch, 1976)."""
     a, b = moving.mean(-2, keepdim=True), fixed.mean(-2, keepdim=True)
     u, _, vh = torch.linalg.svd((moving - a).mT @ (fixed - b))

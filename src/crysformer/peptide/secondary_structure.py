@@ -1,4 +1,4 @@
-"""Ideal pieces of secondary structure, poly-alanine."""
+"""Ideal fragments of secondary structure, poly-alanine."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ CONFORMATIONS = {"helix": (-63.0, -42.0), "strand": (-120.0, 130.0)}
 
 @dataclass(frozen=True, eq=False)
 class Fragment:
-    """A rigid piece of a protein.
+    """A rigid fragment of a protein.
 
     Attributes
     ----------
     kind
         A key of `CONFORMATIONS`.
     n_residues
-        How long it is.
+        Number of residues.
     number
         Atomic numbers, shape (n,).
     xyz
@@ -39,7 +39,7 @@ class Fragment:
 
     @property
     def name(self) -> str:
-        """Such as ``"helix of 12"``."""
+        """Name such as ``"helix of 12"``."""
         return f"{self.kind} of {self.n_residues}"
 
     @property

@@ -1,8 +1,8 @@
-"""What a search has found so far, on disk: a killed or unfinished run goes on from it.
+"""State of a search on disk: a killed or unfinished run is resumed from it.
 
-One safetensors file: the random generator, and of each candidate the structure factors of the
-measured reflections (nothing else of its half grids is used) and the atoms or the peptide.
-Counters, figures of merit and what the search was of are JSON in the file's metadata.
+One safetensors file: the random generator of each method, and of each candidate the structure
+factors of the measured reflections (nothing else of its half grids is used) and the atoms or the
+peptide. Counters, figures of merit and a description of the search are JSON in the file's metadata.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,54 +23,48 @@ from torch import Tensor
 
 from crysformer.crystal.fourier.grids import grid_to_hkl, hkl_to_grid
 from crysformer.crystal.reflections import CrystalData
-from crysformer.errors import InputError
+from crysformer.errors import InputError, NotApplicable
 from crysformer.files import atomic_path
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.atoms.equal_atoms import EqualAtoms
 from crysformer.phasing.candidate import Candidate
-from crysformer.phasing.candidate_pool import Search
-from crysformer.phasing.problem import PhaseProblem
+from crysformer.phasing.merit.figures import AtomFigures, DensityFigures, SequenceFigures
+from crysformer.phasing.p1_grid import P1Grid
+from crysformer.phasing.problem import PhasingProblem
+from crysformer.phasing.search import Search
 
 STATE: Final = "state.safetensors"
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 _INTERVAL: Final = 10.0  # seconds between writes: short runs are not slowed down
+_FIGURES: Final = {cls.__name__: cls for cls in (DensityFigures, AtomFigures, SequenceFigures)}
 
 
-class SavedSearch:
+class Checkpoint:
     """The state file of one search.
 
     Parameters
     ----------
     path
         The file; a file that is there already is only read by `restore`.
-    data
-        The crystal in its own space group.
-    sequences, copies
-        What it is searched with.
+    problem
+        The crystal, with its sequences and copies.
     options
-        How; kept for the record, a resumed search may have others.
+        Options of the run; kept for the record, a resumed search may have others.
 
     Attributes
     ----------
     seconds, runs
-        Wall-clock time of earlier runs of this search together, and how many they were.
+        Wall-clock time of earlier runs of this search together, and their number.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        data: CrystalData,
-        sequences: Sequence[str],
-        copies: int,
-        options: dict[str, Any],
-    ) -> None:
+    def __init__(self, path: str | Path, problem: PhasingProblem, options: dict[str, Any]) -> None:
         self.path = Path(path)
-        self._data = data
+        self._problem = problem
         self._of = {
-            "data": data_hash(data),
-            "sequence": ",".join(sequences),
-            "copies": copies,
+            "data": data_hash(problem.data),
+            "sequence": ",".join(problem.content.sequences),
+            "copies": problem.content.copies,
         }
         self._options = options
         self._begun = self._written = time.monotonic()
@@ -84,14 +78,18 @@ class SavedSearch:
 
     def write(self, search: Search) -> None:
         """Write the state of `search`, whole or not at all."""
-        tensors, candidates = {"generator": search.generator.get_state()}, []
-        for i, candidate in enumerate(search.best):
-            tensors |= {f"{i}.{name}": x for name, x in _tensors(search.problem, candidate).items()}
+        tensors = {f"generator.{name}": g.get_state() for name, g in search.generators.items()}
+        candidates = []
+        for i, candidate in enumerate(search.pool.candidates):
+            own = _tensors(self._problem.grid, candidate)
+            tensors |= {f"{i}.{name}": x for name, x in own.items()}
             candidates.append(
                 {
                     "method": candidate.method,
-                    "figures": candidate.figures,
-                    "confidence": candidate.confidence,
+                    "figures": {
+                        "kind": type(candidate.figures).__name__,
+                        **asdict(candidate.figures),
+                    },
                     "positive_fraction": candidate.positive_fraction,
                     "hand_log_odds": candidate.hand_log_odds,
                     "symmetry": candidate.symmetry,
@@ -102,9 +100,10 @@ class SavedSearch:
             "format": _FORMAT,
             **self._of,
             "options": self._options,
-            "starts": search.starts,
-            "rounds": search.rounds,
-            "tried": sorted(search.tried),
+            "methods": {
+                name: {"tried": m.tried, "turns": m.turns, "finished": m.finished}
+                for name, m in search.methods.items()
+            },
             "seconds": self.seconds + time.monotonic() - self._begun,
             "runs": self.runs + 1,
             "candidates": candidates,
@@ -114,7 +113,7 @@ class SavedSearch:
         self._written = time.monotonic()
 
     def restore(self, search: Search) -> bool:
-        """Make `search` go on from the file; False if there is no file.
+        """Continue `search` from the file; False if there is no file.
 
         Raises
         ------
@@ -134,25 +133,37 @@ class SavedSearch:
         self._check(content)
         try:
             candidates = [
-                _candidate(search.problem, self._data, values, tensors, i)
+                _candidate(self._problem, values, tensors, i)
                 for i, values in enumerate(content["candidates"])
             ]
-            search.generator.set_state(tensors["generator"])
-            search.tried = set(content["tried"])
-            search.starts, search.rounds = content["starts"], content["rounds"]
+            for name, values in content["methods"].items():
+                self._restore_method(search, name, values, tensors)
             self.seconds, self.runs = content["seconds"], content["runs"]
         except (KeyError, TypeError) as error:
             raise InputError(
                 f"{self.path}: not a whole state of a search (no {error}); remove it"
             ) from error
-        search.add(candidates)
+        search.pool.add(candidates)
         return True
+
+    @staticmethod
+    def _restore_method(
+        search: Search, name: str, values: dict[str, Any], tensors: dict[str, Tensor]
+    ) -> None:
+        try:
+            method = search.method(name)
+        except NotApplicable:  # an option of this run, such as its settings, rules it out
+            return
+        method.tried, method.turns = values["tried"], values["turns"]
+        method.finished = values["finished"]
+        if f"generator.{name}" in tensors:
+            search.generator(name).set_state(tensors[f"generator.{name}"])
 
     def _check(self, content: dict[str, Any]) -> None:
         if content.get("format") != _FORMAT:
             raise InputError(
-                f"{self.path}: a state of format {content.get('format')}, expected {_FORMAT}; "
-                "remove it"
+                f"{self.path}: the state of another version of crysformer (format "
+                f"{content.get('format')}, expected {_FORMAT}); remove it to begin anew"
             )
         for name, now in self._of.items():
             if content.get(name) != now:
@@ -174,15 +185,15 @@ def data_hash(data: CrystalData) -> str:
     return digest.hexdigest()
 
 
-def _measured(problem: PhaseProblem) -> Tensor:
-    return torch.as_tensor(problem.data.hkl[problem.data.measured], device=problem.device)
+def _measured(grid: P1Grid) -> Tensor:
+    return torch.as_tensor(grid.data.hkl[grid.data.measured], device=grid.device)
 
 
-def _tensors(problem: PhaseProblem, candidate: Candidate) -> dict[str, Tensor]:
-    hkl = _measured(problem)
+def _tensors(grid: P1Grid, candidate: Candidate) -> dict[str, Tensor]:
+    hkl = _measured(grid)
     found = {
-        name: torch.view_as_real(grid_to_hkl(grid, hkl).resolve_conj())
-        for name, grid in (("F", candidate.F), ("model", candidate.model))
+        name: torch.view_as_real(grid_to_hkl(F, hkl).resolve_conj())
+        for name, F in (("F", candidate.F), ("model", candidate.model))
     }
     if candidate.atoms is not None:
         found |= vars(candidate.atoms)
@@ -197,7 +208,7 @@ def _tensors(problem: PhaseProblem, candidate: Candidate) -> dict[str, Tensor]:
 
 
 def _described(model: PeptideModel | None) -> dict[str, Any] | None:
-    """What of a peptide model is no array; its topology follows from the sequences."""
+    """Parts of a peptide model that are no arrays; its topology follows from the sequences."""
     if model is None:
         return None
     return {
@@ -208,34 +219,38 @@ def _described(model: PeptideModel | None) -> dict[str, Any] | None:
 
 
 def _candidate(
-    problem: PhaseProblem,
-    data: CrystalData,
+    problem: PhasingProblem,
     values: dict[str, Any],
     tensors: dict[str, Tensor],
     i: int,
 ) -> Candidate:
-    hkl = _measured(problem)
+    hkl = _measured(problem.grid)
     own = {
         name.split(".", 1)[1]: tensor if "peptide" in name else tensor.to(problem.device)
         for name, tensor in tensors.items()
         if name.startswith(f"{i}.")
     }
     F, model = (
-        hkl_to_grid(hkl, torch.view_as_complex(own[name]), problem.shape) for name in ("F", "model")
+        hkl_to_grid(hkl, torch.view_as_complex(own[name]), problem.grid.shape)
+        for name in ("F", "model")
     )
     atoms = EqualAtoms(own["frac"], own["occupancy"], own["b_iso"]) if "frac" in own else None
     described = values.pop("peptide")
+    figures = values.pop("figures")
+    kind = _FIGURES[figures.pop("kind")]
     peptide = None
     if described is not None:
         peptide = PeptideModel(
             peptides=build_peptides(described["sequences"]),
             xyz=own["peptide_xyz"].numpy(),
             b_iso=own["peptide_b"].numpy(),
-            cell=data.cell,
+            cell=problem.data.cell,
             space_group=gemmi.SpaceGroup(described["space_group"]),
             F=torch.view_as_complex(own["peptide_F"]).numpy(),
             agreement=described["agreement"],
             waters=own["peptide_waters"].numpy(),
             waters_b=own["peptide_waters_b"].numpy(),
         )
-    return Candidate(F=F, model=model, atoms=atoms, peptide=peptide, **values)
+    return Candidate(
+        F=F, model=model, figures=kind(**figures), atoms=atoms, peptide=peptide, **values
+    )

@@ -1,157 +1,114 @@
-"""The phase problem of one crystal in P1, laid out for Fourier iterations."""
+"""The phase problem of one crystal: everything that a phasing method may know about it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import gemmi
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crysformer.crystal.comparison.alignment import friedel_multiplicity
-from crysformer.crystal.fourier.grids import Shape, d_star_sq_grid, grid_shape, hkl_to_grid
-from crysformer.crystal.fourier.structure_factors import LIMIT_TOLERANCE
+from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
-
-# Grid points per d_min: enough for the product of density and a mask without much aliasing, and
-# a third of the voxels of the maps that are written.
-_SAMPLE_RATE = 2.4
+from crysformer.crystal.symmetry import P1Mapping, expand_to_p1
+from crysformer.phasing.cell_content import CellContent, cell_content
+from crysformer.phasing.p1_grid import P1Grid, p1_grid
 
 
 @dataclass(frozen=True, eq=False)
-class PhaseProblem:
-    """Amplitudes of a P1 crystal on the half reciprocal grid.
+class PhasingProblem:
+    """A crystal in its own space group and in P1, and the way from one to the other.
 
-    Half grids have the layout of `crysformer.crystal.fourier.grids`: shape (nu, nv, nw // 2 + 1).
+    Built once by `phasing_problem` and shared by every method; nothing changes it.
 
     Attributes
     ----------
     data
-        The crystal in P1.
-    shape
-        Grid of the maps, (nu, nv, nw).
-    orth
-        Orthogonalisation matrix, shape (3, 3), A.
-    amplitude
-        Measured |F|, half grid, zero elsewhere; scaled to an rms of one over the measured.
-    measured, floating
-        Half grids of bool: reflections with an amplitude; those within the resolution limits of
-        the data that have none and are left free. F(000) is floating.
-    weight
-        How often each reflection counts in the full sphere, zero where not measured; half grid.
-    d_star_sq
-        1/d^2, half grid, A^-2.
-    scale
-        What amplitudes were divided by.
-    independent
-        Which reflection of the crystal's own asymmetric unit each row of `data` stems from,
-        shape (n,): symmetry mates share a number.
+        The crystal in its own space group.
+    grid
+        Its amplitudes in P1, on the half reciprocal grid.
+    mapping
+        Expansion of the rows of `data` to the rows of `grid.data`.
+    content
+        Atoms, mean B, sequences and copies.
     """
 
     data: CrystalData
-    shape: Shape
-    orth: Tensor
-    amplitude: Tensor
-    measured: Tensor
-    floating: Tensor
-    weight: Tensor
-    d_star_sq: Tensor
-    scale: float
-    independent: NDArray[np.int64]
-
-    @property
-    def n_independent(self) -> int:
-        """Measured reflections that symmetry does not relate."""
-        return len(np.unique(self.independent[self.data.measured]))
-
-    @property
-    def reflections_per_volume(self) -> float:
-        """Measured reflections (Friedel mates as one) to the volume of the cell, A^-3.
-
-        Independent ones to that of the asymmetric unit are as many. Complete data have
-        (2 pi / 3) / d_min^3.
-        """
-        return float(self.data.measured.sum() / self.cell.volume)
-
-    @property
-    def cell(self) -> gemmi.UnitCell:
-        """The unit cell."""
-        return self.data.cell
-
-    @property
-    def n_voxels(self) -> int:
-        """Grid points of one map."""
-        return self.shape[0] * self.shape[1] * self.shape[2]
+    grid: P1Grid
+    mapping: P1Mapping
+    content: CellContent
 
     @property
     def device(self) -> torch.device:
-        """Where the grids live."""
-        return self.amplitude.device
+        """Device of the grids."""
+        return self.grid.device
 
-    def to_grid(self, values: NDArray[np.float64] | NDArray[np.complex128]) -> Tensor:
-        """Values of `data.hkl`, shape (n,), on the half grid; NaN becomes zero.
+    @property
+    def n_operators(self) -> int:
+        """Operators of the space group, centring included."""
+        return len(self.data.space_group.operations())
 
-        What is listed but lies beyond the grid is left out: files often list more than was
-        measured.
+    @property
+    def symmetric(self) -> bool:
+        """True outside P1."""
+        return self.n_operators > 1
+
+    def expand(self, F: NDArray[np.complex128]) -> Tensor:
+        """Structure factors of `data.hkl`, shape (n,), on the half grid of P1; NaN becomes zero.
+
+        On the scale of the grid, whose measured amplitudes have an rms of one.
         """
-        inside = (2 * np.abs(self.data.hkl) < self.shape).all(axis=1)
-        column = torch.as_tensor(np.nan_to_num(values[inside]))
-        hkl = torch.as_tensor(self.data.hkl[inside], device=self.device)
-        # single precision before it is moved: not every device has double
-        single = torch.complex64 if column.is_complex() else torch.float32
-        return hkl_to_grid(hkl, column.to(single).to(self.device), self.shape)
+        return self.grid.to_grid(self.mapping.expand(F) / self.grid.scale)
 
-    def with_amplitudes(self, F: Tensor) -> Tensor:
-        """Phases of `F` (..., half grid) with the measured amplitudes; zero where not measured."""
-        return torch.where(self.measured, replace_amplitude(F, self.amplitude), 0)
+    def listed(self, F: Tensor) -> NDArray[np.complex128]:
+        """Values of a half grid at the measured rows of `grid.data`, shape (m,); NaN elsewhere."""
+        used = self.grid.data.measured  # files may list more than the grid holds
+        values = np.full(len(used), np.nan, dtype=np.complex128)
+        values[used] = grid_to_hkl(F, torch.as_tensor(self.grid.data.hkl[used])).cpu().numpy()
+        return values
+
+    def average(self, F: Tensor) -> NDArray[np.complex128]:
+        """Measured amplitudes with the phases of `F`, averaged over symmetry mates, shape (n,).
+
+        Parameters
+        ----------
+        F
+            Half grid of P1 whose origin is that of the space group already.
+
+        Returns
+        -------
+        On the scale of `data`; NaN where not measured.
+        """
+        phase = np.exp(1j * np.angle(self.mapping.average(self.listed(F))))
+        return np.where(self.data.measured, self.data.f * phase, np.nan)
 
 
-def phase_problem(
+def phasing_problem(
     data: CrystalData,
+    sequences: Sequence[str] = (),
+    copies: int | None = None,
     device: torch.device | str = "cpu",
-    independent: NDArray[np.int64] | None = None,
-) -> PhaseProblem:
-    """Lay out P1 data on a grid fine enough for its resolution.
+) -> PhasingProblem:
+    """Lay out the phase problem of a crystal.
 
     Parameters
     ----------
     data
-        A crystal in P1 (`crysformer.crystal.symmetry.expand_to_p1`).
+        Measured amplitudes, any space group.
+    sequences
+        Chains of one copy, as `crysformer.peptide.sequence_file.sequences_of` returns them.
+    copies
+        Copies of all chains in the asymmetric unit; estimated by default.
     device
-        Where to compute.
-    independent
-        Rows that symmetry relates share a number, shape (n,) (`P1Mapping.parent`); by default
-        none do.
+        Device of the grids.
+
+    Raises
+    ------
+    InputError, UsageError
+        As `cell_content`.
     """
-    d_min = data.d_min
-    shape = grid_shape(data.cell, d_min, _SAMPLE_RATE)
-    orth = torch.tensor(data.cell.orth.mat.tolist(), dtype=torch.float32, device=device)
-    used = data.measured
-    scale = float(np.sqrt(np.mean(data.f[used] ** 2)))
-    hkl = torch.as_tensor(data.hkl[used], device=device)
-    f = torch.as_tensor(data.f[used] / scale, dtype=torch.float32, device=device)
-    measured = hkl_to_grid(hkl, torch.ones_like(f), shape) > 0
-    d_star_sq = d_star_sq_grid(orth, shape)[0]
-    # |h| <= a / d_min within the limit, and the grid reaches 1.2 a / d_min: no reflection lies on
-    # the planes at Nyquist, which are their own mates and hold no complete pairs
-    inside = d_star_sq <= (1 + LIMIT_TOLERANCE) / d_min**2
-    multiplicity = friedel_multiplicity(measured.to(torch.float32))
-    return PhaseProblem(
-        data=data,
-        shape=shape,
-        orth=orth,
-        amplitude=hkl_to_grid(hkl, f, shape),
-        measured=measured,
-        floating=inside & ~measured,
-        weight=measured * multiplicity,
-        d_star_sq=d_star_sq,
-        scale=scale,
-        independent=np.arange(len(data)) if independent is None else independent,
-    )
-
-
-def replace_amplitude(F: Tensor, amplitude: Tensor) -> Tensor:
-    """`F` with its modulus replaced; zero, which has no phase, stays zero."""
-    return F / F.abs().clamp(min=1e-30) * amplitude
+    content = cell_content(data, sequences, copies)
+    expanded, mapping = expand_to_p1(data)
+    return PhasingProblem(data, p1_grid(expanded, device, mapping.parent), mapping, content)

@@ -1,9 +1,9 @@
-"""What the solver hands back."""
+"""Result of the solver."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import gemmi
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.peptide.model import PeptideModel
+from crysformer.phasing.settings import SolveSettings
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Solution:
     Attributes
     ----------
     solved
-        Whether the confidence is high enough to say so.
+        Whether the confidence is high enough to claim it.
     confidence
         Probability, 0 to 1, that the phases are right.
     method
@@ -51,15 +52,17 @@ class Solution:
     enantiomorph
         For a group such as P41: the agreement with it and with its partner; empty otherwise.
     origin
-        How the origin was chosen.
+        Choice of the origin, in words.
     candidates
         The best ones, best first.
     seconds
         Wall-clock time, of all resumed runs together.
     notes
-        What the user should know, one sentence each.
+        Assumptions and ambiguities, a sentence each.
     starts
-        Random starts of charge flipping, of all resumed runs together.
+        Random starts of charge flipping and RAAR, of all resumed runs together.
+    settings
+        Settings of the search.
     model
         The atoms, where the sequence search found them.
     """
@@ -79,6 +82,7 @@ class Solution:
     seconds: float
     notes: tuple[str, ...]
     starts: int = 0
+    settings: SolveSettings = field(default_factory=SolveSettings)
     model: PeptideModel | None = None
 
     def to_summary(self) -> dict[str, Any]:
@@ -102,6 +106,7 @@ class Solution:
             "seconds": round(self.seconds, 2),
             "starts": self.starts,
             "notes": list(self.notes),
+            "settings": asdict(self.settings),
         }
 
 

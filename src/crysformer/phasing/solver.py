@@ -1,30 +1,29 @@
-"""The solver: every method that applies, cheap ones first, until a candidate convinces."""
+"""The solver: amplitudes to phases and a verdict."""
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.symmetry import expand_to_p1
-from crysformer.errors import InputError, UsageError
+from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.models.device import pick_device
 from crysformer.peptide.sequence_file import sequences_of
-from crysformer.phasing.candidate_pool import Progress, Search
-from crysformer.phasing.cell_content import cell_content
-from crysformer.phasing.checkpoint import SavedSearch
-from crysformer.phasing.origin.crystal_setting import place, symmetry_of
-from crysformer.phasing.problem import phase_problem
+from crysformer.phasing.budget import Progress, method_generator
+from crysformer.phasing.checkpoint import Checkpoint
+from crysformer.phasing.method import check_method
+from crysformer.phasing.origin.crystal_setting import to_crystal_setting
+from crysformer.phasing.problem import phasing_problem
+from crysformer.phasing.search import Search
+from crysformer.phasing.settings import SolveSettings
 from crysformer.phasing.solution import CandidateReport, Solution
-from crysformer.phasing.strategy import METHODS, Schedule
 
 SOLVED = 0.9
-"""Confidence from which a solution is called solved."""
+"""Confidence from which a solution is claimed."""
 _MIN_REFLECTIONS = 30
 
 
@@ -37,6 +36,7 @@ def solve(
     copies: int | None = None,
     seed: int = 0,
     device: str = "auto",
+    settings: SolveSettings | None = None,
     progress: Progress | None = None,
     state: str | Path | None = None,
     resume: bool = False,
@@ -51,23 +51,25 @@ def solve(
         One-letter codes (several chains separated by commas or as a sequence of strings), or the
         path of a FASTA file. Makes the search faster, the verdict firmer, and tells the hand.
     method
-        ``"auto"`` (every one that applies), ``"charge-flipping"``, ``"raar"``, ``"network"``,
-        ``"fragments"`` or ``"sequence"``.
+        ``"auto"`` (every one that applies) or a name of `crysformer.phasing.method.METHODS`.
     time_limit
-        Seconds after which no new batch of starts is begun and the best candidate is taken.
+        Seconds after which no new turn is begun and the best candidate is taken.
     copies
-        Copies of all chains in the asymmetric unit; by default estimated.
+        Copies of all chains in the asymmetric unit; estimated by default.
     seed
-        Of the random starts: the same seed tries the same starts.
+        Seed for the random numbers: with the same seed a method tries the same starts, whatever
+        other methods run beside it.
     device
         ``"auto"`` (CUDA if there is one), ``"cpu"``, ``"cuda"``, ``"mps"``.
+    settings
+        Of the search; the defaults suit peptides.
     progress
-        Called with the share of the time used and a short text.
+        Called with the fraction of the time used and a short text.
     state
-        A file (``state.safetensors``) to keep what was found in, written as rounds go; one that is
+        A file (``state.safetensors``) to keep what was found in, written after turns; one that is
         there is replaced.
     resume
-        Go on from `state`, if it is there, for another `time_limit`.
+        Continue from `state`, if it is there, for another `time_limit`.
 
     Raises
     ------
@@ -76,13 +78,12 @@ def solve(
     InputError
         If the amplitudes, the sequence or the state cannot be used.
     NotApplicable
-        If one method was asked for and it does not apply to this crystal.
+        If one method was asked for and it does not apply to this crystal, or found nothing.
     """
     begun = time.monotonic()
-    if method not in METHODS:
-        raise UsageError(f"--method {method}: expected one of {', '.join(METHODS)}")
+    check_method(method)
     if not time_limit > 0:
-        raise UsageError(f"--time-limit {time_limit:g}: expected seconds above zero")
+        raise UsageError(f"`time_limit` is {time_limit:g}: expected seconds above zero")
     sequences = sequences_of(sequence)
     n_measured = int(data.measured.sum())
     if n_measured < _MIN_REFLECTIONS:
@@ -90,50 +91,49 @@ def solve(
             f"{data.source}: {n_measured} amplitudes, too few to phase; expected at least "
             f"{_MIN_REFLECTIONS}"
         )
-    content = cell_content(data, sequences, copies)
-    p1, mapping = expand_to_p1(data)
-    problem = phase_problem(p1, pick_device(device), mapping.parent)
-    generator = torch.Generator().manual_seed(seed)
-    search = Search(problem, content, generator, begun + time_limit)
-    if len(data.space_group.operations()) > 1:
-        search.symmetry = functools.partial(symmetry_of, data, problem)
-    notes = [*data.notes, *content.notes]
-    saved = None
+    settings = settings or SolveSettings()
+    problem = phasing_problem(data, sequences, copies, pick_device(device))
+    search = Search(problem, method, settings, time_limit, seed, progress)
+    search.deadline = begun + time_limit
+    notes = [*data.notes, *problem.content.notes]
+    checkpoint = None
     if state is not None:
         options = {"method": method, "seed": seed, "time_limit": time_limit}
-        saved = SavedSearch(state, data, sequences, content.copies, options)
+        checkpoint = Checkpoint(state, problem, options)
         if not resume:
-            saved.path.unlink(missing_ok=True)
-        elif saved.restore(search):
-            notes.append(f"resumed after {saved.seconds:.0f} s and {search.starts} starts")
-        search.keep = saved.keep
+            checkpoint.path.unlink(missing_ok=True)
+        elif checkpoint.restore(search):
+            notes.append(f"resumed after {checkpoint.seconds:.0f} s and {search.starts} starts")
+    search.run(checkpoint)
+    notes += search.notes
 
-    schedule = Schedule(method, data, mapping, search, time_limit, progress)
-    schedule.run()
-    notes += schedule.notes
-
-    best = search.best[0]
-    drawn = generator.get_state()
-    placed = place(data, mapping, problem, content, best, generator)
-    if saved is not None:
-        generator.set_state(drawn)  # placing is no part of the search, but its seconds count
-        saved.write(search)
-    confidence = best.confidence * (placed.symmetry if best.symmetry is None else 1.0)
+    best = search.best
+    if best is None:
+        raise NotApplicable(f"{method}: nothing was found that fits the amplitudes")
+    placed = to_crystal_setting(problem, best, method_generator(seed, "crystal setting"))
+    if best.symmetry is None:
+        best = replace(best, symmetry=placed.symmetry)
+    if checkpoint is not None:
+        checkpoint.write(search)
     return Solution(
-        solved=confidence >= SOLVED,
-        confidence=confidence,
+        solved=best.confidence >= SOLVED,
+        confidence=best.confidence,
         method=best.method,
         f=np.where(np.isfinite(data.f), data.f, 0.0) * placed.fom,
         phi=placed.phi,
         fom=placed.fom,
         density=placed.density,
         space_group=data.space_group,
-        hand_probability=placed.hand,
-        enantiomorph=placed.agreement,
+        hand_probability=placed.hand_probability,
+        enantiomorph=placed.enantiomorph,
         origin=placed.origin,
-        candidates=tuple(CandidateReport(c.method, c.confidence, c.figures) for c in search.best),
-        seconds=time.monotonic() - begun + (saved.seconds if saved is not None else 0.0),
+        candidates=tuple(
+            CandidateReport(c.method, c.confidence, asdict(c.figures))
+            for c in search.pool.candidates
+        ),
+        seconds=time.monotonic() - begun + (checkpoint.seconds if checkpoint is not None else 0.0),
         starts=search.starts,
         notes=(*notes, *placed.notes),
+        settings=settings,
         model=placed.model,
     )

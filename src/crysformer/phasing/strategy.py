@@ -1,208 +1,195 @@
-"""Which method when: cheap ones first, until a candidate convinces or the time is up."""
+"""Order and time of the methods: cheap ones first, until a candidate convinces."""
 
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
-import numpy as np
-
-from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.symmetry import P1Mapping
-from crysformer.errors import NotApplicable
 from crysformer.peptide.chain import letters_of
-from crysformer.phasing.candidate import settle
-from crysformer.phasing.candidate_pool import Progress, Search
-from crysformer.phasing.fragments.applicability import check_fragments
-from crysformer.phasing.fragments.method import fragment_candidates
-from crysformer.phasing.network.predict import predict
-from crysformer.phasing.refinement.bulk_solvent import ENOUGH
-from crysformer.phasing.sequence_search.applicability import check_size
-from crysformer.phasing.sequence_search.method import SequenceMethod
-
-METHODS = ("auto", "charge-flipping", "raar", "network", "fragments", "sequence")
-_NETWORK_TURN = 2  # of the sequence search, after which the network is asked
-_NETWORK_SECONDS = 5.0  # loading it, and some chains of predictions
-# Rounds of random starts before the sequence search of more than so many residues, in P1; and their
-# share of the time in which the two take turns, outside P1 and in it.
-_FIRST_ROUNDS, _FEW_RESIDUES = 3, 5
-_SHARE_OF_STARTS, _SHARE_IN_P1 = 0.1, 0.4
-_FRAGMENT_SHARE, _GROWING_SHARE = 0.6, 0.85  # of the time left; where helices look right
-# Turns of the sequence search after a model has convinced, where bulk solvent is modelled.
-_FURTHER_TURNS = 3
+from crysformer.phasing.candidate import Candidate
+from crysformer.phasing.problem import PhasingProblem
+from crysformer.settings import setting
 
 
-@dataclass
-class Schedule:
-    """The methods that a search may turn to.
+@dataclass(frozen=True)
+class StrategySettings:
+    """Order of the methods in `auto`, and the time that each gets."""
 
-    Attributes
-    ----------
-    method
-        One of `METHODS`.
-    data, mapping
-        The crystal in its own space group, and its expansion to P1.
-    search
-        What was found so far; its content holds the sequences.
-    time_limit
-        Seconds that the deadline of the search stands for.
-    progress
-        Called with the share of the time used and a short text.
-    notes
-        What did not apply, and why.
-    """
+    raar_batches: int = setting(
+        2, "Batches of RAAR before each of charge flipping, which solves less.", min=0
+    )
+    first_batches: int = setting(1, "Batches of random starts before the other methods.", min=1)
+    first_batches_long: int = setting(
+        3,
+        "The same in P1 for more residues than `long_residues`, whose sequence search takes "
+        "longer to begin than random starts to end.",
+        min=1,
+    )
+    long_residues: int = setting(5, "Residues in the asymmetric unit.", min=0)
+    starts_fraction: float = setting(
+        0.1,
+        "Fraction of the time for random starts beside the sequence search, outside P1: symmetry "
+        "makes that search smaller, and not theirs.",
+        min=0.0,
+        max=1.0,
+    )
+    starts_fraction_p1: float = setting(0.4, "The same in P1.", min=0.0, max=1.0)
+    fragment_fraction: float = setting(
+        0.6, "Fraction of the time left for sulphurs and fragments together.", min=0.0, max=1.0
+    )
+    first_sequence_seconds: float = setting(
+        2.0, "First turn of the sequence search; later ones are longer.", unit="s", min=0.1
+    )
+    max_sequence_seconds: float = setting(
+        10.0, "Longest turn of the sequence search.", unit="s", min=0.1
+    )
+    network_turn: int = setting(
+        2, "Turns of the sequence search after which the network is asked.", min=1
+    )
+    network_seconds: float = setting(
+        5.0, "Time that must be left for the network.", unit="s", min=0.0
+    )
+    further_turns: int = setting(
+        3,
+        "Turns of the sequence search after a model has convinced, while they better it.",
+        min=0,
+    )
+    further_from: int = setting(
+        300, "Measured reflections from which those are worth while.", min=0
+    )
+
+
+class Turn(NamedTuple):
+    """The method that comes next, and the seconds that it gets; infinite: all that are left."""
 
     method: str
-    data: CrystalData
-    mapping: P1Mapping
-    search: Search
-    time_limit: float
-    progress: Progress | None = None
-    notes: list[str] = field(default_factory=list)
+    seconds: float = math.inf
 
-    def run(self) -> None:
-        """Search until something convinces, or to the deadline.
 
-        Raises
-        ------
-        NotApplicable
-            If one method was asked for and it does not apply.
-        """
-        search = self.search
-        if self.method == "auto" and not search.convinced:
-            # one round costs less than loading the network
-            search.run(self.time_limit, self.progress, rounds=self._first_rounds())
-        self._attempt("fragments", self._fragments)
-        # of short peptides the sequence search solves more than the network does, and sooner
-        self._attempt("sequence", self._sequence)
-        self._attempt("network", self._network)
-        going_on = self.method in ("auto", "charge-flipping", "raar")
-        if going_on and not (search.convinced or search.out_of_time):
-            search.run(self.time_limit, self.progress, method=self.method)
+class SearchState(Protocol):
+    """View of a running search that decides the next turn."""
 
-    def _first_rounds(self) -> int:
-        """The sequence search of longer chains takes longer to begin than random starts to end."""
-        letters = sum(len(letters_of(s)) for s in self.search.content.sequences)
-        longer = letters * self.search.content.copies > _FEW_RESIDUES
-        return _FIRST_ROUNDS if longer and not self._symmetric else 1
+    problem: PhasingProblem
 
     @property
-    def _symmetric(self) -> bool:
-        return len(self.data.space_group.operations()) > 1
+    def best(self) -> Candidate | None:
+        """The most convincing candidate."""
 
-    def _attempt(self, name: str, method: Callable[[], None]) -> None:
-        if self.method not in ("auto", name) or self.search.convinced:
+    @property
+    def convinced(self) -> bool:
+        """True if a candidate ends the search."""
+
+    @property
+    def done(self) -> bool:
+        """True if the search is convinced, or out of time with something to show."""
+
+    @property
+    def now(self) -> float:
+        """`time.monotonic`."""
+
+    @property
+    def seconds_left(self) -> float:
+        """Time to the deadline, s."""
+
+    def useful(self, method: str, least_seconds: float = 0.0) -> bool:
+        """True if the method applies, is not finished, and so much time is left."""
+
+    def turns(self, method: str) -> int:
+        """Turns that a method has had in this run."""
+
+
+def single(method: str, search: SearchState, settings: StrategySettings) -> Iterator[Turn]:
+    """Turns of one method that was asked for by name, at least one."""
+    while True:
+        seconds = math.inf
+        if method == "sequence":
+            seconds = _sequence_seconds(search, settings)
+        yield Turn(method, seconds)
+        if search.done or search.seconds_left <= 0 or not search.useful(method):
+            break
+    if method == "sequence":
+        yield from _improved(search, settings)
+
+
+def auto(search: SearchState, settings: StrategySettings) -> Iterator[Turn]:
+    """Turns of every method that applies, until something convinces or the time is up."""
+    starts = _alternated(settings)
+    if search.convinced:  # a resumed search
+        return
+    # one batch of random starts costs less than loading the network
+    for _ in range(_first_batches(search, settings)):
+        yield next(starts)
+        if search.done:
+            break
+    yield from _fragments(search, settings)
+    # for short peptides the sequence search solves more than the network does, and sooner
+    if not search.convinced and search.useful("sequence"):
+        yield from _sequence(search, settings, starts)
+    yield from _network(search, settings)
+    while not search.done:
+        yield next(starts)
+
+
+def _alternated(settings: StrategySettings) -> Iterator[Turn]:
+    """Batches of random starts, mostly RAAR."""
+    cycle = ["raar"] * settings.raar_batches + ["charge-flipping"]
+    return map(Turn, itertools.cycle(cycle))
+
+
+def _first_batches(search: SearchState, settings: StrategySettings) -> int:
+    content = search.problem.content
+    residues = content.copies * sum(len(letters_of(s)) for s in content.sequences)
+    long = residues > settings.long_residues and not search.problem.symmetric
+    return settings.first_batches_long if long else settings.first_batches
+
+
+def _fragments(search: SearchState, settings: StrategySettings) -> Iterator[Turn]:
+    until = search.now + settings.fragment_fraction * search.seconds_left
+    for method in ("sulphurs", "fragments"):
+        if not search.convinced and search.useful(method):
+            yield Turn(method, max(0.0, until - search.now))
+
+
+def _sequence(
+    search: SearchState, settings: StrategySettings, starts: Iterator[Turn]
+) -> Iterator[Turn]:
+    """The sequence search in turns with random starts, and the network once."""
+    symmetric = search.problem.symmetric
+    fraction = settings.starts_fraction if symmetric else settings.starts_fraction_p1
+    begun, spent = search.now, 0.0
+    while not search.done:
+        yield Turn("sequence", _sequence_seconds(search, settings))
+        while not search.done and spent <= fraction * (search.now - begun):
+            before = search.now
+            yield next(starts)
+            spent += search.now - before
+        if search.turns("sequence") == settings.network_turn:
+            yield from _network(search, settings)
+    yield from _improved(search, settings)
+
+
+def _sequence_seconds(search: SearchState, settings: StrategySettings) -> float:
+    seconds = settings.first_sequence_seconds * (1 + search.turns("sequence"))
+    return min(seconds, settings.max_sequence_seconds)
+
+
+def _network(search: SearchState, settings: StrategySettings) -> Iterator[Turn]:
+    waiting = not search.convinced and not search.turns("network")
+    if waiting and search.useful("network", settings.network_seconds):
+        yield Turn("network")
+
+
+def _improved(search: SearchState, settings: StrategySettings) -> Iterator[Turn]:
+    """Further turns from a model that convinces, while they better it: its place is known."""
+    if int(search.problem.data.measured.sum()) < settings.further_from:
+        return
+    for _ in range(settings.further_turns):
+        before = search.best
+        if before is None or before.peptide is None or search.seconds_left <= 0:
             return
-        if self.method == "auto" and name in self.search.tried:
-            return  # a resumed search: it would only repeat itself
-        try:
-            method()
-        except NotApplicable as reason:
-            if self.method == name:
-                raise
-            note = f"{name}: not applicable ({reason})"
-            if note not in self.notes:
-                self.notes.append(note)
-        if self.search.keep is not None:
-            self.search.keep(self.search)
-
-    def _require_seconds(self, least: float) -> None:
-        """A method asked for by name runs in any case."""
-        if self.method == "auto" and self.search.deadline - time.monotonic() < least:
-            raise NotApplicable("too little time was left" if least else "the time was up")
-
-    def _network(self) -> None:
-        """The network's phases, polished by density modification."""
-        search, problem = self.search, self.search.problem
-        if self._symmetric:
-            raise NotApplicable(f"it knows P 1, not {self.data.space_group.xhm()}")
-        if not search.content.sequences:
-            raise NotApplicable("it needs the sequence")
-        if search.content.copies > 1:
-            raise NotApplicable(f"it knows one molecule a cell, not {search.content.copies}")
-        self._require_seconds(_NETWORK_SECONDS)
-        search.tried.add("network")
-        for seed in itertools.count():
-            prediction = predict(
-                problem.data,
-                search.content.sequences,
-                device=problem.device,
-                seed=seed,
-                deadline=search.deadline,
-            )
-            phased = problem.data.f * np.exp(1j * np.angle(prediction.chain))
-            # beyond the network's resolution there is no phase: density modification is to find one
-            F = problem.to_grid(np.where(prediction.chain != 0, phased, np.nan) / problem.scale)
-            share = search.shares(1)
-            search.refine(
-                settle(problem, search.content, "network", F[None], share, 1, search.generator)
-            )
-            search.report(f"{seed + 1} predictions", self.time_limit, self.progress)
-            if self.method == "auto" or search.convinced or search.out_of_time:
-                return
-
-    def _fragments(self) -> None:
-        """Ideal helices and strands, completed."""
-        search = self.search
-        check_fragments(self.data, search.content)
-        self._require_seconds(0.0)
-        share = _FRAGMENT_SHARE if self.method == "auto" else 1.0
-        now = time.monotonic()
-        until = now + share * (search.deadline - now)
-
-        found = fragment_candidates(
-            search.problem,
-            self.data,
-            self.mapping,
-            search.content,
-            search.generator,
-            until,
-            lambda text: search.report(text, self.time_limit, self.progress),
-            now + max(share, _GROWING_SHARE) * (search.deadline - now),
-        )
-        search.add(found)
-        if time.monotonic() < until:
-            search.tried.add("fragments")  # all of them
-
-    def _sequence(self) -> None:
-        """Peptide models, in `auto` in turns with rounds of random starts."""
-        search = self.search
-        check_size(search.content, cheap=self.method == "auto")
-        self._require_seconds(0.0)
-        placing = SequenceMethod(
-            self.data,
-            self.mapping,
-            search.problem,
-            search.content,
-            search.generator,
-            search.deadline,
-        )
-        # symmetry makes the sequence search's problem smaller, and not that of random starts
-        share = _SHARE_OF_STARTS if self._symmetric else _SHARE_IN_P1
-        begun, spent = time.monotonic(), 0.0
-        while not (search.convinced or search.out_of_time):
-            search.place_sequence(placing, self.time_limit, self.progress)
-            if self.method != "auto" or search.convinced:
-                continue
-            now = time.monotonic()
-            while spent <= share * (now - begun) and not (search.convinced or search.out_of_time):
-                search.run(self.time_limit, self.progress, rounds=1)
-                spent += time.monotonic() - now
-                now = time.monotonic()
-            if placing.turns == _NETWORK_TURN:
-                self._attempt("network", self._network)
-        self._improve(placing)
-
-    def _improve(self, placing: SequenceMethod) -> None:
-        """Search on from a model that convinces, as long as that betters it: its place is known."""
-        search = self.search
-        n_measured = int(self.data.measured.sum())
-        for _ in range(_FURTHER_TURNS if n_measured >= ENOUGH else 0):
-            before = search.best[0]
-            if before.peptide is None or search.out_of_time:
-                return
-            search.place_sequence(placing, self.time_limit, self.progress)
-            if search.best[0] is before:
-                return
+        yield Turn("sequence", _sequence_seconds(search, settings))
+        if search.best is before:
+            return

@@ -1,4 +1,4 @@
-"""What a figure was measured on."""
+"""Description of the machine that a measurement was made on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 
 def machine() -> str:
-    """Processor, cores, GPU, load and versions, for the head of a dated result file."""
+    """Describe processor, cores, GPU, load and versions for the head of a dated result file."""
     cpuinfo = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     names = [line.split(":")[1].strip() for line in cpuinfo.splitlines() if "model name" in line]
     model = names[0] if names else platform.machine()
@@ -26,5 +26,5 @@ def machine() -> str:
 
 
 def run_head(options: str) -> str:
-    """Date, machine and options of a run, one paragraph."""
+    """Describe date, machine and options of a run in one paragraph."""
     return f"{datetime.date.today()}. {machine()}. Options: {options}."

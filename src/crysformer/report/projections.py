@@ -1,4 +1,4 @@
-"""Pictures of maps: projections of one cell, side by side on one colour scale."""
+"""Figures of maps: projections of one unit cell, side by side on one colour scale."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.files import atomic_path
 
 LONGEST_BOND = 1.95
-"""Atoms closer than this are joined, A (S-C is 1.8, S-S 2.05 is left open)."""
+"""Atoms closer than this are bonded, A (S-C is 1.8; S-S, 2.05, is left out)."""
 PANEL_INCHES = 2.6
 VIEWS = (2, 1)
-"""The axes looked along, one row of panels each: c and b."""
+"""Axes of projection, one row of panels each: c and b."""
 
 
 def projection_figure(
@@ -41,11 +41,11 @@ def projection_figure(
     maps
         Maps of one cell, at a common origin and hand, by the title of their column.
     path
-        The picture to write; its ending says the format, such as .png or .svg.
+        File of the figure; its suffix, such as .png or .svg, sets the format.
     title
-        Printed above.
+        Title of the figure.
     model
-        Atoms drawn over every map as sticks.
+        Model whose bonds are drawn over every map as sticks.
     """
     path = Path(path)
     projections = {
@@ -88,7 +88,7 @@ def _highest(density: DensityMap, axis: int) -> NDArray[np.float64]:
 
 
 def _plane(cell: gemmi.UnitCell, axis: int) -> NDArray[np.float64]:
-    """Fractional to plane coordinates (A) for a view along `axis`, shape (3, 2)."""
+    """Matrix from fractional to plane coordinates (A) for a view along `axis`, shape (3, 2)."""
     lengths, angles = cell.parameters[:3], np.radians(cell.parameters[3:])
     first, second = (i for i in range(3) if i != axis)
     matrix = np.zeros((3, 2))
@@ -151,9 +151,9 @@ def _draw_sticks(panel: Axes, sticks: NDArray[np.float64], cell: gemmi.UnitCell,
 
 
 def _sticks(model: gemmi.Structure, cell: gemmi.UnitCell) -> NDArray[np.float64]:
-    """Bonds of all symmetry mates as pairs of positions, shape (bonds, 2, 3), in 0 <= x < 1.
+    """Bonds of all symmetry mates as pairs of fractional positions, shape (bonds, 2, 3).
 
-    Positions are fractional; a bond that crosses the border of the cell may lead out of it.
+    The midpoints lie in 0 <= x < 1; a bond across the border of the cell may lead out of it.
     """
     atoms = [site.atom for site in model[0].all() if not site.atom.is_hydrogen()]
     xyz = np.array([atom.pos.tolist() for atom in atoms])

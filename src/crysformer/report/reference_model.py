@@ -1,4 +1,4 @@
-"""The true map and phases of a crystal whose model is known, and maps brought onto it."""
+"""True map and structure factors of a known model, and alignment of maps with it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _P1 = gemmi.SpaceGroup("P 1")
 def model_structure_factors(
     structure: gemmi.Structure, hkl: NDArray[np.int32]
 ) -> NDArray[np.complex128]:
-    """F of a model in its space group by direct summation, X-ray form factors.
+    """Compute F of a model in its space group by direct summation, X-ray form factors.
 
     Parameters
     ----------
     structure
-        Its first model, with cell and space group.
+        Structure with cell and space group, of which the first model counts.
     hkl
         Miller indices, shape (n, 3).
 
@@ -45,7 +45,7 @@ def model_structure_factors(
 
 
 def model_density(structure: gemmi.Structure, d_min: float) -> DensityMap:
-    """The model's density at resolution `d_min` (A), F(000) absent, e/A^3."""
+    """Compute a model's density at resolution `d_min` (A), without F(000), e/A^3."""
     hkl = gemmi.make_miller_array(structure.cell, _P1, d_min)
     F = torch.from_numpy(model_structure_factors(structure, hkl))
     shape = grid_shape(structure.cell, d_min)
@@ -56,7 +56,7 @@ def model_density(structure: gemmi.Structure, d_min: float) -> DensityMap:
 
 
 def align_map(density: DensityMap, reference: DensityMap, d_min: float) -> DensityMap:
-    """Bring a map onto the origin, hand and grid of a reference map of the same cell.
+    """Move a map to the origin, hand and grid of a reference map of the same cell.
 
     Both are compared in P1 over all reflections to `d_min` (A), so any relative origin is found.
     """

@@ -1,4 +1,4 @@
-"""Pictures of the regime grid: cells down, methods across, colours for share solved and seconds."""
+"""Figures of a benchmark: heat maps by condition and method, and the reliability diagram."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from crysformer.evaluation.calibration import Reliability
-from crysformer.evaluation.regimes.grid import GridCell
+from crysformer.evaluation.regimes.grid import Condition
 from crysformer.evaluation.regimes.tables import Summary
 from crysformer.files import atomic_path
 
@@ -23,35 +23,35 @@ _FASTEST = 0.1  # seconds, the low end of the colours
 
 def heat_maps(
     summaries: Sequence[Summary],
-    cells: Sequence[GridCell],
+    conditions: Sequence[Condition],
     methods: Sequence[str],
     path: Path,
     title: str = "",
 ) -> None:
-    """Draw share solved and seconds of every cell and method side by side.
+    """Draw heat maps of the fraction solved and of the seconds, by condition and method.
 
-    Grey: the method does not apply. White: not measured. Lines part the kinds of molecule.
+    Grey: the method does not apply. White: not measured. Lines separate the lengths of molecule.
 
     Parameters
     ----------
     summaries
-        What was measured.
-    cells, methods
+        Summaries to draw.
+    conditions, methods
         Rows and columns; those without any result are left out.
     path
-        The picture (its ending says the format, such as .png or .svg).
+        File of the figure; its suffix, such as .png or .svg, sets the format.
     title
-        Printed above.
+        Title of the figure.
     """
     by_key = {(s.cell, s.method): s for s in summaries}
-    cells = [c for c in cells if any((c.name, m) in by_key for m in methods)]
-    methods = [m for m in methods if any((c.name, m) in by_key for c in cells)]
-    shape = len(cells), len(methods)
+    conditions = [c for c in conditions if any((c.name, m) in by_key for m in methods)]
+    methods = [m for m in methods if any((c.name, m) in by_key for c in conditions)]
+    shape = len(conditions), len(methods)
     solved, seconds = np.full(shape, np.nan), np.full(shape, np.nan)
     declined = np.zeros(shape, dtype=bool)
-    for i, cell in enumerate(cells):
+    for i, condition in enumerate(conditions):
         for j, method in enumerate(methods):
-            summary = by_key.get((cell.name, method))
+            summary = by_key.get((condition.name, method))
             if summary is None:
                 continue
             declined[i, j] = summary.n > 0 and summary.n == summary.n_not_applicable
@@ -59,12 +59,12 @@ def heat_maps(
                 solved[i, j] = summary.solved_share
             if summary.seconds is not None:
                 seconds[i, j] = summary.seconds
-    size = (2.4 + 2 * (_COLUMN * len(methods) + 1.0), 2.2 + _ROW * len(cells))
+    size = (2.4 + 2 * (_COLUMN * len(methods) + 1.0), 2.2 + _ROW * len(conditions))
     figure = Figure(figsize=size, layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     slowest = np.nanmax(seconds, initial=10 * _FASTEST)
     panels = (
-        (left, solved, "share solved", "viridis", Normalize(0, 1), "{:.0%}"),
+        (left, solved, "fraction solved", "viridis", Normalize(0, 1), "{:.0%}"),
         (right, seconds, "seconds each", "magma_r", LogNorm(_FASTEST, slowest), "{:.1f}"),
     )
     for axes, values, label, colours, norm, text in panels:
@@ -73,25 +73,25 @@ def heat_maps(
         image = axes.imshow(shown, cmap=colours, norm=norm, aspect="auto")
         _write_values(axes, values, declined, norm, text)
         axes.set_xticks(range(len(methods)), methods, rotation=40, ha="right", fontsize=8)
-        for row in range(1, len(cells)):
-            if cells[row].n_residues != cells[row - 1].n_residues:
+        for row in range(1, len(conditions)):
+            if conditions[row].n_residues != conditions[row - 1].n_residues:
                 axes.axhline(row - 0.5, color="black", linewidth=1)
         figure.colorbar(image, ax=axes, label=label, shrink=0.4, location="top")
-    left.set_yticks(range(len(cells)), [cell.name for cell in cells], fontsize=7)
+    left.set_yticks(range(len(conditions)), [c.name for c in conditions], fontsize=7)
     if title:
         figure.suptitle(title, fontsize=9)
     _save(figure, path)
 
 
 def reliability_diagram(curves: Mapping[str, Reliability], path: Path) -> None:
-    """Draw share solved against confidence, and how many results there are in each bin.
+    """Draw the fraction solved against confidence, and the number of results in each bin.
 
     Parameters
     ----------
     curves
-        By the name that goes into the legend.
+        Reliability by the name shown in the legend.
     path
-        The picture.
+        File of the figure.
     """
     figure = Figure(figsize=(5.0, 5.5), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -103,7 +103,7 @@ def reliability_diagram(curves: Mapping[str, Reliability], path: Path) -> None:
         above.plot(x, [b.solved for b in found.bins], marker="o", label=label)
         centres = [b.low + 0.005 + (i + 0.5) * width for b in found.bins]
         below.bar(centres, [b.n for b in found.bins], width=width)
-    above.set(ylabel="share solved", xlim=(0, 1), ylim=(-0.03, 1.03))
+    above.set(ylabel="fraction solved", xlim=(0, 1), ylim=(-0.03, 1.03))
     above.legend(fontsize=8)
     below.set(xlabel="confidence", ylabel="results", yscale="log", ylim=(0.7, None))
     _save(figure, path)

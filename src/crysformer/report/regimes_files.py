@@ -1,4 +1,4 @@
-"""Everything that a benchmark leaves in its folder beside the record itself."""
+"""Tables, figures and report of a benchmark, written beside its record."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
-from crysformer.evaluation.regimes.grid import GridCell
+from crysformer.evaluation.regimes.grid import Condition
 from crysformer.evaluation.regimes.results import ResultLog
 from crysformer.evaluation.regimes.tables import (
     summarise,
@@ -23,39 +23,40 @@ from crysformer.report.regimes_text import controls_report, regimes_report
 def write_report(
     log: ResultLog,
     kind: Literal["regimes", "control"],
-    grid: Sequence[GridCell],
+    conditions: Sequence[Condition],
     methods: Sequence[str],
     note: str,
 ) -> dict[str, Any]:
     """Write tables, figures and the Markdown report of all results so far.
 
-    ``results.tsv`` (a line for each crystal and method), ``KIND.tsv`` (for each cell and method),
-    ``KIND.json``, ``report.md``, and the figures ``regimes.png`` and ``reliability.png``.
+    ``results.tsv`` (a line for each crystal and method), ``KIND.tsv`` (a line for each condition
+    and method), ``KIND.json``, ``report.md``, and the figures ``regimes.png`` and
+    ``reliability.png``.
 
     Parameters
     ----------
     log
-        The results; the files go into its folder.
+        Results; the files go into its folder.
     kind
-        Which report.
-    grid, methods
-        In the order of the tables; those without results are left out.
+        Kind of report.
+    conditions, methods
+        Conditions and methods in the order of the tables; those without results are left out.
     note
         Options of the run, for the head of the report.
 
     Returns
     -------
     dict
-        The content of ``KIND.json``.
+        Content of ``KIND.json``.
     """
     results, folder = list(log.results.values()), log.folder
     methods = [m for m in methods if any(result.method == m for result in results)]
-    summaries, judged = summarise(results, grid, methods), verdicts(results)
+    summaries, judged = summarise(results, conditions, methods), verdicts(results)
     write_results(results, folder / "results.tsv")
     write_summaries(summaries, folder / f"{kind}.tsv")
     figures = []
     if kind == "regimes" and summaries:
-        heat_maps(summaries, grid, methods, folder / "regimes.png")
+        heat_maps(summaries, conditions, methods, folder / "regimes.png")
         figures.append("regimes.png")
     curves = {v.method: v.reliability for v in judged if v.reliability is not None}
     if curves:
@@ -63,7 +64,7 @@ def write_report(
         figures.append("reliability.png")
     head = run_head(note)
     if kind == "regimes":
-        text = regimes_report(results, grid, methods, head, figures)
+        text = regimes_report(results, conditions, methods, head, figures)
     else:
         text = controls_report(results, methods, head, figures)
     with atomic_path(folder / "report.md") as temporary:

@@ -1,11 +1,11 @@
-"""The regime grid and the controls as short Markdown reports."""
+"""Markdown reports of the benchmark grid and of the controls."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from crysformer.evaluation.regimes.controls import CONTROLS
-from crysformer.evaluation.regimes.grid import GridCell
+from crysformer.evaluation.regimes.grid import Condition
 from crysformer.evaluation.regimes.results import Result
 from crysformer.evaluation.regimes.tables import (
     RIVALS,
@@ -20,35 +20,35 @@ from crysformer.evaluation.regimes.tables import (
 
 def regimes_report(
     results: Sequence[Result],
-    cells: Sequence[GridCell],
+    conditions: Sequence[Condition],
     methods: Sequence[str],
     head: str,
     figures: Sequence[str] = (),
 ) -> str:
-    """Everything that the grid says, to be committed as it is.
+    """Report on the benchmark grid.
 
     Parameters
     ----------
     results
-        Of the run.
-    cells, methods
-        In the order of the tables.
+        Results of the run.
+    conditions, methods
+        Conditions and methods in the order of the tables.
     head
-        Date, machine and options, a paragraph.
+        Paragraph with date, machine and options.
     figures
-        Names of pictures beside the report.
+        Names of figures beside the report.
     """
-    summaries = summarise(results, cells, methods)
+    summaries = summarise(results, conditions, methods)
     lines = ["# Every method on the same crystals", "", head, ""]
     lines += [
-        "Solved: F²-weighted mean cosine of the aligned phase error ≥ 0.85. Shares are of all",
-        "crystals of a cell; n/a: the method says that it does not apply. What the cells mean:",
-        "docs/benchmarks.md.",
+        "Solved: F²-weighted mean cosine of the aligned phase error ≥ 0.85. Fractions are of all",
+        "crystals of a condition; n/a: the method does not apply. The names of the conditions are",
+        "explained in docs/benchmarks.md.",
         "",
         *(f"![{name}]({name})\n" for name in figures),
         "## Where the network helps, and where it does not",
         "",
-        *_comparisons(results, cells),
+        *_comparisons(results, conditions),
         "",
         "## All methods together",
         "",
@@ -58,9 +58,9 @@ def regimes_report(
         "",
         *verdict_table(verdicts(results)),
         "",
-        "## Cells",
+        "## Conditions",
         "",
-        *_cell_table(summaries, cells, methods),
+        *_condition_table(summaries, conditions, methods),
     ]
     crashed = [result for result in results if result.status == "crashed"]
     if crashed:
@@ -72,32 +72,32 @@ def regimes_report(
 def controls_report(
     results: Sequence[Result], methods: Sequence[str], head: str, figures: Sequence[str] = ()
 ) -> str:
-    """What was claimed of crystals that cannot be solved; arguments as `regimes_report`."""
+    """Report on claims about crystals that cannot be solved; arguments as `regimes_report`."""
     lines = [
         "# False claims on crystals that cannot be solved",
         "",
         head,
         "",
-        "A claim is false if the method says solved and the phases are wrong, or if the amplitudes",
-        "are random. A crystal beside these that was solved against all odds counts as no false",
-        "claim. The bound is Clopper and Pearson's, one-sided, 95 %.",
+        "A claim is false if the phases are wrong or the amplitudes random; a claim about hopeless",
+        "data that were solved nevertheless is not. The bound is Clopper and Pearson's, one-sided,",
+        "95 %.",
         "",
         *verdict_table(verdicts(results)),
         "",
         *(f"![{name}]({name})\n" for name in figures),
-        "| control | method | n | said to be solved | wrongly | solved | seconds |",
+        "| control | method | n | claimed | falsely | solved | seconds |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
     for s in summarise(results, CONTROLS, methods):
-        shown = (s.cell, s.method, s.n, s.claimed, s.false_claims, _share(s), _number(s.seconds))
+        shown = (s.cell, s.method, s.n, s.claimed, s.false_claims, _fraction(s), _number(s.seconds))
         lines.append("| " + " | ".join("–" if v is None else str(v) for v in shown) + " |")
     return "\n".join(lines) + "\n"
 
 
 def verdict_table(found: Iterable[Verdicts]) -> list[str]:
-    """One line of Markdown for each method that gives verdicts."""
+    """Table with one row for each method that gives verdicts, as lines of Markdown."""
     lines = [
-        "| method | n | said to be solved | wrongly | 95 % upper bound | ECE | Brier |",
+        "| method | n | claimed | falsely | 95 % upper bound | ECE | Brier |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for v in found:
@@ -110,18 +110,18 @@ def verdict_table(found: Iterable[Verdicts]) -> list[str]:
     return lines if len(lines) > 2 else ["No method gave a verdict."]
 
 
-def _comparisons(results: Sequence[Result], cells: Sequence[GridCell]) -> list[str]:
+def _comparisons(results: Sequence[Result], conditions: Sequence[Condition]) -> list[str]:
     lines = []
     for first, second in RIVALS:
-        found = compare_methods(results, cells, first, second)
+        found = compare_methods(results, conditions, first, second)
         if found is not None:
             lines += _comparison(found)
     return lines or ["No two methods that differ by one ingredient were measured."]
 
 
 def _comparison(found: Comparison) -> list[str]:
-    def names(cells: tuple[str, ...]) -> str:
-        return ", ".join(cells) or "none"
+    def listed(names: tuple[str, ...]) -> str:
+        return ", ".join(names) or "none"
 
     first, second = found.first, found.second
     verdict = "no difference beyond chance"
@@ -134,9 +134,9 @@ def _comparison(found: Comparison) -> list[str]:
         f"by both, {found.only_first} by {first} alone, {found.only_second} by {second} alone",
         f"(sign test p = {found.p_value:.2g}).",
         "",
-        f"- more solved with {first}: {names(found.helps)}",
-        f"- fewer: {names(found.harms)}",
-        f"- {first} does not apply: {names(found.not_applicable)}",
+        f"- more solved with {first}: {listed(found.helps)}",
+        f"- fewer: {listed(found.harms)}",
+        f"- {first} does not apply: {listed(found.not_applicable)}",
         "",
     ]
 
@@ -162,21 +162,21 @@ def _overall(results: Sequence[Result], methods: Sequence[str]) -> list[str]:
     return lines
 
 
-def _cell_table(
-    summaries: Sequence[Summary], cells: Sequence[GridCell], methods: Sequence[str]
+def _condition_table(
+    summaries: Sequence[Summary], conditions: Sequence[Condition], methods: Sequence[str]
 ) -> list[str]:
     by_key = {(s.cell, s.method): s for s in summaries}
     methods = [m for m in methods if any(s.method == m for s in summaries)]
     lines = [
-        "| cell | n | " + " | ".join(methods) + " |",
+        "| condition | n | " + " | ".join(methods) + " |",
         "|---|---:|" + "---:|" * len(methods),
     ]
-    for cell in cells:
-        row = [by_key.get((cell.name, method)) for method in methods]
+    for condition in conditions:
+        row = [by_key.get((condition.name, method)) for method in methods]
         counts = [s.n for s in row if s is not None]
         if counts:
             shown = [_shown(s) for s in row]
-            lines.append(f"| {cell.name} | {max(counts)} | " + " | ".join(shown) + " |")
+            lines.append(f"| {condition.name} | {max(counts)} | " + " | ".join(shown) + " |")
     return lines
 
 
@@ -188,10 +188,10 @@ def _shown(summary: Summary | None) -> str:
     if summary.solved_share is None:
         return "n/a"
     false = f", {summary.false_claims} false" if summary.false_claims else ""
-    return f"{_share(summary)} ({_number(summary.seconds)} s{false})"
+    return f"{_fraction(summary)} ({_number(summary.seconds)} s{false})"
 
 
-def _share(summary: Summary) -> str:
+def _fraction(summary: Summary) -> str:
     return "n/a" if summary.solved_share is None else f"{summary.solved_share:.0%}"
 
 

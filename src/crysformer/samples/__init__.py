@@ -1,4 +1,4 @@
-"""The crystals that the demonstration solves, with their true models for scoring."""
+"""Sample crystals of the demonstration, with their models for scoring."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class Sample:
     name
         Short name, for folders.
     title
-        What it is.
+        Description.
     sequence
         One-letter codes.
     data_file, model_file
         Measured amplitudes, and the true or deposited model.
     synthetic
-        Whether the amplitudes were calculated.
+        True if the amplitudes were calculated.
     time_limit
-        Seconds that the demonstration gives the solver at most.
+        Time limit of the solver in the demonstration, s.
     expectation
-        What should come out, for a person.
+        Expected result, for the user.
     """
 
     name: str
@@ -41,12 +41,12 @@ class Sample:
 
     @property
     def data_path(self) -> Path:
-        """The reflections."""
+        """Path of the reflections."""
         return FOLDER / self.data_file
 
     @property
     def model_path(self) -> Path:
-        """The model."""
+        """Path of the model."""
         return FOLDER / self.model_file
 
 

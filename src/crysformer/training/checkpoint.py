@@ -1,4 +1,4 @@
-"""Checkpoints: everything a run needs to go on as if it had never stopped."""
+"""Checkpoints: the complete state of a run, to resume it exactly."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read what `save_checkpoint` wrote; nothing else is ever unpickled.
+    """Read a checkpoint; only plain tensors and values are unpickled.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
     try:
         state = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no checkpoint to resume from; start without --resume") from error
+        raise InputError(f"{path}: no checkpoint to resume from; start without `resume`") from error
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: not a readable checkpoint ({reason})") from error

@@ -1,4 +1,4 @@
-"""What a run learns from and is judged by: batches of both splits, made for its network."""
+"""Training and validation batches of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from crysformer.data.dataset.recipe import Recipe
 from crysformer.data.dataset.store import FragmentStore, FragmentTable, Split
 from crysformer.data.examples.data_augmentation import measured_batch
 from crysformer.data.examples.stream import Batch, ExampleStream
-from crysformer.data.synthetic.subfragments import fitted_recipe, windows
+from crysformer.data.synthetic.subfragments import fitted_recipe, subfragments
 from crysformer.errors import InputError
 from crysformer.training.config import TrainingConfig
 from crysformer.training.validation import validation_batches
@@ -20,8 +20,8 @@ from crysformer.training.validation import validation_batches
 def check_fits(store: FragmentStore, config: TrainingConfig) -> None:
     """Refuse a data set that the network cannot learn from.
 
-    Fragments longer than the network takes are cut into windows in cells fitted to them; the
-    constants of a network that scales by them are known for the whole fragments only.
+    Fragments longer than the network's sequences are cut into subfragments in cells fitted to
+    them; scaling constants are known for whole fragments only.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def check_fits(store: FragmentStore, config: TrainingConfig) -> None:
 
 
 class TrainingData:
-    """Examples of a data set as one network wants them.
+    """Training and validation examples of a data set for one network.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class TrainingData:
     store
         The data set.
     device
-        Where examples are made.
+        Device that generates the examples.
     """
 
     def __init__(self, config: TrainingConfig, store: FragmentStore, device: torch.device) -> None:
@@ -58,10 +58,10 @@ class TrainingData:
 
     def _table(self, split: Split) -> FragmentTable:
         table = self._store.table(split)
-        return windows(table, self._config.model.n_residues) if self._cut else table
+        return subfragments(table, self._config.model.n_residues) if self._cut else table
 
     def stream(self) -> ExampleStream:
-        """Endless batches of the training split, exact."""
+        """Stream endless batches of the training split, exact and complete."""
         c = self._config
         return ExampleStream(
             self._table("train"), self._recipe, c.batch_size, self._device,
@@ -69,20 +69,20 @@ class TrainingData:
         )  # fmt: skip
 
     def validation(self, n: int) -> list[Batch]:
-        """`n` exact examples spread evenly over the validation split."""
+        """Make `n` exact examples spread evenly over the validation split."""
         return validation_batches(
             self._table("validation"), self._recipe, self._config.model.patch, n, self._device
         )
 
     def measured(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """The batch as imperfectly measured, if the network is made for that."""
+        """Simulate imperfect measurements of the batch, if the network is trained on such data."""
         c = self._config
         if not c.model.conditions:
             return batch
         return measured_batch(batch, c.measured, c.model.d_min, c.model.b_iso, generator)
 
     def all_measured(self, batches: Sequence[Batch]) -> list[Batch]:
-        """Batches with the same imperfections every time; none for a network of exact data."""
+        """Simulate the same imperfections every time; empty for networks trained on exact data."""
         if not self._config.model.conditions:
             return []
         generator = torch.Generator().manual_seed(0)

@@ -21,7 +21,7 @@ from crysformer.data.examples.stream import Batch
 from crysformer.errors import CrysformerError, InputError
 from crysformer.files import atomic_path
 from crysformer.models.crysformer import CrysFormer
-from crysformer.models.orientations import TURNS
+from crysformer.models.orientations import ORIENTATIONS
 from crysformer.models.weights import save_weights
 from crysformer.training.checkpoint import CHECKPOINT, save_checkpoint
 from crysformer.training.config import TrainingConfig, from_dict, to_dict
@@ -169,18 +169,18 @@ class Trainer:
         )
 
     def _imperfect_metrics(self) -> dict[str, float]:
-        """PC of the same examples imperfectly measured, of a network for conditions."""
+        """PC of the same examples with imperfect data, for networks trained on such data."""
         if not self.imperfect:
             return {}
         pc = validate(self.averaged, self.imperfect, self.config.model.d_min).pc
         return {"pc_imperfect": pc}
 
     def _finish(self) -> ValidationResult:
-        """The figures that stand with the weights: more examples, predicted as in use."""
+        """Save the final figures: more examples, predicted as by `predict`."""
         config = self.config
         examples = self.data.validation(config.final_examples)
         result = validate(self.averaged, examples, config.model.d_min, averaged=True)
-        self._save(result, {"orientations": len(TURNS), **self._imperfect_metrics()})
+        self._save(result, {"orientations": len(ORIENTATIONS), **self._imperfect_metrics()})
         return result
 
     def _save(self, result: ValidationResult, how: dict[str, float]) -> None:
@@ -208,7 +208,7 @@ class Trainer:
         )
 
     def state(self) -> dict[str, Any]:
-        """Everything a resumed run needs, in plain tensors and values."""
+        """Complete state of the run, in plain tensors and values."""
         return {
             "config": json.dumps(to_dict(self.config)),
             "data": self.data_hash,
@@ -226,7 +226,7 @@ class Trainer:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take over a checkpoint.
+        """Restore the state of a checkpoint.
 
         Raises
         ------

@@ -10,7 +10,7 @@ from crysformer.crystal.comparison.compare import pearson
 
 
 def correlation_loss(predicted: Tensor, true: Tensor) -> Tensor:
-    """1 - PC, averaged over the batch: what a map is judged by, blind to its scale."""
+    """1 - PC averaged over the batch, independent of the scale of the maps."""
     return (1 - pearson(predicted, true)).mean()
 
 

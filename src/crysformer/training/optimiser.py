@@ -13,28 +13,28 @@ from crysformer.training.config import TrainingConfig
 def learning_rate(
     config: TrainingConfig, examples: int, seconds: float, max_time: float | None
 ) -> float:
-    """One cycle: linear warm-up, then half a cosine.
+    """Learning rate of a one-cycle schedule: linear warm-up, then half a cosine.
 
     Parameters
     ----------
     config
-        Peak rate, warm-up, and whether the cycle follows examples or the clock.
+        Peak rate, warm-up, and schedule (by examples or by time).
     examples, seconds
-        Done so far.
+        Examples and seconds done so far.
     max_time
-        Seconds of the whole run, where it is limited.
+        Time limit of the whole run, s, if any.
     """
     warm = min(1.0, (examples + 1) / max(1, config.warmup))
     if config.schedule == "time" and max_time is not None:
-        share = min(1.0, seconds / max_time)
+        fraction = min(1.0, seconds / max_time)
     else:
-        share = min(1.0, examples / config.examples)
-    cosine = 0.5 * (1 + math.cos(math.pi * share))
+        fraction = min(1.0, examples / config.examples)
+    cosine = 0.5 * (1 + math.cos(math.pi * fraction))
     return config.learning_rate * warm * (config.final_rate + (1 - config.final_rate) * cosine)
 
 
 def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW, with weight decay on matrices and kernels but not on biases and norms."""
+    """Make AdamW with weight decay on matrices and kernels but not on biases and norms."""
     decayed: list[Tensor] = []
     plain: list[Tensor] = []
     for parameter in model.parameters():

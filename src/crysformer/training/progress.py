@@ -14,12 +14,12 @@ log = logging.getLogger("crysformer")
 
 
 class Progress:
-    """A bar with examples/s, time left and the latest loss; plain log lines without a terminal.
+    """Progress bar with examples/s, time left and latest loss; log lines without a terminal.
 
     Parameters
     ----------
     examples
-        Length of the run.
+        Length of the run, examples.
     max_time
         Time limit, s, if any.
     quiet
@@ -53,27 +53,27 @@ class Progress:
         self._bar.stop()
 
     def update(self, examples: int, seconds: float, loss: float) -> None:
-        """Show where the run is."""
+        """Update the bar."""
         if self._begin is None:
             self._begin = (examples, seconds)
         elapsed = seconds - self._begin[1]
         speed = (examples - self._begin[0]) / elapsed if elapsed > 0 else 0.0
         left = (self._examples - examples) / speed if speed else 0.0
-        share = examples / self._examples
+        fraction = examples / self._examples
         if self._max_time is not None:
             left = min(left, self._max_time - seconds) if speed else self._max_time - seconds
-            share = max(share, seconds / self._max_time)
+            fraction = max(fraction, seconds / self._max_time)
         minutes, rest = divmod(int(max(0.0, left)), 60)
         hours, minutes = divmod(minutes, 60)
         self._bar.update(
             self._task,
-            completed=min(1.0, share),
+            completed=min(1.0, fraction),
             status=f"{examples} examples, {speed:.1f}/s, {hours}:{minutes:02}:{rest:02} left, "
             f"loss {loss:.4f}",
         )
 
     def message(self, text: str) -> None:
-        """A line that stays."""
+        """Print a permanent line."""
         if self._shown:
             self._bar.console.print(text)
         else:

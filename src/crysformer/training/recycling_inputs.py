@@ -1,4 +1,4 @@
-"""What a recycling network starts from while it learns."""
+"""Input estimates for the training of recycling networks."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from crysformer.training.config import TrainingConfig
 def starting_estimate(
     model: CrysFormer, batch: Batch, config: TrainingConfig, generator: torch.Generator
 ) -> Tensor:
-    """Nothing, the truth with random phase errors, or what the network makes of either.
+    """Draw input estimates: blank, the truth with phase errors, or a prediction from either.
 
     Parameters
     ----------
     model
-        The network as it is now.
+        The network in its current state.
     batch
         Examples.
     config
-        `blank` is the share of examples that start from nothing, `recycled` that of batches which
-        start from the network's own estimates.
+        `blank` is the fraction of examples with a blank estimate, `recycled` the fraction of
+        batches that start from the network's own predictions.
     generator
-        On the CPU.
+        Random numbers, on the CPU.
 
     Returns
     -------
@@ -36,21 +36,21 @@ def starting_estimate(
     """
     device = batch.density.device
     blank = torch.rand(len(batch), generator=generator) < config.blank
-    # Up to errors beyond 120 degrees, where hardly anything is left of the truth.
+    # Phase errors up to more than 120 degrees, where hardly any information is left.
     sigma = 0.4 + 2.0 * torch.rand(len(batch), generator=generator)
     noisy = disturb_phases(batch.density, sigma.to(device), generator)
     if batch.measured is not None:
         noisy = _as_estimated(noisy, batch, sigma.to(device))
     estimate = torch.where(blank.to(device).reshape(-1, 1, 1, 1, 1), 0.0, noisy)
     if float(torch.rand(1, generator=generator)) < config.recycled:
-        share = 0.3 + 0.7 * float(torch.rand(1, generator=generator))
+        fraction = 0.3 + 0.7 * float(torch.rand(1, generator=generator))
         predicted = model(batch.patterson, batch.residues, batch.lengths, estimate, batch.measured)
-        estimate = next_estimate(predicted, estimate, batch.patterson, share, batch.measured)
+        estimate = next_estimate(predicted, estimate, batch.patterson, fraction, batch.measured)
     return estimate
 
 
 def _as_estimated(noisy: Tensor, batch: Batch, sigma: Tensor) -> Tensor:
-    """Measured amplitudes as they are; the others as weak as their phases are uncertain."""
+    """Impose the measured amplitudes; down-weight the others by their phase uncertainty."""
     assert batch.measured is not None
     F = torch.fft.rfftn(noisy, dim=(-3, -2, -1))
     weak = torch.exp(-sigma.square() / 2).reshape(-1, 1, 1, 1, 1)

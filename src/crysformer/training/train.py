@@ -1,4 +1,4 @@
-"""A run of training, from data set and configuration to weights in a folder."""
+"""Training run: from data set and configuration to weights in a folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def train(
     quiet: bool = True,
     start_from: str | Path | None = None,
 ) -> ValidationResult:
-    """Train a network on crystals synthesised as it goes.
+    """Train a network on synthetic crystals generated on the fly.
 
     The run ends after `config.examples`, or `max_time`, whichever comes first; it then leaves
     ``weights.safetensors`` with ``weights.json``, ``checkpoint.pt``, ``history.csv`` and
@@ -45,13 +45,13 @@ def train(
     out
         Output folder.
     resume
-        Go on from the checkpoint in `out`; the network and the data must be the same.
+        Continue from the checkpoint in `out`; the network and the data must be the same.
     overwrite
         Start afresh in a folder that is not empty.
     max_time
-        Seconds, over all resumed parts together.
+        Time limit, s, over all resumed parts together.
     device
-        Where everything happens.
+        Device of examples and network.
     quiet
         No progress bar.
     start_from
@@ -70,7 +70,7 @@ def train(
     store = FragmentStore.open(data)
     check_fits(store, config)
     if resume and start_from is not None:
-        raise UsageError("--resume goes on from a checkpoint; leave out --start-from")
+        raise UsageError("`resume` goes on from a checkpoint; leave out `start_from`")
     trainer = Trainer(config, store, Path(out), max_time, torch.device(device))
     if start_from is not None:
         initial = starting_weights(start_from, trainer.model)

@@ -1,4 +1,4 @@
-"""How good a network is on the validation split."""
+"""Validation: accuracy of a network on held-out examples."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from crysformer.crystal.comparison.compare import pearson, phase_errors
 from crysformer.crystal.comparison.phase_errors import unit_phases
 from crysformer.crystal.fourier.grids import d_star_sq_grid, grid_from_density
+from crysformer.crystal.resolution import within_resolution
 from crysformer.data.dataset.recipe import Recipe
 from crysformer.data.dataset.store import FragmentTable
 from crysformer.data.examples.stream import Batch, fixed_batches
@@ -26,7 +27,7 @@ _BINS = 12
 
 @dataclasses.dataclass(frozen=True)
 class ValidationResult:
-    """Means over the examples, maps as they stand (no alignment of origin or hand).
+    """Means over the examples, without alignment of origin or hand.
 
     Attributes
     ----------
@@ -38,8 +39,8 @@ class ValidationResult:
         Examples.
     calibration
         Mean cosine of the phase error ("cosine") at ratios of predicted to true amplitude
-        ("ratio"). A network trained on 1 - PC holds back where it is unsure, so a small ratio
-        means a bad phase.
+        ("ratio"). A network trained on 1 - PC predicts small amplitudes where it is uncertain,
+        so a small ratio means an unreliable phase.
     """
 
     pc: float
@@ -49,7 +50,7 @@ class ValidationResult:
     calibration: dict[str, list[float]]
 
     def metrics(self) -> dict[str, Any]:
-        """The figures that stand with the weights."""
+        """Figures stored with the weights."""
         return {
             "split": "validation",
             "pc": self.pc,
@@ -62,13 +63,13 @@ class ValidationResult:
 def validation_batches(
     table: FragmentTable, recipe: Recipe, patch: int, n: int, device: torch.device | str
 ) -> list[Batch]:
-    """`n` examples spread evenly over a split, in their stored orientation."""
+    """Make `n` examples spread evenly over a split, in their stored orientation."""
     rows = np.unique(np.linspace(0, len(table) - 1, min(n, len(table))).round().astype(int))
     return list(fixed_batches(select(table, rows.tolist()), recipe, 32, device, multiple_of=patch))
 
 
 def select(table: FragmentTable, rows: Sequence[int]) -> FragmentTable:
-    """The same table with only some rows, in the order given."""
+    """Select rows of a table, in the order given."""
     atoms = [np.arange(table.offset[i], table.offset[i + 1]) for i in rows]
     counts = [len(a) for a in atoms]
     strings: dict[str, Any] = {
@@ -119,7 +120,7 @@ def validate(
         F = grid_from_density(batch.density[:, 0], volume)
         shape = (batch.density.shape[2], batch.density.shape[3], batch.density.shape[4])
         d_star_sq = d_star_sq_grid(torch.diag_embed(batch.lengths), shape)
-        measured = (d_star_sq > 0) & (d_star_sq <= d_min**-2 * (1 + 1e-6))
+        measured = within_resolution(d_star_sq, d_min)
         F_predicted = grid_from_density(predicted[:, 0], volume)
         errors = phase_errors(F_predicted, F, measured)
         measured &= F.abs() > 0

@@ -1,4 +1,4 @@
-"""A run that starts from weights instead of from random numbers."""
+"""Training that starts from existing weights."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from crysformer.models.weights import load_weights
 
 
 def starting_weights(source: str | Path, model: CrysFormer) -> dict[str, Tensor]:
-    """Weights for a network from those of the same one, or of the same one without conditions.
+    """Adapt weights of the same architecture, also of one without the mask of measured reflections.
 
-    What a network for conditions has more starts at zero, so that it begins where the other ended.
+    The additional weights of a network with that mask start at zero, so that its predictions
+    start as those of the other network.
 
     Parameters
     ----------
@@ -28,7 +29,7 @@ def starting_weights(source: str | Path, model: CrysFormer) -> dict[str, Tensor]
     Raises
     ------
     InputError
-        If they are of another network.
+        If the weights belong to another architecture.
     """
     initial = load_weights(source).model
     if not _alike(initial.config, model.config):
@@ -38,7 +39,7 @@ def starting_weights(source: str | Path, model: CrysFormer) -> dict[str, Tensor]
 
 
 def _alike(found: CrysFormerConfig, wanted: CrysFormerConfig) -> bool:
-    """Whether weights fit; the scales of constants belong to the data."""
+    """Compare architectures, except for the scales, which belong to the data."""
     adapted = dataclasses.replace(
         found,
         patterson_scale=wanted.patterson_scale,
@@ -49,7 +50,7 @@ def _alike(found: CrysFormerConfig, wanted: CrysFormerConfig) -> bool:
 
 
 def _padded(values: Tensor, like: Tensor) -> Tensor:
-    """Values in the leading corner of zeros of another shape: new channels are the last."""
+    """Pad with zeros to another shape; new channels are the last."""
     if values.shape == like.shape:
         return values
     padded = torch.zeros_like(like)

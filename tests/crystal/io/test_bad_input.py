@@ -142,7 +142,7 @@ def test_hkl_without_cell_and_space_group(tmp_path: Path) -> None:
     path.write_text("   1   2   3  100.00    1.00\n")
     message = refusal(path)
     assert "no unit cell and no space group" in message
-    assert "--cell A,B,C,ALPHA,BETA,GAMMA --space-group SYMBOL" in message
+    assert "`cell` A,B,C,ALPHA,BETA,GAMMA `space_group` SYMBOL" in message
 
 
 def test_mtz_without_cell_or_space_group(
@@ -153,12 +153,12 @@ def test_mtz_without_cell_or_space_group(
 ) -> None:
     no_cell = write_mtz(tmp_path / "a.mtz", unique_hkl, columns, cell=None)
     message = refusal(no_cell)
-    assert "no unit cell; supply --cell" in message
-    assert "--space-group" not in message
+    assert "no unit cell; supply `cell`" in message
+    assert "`space_group`" not in message
     no_group = write_mtz(tmp_path / "b.mtz", unique_hkl, columns, space_group=None)
     message = refusal(no_group)
-    assert "no space group; supply --space-group SYMBOL" in message
-    assert "--cell" not in message
+    assert "no space group; supply `space_group` SYMBOL" in message
+    assert "`cell`" not in message
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_unmerged_mtz(tmp_path: Path) -> None:
 def test_experimental_file_without_space_group(shared_dir: Path) -> None:
     message = refusal(shared_dir / "experimental" / "1kip-sf.cif.gz")
     assert "no unit cell and no space group" in message
-    assert "--space-group" in message
+    assert "`space_group`" in message
 
 
 @pytest.mark.parametrize("content", [None, b"", b"hello", b"\x00" * 2000])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crysformer.crystal.io.column_selection import find_free_flags, find_measurement
+from crysformer.crystal.io.column_selection import choose_columns, find_free_flags
 from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.errors import InputError, UsageError
 
@@ -62,7 +62,7 @@ def table(spec: str) -> ReflectionTable:
     ],
 )
 def test_choice(spec: str, labels: str, kind: str) -> None:
-    found = find_measurement(table(spec))
+    found = choose_columns(table(spec))
     assert found.labels == tuple(labels.split())
     assert found.kind == kind
 
@@ -70,19 +70,19 @@ def test_choice(spec: str, labels: str, kind: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "options"),
     [
-        ("F/F SIGF/Q FP/F SIGFP/Q", ["--labin F,SIGF", "--labin FP,SIGFP"]),
-        ("I/J SIGI/Q IMEAN/J SIGIMEAN/Q", ["--labin I,SIGI", "--labin IMEAN,SIGIMEAN"]),
+        ("F/F SIGF/Q FP/F SIGFP/Q", ["`labin` F,SIGF", "`labin` FP,SIGFP"]),
+        ("I/J SIGI/Q IMEAN/J SIGIMEAN/Q", ["`labin` I,SIGI", "`labin` IMEAN,SIGIMEAN"]),
         (
             "Fa(+)/G SIGFa(+)/L Fa(-)/G SIGFa(-)/L Fb(+)/G SIGFb(+)/L Fb(-)/G SIGFb(-)/L",
-            ["--labin 'Fa(+),SIGFa(+),Fa(-),SIGFa(-)'", "--labin 'Fb(+),SIGFb(+),Fb(-),SIGFb(-)'"],
+            ["`labin` 'Fa(+),SIGFa(+),Fa(-),SIGFa(-)'", "`labin` 'Fb(+),SIGFb(+),Fb(-),SIGFb(-)'"],
         ),
         # One mean amplitude without uncertainty: allowed only when asked for.
-        ("F_meas/F FREE/I", ["--labin F_meas"]),
+        ("F_meas/F FREE/I", ["`labin` F_meas"]),
     ],
 )
 def test_stops_with_options_to_paste(spec: str, options: list[str]) -> None:
     with pytest.raises(InputError) as caught:
-        find_measurement(table(spec))
+        choose_columns(table(spec))
     message = str(caught.value)
     assert "\n" not in message
     assert message.startswith("data.mtz: ")
@@ -93,20 +93,20 @@ def test_stops_with_options_to_paste(spec: str, options: list[str]) -> None:
 @pytest.mark.parametrize("spec", ["F/F SIGF/Q FP/F SIGFP/Q", "F_meas/F FREE/I"])
 def test_offered_option_is_accepted(spec: str) -> None:
     with pytest.raises(InputError) as caught:
-        find_measurement(table(spec))
-    labin = str(caught.value).split("--labin ")[1].split()[0]
-    assert ",".join(find_measurement(table(spec), labin).labels) == labin
+        choose_columns(table(spec))
+    labin = str(caught.value).split("`labin` ")[1].split()[0]
+    assert ",".join(choose_columns(table(spec), labin).labels) == labin
 
 
 @pytest.mark.parametrize("spec", ["FREE/I", "FC/F PHIC/P", "DP/D SIGDP/Q", "PHI/P FOM/W", ""])
 def test_nothing_measured(spec: str) -> None:
     with pytest.raises(InputError, match="no amplitudes"):
-        find_measurement(table(spec))
+        choose_columns(table(spec))
 
 
 def test_labin_takes_friedel_mates() -> None:
     mates = table("FP/F SIGFP/Q F(+)/G SIGF(+)/L F(-)/G SIGF(-)/L")
-    found = find_measurement(mates, "F(+),SIGF(+),F(-),SIGF(-)")
+    found = choose_columns(mates, "F(+),SIGF(+),F(-),SIGF(-)")
     assert [c.label for c in found.values] == ["F(+)", "F(-)"]
     assert [c.label for c in found.sigmas] == ["SIGF(+)", "SIGF(-)"]
 
@@ -127,13 +127,13 @@ def test_labin_takes_friedel_mates() -> None:
 def test_wrong_labin(labin: str, says: str) -> None:
     spec = "FP/F SIGFP/Q I/J SIGI/Q PHIC/P DP/D SIGDP/Q"
     with pytest.raises(InputError, match=says):
-        find_measurement(table(spec), labin)
+        choose_columns(table(spec), labin)
 
 
 @pytest.mark.parametrize("labin", ["", "FP,SIGFP,I", ",", "FP,"])
 def test_malformed_labin(labin: str) -> None:
     with pytest.raises(UsageError, match="expected F,SIGF"):
-        find_measurement(table("FP/F SIGFP/Q I/J SIGI/Q"), labin)
+        choose_columns(table("FP/F SIGFP/Q I/J SIGI/Q"), labin)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 import crysformer
 from crysformer.crystal.io.read import read_crystal
-from crysformer.crystal.quality.anisotropy import fit_fall_off
+from crysformer.crystal.quality.anisotropy import fit_anisotropy
 from crysformer.crystal.quality.report import DataReport, data_report
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, UsageError
@@ -78,7 +78,7 @@ def test_a_missed_axis_is_told(wilson: Maker) -> None:
 def test_centric_statistics_of_an_acentric_group_are_told(wilson: Maker) -> None:
     data = wilson("P -1", (20, 22, 24, 80, 95, 100), 1.5)
     assert data_report(data).warnings == ()
-    assert data_report(data).centric_share == 1
+    assert data_report(data).centric_fraction == 1
     acentric = replace(data, space_group=gemmi.SpaceGroup("P 1"))
     one_warning(data_report(acentric), "acentric reflections look centric")
 
@@ -99,7 +99,7 @@ def test_gaps_and_anisotropy_are_told(wilson: Maker) -> None:
 
 def test_weak_reflections_left_out_are_not_called_a_twin(wilson: Maker) -> None:
     data = wilson(d_min=2.2)
-    e2 = fit_fall_off(data).e_squared
+    e2 = fit_anisotropy(data).e_squared
     for least in (0.12, 0.3):
         cut = data_report(replace(data, f=np.where(e2 > least, data.f, np.nan)))
         assert cut.l_test is not None
@@ -189,5 +189,5 @@ def test_odd_data_give_a_report_all_the_same(wilson: Maker, group: str) -> None:
             report = data_report(replace(data, f=f, sigf=sigf))
             json.dumps(report.to_dict(), allow_nan=False)
             assert report.text()
-            measured = report.fall_off.e_squared[np.isfinite(f)]
+            measured = report.anisotropy.e_squared[np.isfinite(f)]
             assert np.isfinite(measured).all()

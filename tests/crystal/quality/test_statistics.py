@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from crysformer.crystal.matthews import chain_mass, packing
-from crysformer.crystal.quality.anisotropy import fit_fall_off
+from crysformer.crystal.quality.anisotropy import fit_anisotropy
 from crysformer.crystal.quality.completeness import completeness
 from crysformer.crystal.quality.moments import moments
 from crysformer.crystal.quality.resolution_limits import directional_limits, signal_limit
@@ -55,7 +55,7 @@ def test_gaps_are_counted_where_they_are(wilson: Maker) -> None:
 
 
 def test_an_anisotropic_tensor_is_recovered(wilson: Maker) -> None:
-    fit = fit_fall_off(wilson(b=np.diag([10.0, 20.0, 45.0])))
+    fit = fit_anisotropy(wilson(b=np.diag([10.0, 20.0, 45.0])))
     assert fit.deviations == pytest.approx([-15, -5, 20], abs=2)
     assert np.abs(fit.axes) == pytest.approx(np.eye(3), abs=0.1)
     assert fit.spread == pytest.approx(35, abs=4 * fit.uncertainty)
@@ -66,15 +66,15 @@ def test_principal_axes_need_not_be_cell_axes(wilson: Maker) -> None:
     turn = np.deg2rad(30)
     axes = np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
     tensor = axes.T @ np.diag([10.0, 25.0, 40.0]) @ axes
-    fit = fit_fall_off(wilson("P 1 21 1", (31, 37, 43, 90, 105, 90), b=tensor))
+    fit = fit_anisotropy(wilson("P 1 21 1", (31, 37, 43, 90, 105, 90), b=tensor))
     assert fit.deviations == pytest.approx([-15, 0, 15], abs=2)
     assert np.abs(np.sum(fit.axes * axes, axis=1)) == pytest.approx(np.ones(3), abs=0.02)
 
 
 def test_symmetry_leaves_no_room_for_anisotropy(wilson: Maker) -> None:
-    cubic = fit_fall_off(wilson("F 2 3", (60, 60, 60, 90, 90, 90)))
+    cubic = fit_anisotropy(wilson("F 2 3", (60, 60, 60, 90, 90, 90)))
     assert cubic.spread == pytest.approx(0, abs=1e-6)
-    tetragonal = fit_fall_off(wilson("P 43", (40, 40, 60, 90, 90, 90)))
+    tetragonal = fit_anisotropy(wilson("P 43", (40, 40, 60, 90, 90, 90)))
     middle = sorted(tetragonal.deviations, key=abs)
     assert middle[0] == pytest.approx(middle[1], abs=1e-6)
 
@@ -82,7 +82,7 @@ def test_symmetry_leaves_no_room_for_anisotropy(wilson: Maker) -> None:
 def test_isotropic_data_are_within_their_uncertainty(wilson: Maker) -> None:
     spreads = []
     for seed in range(8):
-        fit = fit_fall_off(wilson(seed=seed, d_min=2.5))
+        fit = fit_anisotropy(wilson(seed=seed, d_min=2.5))
         spreads.append(fit.spread / fit.uncertainty)
         assert np.nanmean(fit.e_squared) == pytest.approx(1, abs=0.1)
     assert 0.5 < np.median(spreads) < 3
@@ -94,7 +94,7 @@ def test_moments_of_wilson_and_twinned_intensities(
     wilson: Maker, twin: float, second: float, deviation: float
 ) -> None:
     data = wilson(twin=twin)
-    e2 = fit_fall_off(data).e_squared
+    e2 = fit_anisotropy(data).e_squared
     found = moments(e2[acentric(data)])
     assert found is not None
     assert found.second == pytest.approx(second, abs=4 * found.second_error)
@@ -131,7 +131,7 @@ def test_expected_l_of_twins() -> None:
 @pytest.mark.parametrize("group", ["P 1", "P 21 21 21"])
 def test_l_test_finds_the_twin_fraction(wilson: Maker, group: str, twin: float) -> None:
     data = wilson(group, twin=twin, d_min=2.5)
-    found = l_test(data, fit_fall_off(data).e_squared, data.measured)
+    found = l_test(data, fit_anisotropy(data).e_squared, data.measured)
     assert found is not None
     assert found.mean_abs == pytest.approx(expected_mean_abs(twin), abs=4 * found.error)
     assert found.error < 0.01
@@ -144,7 +144,7 @@ def test_error_of_l_is_the_scatter_of_repetitions(wilson: Maker) -> None:
     many = []
     for seed in range(60):
         data = wilson("P 1", small, 1.5, seed)
-        many.append(l_test(data, fit_fall_off(data).e_squared, data.measured))
+        many.append(l_test(data, fit_anisotropy(data).e_squared, data.measured))
     means, errors = np.array([(m.mean_abs, m.error) for m in many if m]).T
     assert np.mean(errors) == pytest.approx(np.std(means), rel=0.35)
     assert means.mean() == pytest.approx(0.5, abs=4 * means.std() / np.sqrt(60))
@@ -154,7 +154,7 @@ def test_half_a_lattice_vector_of_pseudo_translation_does_not_touch_l(wilson: Ma
     data = wilson("P 1", d_min=3.0)
     weak = data.hkl.sum(axis=1) % 2 != 0
     data = replace(data, f=np.where(weak, 0.2 * data.f, data.f))
-    e2 = fit_fall_off(data).e_squared
+    e2 = fit_anisotropy(data).e_squared
     found = l_test(data, e2, data.measured)
     raised = moments(e2)
     assert found is not None
@@ -179,7 +179,7 @@ def test_neighbours_differ_by_even_indices_and_are_not_equivalent(wilson: Maker)
 def test_missed_symmetry_and_twins_show_in_the_lattice_operators(wilson: Maker) -> None:
     tetragonal = (30.0, 30.0, 40.0, 90.0, 90.0, 90.0)
     plain = wilson("P 43", tetragonal)
-    e2 = fit_fall_off(plain).e_squared
+    e2 = fit_anisotropy(plain).e_squared
     (law,) = twin_laws(plain, e2, plain.measured)
     assert law.correlation == pytest.approx(0, abs=4 / np.sqrt(law.pairs))
     # every intensity with a share of what the two-fold axis along a + b relates to it
@@ -191,9 +191,9 @@ def test_missed_symmetry_and_twins_show_in_the_lattice_operators(wilson: Maker) 
     for share, expected in ((0.5, 1.0), (0.3, 2 * 0.3 * 0.7 / (0.3**2 + 0.7**2))):
         f = np.sqrt((1 - share) * plain.f**2 + share * plain.f[mate] ** 2)
         twin = replace(plain, f=f)
-        (law,) = twin_laws(twin, fit_fall_off(twin).e_squared, twin.measured)
+        (law,) = twin_laws(twin, fit_anisotropy(twin).e_squared, twin.measured)
         assert law.correlation == pytest.approx(expected, abs=0.05)
-    assert twin_laws(wilson(), fit_fall_off(wilson()).e_squared, wilson().measured) == ()
+    assert twin_laws(wilson(), fit_anisotropy(wilson()).e_squared, wilson().measured) == ()
 
 
 def test_a_translated_copy_gives_a_patterson_peak() -> None:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from crysformer.data import FragmentStore, Manifest, build, check
-from crysformer.data.dataset import shards as parts
+from crysformer.data.dataset import shards
 from crysformer.data.dataset.curate import Curator
 from crysformer.data.dataset.store import FRAGMENTS, MANIFEST, SPLITS
 from crysformer.errors import CrysformerError, InputError, UsageError
@@ -47,7 +47,7 @@ def test_training_has_more_than_disjoint_pairs(dipeptides: FragmentStore) -> Non
 def test_same_hashes_with_two_jobs(
     structures: Path, dipeptides: FragmentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "_PART_FILES", 7)
+    monkeypatch.setattr(shards, "_FILES_PER_SHARD", 7)
     two = build([structures], tmp_path / "two", "dipeptide", jobs=2)
     assert two.hashes == dipeptides.manifest["hashes"]
     assert two.discards == dipeptides.manifest["discards"]
@@ -82,7 +82,7 @@ def test_mmcif_gives_what_pdb_gives(structures: Path, tmp_path: Path) -> None:
 def test_killed_build_resumes(
     structures: Path, dipeptides: FragmentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "_PART_FILES", 7)
+    monkeypatch.setattr(shards, "_FILES_PER_SHARD", 7)
     out = tmp_path / "out"
     curate, calls = Curator.curate, []
 
@@ -96,12 +96,12 @@ def test_killed_build_resumes(
     with pytest.raises(KeyboardInterrupt):
         build([structures], out, "dipeptide")
     assert [p.name for p in out.iterdir()] == [".parts"]
-    with pytest.raises(UsageError, match="--resume"):
+    with pytest.raises(UsageError, match="`resume`"):
         build([structures], out, "dipeptide")
     with pytest.raises(UsageError, match="other settings"):
         build([structures], out, "dipeptide", seed=1, resume=True)
     build([structures], out, "dipeptide", resume=True)
-    assert len(calls) == 3 + 3  # five parts, two of them finished before
+    assert len(calls) == 3 + 3  # five shards, two of them finished before
     assert content(out) == content(dipeptides.folder)
     assert sorted(p.name for p in out.iterdir()) == [FRAGMENTS, MANIFEST]
 

@@ -31,7 +31,7 @@ def test_shared_cluster_or_entry_means_one_split(entries: list[Entry], seed: int
     assert all(other.split(e.name) == splitter.split(e.name) for e in entries)
 
 
-def test_shares() -> None:
+def test_fractions() -> None:
     splitter = Splitter([], seed=0)
     counts = Counter(splitter.split(f"entry{i}") for i in range(20_000))
     assert abs(counts["train"] / 20_000 - 0.9) < 0.01

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from crysformer.crystal.fourier.grids import d_star_sq_grid, half_grid_indices
 from crysformer.data import DIPEPTIDE, FragmentStore
-from crysformer.data.examples.data_augmentation import Conditions, measured_batch
+from crysformer.data.examples.data_augmentation import AugmentationRanges, measured_batch
 from crysformer.data.examples.stream import Batch, fixed_batches
 
 GRID = (-3, -2, -1)
@@ -21,9 +21,9 @@ def batch(dipeptides: FragmentStore) -> Batch:
     return next(fixed_batches(dipeptides.table("train"), DIPEPTIDE, batch_size=8))
 
 
-def measure(batch: Batch, conditions: Conditions, seed: int = 0) -> Batch:
+def measure(batch: Batch, ranges: AugmentationRanges, seed: int = 0) -> Batch:
     generator = torch.Generator().manual_seed(seed)
-    return measured_batch(batch, conditions, 1.5, DIPEPTIDE.b_iso, generator)
+    return measured_batch(batch, ranges, 1.5, DIPEPTIDE.b_iso, generator)
 
 
 def intensity(batch: Batch) -> Tensor:
@@ -42,7 +42,7 @@ def sphere(batch: Batch, d_min: float = 1.5) -> Tensor:
 
 
 def test_exact_examples_stay_as_they_are(batch: Batch) -> None:
-    found = measure(batch, Conditions(exact=1.0))
+    found = measure(batch, AugmentationRanges(exact=1.0))
     assert torch.equal(mask(found), sphere(batch))
     torch.testing.assert_close(
         found.patterson, batch.patterson, rtol=1e-4, atol=1e-5 * float(batch.patterson.max())
@@ -51,7 +51,7 @@ def test_exact_examples_stay_as_they_are(batch: Batch) -> None:
 
 
 def test_friedel_mates_are_measured_together(batch: Batch) -> None:
-    plane = mask(measure(batch, Conditions(exact=0.0)))[..., 0]
+    plane = mask(measure(batch, AugmentationRanges(exact=0.0)))[..., 0]
     assert torch.equal(plane, plane.flip(1, 2).roll((1, 1), (1, 2)))
 
 
@@ -60,7 +60,7 @@ def test_completeness_resolution_and_errors_stay_within_their_ranges(batch: Batc
     full, exact = sphere(batch), intensity(batch)
     limits = d_star_sq_grid(torch.diag_embed(batch.lengths), tuple(batch.patterson.shape[2:]))
     for seed in range(40):
-        found = measure(batch, Conditions(exact=0.0, b_error=0.0), seed)
+        found = measure(batch, AugmentationRanges(exact=0.0, b_error=0.0), seed)
         measured = mask(found)
         assert not (measured & ~full).any()
         edge = torch.where(measured, limits, 0.0).amax(GRID).rsqrt()
@@ -70,9 +70,9 @@ def test_completeness_resolution_and_errors_stay_within_their_ranges(batch: Batc
         ratio = torch.where(measured, intensity(found) / exact.clamp_min(1e-6), 1.0)
         errors.append(((ratio.clamp_min(0).sqrt() - 1) * measured).square().sum(GRID).sqrt())
         errors[-1] /= measured.sum(GRID).sqrt()
-    shares, edges, sigmas = (torch.cat(x) for x in (complete, coarse, errors))
-    assert 0.55 < shares.min() < 0.7
-    assert (shares > 0.99).float().mean() > 0.25
+    fractions, edges, sigmas = (torch.cat(x) for x in (complete, coarse, errors))
+    assert 0.55 < fractions.min() < 0.7
+    assert (fractions > 0.99).float().mean() > 0.25
     assert 2.3 < edges.max() < 2.65
     assert (edges < 1.6).float().mean() > 0.4
     assert 0.15 < sigmas.max() < 0.25
@@ -81,7 +81,7 @@ def test_completeness_resolution_and_errors_stay_within_their_ranges(batch: Batc
 
 def test_a_wedge_is_one_of_directions(batch: Batch) -> None:
     # with no other reason to be missing, reflections along one line share their fate
-    only_gaps = Conditions(exact=0.0, d_min=1.5, amplitude_error=0.0, b_error=0.0)
+    only_gaps = AugmentationRanges(exact=0.0, d_min=1.5, amplitude_error=0.0, b_error=0.0)
     h, k, l = half_grid_indices(tuple(batch.patterson.shape[2:]))  # type: ignore[arg-type] # noqa: E741
     agree, doubled = [], sphere(batch, 3.0)
     b, u, v, w = doubled.nonzero(as_tuple=True)
@@ -91,13 +91,13 @@ def test_a_wedge_is_one_of_directions(batch: Batch) -> None:
         for i in range(len(batch)):
             own = measured[b, u, v, w][b == i]
             agree.append(float((own == double[b == i]).float().mean()))
-    shares = torch.tensor(agree)
+    fractions = torch.tensor(agree)
     # complete ones and wedges agree wholly, random gaps hardly ever
-    assert 0.5 < float((shares > 0.97).float().mean()) < 0.8
+    assert 0.5 < float((fractions > 0.97).float().mean()) < 0.8
 
 
 def test_missing_intensities_are_filled_with_what_is_expected(batch: Batch) -> None:
-    only_gaps = Conditions(exact=0.0, d_min=1.5, amplitude_error=0.0, b_error=0.0)
+    only_gaps = AugmentationRanges(exact=0.0, d_min=1.5, amplitude_error=0.0, b_error=0.0)
     found = measure(batch, only_gaps, 3)
     measured, filled = mask(found), intensity(found)
     missing = sphere(batch) & ~measured
@@ -114,7 +114,7 @@ def test_missing_intensities_are_filled_with_what_is_expected(batch: Batch) -> N
 
 
 def test_the_generator_decides(batch: Batch) -> None:
-    one, again, other = (measure(batch, Conditions(), seed) for seed in (1, 1, 2))
+    one, again, other = (measure(batch, AugmentationRanges(), seed) for seed in (1, 1, 2))
     assert torch.equal(one.patterson, again.patterson)
     assert torch.equal(mask(one), mask(again))
     assert not torch.equal(one.patterson, other.patterson)

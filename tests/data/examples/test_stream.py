@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from crysformer.data import DIPEPTIDE, FIFTEEN, FragmentStore
-from crysformer.data.examples import stream as synthesis_module
+from crysformer.data.examples import stream as stream_module
 from crysformer.data.examples.stream import Batch, ExampleStream, fixed_batches
 from crysformer.data.synthetic.synthetic_crystal import synthetic_crystal
 from crysformer.peptide.rotations import random_quaternions, rotation_matrices
@@ -66,7 +66,7 @@ def test_grids_suit_cell_and_patch(dipeptides: FragmentStore) -> None:
 
 
 def test_stream_resumes_exactly(dipeptides: FragmentStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(synthesis_module, "_POOL", 200)
+    monkeypatch.setattr(stream_module, "_POOL", 200)
     table = dipeptides.table("train")
 
     def stream() -> ExampleStream:
@@ -93,7 +93,7 @@ def test_seed_decides(dipeptides: FragmentStore) -> None:
 def test_rare_grids_come_as_often_as_drawn(
     dipeptides: FragmentStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(synthesis_module, "_POOL", 256)
+    monkeypatch.setattr(stream_module, "_POOL", 256)
     stream = ExampleStream(dipeptides.table("train"), DIPEPTIDE, batch_size=16, seed=2)
     emitted: Counter[tuple[int, ...]] = Counter()
     for batch in stream:

@@ -16,10 +16,9 @@ from scipy.spatial import cKDTree
 
 from crysformer.data import DIPEPTIDE, FIFTEEN, FragmentStore
 from crysformer.data.examples.fragment_tensors import FragmentTensors
-from crysformer.data.synthetic.fitted_cells import build_cells, image_contacts, order_axes
+from crysformer.data.synthetic.fitted_cells import build_cells, image_contacts, order_extents
 from crysformer.peptide.rotations import random_quaternions, rotation_matrices
-
-FIFTEENMERS = Path(__file__).parents[2] / "samples"
+from crysformer.testing import fifteen_residue_models
 
 
 def grown_edges(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -71,7 +70,7 @@ def test_any_points_get_the_cell_of_the_literal_loop(atoms: list[tuple[float, ..
 def test_axes_are_ordered_by_a_proper_rotation(dipeptides: FragmentStore) -> None:
     xyz, number = rotated(dipeptides, 200, seed=3)
     xyz = torch.where((number > 0)[..., None], xyz, xyz[:, :1])
-    ordered = order_axes(xyz)
+    ordered = order_extents(xyz)
     extent = ordered.amax(dim=1) - ordered.amin(dim=1)
     assert (extent.diff(dim=1) <= 0).all()
     # Signed volumes of atom quadruples change sign under any mirror and under nothing else.
@@ -103,9 +102,9 @@ def test_contacts_equal_those_to_a_block_of_neighbours(dipeptides: FragmentStore
         assert nearest >= 2.75 - 1e-9
 
 
-@pytest.mark.parametrize("name", ["4ZTK_15mer.pdb", "5AE0_15mer.pdb"])
-def test_authors_fragments_stay_where_they_put_them(name: str) -> None:
-    structure = gemmi.read_structure(str(FIFTEENMERS / name))
+@pytest.mark.parametrize("path", fifteen_residue_models(), ids=lambda path: path.stem)
+def test_authors_fragments_stay_where_they_put_them(path: Path) -> None:
+    structure = gemmi.read_structure(str(path))
     atoms = [atom for residue in structure[0][0] for atom in residue]
     xyz = torch.tensor([a.pos.tolist() for a in atoms], dtype=torch.float64)[None]
     number = torch.tensor([a.element.atomic_number for a in atoms])[None]

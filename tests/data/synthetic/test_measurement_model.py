@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from crysformer.data.synthetic.measurement_model import Measurement, measure, tilt_angles
+from crysformer.data.synthetic.measurement_model import ErrorModel, measure, tilt_angles
 
 CELL = gemmi.UnitCell(31, 26, 23, 90, 90, 90)
 HKL = gemmi.make_miller_array(CELL, gemmi.SpaceGroup("P 1"), 1.5)
@@ -15,7 +15,7 @@ F_TRUE = np.random.default_rng(0).rayleigh(10, len(HKL))
 
 
 def missing(completeness: float, kind: str, seed: int) -> NDArray[np.bool_]:
-    measurement = Measurement(0.0, completeness, kind)  # type: ignore[arg-type]
+    measurement = ErrorModel(0.0, completeness, kind)  # type: ignore[arg-type]
     return np.isnan(measure(F_TRUE, HKL, CELL, measurement, np.random.default_rng(seed))[0])
 
 
@@ -23,7 +23,7 @@ def missing(completeness: float, kind: str, seed: int) -> NDArray[np.bool_]:
 @pytest.mark.parametrize("completeness", [1.0, 0.6])
 @pytest.mark.parametrize("kind", ["random", "wedge"])
 def test_error_and_completeness_are_as_asked(error: float, completeness: float, kind: str) -> None:
-    measurement = Measurement(error, completeness, kind)  # type: ignore[arg-type]
+    measurement = ErrorModel(error, completeness, kind)  # type: ignore[arg-type]
     f, sigf = measure(F_TRUE, HKL, CELL, measurement, np.random.default_rng(1))
     gone = np.isnan(f)
     assert gone.mean() == pytest.approx(1 - completeness, abs=0.5 / len(f) + 1e-12)
@@ -62,8 +62,8 @@ def test_wedges_point_anywhere() -> None:
 
 @pytest.mark.parametrize("wrong", [{"completeness": 0.0}, {"amplitude_error": -0.1}])
 def test_impossible_measurements(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="expected a share"):
-        Measurement(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="expected a fraction"):
+        ErrorModel(**wrong)  # type: ignore[arg-type]
 
 
 def test_a_mate_outside_the_wedge_is_enough() -> None:
@@ -77,6 +77,6 @@ def test_a_mate_outside_the_wedge_is_enough() -> None:
     every = np.array([tilt(hkl @ turn) for turn in turns])
     assert np.allclose(tilt(hkl, group), every.min(axis=0))
     assert (tilt(hkl, group) < tilt(hkl) - 1).any()
-    how = Measurement(0.0, 0.8, "wedge")
+    how = ErrorModel(0.0, 0.8, "wedge")
     f, _ = measure(np.ones(len(hkl)), hkl, CELL, how, np.random.default_rng(4), group)
     assert np.isnan(f).mean() == pytest.approx(0.2, abs=0.01)

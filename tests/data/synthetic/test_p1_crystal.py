@@ -1,96 +1,21 @@
-"""Several copies in one cell: distances counted out, and structure factors of gemmi."""
+"""Several copies in one cell: structure factors of gemmi."""
 
 from __future__ import annotations
 
-import itertools
-
 import gemmi
 import numpy as np
-import pytest
-from scipy.spatial import cKDTree
 
-from crysformer.data import DIPEPTIDE, FIFTEEN, FragmentStore
+from crysformer.data import DIPEPTIDE
 from crysformer.data.dataset.molecule import Molecule
-from crysformer.data.synthetic.measurement_model import Measurement
-from crysformer.data.synthetic.p1_crystal import CellContents, packed, single
-from crysformer.data.synthetic.random_packing import stacked_edges
+from crysformer.data.synthetic.measurement_model import ErrorModel
+from crysformer.data.synthetic.p1_crystal import packed
 from crysformer.data.synthetic.synthetic_crystal import measured_crystal
 
 
-def nearest_contact(contents: CellContents) -> float:
-    """Smallest distance between atoms of different molecules, over all cells within two."""
-    lengths = np.array(contents.cell.parameters[:3])
-    shifts = [np.array(n) for n in itertools.product(range(-2, 3), repeat=3)]
-    smallest = np.inf
-    for i, one in enumerate(contents.xyz):
-        others = [
-            other + lengths * n
-            for n in shifts
-            for j, other in enumerate(contents.xyz)
-            if i != j or n.any()
-        ]
-        smallest = min(smallest, cKDTree(np.concatenate(others)).query(one)[0].min())
-    return float(smallest)
-
-
-def pairwise(molecule: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(molecule[:, None] - molecule[None], axis=-1)
-
-
-@pytest.fixture(scope="module")
-def fifteen(fifteens: FragmentStore) -> Molecule:
-    return fifteens.table("test").molecule(0)
-
-
-@pytest.mark.parametrize(("n_residues", "copies"), [(2, 2), (2, 4), (5, 2)])
-def test_fitted_cells_hold_copies_without_clashes(
-    fifteen: Molecule, n_residues: int, copies: int
-) -> None:
-    molecule = fifteen.first(n_residues)
-    contents = packed(molecule, copies, DIPEPTIDE, np.random.default_rng(1))
-    assert contents.xyz.shape == (copies, len(molecule.xyz), 3)
-    assert nearest_contact(contents) >= DIPEPTIDE.min_contact - 1e-4
-    a, b, c = contents.cell.parameters[:3]
-    assert a >= b >= c
-    alone = single(molecule, DIPEPTIDE).cell.volume
-    assert contents.cell.volume < copies * alone  # not looser than one in each cell
-    for one in contents.xyz:  # rigid
-        np.testing.assert_allclose(pairwise(one), pairwise(molecule.xyz), atol=1e-9)
-    for one, other in itertools.combinations(contents.xyz, 2):  # each turned on its own
-        overlap = (one - one.mean(0)).T @ (other - other.mean(0))
-        shape = (one - one.mean(0)).T @ (one - one.mean(0))
-        assert np.linalg.norm(overlap - shape) > 0.1 * np.linalg.norm(shape)
-        assert np.linalg.det(overlap) > 0  # turned, never mirrored
-    np.testing.assert_allclose(contents.xyz.mean((0, 1)), np.array([a, b, c]) / 2, atol=1e-9)
-
-
-def test_fixed_cells_hold_four(fifteen: Molecule) -> None:
-    contents = packed(fifteen, 4, FIFTEEN, np.random.default_rng(0))
-    assert nearest_contact(contents) >= FIFTEEN.min_contact - 1e-4
-    assert np.array(contents.cell.parameters[:3]) == pytest.approx((41, 30, 24), abs=0.6)
-
-
-def test_packing_depends_on_the_generator_alone(fifteen: Molecule) -> None:
-    dipeptide = fifteen.first(2)
-    first, again, other = (
-        packed(dipeptide, 2, DIPEPTIDE, np.random.default_rng(seed)) for seed in (4, 4, 5)
-    )
-    assert np.array_equal(first.xyz, again.xyz)
-    assert first.cell.parameters == again.cell.parameters
-    assert first.cell.parameters != other.cell.parameters or not np.allclose(first.xyz, other.xyz)
-
-
-def test_edges_are_stacked_to_compact_boxes() -> None:
-    edges = np.array([8.0, 6.0, 5.0])
-    assert stacked_edges(edges, 1).tolist() == [8, 6, 5]
-    assert stacked_edges(edges, 2).tolist() == [10, 8, 6]
-    assert stacked_edges(edges, 4).tolist() == [12, 10, 8]
-
-
 def test_amplitudes_of_copies_with_mixed_b_equal_gemmis(fifteen: Molecule) -> None:
-    contents = packed(fifteen.first(2), 2, DIPEPTIDE, np.random.default_rng(2))
-    contents = contents.with_b(8.0, 32.0, np.random.default_rng(3))
-    crystal = measured_crystal(contents, 1.5, Measurement(), np.random.default_rng(0))
+    copies = packed(fifteen.first(2), 2, DIPEPTIDE, np.random.default_rng(2))
+    copies = copies.with_b(8.0, 32.0, np.random.default_rng(3))
+    crystal = measured_crystal(copies, 1.5, ErrorModel(), np.random.default_rng(0))
     b = np.array([site.atom.b_iso for site in crystal.structure[0].all()])
     assert b.min() >= 8
     assert b.max() <= 32
@@ -103,14 +28,3 @@ def test_amplitudes_of_copies_with_mixed_b_equal_gemmis(fifteen: Molecule) -> No
     assert np.abs(ours - F).max() < 1e-5 * np.sqrt((np.abs(F) ** 2).mean())
     assert crystal.sequence == ",".join([fifteen.sequence[:2]] * 2)
     assert [chain.name for chain in crystal.structure[0]] == ["A", "B"]
-
-
-def test_beginnings_of_molecules(fifteen: Molecule) -> None:
-    five = fifteen.first(5)
-    assert five.sequence == fifteen.sequence[:5]
-    assert len(five.xyz) == len(five.number) == len(five.atom_names)
-    np.testing.assert_array_equal(five.xyz, fifteen.xyz[: len(five.xyz)])
-    assert fifteen.residue[len(five.xyz)] == 5
-    assert fifteen.first(15) is fifteen
-    with pytest.raises(ValueError, match="15 residues, 16 asked for"):
-        fifteen.first(16)

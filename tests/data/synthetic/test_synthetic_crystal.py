@@ -56,5 +56,5 @@ def test_draws_depend_on_seed_and_fragment_only(dipeptides: FragmentStore) -> No
 
 @pytest.mark.parametrize("wrong", [{"completeness": 0.0}, {"amplitude_error": -0.1}])
 def test_impossible_regimes(dipeptides: FragmentStore, wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="expected a share"):
+    with pytest.raises(ValueError, match="expected a fraction"):
         synthetic_crystal(dipeptides.table("test"), 0, DIPEPTIDE, **wrong)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import pytest
 
 from crysformer.data.dataset.store import FragmentStore
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
+from crysformer.evaluation.data_quality import DataQuality
 from crysformer.evaluation.regimes.controls import (
     CONTROLS,
     has_truth,
@@ -17,7 +18,7 @@ from crysformer.evaluation.regimes.controls import (
     wilson_random,
     wrong_sequence,
 )
-from crysformer.evaluation.regimes.grid import GridCell
+from crysformer.evaluation.regimes.grid import Condition
 from crysformer.evaluation.regimes.synthetic_crystals import grid_crystal
 from crysformer.peptide.residues import CODES, N_ATOMS
 
@@ -25,7 +26,9 @@ from crysformer.peptide.residues import CODES, N_ATOMS
 @pytest.fixture(scope="module")
 def fifteen(fifteens: Path) -> SyntheticCrystal:
     table = FragmentStore.open(fifteens).table("test")
-    return grid_crystal(table, GridCell(15, "rich", d_min=2.0, completeness=0.8), 0, 0)
+    return grid_crystal(
+        table, Condition(15, "rich", DataQuality(d_min=2.0, completeness=0.8)), 0, 0
+    )
 
 
 def shell_means(f: np.ndarray, d: np.ndarray) -> np.ndarray:
@@ -35,9 +38,14 @@ def shell_means(f: np.ndarray, d: np.ndarray) -> np.ndarray:
 
 def test_there_are_300_controls_by_default() -> None:
     assert 20 * len(CONTROLS) >= 300
-    assert {cell.control for cell in CONTROLS} == {"", "shuffled", "wilson", "wrong-sequence"}
-    assert any(cell.d_min == 4.0 for cell in CONTROLS)
-    assert any(cell.amplitude_error == 0.5 for cell in CONTROLS)
+    assert {c.control for c in CONTROLS} == {
+        "",
+        "shuffled",
+        "wilson",
+        "wrong-sequence",
+    }
+    assert any(condition.quality.d_min == 4.0 for condition in CONTROLS)
+    assert any(condition.quality.amplitude_error == 0.5 for condition in CONTROLS)
 
 
 def test_shuffled_amplitudes_are_the_same_ones_elsewhere(fifteen: SyntheticCrystal) -> None:

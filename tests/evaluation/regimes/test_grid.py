@@ -1,4 +1,4 @@
-"""The grid's cells, their names, and the crystals made for them."""
+"""The grid's conditions, their names, and the crystals made for them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 
 from crysformer.data.dataset.store import FragmentStore, FragmentTable
 from crysformer.errors import InputError, UsageError
+from crysformer.evaluation.data_quality import DataQuality
 from crysformer.evaluation.regimes.controls import CONTROLS
-from crysformer.evaluation.regimes.grid import GRID, GridCell, select
+from crysformer.evaluation.regimes.grid import GRID, Condition, select
 from crysformer.evaluation.regimes.synthetic_crystals import grid_crystal
 
 
@@ -19,22 +20,22 @@ def table(fifteens: Path) -> FragmentTable:
     return FragmentStore.open(fifteens).table("test")
 
 
-def by_name(name: str) -> GridCell:
-    (cell,) = select(GRID, name)
-    return cell
+def by_name(name: str) -> Condition:
+    (condition,) = select(GRID, name)
+    return condition
 
 
 def test_the_grid_spans_the_stated_factors() -> None:
     assert 55 <= len(GRID) <= 70
-    assert len({cell.name for cell in (*GRID, *CONTROLS)}) == len(GRID) + len(CONTROLS)
+    assert len({c.name for c in (*GRID, *CONTROLS)}) == len(GRID) + len(CONTROLS)
     assert len(set(GRID)) == len(GRID)
-    easy = {GridCell(n, packing) for n in (2, 5, 8, 15) for packing in ("tight", "rich")}
+    easy = {Condition(n, kind) for n in (2, 5, 8, 15) for kind in ("tight", "rich")}
     assert easy <= set(GRID)
-    for base in (GridCell(2, "tight"), GridCell(15, "rich")):
+    for base in (Condition(2, "tight"), Condition(15, "rich")):
         single = [c for c in GRID if c.contents == base.contents and len(c.changes) == 1]
-        assert {c.d_min for c in single} == {1.0, 1.5, 2.0, 2.5, 3.0}
-        assert {c.amplitude_error for c in single} == {0.0, 0.05, 0.1, 0.2}
-        assert {(c.completeness, c.missing) for c in single} >= {
+        assert {c.quality.d_min for c in single} == {1.0, 1.5, 2.0, 2.5, 3.0}
+        assert {c.quality.amplitude_error for c in single} == {0.0, 0.05, 0.1, 0.2}
+        assert {(c.quality.completeness, c.quality.missing) for c in single} >= {
             (0.8, "random"), (0.6, "random"), (0.8, "wedge"), (0.6, "wedge"),
         }  # fmt: skip
         assert {c.b for c in single} == {"8", "20", "40", "mixed"}
@@ -46,14 +47,15 @@ def test_selection_by_pattern() -> None:
     chosen = select(GRID, "15-rich,2-tight-B*")
     assert [c.name for c in chosen] == ["2-tight-B8", "2-tight-B40", "2-tight-Bmixed", "15-rich"]
     assert select(GRID, None) == GRID
-    with pytest.raises(UsageError, match="--cells 3-tight: matches no cell"):
+    with pytest.raises(UsageError, match="`conditions` 3-tight: matches no condition"):
         select(GRID, "2-tight,3-tight")
 
 
 def test_crystals_depend_on_seed_and_number_alone(table: FragmentTable) -> None:
-    cell = by_name("2-tight-2.0A-err10-wedge80-B40")
+    condition = by_name("2-tight-2.0A-err10-wedge80-B40")
     first, again, seeded, second = (
-        grid_crystal(table, cell, number, seed) for number, seed in ((0, 0), (0, 0), (0, 1), (1, 0))
+        grid_crystal(table, condition, number, seed)
+        for number, seed in ((0, 0), (0, 0), (0, 1), (1, 0))
     )
     assert np.array_equal(first.data.f, again.data.f, equal_nan=True)
     assert np.array_equal(first.phi_true, again.phi_true)
@@ -61,7 +63,7 @@ def test_crystals_depend_on_seed_and_number_alone(table: FragmentTable) -> None:
     assert not np.array_equal(first.data.f, seeded.data.f, equal_nan=True)
 
 
-def test_cells_differ_by_their_factor_alone(table: FragmentTable) -> None:
+def test_conditions_differ_by_their_factor_alone(table: FragmentTable) -> None:
     base = grid_crystal(table, by_name("5-tight"), 0, 0)
     noisy = grid_crystal(table, by_name("5-tight-err10"), 0, 0)
     gaps = grid_crystal(table, by_name("5-tight-comp80"), 0, 0)
@@ -82,7 +84,7 @@ def test_packing_and_copies(table: FragmentTable) -> None:
     tight = grid_crystal(table, by_name("2-tight"), 0, 0)
     rich = grid_crystal(table, by_name("2-rich"), 0, 0)
     assert rich.data.cell.volume / tight.data.cell.volume == pytest.approx(1.4**3)
-    fifteen = grid_crystal(table, GridCell(15, "rich", d_min=3.0), 0, 0)
+    fifteen = grid_crystal(table, Condition(15, "rich", DataQuality(d_min=3.0)), 0, 0)
     assert fifteen.data.cell.parameters[:3] == (41, 30, 24)
     assert len(fifteen.sequence) == 15
     three = grid_crystal(table, by_name("2-tight-x3"), 0, 0)
@@ -92,7 +94,7 @@ def test_packing_and_copies(table: FragmentTable) -> None:
 
 @pytest.mark.parametrize(("b", "low", "high"), [("8", 8, 8), ("40", 40, 40), ("mixed", 8, 32)])
 def test_b_is_as_asked(table: FragmentTable, b: str, low: float, high: float) -> None:
-    crystal = grid_crystal(table, GridCell(15, "rich", d_min=3.0, b=b), 0, 0)
+    crystal = grid_crystal(table, Condition(15, "rich", DataQuality(d_min=3.0), b=b), 0, 0)
     found = np.array([site.atom.b_iso for site in crystal.structure[0].all()])
     assert found.min() >= low
     assert found.max() <= high
@@ -105,5 +107,5 @@ def test_too_short_or_too_few_fragments(table: FragmentTable, data_set: Path) ->
     dipeptides = FragmentStore.open(data_set).table("test")
     with pytest.raises(InputError, match="found 2 residues, 5 residues are needed"):
         grid_crystal(dipeptides, by_name("5-tight"), 0, 0)
-    with pytest.raises(UsageError, match="-n: the test split holds 2 fragments"):
+    with pytest.raises(UsageError, match="`n`: the test split holds 2 fragments"):
         grid_crystal(table, by_name("5-tight"), 2, 0)

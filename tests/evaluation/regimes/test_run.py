@@ -15,7 +15,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.evaluation import methods
 from crysformer.evaluation.methods import METHODS, Phasing, Settings
-from crysformer.evaluation.regimes.grid import GRID, GridCell, select
+from crysformer.evaluation.regimes.grid import GRID, Condition, select
 from crysformer.evaluation.regimes.results import Result, ResultLog, read_results
 from crysformer.evaluation.regimes.run import LEFT_OUT, chosen_methods, result_options, run_grid
 from crysformer.evaluation.regimes.tables import compare_methods, summarise, verdicts
@@ -54,7 +54,7 @@ def test_processes_give_the_same_results(fifteens: Path, tmp_path: Path) -> None
     assert untimed(one) == untimed(two)
 
 
-def test_every_cell_comes_before_the_second_crystal(fifteens: Path, tmp_path: Path) -> None:
+def test_every_condition_comes_before_the_second_crystal(fifteens: Path, tmp_path: Path) -> None:
     log = run(tmp_path / "log", fifteens)
     order = [(result.number, result.cell) for result in log.results.values()][::2]
     assert order == [(k, cell.name) for k in range(2) for cell in CELLS]
@@ -68,7 +68,7 @@ def test_changed_options_are_refused(fifteens: Path, data_set: Path, tmp_path: P
     options = result_options(fifteens, "test", SETTINGS)
     ResultLog(tmp_path, options, resume=False)
     ResultLog(tmp_path, options, resume=True)
-    with pytest.raises(UsageError, match="not empty"):
+    with pytest.raises(UsageError, match=r"not empty.*`resume`"):
         ResultLog(tmp_path, options, resume=False)
     longer = result_options(fifteens, "test", replace(SETTINGS, time_limit=2.0))
     with pytest.raises(UsageError, match=r"begun with time_limit 1\.0, not 2\.0"):
@@ -90,7 +90,7 @@ def test_methods_come_from_the_registry(monkeypatch: pytest.MonkeyPatch) -> None
     assert chosen_methods(None) == tuple(m for m in METHODS if m not in LEFT_OUT)
     assert "new" in chosen_methods(None)
     assert chosen_methods("new, random,new") == ("new", "random")
-    with pytest.raises(UsageError, match="--methods guessing"):
+    with pytest.raises(UsageError, match="`methods` guessing"):
         chosen_methods("guessing")
 
 
@@ -115,7 +115,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_false_claims_and_refusals_are_counted(
     fifteens: Path, tmp_path: Path, scripted: None
 ) -> None:
-    cells = (CELLS[0], GridCell(2, "tight", control="wilson"))
+    cells = (CELLS[0], Condition(2, "tight", control="wilson"))
     log = ResultLog(tmp_path, result_options(fifteens, "test", SETTINGS), resume=False)
     run_grid(log, fifteens, cells, ("claims", "declines", "crashes"), SETTINGS, 2)
     results = list(log.results.values())
@@ -163,7 +163,7 @@ def test_command_writes_tables_and_figures(
 ) -> None:
     out = tmp_path / "new" / "grid"
     argv = ["benchmark", "regimes", "--data", str(fifteens), "-o", str(out), "-n", "1"]
-    argv += ["--cells", "2-tight,2-tight-x2", "--methods", "random,random-polished"]
+    argv += ["--conditions", "2-tight,2-tight-x2", "--methods", "random,random-polished"]
     assert main([*argv, "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["left_to_do"] == 0
@@ -193,7 +193,7 @@ def test_command_fails_at_the_end_naming_the_crash(
     assert main(argv) == 1
     captured = capsys.readouterr()
     assert "2 crashed: crashes; first crashes on 2-tight-wilson, crystal 0" in captured.err
-    assert "claims: said to be solved 2 of 2, wrongly 2 (95 % upper bound 100.00%)" in captured.out
+    assert "claims: claimed 2 of 2 solved, falsely 2 (95 % upper bound 100.00%)" in captured.out
     report = (tmp_path / "out" / "report.md").read_text()
     assert "| claims | 2 | 2 | 2 | 100.00% |" in report
     assert (tmp_path / "out" / "reliability.png").exists()
@@ -208,7 +208,11 @@ def test_command_fails_at_the_end_naming_the_crash(
     [
         (["regimes", "--data", "nowhere", "-o", "x"], 1, "manifest.json"),
         (["regimes", "-o", "x"], 2, "--data and -o/--output are needed"),
-        (["control", "--cells", "nothing", "--list"], 2, "matches no cell"),
+        (
+            ["control", "--cells", "nothing", "--list"],
+            2,
+            "--conditions nothing: matches no condition",
+        ),
         (["regimes", "-n", "0"], 2, "at least 1"),
         (["regimes", "--data", "DATA", "-o", "x", "--methods", "guess"], 2, "--methods guess"),
         (["regimes", "--data", "DATA", "-o", "x", "--time-limit", "0"], 2, "above zero"),
@@ -233,6 +237,6 @@ def test_bad_requests_write_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_list_prints_every_cell(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_prints_every_condition(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["benchmark", "regimes", "--list"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(GRID)

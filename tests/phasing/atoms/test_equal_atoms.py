@@ -13,7 +13,7 @@ from torch import Tensor
 from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factors
 from crysformer.phasing.atoms.equal_atoms import AtomicModel, EqualAtoms, estimate_atoms
-from crysformer.phasing.problem import phase_problem
+from crysformer.phasing.p1_grid import p1_grid
 
 NITROGEN = 7
 CELLS = {
@@ -56,7 +56,7 @@ def nitrogen_model(make_crystal: Callable[..., Any], cell_name: str, n: int = 10
     cell = gemmi.UnitCell(*CELLS[cell_name])
     frac = spread_atoms(cell, n, np.random.default_rng(1))
     crystal = make_crystal(cell, "P 1", frac, np.full(n, NITROGEN))
-    return crystal, AtomicModel(phase_problem(crystal.data), n, b_iso=20.0)
+    return crystal, AtomicModel(p1_grid(crystal.data), n, b_iso=20.0)
 
 
 def batch(frac: np.ndarray, occupancy: float = 1.0, b_iso: float = 20.0) -> EqualAtoms:
@@ -155,7 +155,7 @@ def test_gradients_against_finite_differences(make_crystal: Callable[..., Any]) 
 def test_atoms_are_found_in_the_true_map(dipeptide: Callable[..., Any], index: int) -> None:
     crystal = dipeptide(index)
     n = len(crystal.number)
-    model = AtomicModel(phase_problem(crystal.data), n, b_iso=20.0)
+    model = AtomicModel(p1_grid(crystal.data), n, b_iso=20.0)
     target = target_of(crystal, model)
     found = model.find(target)
     assert found.frac.shape == (1, n, 3)
@@ -177,7 +177,7 @@ def test_a_sulphur_is_one_strong_atom_also_at_the_corner_of_the_cell(
     frac = np.array([[0.001, 0.998, 0.0], [0.45, 0.01, 0.52], [0.5, 0.5, 0.5], [0.2, 0.3, 0.7]])
     number = np.array([16, 7, 7, 7])
     crystal = make_crystal(cell, "P 1", frac, number)
-    model = AtomicModel(phase_problem(crystal.data), 5, b_iso=20.0)
+    model = AtomicModel(p1_grid(crystal.data), 5, b_iso=20.0)
     target = target_of(crystal, model)
     found = model.find(target)
     between = distances(found.frac[0].numpy(), found.frac[0].numpy(), cell)[~np.eye(5, dtype=bool)]
@@ -194,7 +194,7 @@ def test_a_sulphur_is_one_strong_atom_also_at_the_corner_of_the_cell(
 def test_kept_atoms_stay_and_the_others_are_added(dipeptide: Callable[..., Any]) -> None:
     crystal = dipeptide(1)
     n = len(crystal.number)
-    model = AtomicModel(phase_problem(crystal.data), n, b_iso=20.0)
+    model = AtomicModel(p1_grid(crystal.data), n, b_iso=20.0)
     target = target_of(crystal, model)
     kept = batch(crystal.frac[: n - 3])
     found = model.find(target, kept)
@@ -209,7 +209,7 @@ def test_refinement_corrects_coordinates(dipeptide: Callable[..., Any]) -> None:
     rng = np.random.default_rng(0)
     cell = crystal.data.cell
     moved = crystal.frac + 0.15 * rng.standard_normal(crystal.frac.shape) / cell.parameters[:3]
-    model = AtomicModel(phase_problem(crystal.data), len(moved), b_iso=20.0)
+    model = AtomicModel(p1_grid(crystal.data), len(moved), b_iso=20.0)
     start = batch(moved, b_iso=26.0)
     target = target_of(crystal, model)
     for goal, steps in ((None, 50), (target, 25)):
@@ -223,7 +223,7 @@ def test_refinement_corrects_coordinates(dipeptide: Callable[..., Any]) -> None:
 
 def test_batch_members_do_not_see_each_other(dipeptide: Callable[..., Any]) -> None:
     one = dipeptide(1)
-    model = AtomicModel(phase_problem(one.data), len(one.number), b_iso=20.0)
+    model = AtomicModel(p1_grid(one.data), len(one.number), b_iso=20.0)
     good = target_of(one, model)
     noise = torch.polar(torch.ones_like(good.real), torch.linspace(0, 40, good.shape[1])[None])
     both = torch.cat([good, good * noise])
@@ -237,10 +237,10 @@ def test_unmeasured_reflections_are_left_out(dipeptide: Callable[..., Any]) -> N
     crystal = dipeptide(1)
     hidden = np.arange(len(crystal.data)) % 4 == 0
     data = replace(crystal.data, f=np.where(hidden, np.nan, crystal.data.f))
-    model = AtomicModel(phase_problem(data), 13, b_iso=20.0)
+    model = AtomicModel(p1_grid(data), 13, b_iso=20.0)
     np.testing.assert_array_equal(model.hkl.numpy(), crystal.data.hkl[~hidden])
     F = model.structure_factors(batch(crystal.frac))
-    full = AtomicModel(phase_problem(crystal.data), 13, b_iso=20.0)
+    full = AtomicModel(p1_grid(crystal.data), 13, b_iso=20.0)
     expected = full.structure_factors(batch(crystal.frac))[:, torch.from_numpy(~hidden)]
     torch.testing.assert_close(F / model.scale, expected / full.scale, rtol=1e-4, atol=1e-3)
 
@@ -249,6 +249,6 @@ def test_number_of_atoms_is_read_off_the_map(
     dipeptide: Callable[..., Any], fifteen: Callable[..., Any]
 ) -> None:
     for crystal in [*(dipeptide(index) for index in range(0, 14, 2)), fifteen(0)]:
-        problem = phase_problem(crystal.data)
+        problem = p1_grid(crystal.data)
         found = estimate_atoms(problem, crystal.start(problem)[0], b_iso=20.0)
         assert found == pytest.approx(len(crystal.number), rel=0.2, abs=1)

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from crysformer.phasing.atoms.recycling import AtomicFit, RecyclingSettings, drop_surplus, fit_atoms
-from crysformer.phasing.problem import phase_problem
+from crysformer.phasing.p1_grid import p1_grid
 
 
 def fit(
     crystal: Any, errors: list[float], cycles: int, seed: int = 0, **options: float
 ) -> AtomicFit:
-    problem = phase_problem(crystal.data)
+    problem = p1_grid(crystal.data)
     generator = torch.Generator().manual_seed(seed)
     start = crystal.start(problem, errors)
     n = len(crystal.number)
@@ -39,7 +39,7 @@ def test_structures_come_best_first_and_match_their_factors(
     found = fit(crystal, [10.0, 85.0, 30.0], cycles=1)
     assert found.r.tolist() == sorted(found.r.tolist())
     assert float(found.r[0]) < float(found.r[2]) - 0.05
-    problem = phase_problem(crystal.data)
+    problem = p1_grid(crystal.data)
     weight = problem.weight
     modulus = found.F.abs()
     for i in range(3):
@@ -63,7 +63,7 @@ def test_after_the_deadline_one_cycle_and_no_atom_less(dipeptide: Callable[..., 
     late = time.monotonic()
     found = fit(crystal, [40.0, 45.0], cycles=6, deadline=late)
     assert found.r.tolist() == fit(crystal, [40.0, 45.0], cycles=1).r.tolist()
-    problem = phase_problem(crystal.data)
+    problem = p1_grid(crystal.data)
     slim = drop_surplus(problem, found, late)
     assert slim.atoms.frac.shape[1] == len(crystal.number)
 
@@ -93,7 +93,7 @@ def test_wrong_phases_do_not_reach_the_r_factor_of_right_ones(
 @pytest.mark.parametrize("surplus", [0, 1])
 def test_atoms_that_are_not_there_are_dropped(dipeptide: Callable[..., Any], surplus: int) -> None:
     crystal = dipeptide(3)
-    problem = phase_problem(crystal.data)
+    problem = p1_grid(crystal.data)
     n = len(crystal.number)
     generator = torch.Generator().manual_seed(0)
     start = crystal.start(problem, [10.0] * 4)
@@ -111,7 +111,7 @@ def test_atoms_that_are_not_there_are_dropped(dipeptide: Callable[..., Any], sur
 
 def test_settings_limit_what_is_left_out_and_dropped(dipeptide: Callable[..., Any]) -> None:
     crystal = dipeptide(3)
-    problem = phase_problem(crystal.data)
+    problem = p1_grid(crystal.data)
     n = len(crystal.number) + 1
     start = crystal.start(problem, [10.0] * 2)
 

@@ -13,13 +13,10 @@ from torch import Tensor
 
 from crysformer.crystal.comparison.alignment import Alignment, apply_alignment
 from crysformer.crystal.comparison.compare import SOLVED_COSINE
-from crysformer.phasing.dual_space.charge_flipping import (
-    amplitude_r,
-    charge_flipping,
-    eliminate_low_density,
-    random_phases,
-)
-from crysformer.phasing.problem import PhaseProblem, phase_problem
+from crysformer.phasing.dual_space.charge_flipping import charge_flipping, random_phases
+from crysformer.phasing.dual_space.density_modification import eliminate_low_density
+from crysformer.phasing.merit.r_factor import grid_r_factor
+from crysformer.phasing.p1_grid import P1Grid, p1_grid
 
 SHARE, SHARPENING = 0.253, 12.0
 
@@ -30,16 +27,16 @@ def crystal(dipeptide: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def problem(crystal: Any) -> PhaseProblem:
-    return phase_problem(crystal.data)
+def problem(crystal: Any) -> P1Grid:
+    return p1_grid(crystal.data)
 
 
 @pytest.fixture(scope="module")
-def incomplete(dipeptide: Callable[..., Any]) -> PhaseProblem:
-    return phase_problem(dipeptide(0, completeness=0.7).data)
+def incomplete(dipeptide: Callable[..., Any]) -> P1Grid:
+    return p1_grid(dipeptide(0, completeness=0.7).data)
 
 
-def starts(problem: PhaseProblem, n: int, seed: int = 0) -> Tensor:
+def starts(problem: P1Grid, n: int, seed: int = 0) -> Tensor:
     return random_phases(problem, n, torch.Generator().manual_seed(seed))
 
 
@@ -47,12 +44,12 @@ def full(n: int, value: float) -> Tensor:
     return torch.full((n,), value)
 
 
-def flip(problem: PhaseProblem, F: Tensor, iterations: int) -> Tensor:
+def flip(problem: P1Grid, F: Tensor, iterations: int) -> Tensor:
     n = len(F)
     return charge_flipping(problem, F, iterations, full(n, SHARE), full(n, SHARPENING))
 
 
-def sharpened(problem: PhaseProblem) -> Tensor:
+def sharpened(problem: P1Grid) -> Tensor:
     amplitude = problem.amplitude * torch.exp(0.25 * SHARPENING * problem.d_star_sq)
     power = (problem.weight * amplitude**2).sum() / problem.weight.sum()
     return amplitude / power.sqrt()
@@ -68,7 +65,7 @@ def whole_sphere(half: Tensor, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def flipped_by_definition(
-    problem: PhaseProblem, start: Tensor, iterations: int, share: float
+    problem: P1Grid, start: Tensor, iterations: int, share: float
 ) -> np.ndarray:
     """Oszlanyi & Suto's cycle on whole complex grids in double precision."""
     shape = problem.shape
@@ -87,14 +84,14 @@ def flipped_by_definition(
     return F
 
 
-def consistent(problem: PhaseProblem, F: Tensor) -> Tensor:
+def consistent(problem: P1Grid, F: Tensor) -> Tensor:
     """Random starts made conjugate on l = 0, as every half grid of a real map is."""
     rho = torch.fft.irfftn(F.conj(), s=problem.shape, dim=(-3, -2, -1))
     return problem.with_amplitudes(torch.fft.rfftn(rho, dim=(-3, -2, -1)).conj())
 
 
 @pytest.mark.parametrize("iterations", [1, 12])
-def test_flipping_follows_its_definition(incomplete: PhaseProblem, iterations: int) -> None:
+def test_flipping_follows_its_definition(incomplete: P1Grid, iterations: int) -> None:
     start = consistent(incomplete, starts(incomplete, 1))
     found = flip(incomplete, start, iterations)[0]
     expected = flipped_by_definition(incomplete, start[0], iterations, SHARE)
@@ -103,7 +100,7 @@ def test_flipping_follows_its_definition(incomplete: PhaseProblem, iterations: i
     np.testing.assert_allclose(found.numpy(), expected, atol=2e-3)
 
 
-def test_measured_amplitudes_stay_and_the_others_float(incomplete: PhaseProblem) -> None:
+def test_measured_amplitudes_stay_and_the_others_float(incomplete: P1Grid) -> None:
     F = flip(incomplete, starts(incomplete, 3), 25)
     modulus = F.abs()
     used, free = incomplete.measured, incomplete.floating
@@ -115,14 +112,14 @@ def test_measured_amplitudes_stay_and_the_others_float(incomplete: PhaseProblem)
     assert modulus[:, free].std(0).min() > 0
 
 
-def test_without_sharpening_the_amplitudes_are_exact(problem: PhaseProblem) -> None:
+def test_without_sharpening_the_amplitudes_are_exact(problem: P1Grid) -> None:
     F = charge_flipping(problem, starts(problem, 2), 5, full(2, SHARE), full(2, 0.0))
     torch.testing.assert_close(
         F.abs()[:, problem.measured], starts(problem, 2).abs()[:, problem.measured]
     )
 
 
-def test_a_start_moved_by_whole_voxels_stays_moved(problem: PhaseProblem) -> None:
+def test_a_start_moved_by_whole_voxels_stays_moved(problem: P1Grid) -> None:
     start = consistent(problem, starts(problem, 1))
     shift = torch.tensor([[3 / problem.shape[0], -5 / problem.shape[1], 2 / problem.shape[2]]])
     move = Alignment(shift, torch.tensor([False]), torch.ones(1))
@@ -132,13 +129,13 @@ def test_a_start_moved_by_whole_voxels_stays_moved(problem: PhaseProblem) -> Non
     )
 
 
-def test_the_mirror_image_of_a_start_stays_one(problem: PhaseProblem) -> None:
+def test_the_mirror_image_of_a_start_stays_one(problem: P1Grid) -> None:
     start = consistent(problem, starts(problem, 1))
     found = flip(problem, start.conj(), 20)
     torch.testing.assert_close(found, flip(problem, start, 20).conj(), rtol=1e-3, atol=5e-3)
 
 
-def test_a_batch_equals_its_members(problem: PhaseProblem) -> None:
+def test_a_batch_equals_its_members(problem: P1Grid) -> None:
     start = starts(problem, 3)
     share, sharpening = torch.tensor([0.15, 0.2, 0.25]), torch.tensor([0.0, 10.0, 20.0])
     # few iterations: a voxel at the threshold that rounding flips makes long runs part
@@ -152,7 +149,7 @@ def test_a_batch_equals_its_members(problem: PhaseProblem) -> None:
         torch.testing.assert_close(modified_together[row], modified, rtol=1e-3, atol=5e-3)
 
 
-def test_a_deadline_in_the_past_changes_no_phase(problem: PhaseProblem) -> None:
+def test_a_deadline_in_the_past_changes_no_phase(problem: P1Grid) -> None:
     start = starts(problem, 2)
     share, sharpening = full(2, SHARE), full(2, SHARPENING)
     over = charge_flipping(problem, start, 10**9, share, sharpening, deadline=time.monotonic() - 1)
@@ -162,7 +159,7 @@ def test_a_deadline_in_the_past_changes_no_phase(problem: PhaseProblem) -> None:
     torch.testing.assert_close(ahead, charge_flipping(problem, start, 10, share, sharpening))
 
 
-def test_random_phases_are_random_and_repeat(problem: PhaseProblem) -> None:
+def test_random_phases_are_random_and_repeat(problem: P1Grid) -> None:
     one, same, other = starts(problem, 2, 7), starts(problem, 2, 7), starts(problem, 2, 8)
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
@@ -175,23 +172,23 @@ def test_random_phases_are_random_and_repeat(problem: PhaseProblem) -> None:
     assert (unit**2).mean().abs() < 4 / math.sqrt(unit.numel())
 
 
-def test_amplitude_r_of_a_known_misfit(crystal: Any, problem: PhaseProblem) -> None:
+def test_amplitude_r_of_a_known_misfit(crystal: Any, problem: P1Grid) -> None:
     rng = np.random.default_rng(3)
     f = crystal.data.f
     model = f * (1 + 0.2 * rng.standard_normal(len(f)))
     k = (model @ f) / (model @ model)
     expected = np.abs(k * np.abs(model) - f).sum() / f.sum()
     F = torch.stack([problem.to_grid(37 * model), problem.to_grid(0.01 * f)]).to(torch.complex64)
-    found = amplitude_r(problem, F)
+    found = grid_r_factor(problem, F)
     assert found.tolist() == pytest.approx([expected, 0], abs=1e-4)
     assert expected > 0.1
 
 
-def test_tight_dipeptide_is_solved(crystal: Any, problem: PhaseProblem) -> None:
+def test_tight_dipeptide_is_solved(crystal: Any, problem: P1Grid) -> None:
     n = 16
     F = charge_flipping(problem, starts(problem, n), 300, full(n, 0.25), full(n, 15.0))
     F, model = eliminate_low_density(problem, F, 15, full(n, 0.25), full(n, 5.0))
-    best = int(amplitude_r(problem, model).argmin())
+    best = int(grid_r_factor(problem, model).argmin())
     found = crystal.compare(F[best])
     assert found.cosine2_aligned > SOLVED_COSINE
     assert found.mean_aligned < 25
@@ -200,14 +197,14 @@ def test_tight_dipeptide_is_solved(crystal: Any, problem: PhaseProblem) -> None:
 @pytest.mark.parametrize("completeness", [1.0, 0.8])
 def test_fifteen_residues_are_solved(fifteen: Callable[..., Any], completeness: float) -> None:
     crystal = fifteen(0, completeness=completeness)
-    problem = phase_problem(crystal.data)
+    problem = p1_grid(crystal.data)
     iterations = 150 if completeness == 1 else 300
     for seed in range(6):  # about every second start leads there
         F = charge_flipping(
             problem, starts(problem, 1, seed), iterations, full(1, 0.08), full(1, 10.0)
         )
         F, model = eliminate_low_density(problem, F, 10, full(1, 0.08), full(1, 5.0))
-        if float(amplitude_r(problem, model)) < 0.1:
+        if float(grid_r_factor(problem, model)) < 0.1:
             break
     found = crystal.compare(F[0])
     assert found.cosine2_aligned > SOLVED_COSINE
@@ -218,7 +215,7 @@ def test_missing_reflections_held_at_zero_prevent_the_solution(
     fifteen: Callable[..., Any],
 ) -> None:
     crystal = fifteen(0, completeness=0.8)
-    problem = phase_problem(crystal.data)
+    problem = p1_grid(crystal.data)
     forced = replace(problem, floating=torch.zeros_like(problem.floating))
     F = charge_flipping(forced, starts(problem, 1), 300, full(1, 0.08), full(1, 10.0))
     assert crystal.compare(F[0]).cosine2_aligned < SOLVED_COSINE
@@ -226,7 +223,7 @@ def test_missing_reflections_held_at_zero_prevent_the_solution(
 
 def test_elimination_settles_phases(fifteen: Callable[..., Any]) -> None:
     crystal = fifteen(0)
-    problem = phase_problem(crystal.data)
+    problem = p1_grid(crystal.data)
     start = crystal.start(problem, [30, 50])
     share, sharpening = full(2, 0.1), full(2, 5.0)
     F, modified = eliminate_low_density(problem, start, 15, share, sharpening)
@@ -238,7 +235,7 @@ def test_elimination_settles_phases(fifteen: Callable[..., Any]) -> None:
     weight = problem.weight * modified.abs()
     scale = (weight * problem.amplitude).sum((1, 2, 3)) / (weight * modified.abs()).sum((1, 2, 3))
     torch.testing.assert_close(scale, torch.ones(2), rtol=1e-4, atol=0)
-    assert amplitude_r(problem, modified).max() < 0.08
+    assert grid_r_factor(problem, modified).max() < 0.08
     outside = ~(problem.measured | problem.floating)
     assert (modified[:, outside] == 0).all()
     # the last phases are those of the modified density
@@ -246,7 +243,7 @@ def test_elimination_settles_phases(fifteen: Callable[..., Any]) -> None:
     torch.testing.assert_close(phased, F, rtol=1e-3, atol=1e-3)
 
 
-def test_elimination_makes_tight_cells_better_too(crystal: Any, problem: PhaseProblem) -> None:
+def test_elimination_makes_tight_cells_better_too(crystal: Any, problem: P1Grid) -> None:
     start = crystal.start(problem, [30])
     F, _ = eliminate_low_density(problem, start, 5, full(1, 0.25), full(1, 5.0))
     assert crystal.compare(F[0]).weighted_aligned < 0.8 * crystal.compare(start[0]).weighted_aligned

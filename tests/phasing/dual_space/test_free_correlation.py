@@ -13,23 +13,25 @@ from torch import Tensor
 from crysformer.crystal.comparison.alignment import Alignment, apply_alignment
 from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.symmetry import expand_to_p1
-from crysformer.phasing.dual_space import free_correlation as merit
-from crysformer.phasing.dual_space.charge_flipping import eliminate_low_density, random_phases
-from crysformer.phasing.dual_space.free_correlation import free_correlation, noise_floor
-from crysformer.phasing.problem import PhaseProblem, phase_problem
+from crysformer.phasing.dual_space import free_correlation as module
+from crysformer.phasing.dual_space.charge_flipping import random_phases
+from crysformer.phasing.dual_space.density_modification import eliminate_low_density
+from crysformer.phasing.dual_space.free_correlation import free_correlation
+from crysformer.phasing.merit.r_factor import noise_floor
+from crysformer.phasing.p1_grid import P1Grid, p1_grid
 
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def correlation(problem: PhaseProblem, F: Tensor, share: float, seed: int = 0) -> Tensor:
+def correlation(problem: P1Grid, F: Tensor, share: float, seed: int = 0) -> Tensor:
     return free_correlation(problem, F, torch.full((len(F),), share), seeded(seed))
 
 
 def test_true_phases_of_fifteen_residues_predict_amplitudes(fifteen: Callable[..., Any]) -> None:
     crystal = fifteen(0)
-    problem = phase_problem(crystal.data)
+    problem = p1_grid(crystal.data)
     F = torch.cat([crystal.start(problem, [0, 40]), random_phases(problem, 1, seeded())])
     true, near, random = correlation(problem, F, 0.1).tolist()
     assert true > 0.9
@@ -42,7 +44,7 @@ def test_true_phases_of_tight_dipeptides_stand_out(
     dipeptide: Callable[..., Any], index: int
 ) -> None:
     crystal = dipeptide(index)
-    problem = phase_problem(crystal.data)
+    problem = p1_grid(crystal.data)
     F = torch.cat([crystal.start(problem), random_phases(problem, 40, seeded())])
     found = correlation(problem, F, 0.25)
     assert (found.abs() <= 1).all()
@@ -57,10 +59,10 @@ def test_held_out_reflections_are_not_given(
     frac = np.random.default_rng(0).random((12, 3))
     crystal = make_crystal(cell, "P 1 21 1", frac, np.full(12, 7))
     data, mapping = expand_to_p1(crystal.data)
-    problem = phase_problem(data, independent=mapping.parent)
+    problem = p1_grid(data, independent=mapping.parent)
     held_out = []
 
-    def spy(work: PhaseProblem, start: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    def spy(work: P1Grid, start: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
         hidden = problem.measured & ~work.measured
         assert (start[:, hidden] == 0).all()
         assert (start[:, work.measured] != 0).all()
@@ -69,7 +71,7 @@ def test_held_out_reflections_are_not_given(
         held_out.append(hidden)
         return eliminate_low_density(work, start, *rest)
 
-    monkeypatch.setattr(merit, "eliminate_low_density", spy)
+    monkeypatch.setattr(module, "eliminate_low_density", spy)
     correlation(problem, random_phases(problem, 1, seeded()), 0.25)
     assert len(held_out) == 5
     times = torch.stack(held_out).sum(0)
@@ -85,7 +87,7 @@ def test_held_out_reflections_are_not_given(
 
 def test_origin_and_hand_do_not_matter(dipeptide: Callable[..., Any]) -> None:
     crystal = dipeptide(3)
-    problem = phase_problem(crystal.data)
+    problem = p1_grid(crystal.data)
     F = crystal.start(problem)
     steps = torch.tensor([[2 / problem.shape[0], 5 / problem.shape[1], -1 / problem.shape[2]]])
     moved = apply_alignment(F, Alignment(steps, torch.tensor([True]), torch.ones(1)))
@@ -95,7 +97,7 @@ def test_origin_and_hand_do_not_matter(dipeptide: Callable[..., Any]) -> None:
 
 def test_same_fifths_same_figure(dipeptide: Callable[..., Any]) -> None:
     crystal = dipeptide(3)
-    problem = phase_problem(crystal.data)
+    problem = p1_grid(crystal.data)
     F = crystal.start(problem, [10])
     one, same, other = (correlation(problem, F, 0.25, seed) for seed in (1, 1, 2))
     assert torch.equal(one, same)
@@ -105,8 +107,8 @@ def test_same_fifths_same_figure(dipeptide: Callable[..., Any]) -> None:
 def test_unmeasured_reflections_do_no_harm(dipeptide: Callable[..., Any]) -> None:
     crystal = dipeptide(3)
     data = crystal.data
-    partly = phase_problem(replace(data, f=np.where(data.d > 1.7, data.f, np.nan)))
-    only = phase_problem(data.select(data.d > 1.7))
+    partly = p1_grid(replace(data, f=np.where(data.d > 1.7, data.f, np.nan)))
+    only = p1_grid(data.select(data.d > 1.7))
     F = partly.with_amplitudes(partly.to_grid(crystal.phased))[None]
     listed, alone = correlation(partly, F, 0.25), correlation(only, F, 0.25)
     # other fifths, otherwise the same
@@ -116,7 +118,7 @@ def test_unmeasured_reflections_do_no_harm(dipeptide: Callable[..., Any]) -> Non
 def test_noise_floor_of_known_errors(fifteen: Callable[..., Any]) -> None:
     crystal = fifteen(0, amplitude_error=0.1)
     data = crystal.data
-    floor = noise_floor(phase_problem(data))
+    floor = noise_floor(p1_grid(data))
     # <|error|> = sqrt(2 / pi) sigma for normal errors; sigma is a tenth of F
     assert floor == pytest.approx(0.1 * np.sqrt(2 / np.pi), rel=0.02)
     misfit = np.abs(data.f - crystal.f_true).sum() / data.f.sum()
@@ -125,7 +127,7 @@ def test_noise_floor_of_known_errors(fifteen: Callable[..., Any]) -> None:
 
 def test_noise_floor_without_uncertainties(dipeptide: Callable[..., Any]) -> None:
     data = dipeptide(0).data
-    assert noise_floor(phase_problem(replace(data, sigf=None))) == 0
+    assert noise_floor(p1_grid(replace(data, sigf=None))) == 0
     partly = np.where(np.arange(len(data)) % 2 == 0, 0.1 * data.f, np.nan)
-    floor = noise_floor(phase_problem(replace(data, sigf=partly)))
+    floor = noise_floor(p1_grid(replace(data, sigf=partly)))
     assert floor == pytest.approx(0.1 * np.sqrt(2 / np.pi), rel=1e-6)

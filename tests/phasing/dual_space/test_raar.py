@@ -11,14 +11,12 @@ import torch
 from torch import Tensor
 
 from crysformer.crystal.comparison.compare import SOLVED_COSINE
-from crysformer.phasing.dual_space.charge_flipping import (
-    amplitude_r,
-    eliminate_low_density,
-    random_phases,
-)
+from crysformer.phasing.dual_space.charge_flipping import random_phases
+from crysformer.phasing.dual_space.density_modification import eliminate_low_density
 from crysformer.phasing.dual_space.projections import impose, sharpened, to_half_grid, to_map
 from crysformer.phasing.dual_space.raar import raar, relaxed, shrink_wrap, within
-from crysformer.phasing.problem import PhaseProblem, phase_problem
+from crysformer.phasing.merit.r_factor import grid_r_factor
+from crysformer.phasing.p1_grid import P1Grid, p1_grid
 
 SHARE, WIDTH, SHARPENING = 0.2, 0.8, 12.0
 
@@ -29,11 +27,11 @@ def crystal(dipeptide: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def problem(crystal: Any) -> PhaseProblem:
-    return phase_problem(crystal.data)
+def problem(crystal: Any) -> P1Grid:
+    return p1_grid(crystal.data)
 
 
-def starts(problem: PhaseProblem, n: int, seed: int = 0) -> Tensor:
+def starts(problem: P1Grid, n: int, seed: int = 0) -> Tensor:
     return random_phases(problem, n, torch.Generator().manual_seed(seed))
 
 
@@ -41,27 +39,27 @@ def full(n: int, value: float) -> Tensor:
     return torch.full((n,), value)
 
 
-def run(problem: PhaseProblem, F: Tensor, iterations: int, **options: Any) -> Tensor:
+def run(problem: P1Grid, F: Tensor, iterations: int, **options: Any) -> Tensor:
     n = len(F)
     return raar(
         problem, F, iterations, full(n, SHARE), full(n, WIDTH), full(n, SHARPENING), **options
     )
 
 
-def some_maps(problem: PhaseProblem, n: int, seed: int = 0) -> Tensor:
+def some_maps(problem: P1Grid, n: int, seed: int = 0) -> Tensor:
     return torch.randn(n, *problem.shape, generator=torch.Generator().manual_seed(seed))
 
 
-def modulus_projection(problem: PhaseProblem, rho: Tensor) -> Tensor:
+def modulus_projection(problem: P1Grid, rho: Tensor) -> Tensor:
     amplitude = sharpened(problem, full(len(rho), SHARPENING))
     return to_map(problem, impose(problem, to_half_grid(rho), amplitude))
 
 
-def some_support(problem: PhaseProblem, n: int) -> Tensor:
+def some_support(problem: P1Grid, n: int) -> Tensor:
     return some_maps(problem, n, seed=9) > 0.8
 
 
-def test_projections_are_idempotent(problem: PhaseProblem) -> None:
+def test_projections_are_idempotent(problem: P1Grid) -> None:
     rho = some_maps(problem, 3)
     support = some_support(problem, 3)
     once = within(rho, support)
@@ -74,7 +72,7 @@ def test_projections_are_idempotent(problem: PhaseProblem) -> None:
     assert (phased - rho).abs().max() > 0.1
 
 
-def test_projections_go_to_the_nearest(problem: PhaseProblem) -> None:
+def test_projections_go_to_the_nearest(problem: P1Grid) -> None:
     """Any other member of the set is farther away."""
     rho = some_maps(problem, 1)
     support = some_support(problem, 1)
@@ -88,7 +86,7 @@ def test_projections_go_to_the_nearest(problem: PhaseProblem) -> None:
 
 
 @pytest.mark.parametrize("beta", [0.5, 0.87, 1.0])
-def test_a_step_follows_its_definition(problem: PhaseProblem, beta: float) -> None:
+def test_a_step_follows_its_definition(problem: P1Grid, beta: float) -> None:
     rho = some_maps(problem, 2)
     phased = modulus_projection(problem, rho)
     support = some_support(problem, 2)
@@ -98,7 +96,7 @@ def test_a_step_follows_its_definition(problem: PhaseProblem, beta: float) -> No
     torch.testing.assert_close(relaxed(rho, phased, support, beta), expected)
 
 
-def test_a_solution_is_a_fixed_point_with_reflections_missing(problem: PhaseProblem) -> None:
+def test_a_solution_is_a_fixed_point_with_reflections_missing(problem: P1Grid) -> None:
     """A positive map in its support, a third of whose structure factors are not measured.
 
     Nothing may pull at those: the iteration is to stay where it is, F(000) included.
@@ -121,7 +119,7 @@ def test_a_solution_is_a_fixed_point_with_reflections_missing(problem: PhaseProb
     torch.testing.assert_close(found, F, rtol=1e-3, atol=1e-3 * float(F.abs().max()))
 
 
-def test_a_support_holds_its_share_and_the_density(crystal: Any, problem: PhaseProblem) -> None:
+def test_a_support_holds_its_share_and_the_density(crystal: Any, problem: P1Grid) -> None:
     F = crystal.start(problem).expand(3, -1, -1, -1)
     share = torch.tensor([0.1, 0.2, 0.4])
     support = shrink_wrap(problem, F, share, full(3, WIDTH))
@@ -136,14 +134,14 @@ def test_a_support_holds_its_share_and_the_density(crystal: Any, problem: PhaseP
     assert (within_each > 2 * share).all()
 
 
-def test_a_wider_filter_gives_a_simpler_support(crystal: Any, problem: PhaseProblem) -> None:
+def test_a_wider_filter_gives_a_simpler_support(crystal: Any, problem: P1Grid) -> None:
     F = crystal.start(problem).expand(2, -1, -1, -1)
     support = shrink_wrap(problem, F, full(2, SHARE), torch.tensor([0.4, 2.0]))
     border = sum((support != support.roll(1, axis)).flatten(1).sum(1) for axis in (1, 2, 3))
     assert border[1] < 0.8 * border[0]
 
 
-def test_measured_amplitudes_stay_and_the_others_float(problem: PhaseProblem) -> None:
+def test_measured_amplitudes_stay_and_the_others_float(problem: P1Grid) -> None:
     F = run(problem, starts(problem, 3), 25)
     modulus = F.abs()
     used, free = problem.measured, problem.floating
@@ -158,7 +156,7 @@ def test_measured_amplitudes_stay_and_the_others_float(problem: PhaseProblem) ->
     assert modulus[:, free].std(0).min() > 0
 
 
-def test_a_batch_equals_its_members(problem: PhaseProblem) -> None:
+def test_a_batch_equals_its_members(problem: P1Grid) -> None:
     start = starts(problem, 3)
     share, width = torch.tensor([0.15, 0.2, 0.25]), torch.tensor([0.5, 1.0, 1.5])
     sharpening = torch.tensor([0.0, 10.0, 20.0])
@@ -170,7 +168,7 @@ def test_a_batch_equals_its_members(problem: PhaseProblem) -> None:
         torch.testing.assert_close(together[row], alone, rtol=1e-3, atol=5e-3)
 
 
-def test_a_deadline_in_the_past_changes_no_phase(problem: PhaseProblem) -> None:
+def test_a_deadline_in_the_past_changes_no_phase(problem: P1Grid) -> None:
     start = starts(problem, 2)
     over = run(problem, start, 10**9, deadline=time.monotonic() - 1)
     used = problem.measured
@@ -181,9 +179,9 @@ def test_a_deadline_in_the_past_changes_no_phase(problem: PhaseProblem) -> None:
 
 def test_it_solves_noisy_and_incomplete_data_of_low_resolution(fifteen: Callable[..., Any]) -> None:
     crystal = fifteen(0, d_min=2.5, amplitude_error=0.1, completeness=0.6)
-    problem = phase_problem(crystal.data)
+    problem = p1_grid(crystal.data)
     F = raar(problem, starts(problem, 2), 200, full(2, 0.1), full(2, 1.5), full(2, 10.0))
     F, model = eliminate_low_density(problem, F, 15, full(2, 0.13), full(2, 5.0))
-    best = int(amplitude_r(problem, model).argmin())
+    best = int(grid_r_factor(problem, model).argmin())
     found = crystal.compare(F[best])
     assert found.cosine2_aligned > SOLVED_COSINE

@@ -16,43 +16,22 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from crysformer.crystal.comparison.compare import compare_phases
-from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.peptide.secondary_structure import Fragment, ideal_fragment
+from crysformer.phasing.budget import Budget, method_generator
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.cell_content import CellContent
-from crysformer.phasing.fragments import method as search
-from crysformer.phasing.fragments.completion import expand, weighted_start
-from crysformer.phasing.fragments.free_atom_completion import _in_group
-from crysformer.phasing.fragments.method import fragment_candidates
+from crysformer.phasing.fragments import method as module
+from crysformer.phasing.fragments.completion import complete_structure, weighted_start
+from crysformer.phasing.fragments.method import Fragments
 from crysformer.phasing.fragments.placement import (
     FragmentPlacer,
     PlacedFragment,
     structure_factors,
 )
-from crysformer.phasing.problem import phase_problem
-
-
-@pytest.mark.parametrize("group", ["P 41", "C 1 2 1", "P 1"])
-def test_phases_of_p1_return_to_the_group(group: str, fragment_crystal: Callable[..., Any]) -> None:
-    fragment = ideal_fragment("helix", 4)
-    cell = gemmi.UnitCell(18, 18, 16, 90, 90, 90)
-    data, F = fragment_crystal(
-        fragment.xyz + np.array([4.0, 5.0, 6.0]), fragment.number, cell, group, 1.2
-    )
-    # files list more than was measured, beyond what the grid holds
-    data = replace(data, f=np.where(data.d < 2.6, np.nan, data.f))
-    p1, mapping = expand_to_p1(data)
-    problem = phase_problem(p1, "cpu", mapping.parent)
-    phi = np.deg2rad(mapping.phases(np.rad2deg(np.angle(F))))
-    grid = problem.to_grid(mapping.values(np.abs(F)) * np.exp(1j * phi))
-    own = _in_group(problem, data, mapping, grid)
-    used = data.measured
-    assert np.isnan(own[~used]).all()
-    strong = used & (np.abs(F) > 1e-3 * np.abs(F).max())
-    np.testing.assert_allclose(own[strong], F[strong], rtol=1e-3)
-
+from crysformer.phasing.merit.figures import DensityFigures
+from crysformer.phasing.problem import PhasingProblem, phasing_problem
+from crysformer.phasing.settings import SolveSettings
 
 Helices = tuple[CrystalData, NDArray[np.complex128], Fragment]
 
@@ -71,16 +50,21 @@ def two_helices(fragment_crystal: Callable[..., Any]) -> Helices:
     return data, F, replace(first, xyz=turned)
 
 
+def with_atoms(data: CrystalData, n_atoms: int) -> PhasingProblem:
+    """A problem with this many atoms in the cell, of a chain of twelve residues."""
+    problem = phasing_problem(data)
+    return replace(problem, content=CellContent(n_atoms, 5.0, ("A" * 12,), 1, ()))
+
+
 def test_one_helix_in_place_completes_a_crystal_of_two(two_helices: Helices) -> None:
     data, F, first = two_helices
-    p1, mapping = expand_to_p1(data)
-    problem = phase_problem(p1, "cpu", mapping.parent)
+    problem = phasing_problem(data)
     pose = PlacedFragment(first, torch.tensor(first.xyz[None], dtype=torch.float32), 1.0)
-    start = weighted_start(problem, data, mapping, structure_factors(data, [pose], 5.0)[0], 0.6)
+    start = weighted_start(problem, data, structure_factors(data, [pose], 5.0)[0], 0.6)
     angle = 6.0 * torch.rand(start.shape, generator=torch.Generator().manual_seed(1))
     wrong = torch.polar(start.abs(), angle)
-    expanded, free = expand(
-        problem,
+    completed, free = complete_structure(
+        problem.grid,
         torch.stack([wrong, start]),
         0.15,
         5.0,
@@ -88,15 +72,15 @@ def test_one_helix_in_place_completes_a_crystal_of_two(two_helices: Helices) -> 
         torch.Generator().manual_seed(0),
         math.inf,
     )
-    assert solved(data, F, expanded[0])
+    assert solved(problem, F, completed[0])
     assert float(free[0]) > 0.6
 
 
-def solved(data: CrystalData, F: NDArray[np.complex128], phases: torch.Tensor) -> bool:
+def solved(problem: PhasingProblem, F: NDArray[np.complex128], phases: torch.Tensor) -> bool:
     """Whether phases on the half grid of P1 are those of `F`, up to origin and hand."""
-    p1, mapping = expand_to_p1(data)
-    phi = np.rad2deg(np.angle(grid_to_hkl(phases, torch.tensor(p1.hkl)).numpy()))
-    truth = mapping.phases(np.rad2deg(np.angle(F)))
+    p1 = problem.grid.data
+    phi = np.rad2deg(np.angle(problem.listed(phases)))
+    truth = problem.mapping.phases(np.rad2deg(np.angle(F)))
     found = compare_phases(p1.hkl, p1.f, phi, truth, p1.cell, p1.space_group)
     return found.cosine2_aligned > 0.85
 
@@ -113,47 +97,45 @@ def test_helices_are_added_as_long_as_that_helps(
     free: list[float], placed: int, two_helices: Helices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, _, first = two_helices
-    p1, mapping = expand_to_p1(data)
-    problem = phase_problem(p1, "cpu", mapping.parent)
-    content = CellContent(10 * len(first.xyz), 5.0, ("A" * 12,), 1, ())
     pose = PlacedFragment(first, torch.zeros(1, len(first.xyz), 3), 0.0)
     counts: list[int] = []
 
-    def completed(*_: object, **__: object) -> tuple[torch.Tensor, Candidate, bool]:
+    def candidate(*_: object) -> tuple[torch.Tensor, Candidate, bool]:
         counts.append(len(counts))
-        figures = {"free_correlation": free[len(counts) - 1]}
+        figures = DensityFigures(0.5, free[len(counts) - 1], 0.0, 0.6)
         F = torch.zeros(1)
-        return F, Candidate("fragments", F, F, figures, 0.0, 0.2), False
+        return F, Candidate("fragments", F, F, figures, 0.2), False
 
-    monkeypatch.setattr(FragmentPlacer, "__init__", lambda *_: None)
+    monkeypatch.setattr(FragmentPlacer, "__init__", lambda *_, **__: None)
     monkeypatch.setattr(FragmentPlacer, "first", lambda _: [pose])
     monkeypatch.setattr(FragmentPlacer, "further", lambda *_: [pose])
-    monkeypatch.setattr(search._Search, "_completed", completed)
+    monkeypatch.setattr(module._Placement, "_candidate", candidate)
     later = time.monotonic() + 1000
-    one = search._Search(
-        problem,
-        data,
-        mapping,
-        content,
-        torch.Generator(),
-        later,
-        later,
-        0.2,
-        10.0 * len(first.xyz),
-        lambda _: None,
-    )
-    found, right = one.grown(first, data.space_group, mirrored=False)
+    budget = Budget(later, later, torch.Generator())
+    method = Fragments(with_atoms(data, 10 * len(first.xyz)), SolveSettings())
+    one = module._Placement(method, first, data.space_group, budget, mirrored=False)
+    found, right = one.completed(budget)
     assert (len(found), right) == (placed, False)
+    assert method.tried == placed
+
+
+def test_a_turn_without_time_still_places_one_fragment(two_helices: Helices) -> None:
+    data, _, _ = two_helices
+    method = Fragments(with_atoms(data, 100), SolveSettings())
+    now = time.monotonic()
+    found = method.advance(Budget(now, now, method_generator(0, "fragments")))
+    assert found
+    assert all(one.method == "fragments" for one in found)
+    assert not method.finished
 
 
 @pytest.mark.slow
 def test_a_helix_is_found_and_completes_a_crystal_of_two(two_helices: Helices) -> None:
     data, F, _ = two_helices
-    p1, mapping = expand_to_p1(data)
-    problem = phase_problem(p1, "cpu", mapping.parent)
-    content = CellContent(100, 5.0, ("A" * 12,), 1, ())
-    candidates = fragment_candidates(
-        problem, data, mapping, content, torch.Generator().manual_seed(0), time.monotonic() + 60
-    )
-    assert solved(data, F, candidates[0].F)
-    assert candidates[0].figures["free_correlation"] > 0.6
+    problem = with_atoms(data, 100)
+    method = Fragments(problem, SolveSettings())
+    until = time.monotonic() + 60
+    best = method.advance(Budget(until, until, method_generator(0, "fragments")))[0]
+    assert solved(problem, F, best.F)
+    assert isinstance(best.figures, DensityFigures)
+    assert best.figures.free_correlation > 0.6

@@ -3,49 +3,70 @@
 import itertools
 import json
 import math
+from dataclasses import asdict, replace
 from importlib.resources import files
 from typing import get_args
 
 import pytest
 
-from crysformer.phasing.candidate_pool import CONVINCED
-from crysformer.phasing.merit.confidence import Kind, confidence, features, symmetry_factor
+from crysformer.phasing.candidate_pool import PoolSettings
+from crysformer.phasing.merit.confidence import (
+    Kind,
+    confidence,
+    features,
+    kind_of,
+    symmetry_factor,
+)
+from crysformer.phasing.merit.figures import (
+    AtomFigures,
+    DensityFigures,
+    Figures,
+    SequenceFigures,
+)
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
-def figures(r: float, free: float) -> dict[str, float]:
-    """Of a candidate with this R and this correlation, of whatever kind."""
-    density = {"r": r, "free_correlation": free, "noise": 0.008, "reflections_per_volume": 0.6}
-    return density | {
-        "reflections_per_atom": 14.0,
-        "reflections_per_parameter": 12.0,
-        "gap": free - 0.2,  # right peptide models have 0.2 to 2, wrong ones seldom 0.1
-        "free_z": 10.0 * free,  # and 4 to 15, wrong ones -2 to 3
-    }
+def figures(kind: Kind, r: float, free: float, **changed: float) -> Figures:
+    """Figures of a candidate with this R and this correlation, of whatever kind."""
+    density = DensityFigures(r=r, free_correlation=free, noise=0.008, reflections_per_volume=0.6)
+    made: Figures = density
+    if kind == "atoms":
+        made = AtomFigures(**asdict(density), reflections_per_atom=14.0)
+    if kind == "sequence":
+        made = SequenceFigures(
+            r=r,
+            correlation=0.9,
+            overlap=0.0,
+            log_likelihood_gain=free - 0.2,  # right models have 0.2 to 2, wrong ones seldom 0.1
+            z_free_correlation=10.0 * free,  # and 4 to 15, wrong ones -2 to 3
+            reflections_per_parameter=12.0,
+            noise=0.008,
+        )
+    return replace(made, **changed)  # type: ignore[type-var]
 
 
 def test_features_are_logarithms_and_fishers_z() -> None:
     z = math.log(1.6 / 0.4) / 2
-    found = features("density", figures(0.2, 0.6))
+    found = features(figures("density", 0.2, 0.6))
     assert found == pytest.approx((math.log(0.2), z, math.log(0.6)))
-    found = features("atoms", figures(0.2, 0.6))
+    found = features(figures("atoms", 0.2, 0.6))
     assert found == pytest.approx((math.log(0.2 / math.sqrt(1 - 4 / 14)), z, math.log(14)))
 
 
 def test_few_reflections_lower_confidence() -> None:
     """They are easily explained."""
-    several = [figures(0.1, 0.6) | {"reflections_per_volume": x} for x in (0.1, 0.6, 2.0)]
-    values = [confidence("density", one) for one in several]
+    several = [figures("density", 0.1, 0.6, reflections_per_volume=x) for x in (0.1, 0.6, 2.0)]
+    values = [confidence(one) for one in several]
     assert values == sorted(values)
     assert values[0] < values[-1]
 
 
 def test_features_of_a_peptide_model_are_those_named() -> None:
-    found = features("sequence", figures(0.2, 0.6))
+    found = features(figures("sequence", 0.2, 0.6))
     r = 0.8 * math.log(0.2 / math.sqrt(0.8))
     assert found == pytest.approx((r, 0.8 * 0.4, 6.0, 0.0, 0.8))
-    alone = features("sequence", figures(0.2, 0.6) | {"gap": 0.0})
+    alone = features(figures("sequence", 0.2, 0.6, log_likelihood_gain=0.0))
     assert alone[1:] == pytest.approx((0.0, 6.0, 1.0, 0.8))
 
 
@@ -53,7 +74,7 @@ def test_features_of_a_peptide_model_are_those_named() -> None:
 def test_confidence_falls_with_r_and_rises_with_the_free_correlation(kind: Kind) -> None:
     values = [0.001, 0.02, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6]
     free = [-0.2, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99]
-    table = [[confidence(kind, figures(r, one)) for one in free] for r in values]
+    table = [[confidence(figures(kind, r, one)) for one in free] for r in values]
     for row in table:
         assert row == sorted(row)
     for column in zip(*table, strict=True):
@@ -65,27 +86,40 @@ def test_confidence_falls_with_r_and_rises_with_the_free_correlation(kind: Kind)
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_clear_cases_are_clear(kind: Kind) -> None:
-    assert confidence(kind, figures(0.02, 0.9)) > 0.98
-    assert confidence(kind, figures(0.35, 0.1)) < 0.02
+    assert confidence(figures(kind, 0.02, 0.9)) > 0.98
+    assert confidence(figures(kind, 0.35, 0.1)) < 0.02
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_extremes_stay_probabilities(kind: Kind) -> None:
     for r, free in itertools.product([0.0, 1e-9, 1.0, 50.0], [-1.0, 0.0, 1.0]):
-        assert all(map(math.isfinite, features(kind, figures(r, free))))
-        assert 0 <= confidence(kind, figures(r, free)) <= 1
-    assert confidence(kind, figures(0.0, 1.0)) == pytest.approx(1)
-    assert confidence(kind, figures(50.0, -1.0)) == pytest.approx(0, abs=1e-9)
+        assert all(map(math.isfinite, features(figures(kind, r, free))))
+        assert 0 <= confidence(figures(kind, r, free)) <= 1
+    assert confidence(figures(kind, 0.0, 1.0)) == pytest.approx(1)
+    assert confidence(figures(kind, 50.0, -1.0)) == pytest.approx(0, abs=1e-9)
 
 
 def test_a_good_fit_of_few_amplitudes_is_worth_little() -> None:
-    fitted = figures(0.02, 0.9) | {"gap": 2.0, "free_z": 0.0, "noise": 0.16}
-    assert confidence("sequence", fitted) > 0.98
-    assert confidence("sequence", fitted | {"reflections_per_parameter": 2.5}) < 0.5
+    fitted = figures(
+        "sequence", 0.02, 0.9, log_likelihood_gain=2.0, z_free_correlation=0.0, noise=0.16
+    )
+    assert confidence(fitted) > 0.98
+    assert confidence(replace(fitted, reflections_per_parameter=2.5)) < 0.5  # type: ignore[call-arg]
     # a wrong model, of another crystal's sequence, that fits 20 % errors and is far ahead: no
     # search may end with it
-    wrong = {"r": 0.116, "gap": 0.374, "free_z": 0.0, "reflections_per_parameter": 3.69}
-    assert confidence("sequence", fitted | wrong) < CONVINCED
+    wrong = figures(
+        "sequence", 0.116, 0.9, log_likelihood_gain=0.374, z_free_correlation=0.0,
+        reflections_per_parameter=3.69, noise=0.16,
+    )  # fmt: skip
+    assert confidence(wrong) < PoolSettings().convinced
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_symmetry_multiplies_the_confidence(kind: Kind) -> None:
+    one = figures(kind, 0.05, 0.8)
+    assert kind_of(one) == kind
+    assert confidence(one, 0.25) == pytest.approx(0.25 * confidence(one))
+    assert confidence(one, None) == confidence(one, 1.0)
 
 
 def test_coefficients_say_what_they_were_fitted_to() -> None:
@@ -95,7 +129,7 @@ def test_coefficients_say_what_they_were_fitted_to() -> None:
     for kind, one in fitted.items():
         log_r, correlation, *others = one["coefficients"]
         assert log_r < 0 < correlation
-        assert len(others) == len(features(kind, figures(0.2, 0.6))) - 2
+        assert len(others) == len(features(figures(kind, 0.2, 0.6))) - 2
         assert one["candidates"] >= 100
         assert one["crystals"] >= 10
 

@@ -17,7 +17,7 @@ from crysformer.crystal.fourier.grids import (
     patterson_from_grid,
 )
 from crysformer.crystal.reflections import CrystalData
-from crysformer.models.orientations import TURNS, turn
+from crysformer.models.orientations import ORIENTATIONS, rotate_map
 from crysformer.models.presets import DIPEPTIDE_SMALL
 from crysformer.phasing.network.frame import NetworkFrame, order_axes
 
@@ -63,7 +63,9 @@ def test_any_order_of_axes_gives_the_same_crystal_to_the_network(
         patterson_from_grid(f.amplitudes.to(torch.complex128)[None], f.shape, f.volume)
         for f in (frame, reference)
     )
-    assert any(torch.allclose(turn(patterson, axes), expected, atol=1e-8) for axes in TURNS)
+    assert any(
+        torch.allclose(rotate_map(patterson, axes), expected, atol=1e-8) for axes in ORIENTATIONS
+    )
     # back: coefficients at the data's own indices, and the map on the data's own axes
     density = map_in_frame(frame, data, F)
     np.testing.assert_allclose(
@@ -87,13 +89,13 @@ def test_order_axes_makes_edges_descend_without_a_mirror() -> None:
 
 def test_turns_are_a_group_of_rotations() -> None:
     x = torch.rand(6, 5, 4)
-    for axes in TURNS:
-        torch.testing.assert_close(turn(turn(x, axes), axes), x)
-    a, b, c = TURNS[1:]
-    torch.testing.assert_close(turn(turn(x, a), b), turn(x, c))
+    for axes in ORIENTATIONS:
+        torch.testing.assert_close(rotate_map(rotate_map(x, axes), axes), x)
+    a, b, c = ORIENTATIONS[1:]
+    torch.testing.assert_close(rotate_map(rotate_map(x, a), b), rotate_map(x, c))
     # the voxel at the origin stays, and nothing is mirrored: two axes change sign
-    assert turn(x, a)[0, 0, 0] == x[0, 0, 0]
-    assert turn(x, a)[2, 1, 1] == x[2, -1, -1]
+    assert rotate_map(x, a)[0, 0, 0] == x[0, 0, 0]
+    assert rotate_map(x, a)[2, 1, 1] == x[2, -1, -1]
 
 
 def test_scale_of_the_amplitudes_is_found_and_gaps_are_filled() -> None:

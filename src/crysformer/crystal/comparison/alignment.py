@@ -1,4 +1,4 @@
-"""Continuous alignment of origin and hand: what a Patterson map cannot know.
+"""Continuous alignment of origin and hand, which amplitudes do not determine.
 
 Two solutions of one crystal in P1 may differ by any shift of origin and by inversion. The shift
 that maximises the weighted mean cosine of the phase differences,
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from crysformer.crystal.fourier.grids import half_grid_indices, smooth_size
+from crysformer.crystal.fourier.grids import DIMS, half_grid_indices, smooth_size
 
 _OVERSAMPLING = 3  # search grid points per shortest period; 2 is Nyquist
 _CANDIDATES = 6  # maxima refined, each hand
@@ -45,7 +45,7 @@ class Alignment:
 
 
 def friedel_multiplicity(half_grid: Tensor) -> Tensor:
-    """How often each l of a half grid occurs in the full sphere: (nw // 2 + 1,), 1 then 2s.
+    """Multiplicity of each l of a half grid in the full sphere: (nw // 2 + 1,), 1 then 2s.
 
     The plane l = 0 holds both mates. Reflections are taken to lie inside the Nyquist limit.
     """
@@ -90,20 +90,20 @@ def align(
     weights[:, 0, 0, 0] = 0
     model, reference = unit_phases(F_model), unit_phases(F_reference)
     hands = torch.stack([model, model.conj()] if try_hand else [model], dim=1)
-    box = _Box(weights)
-    weights = box.crop(weights)
-    coefficients = box.crop(hands) * (weights * box.crop(reference).conj())[:, None]
+    grid = _IndexGrid(weights)
+    weights = grid.crop(weights)
+    coefficients = grid.crop(hands) * (weights * grid.crop(reference).conj())[:, None]
     total = (weights * friedel_multiplicity(weights)).sum((1, 2, 3)).clamp(min=1e-30)
     coefficients = coefficients / total[:, None, None, None, None]
 
     n_batch, n_hands = coefficients.shape[:2]
     flat = coefficients.flatten(0, 1)
     # two steps tell which maximum is the highest; only that one is refined to the end
-    shift, cosine = box.refine(flat, box.search(flat), steps=2)
+    shift, cosine = grid.refine(flat, grid.search(flat), steps=2)
     best = cosine.argmax(1)[:, None, None].expand(-1, 1, 3)
-    shift, cosine = box.refine(flat, shift.gather(1, best), steps=_NEWTON_STEPS)
+    shift, cosine = grid.refine(flat, shift.gather(1, best), steps=_NEWTON_STEPS)
     shift, cosine = shift.reshape(n_batch, n_hands, 3), cosine.reshape(n_batch, n_hands)
-    # rounding must not turn a centrosymmetric model over
+    # rounding must not invert a centrosymmetric model
     margin = 1e3 * torch.finfo(cosine.dtype).eps
     inverted = cosine[:, -1] > cosine[:, 0] + margin
     rows = torch.arange(n_batch, device=shift.device)
@@ -129,8 +129,8 @@ def apply_alignment(F_model: Tensor, alignment: Alignment) -> Tensor:
     return F * waves[0][:, :, None, None] * waves[1][:, None, :, None] * waves[2][:, None, None, :]
 
 
-class _Box:
-    """The smallest box of indices around the measured reflections of a batch."""
+class _IndexGrid:
+    """Smallest grid of indices that holds the measured reflections of a batch."""
 
     def __init__(self, weights: Tensor) -> None:
         shape = (weights.shape[1], weights.shape[2], 2 * weights.shape[3] - 1)
@@ -149,7 +149,7 @@ class _Box:
         self.multiplicity = friedel_multiplicity(weights)[: len(self.rows[2])]
 
     def crop(self, grid: Tensor) -> Tensor:
-        """The part of a half grid, shape (..., nu, nv, nw // 2 + 1), inside the box."""
+        """The part of a half grid, shape (..., nu, nv, nw // 2 + 1), inside the grid."""
         u, v, w = self.rows
         return grid[..., u[:, None, None], v[:, None], w]
 
@@ -159,7 +159,7 @@ class _Box:
         h, k, l = (axis.long() for axis in self.axes)  # noqa: E741
         grid = coefficients.new_zeros(len(coefficients), nu, nv, nw // 2 + 1)
         grid[:, (h % nu)[:, None, None], (k % nv)[:, None], l] = coefficients
-        correlation = torch.fft.irfftn(grid, s=(nu, nv, nw), dim=(-3, -2, -1))
+        correlation = torch.fft.irfftn(grid, s=(nu, nv, nw), dim=DIMS)
         pooled, index = torch.nn.functional.max_pool3d(
             correlation[:, None], 2, ceil_mode=True, return_indices=True
         )
@@ -193,7 +193,7 @@ class _Box:
         return moments[..., 0, 0, 0].real, -first.imag, -second.real.unflatten(-1, (3, 3))
 
     def refine(self, coefficients: Tensor, t: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-        """Climb from t, (P, K, 3), to the maxima of C: positions (P, K, 3) and values (P, K)."""
+        """Maximise C from t, (P, K, 3): positions (P, K, 3) and values (P, K)."""
         sizes = t.new_tensor(self.search_shape)
         value, gradient, hessian = self.derivatives(coefficients, t)
         radius = torch.ones_like(value)

@@ -1,4 +1,4 @@
-"""How well phases and maps agree: Pearson correlation, phase errors, "solved"."""
+"""Agreement of phases and maps: Pearson correlation, phase errors, and criteria of a solution."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def compare_phases(
     """Compare phases of unique reflections of any space group.
 
     Both sets are expanded to P1 and aligned there, so that any permitted (or false) origin is
-    found; every unique reflection counts once, shared among its symmetry mates.
+    found; every unique reflection counts once, divided among its symmetry mates.
 
     Parameters
     ----------
@@ -133,18 +133,18 @@ def compare_phases(
     mapping = p1_mapping(hkl[used], space_group)
     d = np.asarray(cell.calculate_d_array(mapping.hkl))
     edges = shell_edges(d.max(), d.min(), n_shells)
-    share = torch.from_numpy(1.0 / mapping.mates())[None]
+    fraction = torch.from_numpy(1.0 / mapping.mates())[None]
     amplitude = torch.from_numpy(mapping.values(np.asarray(f, dtype=np.float64)[used]))[None]
     model, reference = (
         torch.from_numpy(_unit_phases(mapping.phases(phi[used])))[None]
         for phi in (phi_model, phi_reference)
     )
     shell = shell_index(torch.from_numpy(d**-2.0), edges)[None]
-    as_is = phase_statistics(model * reference.conj(), amplitude, share, shell, edges)
+    as_is = phase_statistics(model * reference.conj(), amplitude, fraction, shell, edges)
     aligned, shift, inverted = as_is, np.zeros(3), False
     if align:
-        found, model = _align_lists(mapping.hkl, model, reference, share * amplitude**2)
-        aligned = phase_statistics(model * reference.conj(), amplitude, share, shell, edges)
+        found, model = _align_lists(mapping.hkl, model, reference, fraction * amplitude**2)
+        aligned = phase_statistics(model * reference.conj(), amplitude, fraction, shell, edges)
         shift, inverted = found.shift[0].numpy(), bool(found.inverted[0])
     shells = aligned.shells
     assert shells is not None

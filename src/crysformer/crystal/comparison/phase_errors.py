@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from crysformer.crystal.comparison.alignment import friedel_multiplicity, unit_phases
+from crysformer.crystal.resolution import LIMIT_TOLERANCE
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +91,8 @@ def shell_index(d_star_sq: Tensor, edges: ArrayLike) -> Tensor:
     """Shell number of each reflection; -1 outside the limits, which themselves are inside."""
     limits = torch.as_tensor(np.asarray(edges), dtype=d_star_sq.dtype, device=d_star_sq.device)
     s_sq = limits**-2
-    s_sq[0] *= 1 - 1e-5
-    s_sq[-1] *= 1 + 1e-5
+    s_sq[0] *= 1 - LIMIT_TOLERANCE
+    s_sq[-1] *= 1 + LIMIT_TOLERANCE
     index = torch.bucketize(d_star_sq, s_sq, right=True) - 1
     return torch.where((index >= 0) & (index < len(s_sq) - 1), index, -1)
 
@@ -112,7 +113,7 @@ def phase_statistics(
     amplitude
         F, shape (B, H).
     weight
-        How much of an independent reflection each entry is, shape (B, H); 0 where not measured.
+        Fraction of an independent reflection in each entry, shape (B, H); 0 where not measured.
     shell, edges
         Shell number of each entry, shape (B, H) (`shell_index`), and the shell limits.
 

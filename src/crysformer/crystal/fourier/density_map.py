@@ -21,7 +21,7 @@ class DensityMap:
     cell
         Unit cell (A, degrees).
     space_group
-        Space group the values obey.
+        Space group of the values.
     """
 
     values: NDArray[np.float32]

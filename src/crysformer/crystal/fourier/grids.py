@@ -16,7 +16,8 @@ from torch import Tensor
 from crysformer.crystal.fourier.structure_factors import reciprocal_metric
 
 Shape = tuple[int, int, int]
-_GRID_DIMS = (-3, -2, -1)
+#: Axes of the grid in a batch of maps.
+DIMS = (-3, -2, -1)
 
 
 def grid_shape(
@@ -76,6 +77,29 @@ def _per_cell(volume: Tensor | float, grid: Tensor) -> Tensor:
     return torch.as_tensor(volume, dtype=grid.real.dtype, device=grid.device).reshape(-1, 1, 1, 1)
 
 
+def real_space(F: Tensor, shape: Shape) -> Tensor:
+    """Map sum F(h) exp(-2 pi i h.x) / n of a half grid, without the scale of a density.
+
+    Parameters
+    ----------
+    F
+        Half grid, complex, shape (..., nu, nv, nw // 2 + 1).
+    shape
+        (nu, nv, nw), n points in all.
+
+    Returns
+    -------
+    Tensor
+        Real, shape (..., nu, nv, nw).
+    """
+    return torch.fft.irfftn(F.conj(), s=shape, dim=DIMS)
+
+
+def half_grid_of(rho: Tensor) -> Tensor:
+    """Half grid of a real map, shape (..., nu, nv, nw): inverse of `real_space`."""
+    return torch.fft.rfftn(rho, dim=DIMS).conj()
+
+
 def density_from_grid(F: Tensor, shape: Shape, volume: Tensor | float) -> Tensor:
     """Density rho(x) = (1/V) sum F(h) exp(-2 pi i h.x) on the grid `shape`.
 
@@ -93,13 +117,13 @@ def density_from_grid(F: Tensor, shape: Shape, volume: Tensor | float) -> Tensor
     Tensor
         Shape (B, nu, nv, nw), e/A^3.
     """
-    rho = torch.fft.irfftn(F.conj(), s=shape, dim=_GRID_DIMS)
+    rho = real_space(F, shape)
     return rho * (math.prod(shape) / _per_cell(volume, F))
 
 
 def grid_from_density(rho: Tensor, volume: Tensor | float) -> Tensor:
     """Half grid of F from a density, shape (B, nu, nv, nw): inverse of `density_from_grid`."""
-    F = torch.fft.rfftn(rho, dim=_GRID_DIMS).conj()
+    F = half_grid_of(rho)
     return F * (_per_cell(volume, rho) / math.prod(rho.shape[-3:]))
 
 

@@ -11,11 +11,10 @@ from torch.utils.checkpoint import checkpoint
 
 from crysformer.crystal.fourier.form_factors import form_factors, gaussians, require_known
 from crysformer.crystal.reflections import Radiation
+from crysformer.crystal.resolution import LIMIT_TOLERANCE, within_resolution
 
 # Largest number of (atom, reflection) pairs held at once: about 100 MB of float32 temporaries.
 _MAX_PAIRS = 2**22
-# Reflections exactly on the resolution limit are kept whatever the rounding (relative, of 1/d^2).
-LIMIT_TOLERANCE = 1e-5
 
 
 @dataclass
@@ -168,7 +167,7 @@ def structure_factor_grid(
     metric = reciprocal_metric(orth)
     box = torch.cartesian_prod(h, k, l).to(dtype)
     d_star_sq = torch.einsum("hi,bij,hj->bh", box, metric, box)
-    inside = (d_star_sq <= (1 + LIMIT_TOLERANCE) / d_min**2) & (d_star_sq > 0)
+    inside = within_resolution(d_star_sq, d_min)
 
     off_diagonal = orth[:, [0, 0, 1, 1, 2, 2], [1, 2, 0, 2, 0, 1]].abs().amax()
     if float(off_diagonal) < 1e-6 * min(lengths):

@@ -1,4 +1,4 @@
-"""Which columns of a reflection file are the measured data.
+"""Choice of the columns of a reflection file that are the measured data.
 
 One set of rules serves all formats: types decide, labels only where types do not.
 """
@@ -49,7 +49,7 @@ _FREE_LABELS: Final = (
 
 
 @dataclass(frozen=True, eq=False)
-class Measurement:
+class ColumnChoice:
     """The columns taken as the measured data.
 
     Attributes
@@ -68,7 +68,7 @@ class Measurement:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Labels in the order of ``--labin``: F, SIGF (and the other mate's F, SIGF)."""
+        """Labels in the order of ``labin``: F, SIGF (and the other mate's F, SIGF)."""
         if not self.sigmas:
             return tuple(column.label for column in self.values)
         pairs = zip(self.values, self.sigmas, strict=True)
@@ -76,11 +76,11 @@ class Measurement:
 
     @property
     def option(self) -> str:
-        """The ``--labin`` option that picks these columns, quoted for the shell."""
-        return "--labin " + shlex.quote(",".join(self.labels))
+        """The value of `labin` that picks these columns, after its name, quoted for the shell."""
+        return "`labin` " + shlex.quote(",".join(self.labels))
 
 
-def find_measurement(table: ReflectionTable, labin: str | None = None) -> Measurement:
+def choose_columns(table: ReflectionTable, labin: str | None = None) -> ColumnChoice:
     """Choose the measured data among a file's columns.
 
     Exactly one mean F/SIGF pair is used, even beside intensities; else exactly one mean I/SIGI;
@@ -107,7 +107,7 @@ def find_measurement(table: ReflectionTable, labin: str | None = None) -> Measur
         return _by_labels(table, labin)
     sigma_of = _pair_sigmas(table.columns)
     pairs = [
-        Measurement(_KIND[c.type], (c,), (sigma_of[i],))
+        ColumnChoice(_KIND[c.type], (c,), (sigma_of[i],))
         for i, c in enumerate(table.columns)
         if c.type in "FJ" and i in sigma_of and not _CALCULATED.match(c.label)
     ]
@@ -162,7 +162,7 @@ def _pair_sigmas(columns: tuple[Column, ...]) -> dict[int, Column]:
 
 def _friedel_pairs(
     columns: tuple[Column, ...], sigma_of: dict[int, Column], type_: str
-) -> list[Measurement]:
+) -> list[ColumnChoice]:
     """Pairs of Friedel mates of one type, both with uncertainties; by name, else by order."""
     mates = [
         i
@@ -173,14 +173,14 @@ def _friedel_pairs(
     if all(stems.count(stem) == 2 for stem in stems):
         mates = sorted(mates, key=lambda i: stems.index(stems[mates.index(i)]))
     return [
-        Measurement(_KIND[type_], (columns[i], columns[j]), (sigma_of[i], sigma_of[j]))
+        ColumnChoice(_KIND[type_], (columns[i], columns[j]), (sigma_of[i], sigma_of[j]))
         for i, j in zip(mates[::2], mates[1::2], strict=False)
     ]
 
 
 def _known_untyped(
     columns: tuple[Column, ...], known: tuple[str, ...], type_: str
-) -> list[Measurement]:
+) -> list[ColumnChoice]:
     """Pairs under known labels of which at least one column is a bare real number (type R)."""
     by_label = {_plain(c.label): c for c in columns}
     found = []
@@ -194,22 +194,22 @@ def _known_untyped(
             and value.type in ("R", type_)
             and sigma.type in ("R", "Q")
         ):
-            found.append(Measurement(_KIND[type_], (value,), (sigma,)))
+            found.append(ColumnChoice(_KIND[type_], (value,), (sigma,)))
     return found
 
 
-def _by_labels(table: ReflectionTable, labin: str) -> Measurement:
+def _by_labels(table: ReflectionTable, labin: str) -> ColumnChoice:
     labels = [label.strip() for label in labin.split(",")]
     if len(labels) not in (1, 2, 4) or not all(labels):
         raise UsageError(
-            f"--labin {labin}: expected F,SIGF or I,SIGI, F alone, or four labels for two "
+            f"`labin` {labin}: expected F,SIGF or I,SIGI, F alone, or four labels for two "
             "Friedel mates"
         )
     by_label = {c.label: c for c in table.columns}
     for label in labels:
         if label not in by_label:
             raise InputError(
-                f"{table.source}: no column {label} (--labin); the file has "
+                f"{table.source}: no column {label} (`labin`); the file has "
                 + " ".join(c.label for c in table.columns)
             )
     chosen = [by_label[label] for label in labels]
@@ -219,25 +219,25 @@ def _by_labels(table: ReflectionTable, labin: str) -> Measurement:
         if column.type not in "FGJKR":
             what = _WORD.get(column.type, f"of type {column.type}")
             raise InputError(
-                f"{table.source}: column {column.label} (--labin) is {what}, expected an amplitude "
+                f"{table.source}: column {column.label} (`labin`) is {what}, expected an amplitude "
                 "or intensity"
             )
     for column in sigmas:
         if column.type not in "QLMR":
             raise InputError(
-                f"{table.source}: column {column.label} (--labin) has type {column.type}, expected "
+                f"{table.source}: column {column.label} (`labin`) has type {column.type}, expected "
                 "a standard uncertainty (type Q)"
             )
     kinds = {_kind_of(column) for column in values}
     if len(kinds) != 1:
-        raise InputError(f"{table.source}: --labin {labin} mixes amplitudes and intensities")
+        raise InputError(f"{table.source}: `labin` {labin} mixes amplitudes and intensities")
     kind = kinds.pop()
     if kind == "intensities" and not sigmas:
         raise InputError(
             f"{table.source}: intensities need their standard uncertainties to become amplitudes; "
-            f"give both, as --labin {shlex.quote(labels[0] + ',SIG' + labels[0])}"
+            f"give both, as `labin` {shlex.quote(labels[0] + ',SIG' + labels[0])}"
         )
-    return Measurement(kind, values, sigmas)
+    return ColumnChoice(kind, values, sigmas)
 
 
 def _kind_of(column: Column) -> Kind:
@@ -250,7 +250,7 @@ def _nothing_found(table: ReflectionTable) -> str:
     text = "no amplitudes with standard uncertainties (F, SIGF) and no intensities (I, SIGI) found"
     bare = [c for c in table.columns if c.type == "F" and not _CALCULATED.match(c.label)]
     if bare:
-        options = "  or  ".join(Measurement("amplitudes", (c,)).option for c in bare)
+        options = "  or  ".join(ColumnChoice("amplitudes", (c,)).option for c in bare)
         return f"{text}; if amplitudes without uncertainties are meant, give {options}"
     labels = " ".join(f"{c.label}({c.type})" for c in table.columns)
     return f"{text} among the columns {labels or 'of this file (there are none)'}"

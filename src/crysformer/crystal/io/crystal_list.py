@@ -17,7 +17,7 @@ _ENDINGS: Final = (".gz", ".mtz", ".cif", ".ent", ".hkl")
 
 @dataclass(frozen=True)
 class ListedCrystal:
-    """One row.
+    """One row of a list.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ def read_list(path: str | Path) -> tuple[ListedCrystal, ...]:
     """Read a tab-separated list with the columns data, sequence and copies, in any order.
 
     Paths are relative to the list's folder. Sequence and copies may be empty; empty lines are
-    skipped. Whether the files can be read is not looked at.
+    skipped. The files themselves are not opened.
 
     Raises
     ------

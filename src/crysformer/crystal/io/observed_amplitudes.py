@@ -1,4 +1,4 @@
-"""From a file's columns to one clean amplitude for each unique reflection."""
+"""Conversion of a file's columns to one clean amplitude for each unique reflection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.french_wilson import french_wilson
-from crysformer.crystal.io.column_selection import Kind, Measurement, find_free_flags
+from crysformer.crystal.io.column_selection import ColumnChoice, Kind, find_free_flags
 from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.crystal.merging import group_equivalents, merge
 from crysformer.errors import InputError
@@ -20,7 +20,7 @@ NO_FLAG: Final = int(np.iinfo(np.int32).min)
 
 #: No crystal diffracts to indices like these: the file is broken.
 _LARGEST_INDEX: Final = 5000
-#: Above this share of negative amplitudes the column is refused instead of cleaned.
+#: Above this fraction of negative amplitudes the column is refused instead of cleaned.
 _MAX_NEGATIVE: Final = 0.01
 
 
@@ -49,7 +49,7 @@ class Rows:
 
 def measured_rows(
     table: ReflectionTable,
-    measurement: Measurement,
+    choice: ColumnChoice,
     cell: gemmi.UnitCell,
     space_group: gemmi.SpaceGroup,
 ) -> Rows:
@@ -59,7 +59,7 @@ def measured_rows(
 
     Parameters
     ----------
-    table, measurement
+    table, choice
         The file, and its columns to use.
     cell, space_group
         Of the crystal.
@@ -69,24 +69,24 @@ def measured_rows(
     InputError
         If nothing measured is left, or if many amplitudes are negative.
     """
-    rows = _selected_rows(table, measurement)
+    rows = _selected_rows(table, choice)
     _merge_equivalents(rows, space_group)
     _drop_absences(rows, space_group)
-    if measurement.kind == "intensities":
+    if choice.kind == "intensities":
         _to_amplitudes(rows, cell, space_group)
     if rows.sigmas is not None:
         rows.sigmas = np.where(np.isfinite(rows.values), rows.sigmas, np.nan)
     if not (rows.values > 0).any():
         raise InputError(
-            f"{table.source}: {measurement.labels[0]} holds no positive measurement that can be "
+            f"{table.source}: {choice.labels[0]} holds no positive measurement that can be "
             "used ("
             + ("; ".join(rows.notes) or f"{len(rows.values)} rows")
-            + "); choose other columns with --labin, or check the space group"
+            + "); choose other columns with `labin`, or check the space group"
         )
     return rows
 
 
-def _selected_rows(table: ReflectionTable, measurement: Measurement) -> Rows:
+def _selected_rows(table: ReflectionTable, choice: ColumnChoice) -> Rows:
     """Rows with a usable value and uncertainty, Friedel mates averaged, F(000) left out."""
     largest = int(np.abs(table.hkl).max(initial=0))
     if largest > _LARGEST_INDEX:
@@ -94,12 +94,12 @@ def _selected_rows(table: ReflectionTable, measurement: Measurement) -> Rows:
             f"{table.source}: a Miller index of {largest}; the file is broken, get it again"
         )
     notes: list[str] = []
-    labels = ", ".join(measurement.labels)
+    labels = ", ".join(choice.labels)
     values, sigmas = [], []
-    for i, column in enumerate(measurement.values):
-        sigma = measurement.sigmas[i].values if measurement.sigmas else None
-        _refuse_negative(table.source, column, measurement.kind)
-        cleaned, sigma, note = _clean(column, sigma, measurement.kind)
+    for i, column in enumerate(choice.values):
+        sigma = choice.sigmas[i].values if choice.sigmas else None
+        _refuse_negative(table.source, column, choice.kind)
+        cleaned, sigma, note = _clean(column, sigma, choice.kind)
         values.append(cleaned)
         sigmas.append(sigma)
         notes += note
@@ -136,12 +136,12 @@ def _refuse_negative(source: str, column: Column, kind: Kind) -> None:
     if kind == "amplitudes" and negative > _MAX_NEGATIVE * len(values):
         raise InputError(
             f"{source}: {negative} of {len(values)} amplitudes {column.label} are negative, which "
-            "no amplitude can be; choose other columns with --labin"
+            "no amplitude can be; choose other columns with `labin`"
         )
     if kind == "intensities" and len(values) and values.mean() <= 0:
         raise InputError(
             f"{source}: the mean of the intensities {column.label} is {values.mean():.4g}, "
-            "expected it positive; choose other columns with --labin"
+            "expected it positive; choose other columns with `labin`"
         )
 
 
@@ -200,7 +200,7 @@ def _drop_absences(rows: Rows, space_group: gemmi.SpaceGroup) -> None:
 
 
 def _to_amplitudes(rows: Rows, cell: gemmi.UnitCell, space_group: gemmi.SpaceGroup) -> None:
-    assert rows.sigmas is not None  # find_measurement refuses intensities without them
+    assert rows.sigmas is not None  # choose_columns refuses intensities without them
     before = np.isfinite(rows.values)
     rows.values, rows.sigmas = french_wilson(rows.values, rows.sigmas, rows.hkl, cell, space_group)
     rows.notes.append("intensities became amplitudes by French & Wilson's method")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import gemmi
 
-from crysformer.crystal.io.column_selection import find_measurement
+from crysformer.crystal.io.column_selection import choose_columns
 from crysformer.crystal.io.mtz import read_mtz
 from crysformer.crystal.io.observed_amplitudes import measured_rows
 from crysformer.crystal.io.reflection_table import ReflectionTable
@@ -30,11 +30,11 @@ def read_crystal(
 ) -> CrystalData:
     """Read measured amplitudes: MTZ, SF-mmCIF or SHELX .hkl, gzipped or not.
 
-    The format is recognised by content, not by name. Columns are chosen as `find_measurement`
+    The format is recognised by content, not by name. Columns are chosen as `choose_columns`
     says; phases and calculated columns are never read. Intensities become amplitudes by French &
     Wilson's method. Symmetry equivalents are merged, F(000) is left out, and what cannot be a
     measurement (systematic absences, amplitudes without a positive uncertainty) is marked as not
-    measured; `CrystalData.notes` tells of each.
+    measured; `CrystalData.notes` reports each.
 
     Parameters
     ----------
@@ -57,13 +57,13 @@ def read_crystal(
     """
     source = os.fspath(path)
     table = _read_table(Path(path), source, labin)
-    measurement = find_measurement(table, labin)
+    choice = choose_columns(table, labin)
     cell, group = resolve_symmetry(
         source,
-        cell or measurement.values[0].cell or table.cell,
+        cell or choice.values[0].cell or table.cell,
         space_group or table.space_group,
     )
-    rows = measured_rows(table, measurement, cell, group)
+    rows = measured_rows(table, choice, cell, group)
     return CrystalData(
         cell=cell,
         space_group=group,
@@ -73,13 +73,13 @@ def read_crystal(
         free=rows.free,
         radiation=radiation,
         source=source,
-        labels=measurement.labels,
+        labels=choice.labels,
         notes=(*table.notes, *_override_notes(table.space_group, group), *rows.notes),
     )
 
 
 def _override_notes(given: gemmi.SpaceGroup | None, used: gemmi.SpaceGroup) -> list[str]:
-    """What to say where the user's space group replaces the file's."""
+    """Notes on a space group of the user that replaces the file's."""
     if given is None or given.xhm() == used.xhm():
         return []
     notes = [f"space group {used.xhm()} used instead of the file's {given.xhm()}"]
@@ -118,7 +118,7 @@ def _read_table(path: Path, source: str, labin: str | None) -> ReflectionTable:
 
 
 def _read_bytes(path: Path, source: str) -> tuple[bytes, bool]:
-    """The content, decompressed, and whether it was compressed."""
+    """Read a file: its content, decompressed, and a flag of compression."""
     if path.is_dir():
         raise InputError(f"{source}: is a folder, expected a reflection file")
     try:

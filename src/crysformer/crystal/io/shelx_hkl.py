@@ -19,7 +19,7 @@ _LATTICES: Final = ("", "P 1", "I 1", "R 1", "F 1", "A 1", "B 1", "C 1")
 
 
 def looks_like_hkl(text: str) -> bool:
-    """Whether the first line that is not blank reads as h k l, value, uncertainty."""
+    """Test that the first line that is not blank reads as h k l, value, uncertainty."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     try:
         _fixed(first)
@@ -48,7 +48,7 @@ def read_hkl(text: str, path: Path, source: str, labin: str | None = None) -> Re
     source
         What to call it in messages.
     labin
-        The user's ``--labin``.
+        The user's choice of columns.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def read_hkl(text: str, path: Path, source: str, labin: str | None = None) -> Re
         hklf = 3 if labin.startswith("F") else 4
     elif hklf is None:
         hklf = 4
-        notes.append("taken as HKLF 4 (intensities); for amplitudes (HKLF 3) give --labin F,SIGF")
+        notes.append("taken as HKLF 4 (intensities); for amplitudes (HKLF 3) give `labin` F,SIGF")
     if hklf not in (3, 4):
         raise InputError(
             f"{source}: HKLF {hklf} in {instructions.name} (twinned or unusual data), expected "
@@ -128,7 +128,7 @@ def _spaced(line: str) -> _Record:
 
 @dataclass(frozen=True)
 class _Instructions:
-    """What a SHELX instruction file says about the data."""
+    """Cell, symmetry and data format from a SHELX instruction file."""
 
     name: str = ""
     cell: gemmi.UnitCell | None = None

@@ -9,12 +9,12 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-import crysformer
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.io.observed_amplitudes import NO_FLAG
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import CrysformerError, InputError
 from crysformer.files import atomic_path, free_bytes
+from crysformer.version import __version__
 
 
 def write_phases(
@@ -63,7 +63,7 @@ def write_phases(
 
     mtz = gemmi.Mtz(with_base=True)
     mtz.title = "Phases from crysformer"
-    mtz.history = [f"From crysformer {crysformer.__version__}"]
+    mtz.history = [f"From crysformer {__version__}"]
     mtz.spacegroup = data.space_group
     mtz.set_cell_for_all(data.cell)
     mtz.add_dataset("crysformer")

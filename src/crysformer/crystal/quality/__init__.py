@@ -1,1 +1,1 @@
-"""What the amplitudes tell about the crystal before anything is phased."""
+"""Quality of the data before phasing: completeness, anisotropy, twinning, missed symmetry."""

@@ -1,7 +1,7 @@
-"""How intensities fall off with resolution and direction: anisotropy, and normalised E^2.
+"""Anisotropy of the intensities, and E^2 normalised by resolution and direction.
 
 The expected intensity of a reflection is exp(curve(1/d^2) - s' B s / 2), with a piecewise linear
-curve and a tensor B without trace that obeys the crystal's symmetry. Intensities of random atoms
+curve and a traceless tensor B with the symmetry of the crystal. Intensities of random atoms
 follow a gamma distribution around it (Wilson, Acta Cryst. 2, 318, 1949): exponential, or with half
 a degree of freedom if centric. Its maximum-likelihood fit is what Popov & Bourenkov (Acta Cryst.
 D59, 1145, 2003) use; with a logarithmic link it is a generalised linear model.
@@ -37,8 +37,8 @@ _BASIS = np.array(
 
 
 @dataclass(frozen=True, eq=False)
-class FallOff:
-    """Expected intensities, and how they differ between directions.
+class Anisotropy:
+    """Expected intensities and their dependence on direction.
 
     Attributes
     ----------
@@ -64,8 +64,8 @@ class FallOff:
     uncertainty: float
 
 
-def fit_fall_off(data: CrystalData) -> FallOff:
-    """Fit the fall-off of the measured intensities; `data` must hold at least one above zero."""
+def fit_anisotropy(data: CrystalData) -> Anisotropy:
+    """Fit the anisotropic decay of the measured intensities; at least one must be above zero."""
     used = data.measured
     hkl = data.hkl[used]
     operations = data.space_group.operations()
@@ -79,7 +79,7 @@ def fit_fall_off(data: CrystalData) -> FallOff:
     values, vectors = np.linalg.eigh(np.tensordot(tensor, _BASIS, axes=1))
     change = np.einsum("ia,kij,ja->ka", vectors, _BASIS, vectors)
     gradient = change[:, 2] - change[:, 0]
-    return FallOff(
+    return Anisotropy(
         e_squared=e_squared,
         deviations=values,
         axes=vectors.T,
@@ -123,14 +123,14 @@ def _gamma_regression(
 
     def cost(trial: NDArray[np.float64]) -> float:
         eta = design @ trial
-        with np.errstate(over="ignore"):  # infinitely bad is bad enough
+        with np.errstate(over="ignore"):  # an infinite cost is rejected like any other
             return float(weight @ (eta + intensity * np.exp(-eta)))
 
     best = cost(beta)
     for _ in range(_ITERATIONS):
         eta = design @ beta
         step = inverse @ (root[:, 0] * (intensity / np.exp(eta) - 1))
-        # one intensity that is far out must not throw the curve off the map
+        # one outlier must not make the fit diverge
         step = step * min(1.0, _MAX_CHANGE / max(float(np.abs(design @ step).max()), 1e-30))
         while cost(beta + step) > best and np.abs(step).max() > 1e-9:
             step = step / 2

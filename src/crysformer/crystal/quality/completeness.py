@@ -1,4 +1,4 @@
-"""How many of the reflections that the crystal can give were measured."""
+"""Completeness of the data, overall and in resolution shells."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import gemmi
 import numpy as np
 
-from crysformer.crystal.fourier.structure_factors import LIMIT_TOLERANCE
 from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.resolution import LIMIT_TOLERANCE, resolution_shells
 
-_SHELLS = 10
+_MAX_SHELLS = 10
 _PER_SHELL = 20
 _SAME_D = 1e-6  # relative
 
@@ -27,7 +27,7 @@ class Shell:
 
     @property
     def completeness(self) -> float:
-        """Share measured, 0 to 1."""
+        """Fraction measured, 0 to 1."""
         return self.measured / max(self.possible, 1)
 
 
@@ -49,7 +49,7 @@ class Completeness:
 
     @property
     def overall(self) -> float:
-        """Share measured, 0 to 1."""
+        """Fraction measured, 0 to 1."""
         return self.measured / max(self.possible, 1)
 
 
@@ -59,23 +59,24 @@ def completeness(data: CrystalData, n_shells: int | None = None) -> Completeness
     Parameters
     ----------
     data
-        The crystal; without measured reflections the shares are zero.
+        The crystal; without measured reflections the fractions are zero.
     n_shells
         By default 10, fewer where a shell would hold less than 20.
     """
     # the limit itself must be inside, whichever way its d was rounded
     limit = data.d_min / np.sqrt(1 + LIMIT_TOLERANCE)
     possible = gemmi.make_miller_array(data.cell, data.space_group, limit)
-    d_possible = np.sort(data.cell.calculate_d_array(possible))[::-1]
+    d_possible = np.asarray(data.cell.calculate_d_array(possible), dtype=np.float64)
     d_measured = data.d[data.measured]
-    if n_shells is None:
-        n_shells = min(_SHELLS, max(1, len(d_possible) // _PER_SHELL))
+    parts = resolution_shells(
+        d_possible**-2.0, per_shell=_PER_SHELL, most=_MAX_SHELLS, n_shells=n_shells
+    )
     # the same borders for both, so that reflections of equal d are never torn apart
-    last = [part[-1] * (1 - _SAME_D) for part in np.array_split(d_possible, n_shells)]
+    last = [d_possible[part[-1]] * (1 - _SAME_D) for part in parts]
     shells = []
     for high, low in itertools.pairwise([np.inf, *last]):
         part = d_possible[(d_possible <= high) & (d_possible > low)]
         if len(part):
             inside = int(((d_measured <= high) & (d_measured > low)).sum())
-            shells.append(Shell(float(part[0]), float(part[-1]), inside, len(part)))
+            shells.append(Shell(float(part.max()), float(part.min()), inside, len(part)))
     return Completeness(len(d_measured), len(d_possible), tuple(shells))

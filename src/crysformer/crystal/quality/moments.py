@@ -1,4 +1,4 @@
-"""Moments of the intensities: how they are distributed around their expected values.
+"""Moments of the distribution of intensities about their expected values.
 
 For atoms at random (Wilson, Acta Cryst. 2, 318, 1949), with E^2 = I / <I>:
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Moments:
-    """Of `n` reflections; each value has its standard uncertainty beside it.
+    """Moments of `n` reflections, with their standard uncertainties.
 
     Attributes
     ----------

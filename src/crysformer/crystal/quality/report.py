@@ -1,4 +1,4 @@
-"""Everything the amplitudes tell before phasing, in one object."""
+"""Report on a crystal's data before phasing."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.cell_composition import cell_composition, check_fits, estimate_copies
-from crysformer.crystal.matthews import Packing, packing
+from crysformer.crystal.matthews import SolventContent, solvent_content
 from crysformer.crystal.normalisation import WilsonFit, wilson_b
-from crysformer.crystal.quality.anisotropy import FallOff, fit_fall_off
+from crysformer.crystal.quality.anisotropy import Anisotropy, fit_anisotropy
 from crysformer.crystal.quality.completeness import Completeness, completeness
 from crysformer.crystal.quality.moments import Moments, moments
 from crysformer.crystal.quality.resolution_limits import STRONG, directional_limits, signal_limit
@@ -29,7 +29,7 @@ _MIN_REFLECTIONS = 30
 
 @dataclass(frozen=True, eq=False)
 class DataReport:
-    """What is known of a crystal's data before phasing.
+    """Figures of a crystal's data before phasing.
 
     Attributes
     ----------
@@ -41,10 +41,10 @@ class DataReport:
         Of the unique set of the space group.
     wilson
         Scale and mean B, estimated from the data. The scale is absolute only with a sequence.
-    fall_off
+    anisotropy
         Anisotropy, and the normalised intensities that the statistics are of.
     principal_b
-        B along the three axes of `fall_off`, A^2.
+        B along the three axes of `anisotropy`, A^2.
     axis_limits
         Where I / sigma falls below 2 around those axes, A; None without uncertainties.
     strong_d_min
@@ -52,14 +52,14 @@ class DataReport:
         shell falls below 3; None where nothing is strong enough.
     acentric, centric
         Moments of the intensities; None where there are too few.
-    centric_share
-        Share of centric reflections among the measured.
+    centric_fraction
+        Fraction of centric reflections among the measured.
     least_f_over_sigma
         The weakest measurement, None without uncertainties.
     l_test
         None where there are too few pairs.
     patterson
-        The largest far peak, or why there is none to tell of.
+        The largest far peak, or the reason why there is none.
     twin_laws
         Operators that the lattice allows and the space group lacks.
     packing
@@ -72,22 +72,22 @@ class DataReport:
     d_min: float
     completeness: Completeness
     wilson: WilsonFit
-    fall_off: FallOff
+    anisotropy: Anisotropy
     principal_b: tuple[float, ...]
     axis_limits: tuple[float | None, ...]
     strong_d_min: float | None
     acentric: Moments | None
     centric: Moments | None
-    centric_share: float
+    centric_fraction: float
     least_f_over_sigma: float | None
     l_test: LTest | None
     patterson: PattersonPeak | str
     twin_laws: tuple[TwinLaw, ...]
-    packing: Packing | None
+    packing: SolventContent | None
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Where an assumption of the methods fails, one plain sentence each."""
+        """Assumptions of the methods that fail, one sentence each."""
         return warnings_of(self)
 
     def lines(self) -> list[str]:
@@ -99,7 +99,7 @@ class DataReport:
         return full_text(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings and lists; what does not apply is None."""
+        """Report as numbers, strings and lists; None where not applicable."""
         shells = [
             {**_plain(asdict(shell)), "completeness": round(shell.completeness, 4)}
             for shell in self.completeness.shells
@@ -117,15 +117,15 @@ class DataReport:
             "wilson": _plain(asdict(self.wilson)),
             "anisotropy": {
                 "principal_b": _plain(list(self.principal_b)),
-                "axes": _plain(self.fall_off.axes.tolist()),
-                "spread": _plain(self.fall_off.spread),
-                "uncertainty": _plain(self.fall_off.uncertainty),
+                "axes": _plain(self.anisotropy.axes.tolist()),
+                "spread": _plain(self.anisotropy.spread),
+                "uncertainty": _plain(self.anisotropy.uncertainty),
                 "limits": _plain(list(self.axis_limits)),
             },
             "statistics_d_min": _plain(self.strong_d_min),
             "acentric": None if self.acentric is None else _plain(asdict(self.acentric)),
             "centric": None if self.centric is None else _plain(asdict(self.centric)),
-            "centric_share": _plain(self.centric_share),
+            "centric_share": _plain(self.centric_fraction),
             "least_f_over_sigma": _plain(self.least_f_over_sigma),
             "l_test": None if self.l_test is None else _plain(asdict(self.l_test)),
             "patterson_peak": None if isinstance(peak, str) else _plain(asdict(peak)),
@@ -172,15 +172,15 @@ def data_report(
         if copies is None:
             copies = estimate_copies(data.cell, data.space_group, chains).copies
         check_fits(data.cell, data.space_group, chains, copies)
-        packed = packing(data.cell, data.space_group, chains, copies)
-    fall_off = fit_fall_off(data)
+        packed = solvent_content(data.cell, data.space_group, chains, copies)
+    anisotropy = fit_anisotropy(data)
     wilson = _wilson(data, chains, packed)
     strong = signal_limit(data, data.measured, STRONG)
     if data.sigf is None:
         strong = data.d_min
     use = data.measured & (data.d >= (np.inf if strong is None else strong))
     centric = np.asarray(data.space_group.operations().centric_flag_array(data.hkl), dtype=bool)
-    e_squared = fall_off.e_squared
+    e_squared = anisotropy.e_squared
     return DataReport(
         source=data.source,
         space_group=data.space_group.xhm(),
@@ -188,13 +188,13 @@ def data_report(
         d_min=data.d_min,
         completeness=completeness(data),
         wilson=wilson,
-        fall_off=fall_off,
-        principal_b=tuple((wilson.b_iso + fall_off.deviations).tolist()),
-        axis_limits=tuple(directional_limits(data, fall_off.axes)),
+        anisotropy=anisotropy,
+        principal_b=tuple((wilson.b_iso + anisotropy.deviations).tolist()),
+        axis_limits=tuple(directional_limits(data, anisotropy.axes)),
         strong_d_min=strong if strong is not None and np.isfinite(strong) else None,
         acentric=moments(e_squared[use & ~centric]),
         centric=moments(e_squared[use & centric]),
-        centric_share=float(centric[data.measured].mean()),
+        centric_fraction=float(centric[data.measured].mean()),
         least_f_over_sigma=_least(data),
         l_test=l_test(data, e_squared, use),
         patterson=patterson_peak(data),
@@ -203,7 +203,7 @@ def data_report(
     )
 
 
-def _wilson(data: CrystalData, chains: tuple[str, ...], packed: Packing | None) -> WilsonFit:
+def _wilson(data: CrystalData, chains: tuple[str, ...], packed: SolventContent | None) -> WilsonFit:
     if packed is None:
         return wilson_b(data)
     return wilson_b(data, cell_composition(data.space_group, chains, packed.copies))
@@ -218,7 +218,7 @@ def _least(data: CrystalData) -> float | None:
 
 
 def _plain(value: Any) -> Any:
-    """Rounded for JSON; what is not finite becomes None."""
+    """Round a value for JSON; not finite becomes None."""
     if isinstance(value, dict):
         return {name: _plain(x) for name, x in value.items()}
     if isinstance(value, (list, tuple)):

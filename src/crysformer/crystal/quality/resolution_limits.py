@@ -1,4 +1,4 @@
-"""How far the signal reaches, over all directions and along the axes of anisotropy."""
+"""Resolution limits of the signal, over all directions and along the axes of anisotropy."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.resolution import resolution_shells
 
 #: Mean I / sigma of a shell above which the distribution of intensities can be trusted ...
 STRONG = 3.0
 #: ... and above which it counts as signal along an axis.
 SIGNAL = 2.0
 _CONE = np.cos(np.deg2rad(30.0))
-_SHELLS = 20
+_MAX_SHELLS = 20
 _PER_SHELL = 20
 
 
@@ -32,13 +33,12 @@ def signal_limit(
     """
     if data.sigf is None:
         return None
-    rows = np.flatnonzero(use & data.measured & np.isfinite(data.sigf))
-    if len(rows) == 0:
+    used = use & data.measured & np.isfinite(data.sigf)
+    if not used.any():
         return None
     d = data.d
-    rows = rows[np.argsort(-d[rows], kind="stable")]
     limit = np.inf
-    for shell in np.array_split(rows, int(np.clip(len(rows) // per_shell, 1, _SHELLS))):
+    for shell in resolution_shells(d**-2.0, per_shell=per_shell, most=_MAX_SHELLS, used=used):
         if np.mean(data.f[shell] / (2 * data.sigf[shell])) < ratio:
             break
         limit = float(d[shell].min())
@@ -46,7 +46,7 @@ def signal_limit(
 
 
 def directional_limits(data: CrystalData, axes: NDArray[np.float64]) -> list[float | None]:
-    """Where mean I / sigma(I) falls below 2 within 30 degrees of each axis.
+    """Resolution limit, at a mean I / sigma(I) of 2, within 30 degrees of each axis.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the figures of a data report mean: text for a person, and warnings.
+"""Text of a data report, and warnings about its figures.
 
 A warning needs an effect that is both large and beyond its uncertainty: few reflections give a
 number, not an alarm. The limits are the usual ones of the field, and are stated in each rule.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # <|L|> below 0.44 is the usual sign of a twin (about a tenth of the volume in the other domain).
 _TWIN_L, _PERFECT_L = 0.44, 0.375
 _SIGMAS, _MANY_SIGMAS = 4.0, 5.0
-_PSEUDO_TRANSLATION = 0.2
+_TNCS_HEIGHT = 0.2
 _COMPLETE, _NEARLY_ALL = 0.8, 0.9
 _B_RANGE = (3.0, 80.0)  # of ordinary crystals of peptides and proteins, A^2
 _FALL_OFF = 10.0  # ratio of intensities between directions at the resolution limit
@@ -28,8 +28,8 @@ _CUT = 0.5  # F / sigma: weaker reflections show that the file was not cut at a 
 
 
 def warnings_of(report: DataReport) -> tuple[str, ...]:
-    """One plain sentence for each assumption that fails."""
-    rules = (_incomplete, _wilson, _anisotropic, _pseudo_translation, _twinned, _centric)
+    """Write one sentence for each assumption that fails."""
+    rules = (_incomplete, _wilson, _anisotropic, _translational_ncs, _twinned, _centric)
     return tuple(sentence for rule in rules if (sentence := rule(report)) is not None)
 
 
@@ -61,7 +61,7 @@ def _wilson(report: DataReport) -> str | None:
 
 
 def _anisotropic(report: DataReport) -> str | None:
-    spread, error = report.fall_off.spread, report.fall_off.uncertainty
+    spread, error = report.anisotropy.spread, report.anisotropy.uncertainty
     ratio = float(np.exp(spread / (2 * report.d_min**2)))
     if spread < _MANY_SIGMAS * error or ratio < _FALL_OFF:
         return None
@@ -71,18 +71,18 @@ def _anisotropic(report: DataReport) -> str | None:
     )
 
 
-def has_pseudo_translation(report: DataReport) -> bool:
-    """Whether a far Patterson peak is large (the usual 20 % of the origin) and significant."""
+def has_translational_ncs(report: DataReport) -> bool:
+    """Test for a significant Patterson peak above the usual 20 % of the origin."""
     peak = report.patterson
     return (
         isinstance(peak, PattersonPeak)
-        and peak.height > _PSEUDO_TRANSLATION
+        and peak.height > _TNCS_HEIGHT
         and peak.height > _MANY_SIGMAS * peak.error
     )
 
 
-def _pseudo_translation(report: DataReport) -> str | None:
-    if not has_pseudo_translation(report):
+def _translational_ncs(report: DataReport) -> str | None:
+    if not has_translational_ncs(report):
         return None
     assert isinstance(report.patterson, PattersonPeak)
     return (
@@ -107,7 +107,7 @@ def _twinned(report: DataReport) -> str | None:
     # <I^2>/<I>^2 of a twin is 2 - 2 a (1 - a): at least half of that must show, except where
     # pseudo-translation raises the moments, which does not touch L
     lowered = test.twin_fraction * (1 - test.twin_fraction)
-    agrees = acentric.second < 2 - lowered or has_pseudo_translation(report)
+    agrees = acentric.second < 2 - lowered or has_translational_ncs(report)
     possible = test.mean_abs + _SIGMAS * test.error > _PERFECT_L
     if not same and (not agrees or not possible or _weak_left_out(report)):
         return (
@@ -122,7 +122,7 @@ def _twinned(report: DataReport) -> str | None:
 
 
 def _weak_left_out(report: DataReport) -> bool:
-    """Whether what is missing may be the weak reflections, which makes data look twinned."""
+    """Test for weak reflections that may be missing, which makes data look twinned."""
     least = report.least_f_over_sigma
     return report.completeness.overall < _NEARLY_ALL and (least is None or least > _CUT)
 
@@ -134,9 +134,9 @@ def _why(report: DataReport) -> str:
 
 
 def _centric(report: DataReport) -> str | None:
-    """Acentric reflections distributed as if they were centric."""
+    """Test for acentric reflections distributed as if they were centric."""
     found = report.acentric
-    if found is None or has_pseudo_translation(report):
+    if found is None or has_translational_ncs(report):
         return None
     if found.second - 3 * found.second_error < 2.3 or (
         found.deviation - 3 * found.deviation_error < 0.8
@@ -160,7 +160,7 @@ def summary_lines(report: DataReport) -> list[str]:
         f"({100 * shells[0].completeness:.0f} % in the lowest shell, "
         f"{100 * shells[-1].completeness:.0f} % in the highest); "
         f"Wilson B {wilson.b_iso:.1f} +- {wilson.b_error:.1f} A^2 from {wilson.d_max:.2f} to "
-        f"{wilson.d_min:.2f} A; spread with direction {report.fall_off.spread:.1f} A^2"
+        f"{wilson.d_min:.2f} A; spread with direction {report.anisotropy.spread:.1f} A^2"
     ]
     figures = []
     if report.acentric is not None:
@@ -184,7 +184,7 @@ def _moments(found: Moments) -> str:
 
 def full_text(report: DataReport) -> str:
     """The whole report."""
-    wilson, fall_off = report.wilson, report.fall_off
+    wilson, anisotropy = report.wilson, report.anisotropy
     lines = [
         f"{report.source}: {report.completeness.measured} amplitudes, {report.space_group}, "
         f"{report.d_max:.2f} to {report.d_min:.2f} A",
@@ -202,9 +202,9 @@ def full_text(report: DataReport) -> str:
         f"Wilson B {wilson.b_iso:.1f} +- {wilson.b_error:.1f} A^2, scale {wilson.scale:.4g}"
         f"{'' if report.packing else ' (relative: no sequence)'}, from {wilson.d_max:.2f} to "
         f"{wilson.d_min:.2f} A",
-        f"anisotropy: B differs by {fall_off.spread:.1f} +- {fall_off.uncertainty:.1f} A^2",
+        f"anisotropy: B differs by {anisotropy.spread:.1f} +- {anisotropy.uncertainty:.1f} A^2",
     ]
-    for b, axis, limit in zip(report.principal_b, fall_off.axes, report.axis_limits, strict=True):
+    for b, axis, limit in zip(report.principal_b, anisotropy.axes, report.axis_limits, strict=True):
         reach = "" if limit is None else f", I/sigma 2 at {_limit(limit)}"
         direction = ", ".join(f"{x:5.2f}" for x in axis)
         lines.append(f"  B {b:5.1f} A^2 along ({direction}){reach}")
@@ -245,7 +245,7 @@ def _statistics(report: DataReport) -> list[str]:
             f"{test.mean_square:.3f} ({test.pairs} pairs)"
         )
         lines.append("    untwinned 0.5, 0.333; perfect twin 0.375, 0.2")
-    lines.append(f"  {100 * report.centric_share:.0f} % of the reflections are centric")
+    lines.append(f"  {100 * report.centric_fraction:.0f} % of the reflections are centric")
     return lines
 
 

@@ -32,9 +32,9 @@ class PattersonPeak:
     Attributes
     ----------
     height
-        As a share of the origin peak.
+        As a fraction of the origin peak.
     error
-        Standard deviation of that share at a general point if intensities were unrelated.
+        Standard deviation of that fraction at a general point if intensities were unrelated.
     vector
         Fractional coordinates, each in [-0.5, 0.5).
     distance
@@ -69,13 +69,13 @@ def patterson_peak(data: CrystalData) -> PattersonPeak | str:
         torch.from_numpy(mapping.hkl), torch.from_numpy(intensity[mapping.parent]), shape
     )
     patterson = density_from_grid(grid.to(torch.complex128)[None], shape, 1.0)[0].numpy()
-    share = patterson / patterson[0, 0, 0]
-    peak = np.unravel_index(int(np.where(far, share, -np.inf).argmax()), shape)
+    fraction = patterson / patterson[0, 0, 0]
+    peak = np.unravel_index(int(np.where(far, fraction, -np.inf).argmax()), shape)
     orbit = np.bincount(mapping.parent) * intensity
     vector = (np.array(peak) / shape + 0.5) % 1 - 0.5
     u, v, w = vector.tolist()
     return PattersonPeak(
-        height=float(share[peak]),
+        height=float(fraction[peak]),
         error=float(np.sqrt(np.sum(orbit**2) / 2) / orbit.sum()),
         vector=(u, v, w),
         distance=_distance(data, vector),
@@ -88,7 +88,7 @@ def _lattice_points(group: gemmi.SpaceGroup) -> NDArray[np.float64]:
 
 
 def _far_from_lattice(data: CrystalData, shape: Shape) -> NDArray[np.bool_]:
-    """Which grid points are farther than 15 A from every lattice point, (nu, nv, nw)."""
+    """Flags of grid points farther than 15 A from every lattice point, (nu, nv, nw)."""
     near = gemmi.FloatGrid(*shape)
     near.set_unit_cell(data.cell)
     for point in _lattice_points(data.space_group):
@@ -98,7 +98,7 @@ def _far_from_lattice(data: CrystalData, shape: Shape) -> NDArray[np.bool_]:
 
 
 def _distance(data: CrystalData, vector: NDArray[np.float64]) -> float:
-    """From a vector's end to the nearest lattice point, A."""
+    """Distance of a vector's end from the nearest lattice point, A."""
     offsets = np.indices((5, 5, 5)).reshape(3, -1).T - 2
     ends = vector - (_lattice_points(data.space_group)[:, None] + offsets).reshape(-1, 3)
     return float(np.linalg.norm(ends @ data.orth.T, axis=1).min())

@@ -1,4 +1,4 @@
-"""Operators of the lattice that the space group lacks: twin laws, or symmetry that was missed.
+"""Twin laws, or missed symmetry: operators of the lattice that the space group does not contain.
 
 Intensities that such an operator relates are unrelated in an ordinary crystal. They agree if the
 true symmetry is higher, and nearly so in a twin: with domains of a and 1 - a their correlation is
@@ -13,10 +13,9 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.operators import rotation_of
-from crysformer.crystal.quality.twinning import distinct_pairs
+from crysformer.crystal.operators import integer_rotation
+from crysformer.crystal.quality.twinning import MateLookup, distinct_pairs
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.symmetry import p1_mapping
 
 #: Degrees by which the lattice may miss the operator.
 _OBLIQUITY = 3.0
@@ -25,7 +24,7 @@ _MIN_PAIRS = 20
 
 @dataclass(frozen=True)
 class TwinLaw:
-    """An operator in reciprocal space, such as ``k,h,-l``, and what it does to the intensities.
+    """An operator in reciprocal space, such as ``k,h,-l``, and its effect on the intensities.
 
     Attributes
     ----------
@@ -57,19 +56,12 @@ def twin_laws(
         Which to use, shape (n,).
     """
     rows = np.flatnonzero(use & np.isfinite(e_squared))
-    mapping = p1_mapping(data.hkl[rows], data.space_group)
-    every = np.concatenate([mapping.hkl, -mapping.hkl]).astype(np.int64)
-    row = np.tile(rows[mapping.parent], 2)
-    base = 8 * int(np.abs(every).max(initial=0)) + 1
-    place = np.array([base * base, base, 1])
-    order = np.argsort(every @ place)
-    key, row = (every @ place)[order], row[order]
+    lookup = MateLookup(data, rows)
     laws = []
     for op in gemmi.find_twin_laws(data.cell, data.space_group, _OBLIQUITY, False):
-        mates = (data.hkl[rows] @ rotation_of(op)).astype(np.int64) @ place
-        at = np.minimum(np.searchsorted(key, mates), max(len(key) - 1, 0))
-        found = key[at] == mates
-        first, second = distinct_pairs(data, rows[found], row[at[found]])
+        mates = lookup.rows(data.hkl[rows] @ integer_rotation(op))
+        found = mates >= 0
+        first, second = distinct_pairs(data, rows[found], mates[found])
         one, other = e_squared[first], e_squared[second]
         if len(first) < _MIN_PAIRS or np.ptp(one) + np.ptp(other) == 0:
             continue

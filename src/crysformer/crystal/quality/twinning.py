@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.merging import group_equivalents
+from crysformer.crystal.miller import MillerLookup
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import p1_mapping
 
@@ -100,25 +101,33 @@ def neighbours(
     rows = np.flatnonzero(use)
     if len(rows) == 0:
         return rows, rows
-    mapping = p1_mapping(data.hkl[rows], data.space_group)
-    every = np.concatenate([mapping.hkl, -mapping.hkl]).astype(np.int64)
-    row = np.tile(rows[mapping.parent], 2)
-    base = 2 * int(np.abs(every).max()) + 16  # a neighbour's index never wraps around
-    place = np.array([base * base, base, 1])
-    key = every @ place
-    order = np.argsort(key)
-    key, row_of_key = key[order], row[order]
     # from the reflections as listed: their mates would only give the same pairs again
-    listed = data.hkl[rows].astype(np.int64) @ place
-    pairs = []
-    for difference in DIFFERENCES:
-        for sign in (1, -1):
-            wanted = listed + sign * int(np.array(difference) @ place)
-            at = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
-            found = key[at] == wanted
-            pairs.append((rows[found], row_of_key[at[found]]))
-    one, other = (np.concatenate(members) for members in zip(*pairs, strict=True))
-    return distinct_pairs(data, one, other)
+    listed = data.hkl[rows]
+    steps = [sign * np.array(difference) for difference in DIFFERENCES for sign in (1, -1)]
+    other = MateLookup(data, rows).rows(np.concatenate([listed + step for step in steps]))
+    one = np.tile(rows, len(steps))
+    return distinct_pairs(data, one[other >= 0], other[other >= 0])
+
+
+class MateLookup:
+    """Rows of the data by the Miller index of any symmetry or Friedel mate.
+
+    Parameters
+    ----------
+    data
+        The crystal.
+    rows
+        Rows that count, shape (k,).
+    """
+
+    def __init__(self, data: CrystalData, rows: NDArray[np.int64]) -> None:
+        mapping = p1_mapping(data.hkl[rows], data.space_group)
+        self._lookup = MillerLookup(np.concatenate([mapping.hkl, -mapping.hkl]))
+        self._row = np.append(np.tile(rows[mapping.parent], 2), -1)  # the last one: not found
+
+    def rows(self, hkl: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Row that each index, shape (n, 3), is a mate of, or -1 if it is none's: shape (n,)."""
+        return np.asarray(self._row[self._lookup.rows(hkl)])
 
 
 def distinct_pairs(
@@ -133,17 +142,17 @@ def distinct_pairs(
 
 
 def expected_mean_abs(fraction: float) -> float:
-    """<|L|> of an acentric twin whose smaller domain has this share, 0 to 0.5.
+    """<|L|> of an acentric twin whose smaller domain has this fraction, 0 to 0.5.
 
     Each intensity is a sum of two independent exponentials with weights 1 - a and a, whose
     distribution is a combination of two exponentials; P(L < l) follows term by term.
     """
     a = min(max(fraction, 1e-9), 0.5 - 1e-4)  # limits are smooth, the partial fractions are not
     means = np.array([1 - a, a])
-    shares = np.array([1 - a, -a]) / (1 - 2 * a)
+    weights = np.array([1 - a, -a]) / (1 - 2 * a)
     l = np.linspace(0, 1, 401)[:, None, None]  # noqa: E741
     smaller, larger = means[:, None] * (1 - l), means[None, :] * (1 + l)
-    below = np.einsum("i,j,lij->l", shares, shares, larger / (smaller + larger))
+    below = np.einsum("i,j,lij->l", weights, weights, larger / (smaller + larger))
     return float(np.trapezoid(2 * (1 - below), l[:, 0, 0]))
 
 

@@ -1,4 +1,4 @@
-"""Structures in, data set out: in parallel, resumable, and the same whatever the number of jobs."""
+"""Build of a data set from structures: parallel, resumable, independent of the number of jobs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +26,29 @@ from crysformer.data.dataset.manifest import (
     split_counts,
 )
 from crysformer.data.dataset.recipe import Recipe, recipe_by_name
-from crysformer.data.dataset.shards import chunks, join_parts, write_parts
-from crysformer.data.dataset.sources import digest_sources, find_sources, read_sources
+from crysformer.data.dataset.shards import (
+    SHARDS,
+    chunks,
+    join_shards,
+    prepare_shards,
+    write_shards,
+)
+from crysformer.data.dataset.sources import (
+    StructureFile,
+    digest_sources,
+    find_sources,
+    read_sources,
+)
 from crysformer.data.dataset.splits import Splitter
 from crysformer.data.dataset.store import FRAGMENTS, MANIFEST
 from crysformer.data.examples.scales import map_scales
 from crysformer.errors import InputError, UsageError
-from crysformer.files import atomic_path, prepare_output_dir, write_json
+from crysformer.files import atomic_path, prepare_output_dir
 
 log = logging.getLogger(__name__)
 
-_PARTS = ".parts"
 _ROW_GROUP = 65536
-#: Atoms whose maps are made to find the scales (dipeptides have about 16, fifteen about 120).
+#: Number of atoms whose maps determine the scales (dipeptides have about 16, fifteen about 120).
 _SCALE_ATOMS = 262144
 
 
@@ -55,7 +65,7 @@ def build(
     resume: bool = False,
     progress: Callable[[float, str], None] | None = None,
 ) -> Manifest:
-    """Make a data set from protein structures.
+    """Build a data set from protein structures.
 
     Parameters
     ----------
@@ -69,25 +79,26 @@ def build(
         TSV table of entries (see `EntryIndex`). By default an ``index.tsv`` in a folder among
         `paths` is used.
     limit
-        Read only the first so many structure files.
+        Number of structure files read, from the first; all by default.
     jobs
-        Processes. Above 1 the calling script needs the usual ``if __name__ == "__main__":``.
+        Number of processes. Above 1 the calling script needs the usual
+        ``if __name__ == "__main__":``.
     seed
         Seed of the splits.
     strict
         Drop files for which a criterion cannot be checked, instead of keeping and counting them.
     overwrite, resume
-        What to do about an output folder that is not empty: replace the data set, or go on with
-        the same build after an interruption.
+        Handling of an output folder that is not empty: replace the data set, or continue the same
+        build after an interruption.
     progress
-        Called with the share of the input done and a few words, as it goes.
+        Called with the fraction of the input done and a short text.
 
     Raises
     ------
     InputError
         If there is nothing to read, or nothing usable in it.
     UsageError
-        If the output folder is not empty, or holds parts of a different build.
+        If the output folder is not empty, or holds shards of a different build.
     """
     recipe = recipe_by_name(recipe) if isinstance(recipe, str) else recipe
     if jobs < 1 or (limit is not None and limit < 1):
@@ -97,69 +108,140 @@ def build(
     entries = EntryIndex.read(index) if index is not None else EntryIndex({})
     if index is not None:
         log.info("%s: facts on %d structure files", index, len(entries))
-    out_existed = Path(out).exists()
-    if (Path(out) / _PARTS).is_dir() and not (overwrite or resume):
-        raise UsageError(
-            f"{out}: holds an unfinished build; pass --resume to go on, --overwrite to start anew"
-        )
-    folder = prepare_output_dir(out, overwrite=overwrite, resume=resume)
-    settings: dict[str, Any] = {
-        "recipe": asdict(recipe),
-        "seed": seed,
-        "strict": strict,
-        "limit": limit,
-        "sources": digest_sources(sources),
-        "index": None if index is None else {"name": Path(index).name, "sha256": file_hash(index)},
-    }
-    if resume and (folder / MANIFEST).is_file() and not (folder / _PARTS).is_dir():
+    existed = Path(out).exists()
+    folder = _output_folder(out, overwrite, resume)
+    settings = _Settings(
+        recipe=asdict(recipe),
+        seed=seed,
+        strict=strict,
+        limit=limit,
+        sources=digest_sources(sources),
+        index=None if index is None else {"name": Path(index).name, "sha256": file_hash(index)},
+    )
+    if resume and (folder / MANIFEST).is_file() and not (folder / SHARDS).is_dir():
         return _finished(folder, settings)
-    parts = _prepare_parts(folder, settings, resume)
+    shards = prepare_shards(folder, settings.to_json(), resume)
     curator = Curator(recipe, entries, Splitter(entries.entries(), seed), strict)
-    n_files = 0
-
-    def report(n: int) -> None:
-        nonlocal n_files
-        n_files += n
-        if progress is not None:
-            share = n_files / limit if limit else opened / len(sources)
-            progress(min(share, 1.0), f"{n_files} structure files")
-
-    opened = 0
-
-    def each_source() -> Iterator[Path]:
-        nonlocal opened
-        for source in sources:
-            yield source
-            opened += 1
-
-    files = itertools.islice(read_sources(each_source()), limit)
-    try:
-        done = write_parts(curator, chunks(files), parts, jobs, report)
-    except KeyboardInterrupt:
-        log.warning("%s: what is finished is kept; pass --resume to go on", folder)
-        raise
-
-    table, tally = join_parts(done)
+    table, tally = _curate(curator, _Reader(sources, limit, progress), shards, jobs)
     if table.num_rows == 0:
-        shutil.rmtree(parts)
-        if not out_existed:
+        shutil.rmtree(shards)
+        if not existed:
             folder.rmdir()
         raise InputError(_nothing_left(sources, tally))
-    train = table.filter(pc.equal(table["split"], "train"))
-    atoms = len(train["xyz"].combine_chunks().flatten()) // 3 if train.num_rows else 0
-    n_scale = max(1, train.num_rows * _SCALE_ATOMS // max(atoms, 1))
-    scales = map_scales(train, recipe, seed, n_scale) if train.num_rows else {"n_examples": 0}
+    manifest = _write(folder, recipe, settings, table, tally)
+    shutil.rmtree(shards)
+    return manifest
 
+
+@dataclass(frozen=True)
+class _Settings:
+    """Everything that decides the content of a data set; named as in the manifest."""
+
+    recipe: dict[str, Any]
+    seed: int
+    strict: bool
+    limit: int | None
+    sources: list[dict[str, str]]
+    index: dict[str, str] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as they are after writing and reading JSON."""
+        return _as_read(asdict(self))
+
+
+class _Reader:
+    """Structure files of the sources, and the progress of handling them."""
+
+    def __init__(
+        self,
+        sources: Sequence[Path],
+        limit: int | None,
+        progress: Callable[[float, str], None] | None,
+    ) -> None:
+        self._sources = sources
+        self._limit = limit
+        self._progress = progress
+        self._read = self._handled = 0
+
+    def files(self) -> Iterator[StructureFile]:
+        """Read up to `limit` structure files."""
+        return itertools.islice(read_sources(self._each_source()), self._limit)
+
+    def _each_source(self) -> Iterator[Path]:
+        for source in self._sources:
+            yield source
+            self._read += 1
+
+    def handled(self, n: int) -> None:
+        """Report that `n` more files are finished."""
+        self._handled += n
+        if self._progress is not None:
+            done = self._handled / self._limit if self._limit else self._read / len(self._sources)
+            self._progress(min(done, 1.0), f"{self._handled} structure files")
+
+
+def _index_beside(paths: Sequence[str | Path]) -> Path | None:
+    found = [Path(p) / "index.tsv" for p in paths if (Path(p) / "index.tsv").is_file()]
+    if len(found) > 1:
+        raise UsageError(
+            f"{len(found)} of the folders hold an index.tsv; join them and pass `index` TSV"
+        )
+    return found[0] if found else None
+
+
+def _output_folder(out: str | Path, overwrite: bool, resume: bool) -> Path:
+    if (Path(out) / SHARDS).is_dir() and not (overwrite or resume):
+        raise UsageError(
+            f"{out}: holds an unfinished build; pass `resume` to go on, `overwrite` to start anew"
+        )
+    return prepare_output_dir(out, overwrite=overwrite, resume=resume)
+
+
+def _finished(folder: Path, settings: _Settings) -> Manifest:
+    """Return the manifest of a complete build, if it has the same settings."""
+    try:
+        manifest = Manifest.read(folder / MANIFEST)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{folder / MANIFEST}: not a readable manifest ({error})") from error
+    found = {field.name: getattr(manifest, field.name) for field in fields(settings)}
+    found["recipe"] = manifest.constants
+    if _as_read(found) != settings.to_json():
+        raise UsageError(
+            f"{folder}: holds a data set made with other settings or input; pass `overwrite`"
+        )
+    return manifest
+
+
+def _as_read(values: dict[str, Any]) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(json.dumps(values))
+    return read
+
+
+def _curate(curator: Curator, reader: _Reader, shards: Path, jobs: int) -> tuple[pa.Table, Tally]:
+    """Convert all structure files, shard by shard, to one table of fragments."""
+    try:
+        done = write_shards(curator, chunks(reader.files()), shards, jobs, reader.handled)
+    except KeyboardInterrupt:
+        log.warning("%s: finished shards are kept; pass `resume` to go on", shards.parent)
+        raise
+    return join_shards(done)
+
+
+def _write(
+    folder: Path, recipe: Recipe, settings: _Settings, table: pa.Table, tally: Tally
+) -> Manifest:
+    """Write the fragments, and the manifest after them."""
+    scales = _scales(table, recipe, settings.seed)
     (folder / MANIFEST).unlink(missing_ok=True)
     _write_table(table, folder / FRAGMENTS)
     manifest = Manifest(
         recipe=recipe.name,
-        constants=settings["recipe"],
-        seed=seed,
-        strict=strict,
-        limit=limit,
-        sources=settings["sources"],
-        index=settings["index"],
+        constants=settings.recipe,
+        seed=settings.seed,
+        strict=settings.strict,
+        limit=settings.limit,
+        sources=settings.sources,
+        index=settings.index,
         counts={**sorted_counts(tally.counts), **split_counts(table)},
         discards=sorted_counts(tally.discards),
         kept_unknown=sorted_counts(tally.unknowns),
@@ -173,51 +255,16 @@ def build(
         },
     )
     manifest.write(folder / MANIFEST)
-    shutil.rmtree(parts)
     return manifest
 
 
-def _index_beside(paths: Sequence[str | Path]) -> Path | None:
-    found = [Path(p) / "index.tsv" for p in paths if (Path(p) / "index.tsv").is_file()]
-    if len(found) > 1:
-        raise UsageError(
-            f"{len(found)} of the folders hold an index.tsv; join them and pass --index TSV"
-        )
-    return found[0] if found else None
-
-
-def _prepare_parts(folder: Path, settings: dict[str, Any], resume: bool) -> Path:
-    """The folder of finished parts, empty or fit to go on from."""
-    parts = folder / _PARTS
-    note = parts / "settings.json"
-    if resume and note.is_file():
-        if json.loads(note.read_text(encoding="utf-8")) != json.loads(json.dumps(settings)):
-            raise UsageError(
-                f"{folder}: holds parts of a build with other settings or input; "
-                "pass --overwrite to start anew"
-            )
-        return parts
-    if parts.exists():
-        shutil.rmtree(parts)
-    write_json(note, settings)
-    return parts
-
-
-def _finished(folder: Path, settings: dict[str, Any]) -> Manifest:
-    """The manifest of a build that is already complete, if it is the one asked for."""
-    try:
-        manifest = Manifest.read(folder / MANIFEST)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{folder / MANIFEST}: not a readable manifest ({error})") from error
-    found = {
-        **{name: getattr(manifest, name) for name in settings if name != "recipe"},
-        "recipe": manifest.constants,
-    }
-    if json.loads(json.dumps(found)) != json.loads(json.dumps(settings)):
-        raise UsageError(
-            f"{folder}: holds a data set made with other settings or input; pass --overwrite"
-        )
-    return manifest
+def _scales(table: pa.Table, recipe: Recipe, seed: int) -> dict[str, Any]:
+    train = table.filter(pc.equal(table["split"], "train"))
+    if not train.num_rows:
+        return {"n_examples": 0}
+    atoms = len(train["xyz"].combine_chunks().flatten()) // 3
+    n_examples = max(1, train.num_rows * _SCALE_ATOMS // max(atoms, 1))
+    return map_scales(train, recipe, seed, n_examples)
 
 
 def _write_table(table: pa.Table, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Verifying a data set: is it what its manifest says, and are its crystals the recipe's?"""
+"""Verification of a data set against its manifest and its recipe."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def check(folder: str | Path, seed: int = 0) -> list[str]:
 
     Returns
     -------
-    What is wrong, one sentence each; empty if all is well.
+    Problems found, one sentence each; empty if there are none.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""One structure file after another into standardised fragments, every loss counted."""
+"""Conversion of structure files to standardised fragments; every loss is counted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from crysformer.data.dataset.sources import StructureFile
 from crysformer.data.dataset.splits import Splitter
 from crysformer.data.dataset.standardise import FAULTS, Chain, parse, standardize
 from crysformer.data.dataset.store import COORDINATE_STEP, SCHEMA
-from crysformer.data.synthetic.fitted_cells import build_cells, image_contacts, order_axes
+from crysformer.data.synthetic.fitted_cells import build_cells, image_contacts, order_extents
 from crysformer.peptide import residues
 
 _ROWS_AT_ONCE = 4096
@@ -35,20 +35,20 @@ CURATED = SCHEMA.append(pa.field("file", pa.string(), nullable=False))
 
 @dataclass
 class Tally:
-    """What happened to the input.
+    """Counts of the input read, discarded and changed.
 
     Attributes
     ----------
     counts
-        How much was read.
+        Amount of input read.
     discards
-        What was not used, by reason; the first word of a reason says what was lost.
+        Input not used, by reason; the first word of a reason says what was lost.
     unknowns
         Files kept although a criterion could not be checked, by criterion.
     changes
-        What was altered in standardising.
+        Alterations made in standardising.
     problems
-        Files that gave nothing for a reason of their own: ``file``, ``kind``, ``reason``.
+        Files without usable fragments: ``file``, ``kind``, ``reason``.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -79,7 +79,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Curator:
-    """Everything that decides what becomes of a structure file."""
+    """Selection and conversion of structure files."""
 
     recipe: Recipe
     index: EntryIndex
@@ -87,7 +87,7 @@ class Curator:
     strict: bool
 
     def curate(self, files: Sequence[StructureFile]) -> tuple[pa.Table, Tally]:
-        """Fragments (`CURATED`) of some files, in input order, and what was lost."""
+        """Convert files to fragments (`CURATED`), in input order, with the counts of losses."""
         tally = Tally()
         windows = [window for file in files for window in self._windows(file, tally)]
         tables = [
@@ -145,7 +145,7 @@ class Curator:
         codes = np.stack([w.chain.code[w.start : w.start + n] for w in windows])
         padded = np.stack([w.chain.xyz[w.start : w.start + n] for w in windows])
         number = residues.NUMBERS[codes].reshape(len(windows), -1)
-        # Real atoms first: fragments are stored, and their cells built, without the gaps.
+        # Real atoms first: fragments are stored, and their cells built, without padding.
         order = np.argsort(number == 0, axis=1, kind="stable")
         number = np.take_along_axis(number, order, axis=1)
         xyz = np.take_along_axis(padded.reshape(len(windows), -1, 3), order[..., None], axis=1)
@@ -158,7 +158,7 @@ class Curator:
         numbers = torch.from_numpy(number.astype(np.int64))
         real = (numbers > 0)[..., None]
         raw = torch.from_numpy(steps * COORDINATE_STEP)
-        ordered = order_axes(torch.where(real, raw, raw[:, :1]))
+        ordered = order_extents(torch.where(real, raw, raw[:, :1]))
         cells = build_cells(ordered, numbers, self.recipe)
         keep = np.ones(len(windows), dtype=bool)
         if self.recipe.fixed_cell is not None:

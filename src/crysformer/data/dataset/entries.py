@@ -1,4 +1,4 @@
-"""What is known of an entry, from an index table or the file's header, and which are accepted."""
+"""Facts about entries, from an index table or the file header, and criteria of acceptance."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UNKNOWN_METHODS = {"", "not recorded", "unknown", "?", "."}
 
 @dataclass(frozen=True)
 class Entry:
-    """Facts about the entry a file belongs to; None where nothing says.
+    """Facts about the entry that a file belongs to; None where unknown.
 
     Attributes
     ----------
@@ -41,8 +41,8 @@ class Entry:
     cluster
         Sequence cluster (30 % identity) of the chain in this file.
     recorded_as
-        What the index has for a PDB code, also where that is free text such as "unbound partner
-        of 1abc": files that share it stay in one split.
+        The index's PDB code, or free text in its place such as "unbound partner of 1abc": files
+        with the same text stay in one split.
     """
 
     name: str
@@ -116,7 +116,7 @@ class EntryIndex:
         return list(self._entries.values())
 
     def of_file(self, stem: str) -> Entry:
-        """The row of the file with this stem, or an entry of which only the name is known."""
+        """The row of the file with this stem, or an entry with only a name."""
         name = entry_name(stem)
         return self._entries.get(stem.lower()) or self._entries.get(name) or Entry(name)
 
@@ -131,13 +131,13 @@ def _row_name(row: dict[str, str], stem: str) -> str:
 
 
 def entry_name(stem: str) -> str:
-    """The PDB code a file name starts with (``1abc_A`` -> ``1abc``), else the whole stem."""
+    """PDB code that a file name starts with (``1abc_A`` -> ``1abc``), else the whole stem."""
     found = _PDB_ID.match(stem)
     return (found.group(1) if found else stem).lower()
 
 
 def with_header(entry: Entry, structure: gemmi.Structure, text: bytes) -> Entry:
-    """Fill what `entry` does not say from the structure file's own header."""
+    """Complete the entry from the header of the structure file."""
     info = dict(structure.info)
     refinement = list(structure.meta.refinement)
     r_free = [r.r_free for r in refinement if math.isfinite(r.r_free) and r.r_free > 0]
@@ -152,7 +152,7 @@ def with_header(entry: Entry, structure: gemmi.Structure, text: bytes) -> Entry:
 
 
 def refusals(entry: Entry) -> list[str]:
-    """Reasons, by the paper's criteria, why nothing of this entry is used; empty if accepted."""
+    """Reasons, by the paper's criteria, to reject the entry; empty if it is accepted."""
     reasons = []
     method = entry.method
     if method is not None and "X-RAY" not in method and not _unspecified_diffraction(method):
@@ -167,7 +167,7 @@ def refusals(entry: Entry) -> list[str]:
 
 
 def unknowns(entry: Entry) -> list[str]:
-    """Which criteria could not be applied because nothing says (kept, unless strict)."""
+    """Criteria that could not be applied for lack of information (kept, unless strict)."""
     reasons = []
     if entry.method is None:
         reasons.append("method_unknown")

@@ -1,4 +1,4 @@
-"""Writing crystals of a data set as files for other programs."""
+"""Export of the crystals of a data set as files for other programs."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def export(
     split
         Only this split; all of them by default.
     limit
-        Only the first so many of each split.
+        Number of crystals from each split, the first ones.
     overwrite
         Accept an output folder that is not empty.
 
     Returns
     -------
-    How many crystals were written.
+    Number of crystals written.
 
     Raises
     ------
@@ -139,7 +139,7 @@ _WRITERS: dict[str, Callable[[SyntheticCrystal, Path], None]] = {
 def _write_tensors(table: FragmentTable, n: int, store: FragmentStore, folder: Path) -> None:
     scales = store.manifest["scales"]
     if "density" not in scales:
-        raise InputError("the data set has no training fragments, so no scales for --format pt")
+        raise InputError("the data set has no training fragments, so no scales for `format` pt")
     density_scale, patterson_scale = scales["density"]["scale"], scales["patterson"]["scale"]
     templates = residue_templates() / density_scale
     for batch in fixed_batches(table, store.recipe, _BATCH, limit=n):

@@ -13,10 +13,10 @@ from crysformer.data.dataset.standardise import FAULTS, Chain
 def window_starts(
     chain: Chain, n_residues: int, stride: int, discards: Counter[str]
 ) -> NDArray[np.int64]:
-    """Where usable windows of `n_residues` residues start along a chain.
+    """Start positions of usable windows of `n_residues` residues along a chain.
 
     Every window whose residues are all usable and peptide-bonded to each other is a candidate.
-    Along each unbroken stretch the first candidate is taken and then every `stride`-th, so that
+    Along each unbroken segment the first candidate is taken and then every `stride`-th, so that
     two windows of a chain share at most ``n_residues - stride`` residues.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What a data set is and how it came to be: the content of ``manifest.json``."""
+"""Provenance and figures of a data set: the content of ``manifest.json``."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ class Manifest:
     index
         Name and SHA-256 of the index table, or None.
     counts
-        What was read, and what the data set holds by split.
+        Amount of input read, and content of the data set by split.
     discards
-        What was not used, by reason: files, entries, chains, residues, windows, fragments.
+        Input not used, by reason: files, entries, chains, residues, windows, fragments.
     kept_unknown
         Files kept although a criterion could not be checked, by criterion.
     changes
-        What was altered in standardising.
+        Alterations made in standardising.
     problems
-        Files that gave nothing for a reason of their own, each with the reason.
+        Files without usable fragments, each with the reason.
     scales
         Extremes and root mean square of the training maps: ``density`` (e/A^3) and ``patterson``
-        (e^2/A^3), each with ``scale`` = max(max, |min|), and how many examples were looked at.
+        (e^2/A^3), each with ``scale`` = max(max, |min|), and the number of examples used.
     hashes
         ``content``: SHA-256 of all values, whatever the Parquet writer; ``fragments.parquet``:
         of the file's bytes.
     versions
-        Versions of what wrote it.
+        Versions of the software that wrote it.
     format
         Version of this layout.
     """
@@ -73,7 +73,7 @@ class Manifest:
 
     @property
     def unreadable(self) -> list[dict[str, str]]:
-        """The problems that are damaged files rather than files with nothing to use."""
+        """Problems of damaged files, without those of files that hold nothing usable."""
         return [p for p in self.problems if p["kind"] == "file_unreadable"]
 
     def write(self, path: str | Path) -> None:
@@ -82,7 +82,7 @@ class Manifest:
 
     @classmethod
     def read(cls, path: str | Path) -> Manifest:
-        """Read what `write` has written."""
+        """Read a manifest written by `write`."""
         return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
 
 

@@ -17,9 +17,9 @@ class Molecule:
     Attributes
     ----------
     id
-        Of the fragment in its data set.
+        Id of the fragment in its data set.
     sequence
-        One-letter codes. They say which atoms there are, in the order of `residues.ATOMS`.
+        One-letter codes. They define the atoms, in the order of `residues.ATOMS`.
     xyz
         Coordinates, any origin and orientation, shape (N, 3), float64, A.
     """
@@ -41,7 +41,7 @@ class Molecule:
 
     @property
     def residue(self) -> NDArray[np.int64]:
-        """Which residue each atom belongs to, from 0, shape (N,)."""
+        """Index of the residue of each atom, from 0, shape (N,)."""
         counts = residues.N_ATOMS[residues.encode(self.sequence)]
         return np.repeat(np.arange(len(self.sequence)), counts)
 

@@ -1,4 +1,4 @@
-"""The two data recipes of the paper, as constants."""
+"""Constants of the two data recipes of the paper."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from crysformer.errors import UsageError
 
 @dataclass(frozen=True)
 class Recipe:
-    """How crystals are made from fragments of protein chains.
+    """Constants of the crystals made from fragments of protein chains.
 
     Attributes
     ----------
     name
-        What the command line calls it.
+        Name on the command line.
     n_residues
         Residues in a fragment.
     train_stride, test_stride
-        Distance between the starts of successive fragments of one unbroken stretch of chain, in
+        Distance between the starts of successive fragments of one unbroken segment of chain, in
         residues, for the training split and for the validation and test splits.
     fixed_cell
         Cell edges a >= b >= c in A, or None for cells fitted to each fragment.
     min_edge
         Smallest starting edge of a fitted cell, A.
     edge_step
-        What a fitted cell grows by on all three edges at once, A.
+        Step by which all three edges of a fitted cell grow together, A.
     min_contact
         Smallest allowed distance between atoms of different lattice copies, A.
     d_min

@@ -1,13 +1,16 @@
-"""A build in parts: groups of structure files, each written once by one of several processes."""
+"""Shards of a build: groups of structure files, processed in parallel, each written once."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import multiprocessing
+import shutil
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,40 +19,75 @@ import torch
 from crysformer.data.dataset.curate import Curator, Tally
 from crysformer.data.dataset.sources import StructureFile
 from crysformer.data.dataset.store import SPLITS
-from crysformer.errors import InputError
-from crysformer.files import atomic_path
+from crysformer.errors import InputError, UsageError
+from crysformer.files import atomic_path, write_json
 
-#: Structure files handled, and written to one part, at a time.
-_PART_FILES = 64
+#: Hidden folder of the shards. Unfinished builds are resumed from it, so the name stays.
+SHARDS = ".parts"
+
+#: Structure files handled, and written to one shard, at a time.
+_FILES_PER_SHARD = 64
+
+
+def prepare_shards(folder: Path, settings: dict[str, Any], resume: bool) -> Path:
+    """Return the folder of shards, empty or with those finished by the same build.
+
+    Parameters
+    ----------
+    folder
+        Folder of the data set.
+    settings
+        Everything that decides the content of the shards, as plain values.
+    resume
+        Keep the shards of an unfinished build with the same settings.
+
+    Raises
+    ------
+    UsageError
+        If there are shards to resume from, but of another build.
+    """
+    shards = folder / SHARDS
+    note = shards / "settings.json"
+    if resume and note.is_file():
+        if json.loads(note.read_text(encoding="utf-8")) != settings:
+            raise UsageError(
+                f"{folder}: holds shards of a build with other settings or input; "
+                "pass `overwrite` to start anew"
+            )
+        return shards
+    if shards.exists():
+        shutil.rmtree(shards)
+    write_json(note, settings)
+    return shards
 
 
 def chunks(files: Iterable[StructureFile]) -> Iterator[tuple[int, list[StructureFile]]]:
-    """Numbered groups of structure files, a part each."""
+    """Group structure files into numbered chunks, one for each shard."""
     iterator = iter(files)
     for number in itertools.count():
-        chunk = list(itertools.islice(iterator, _PART_FILES))
+        chunk = list(itertools.islice(iterator, _FILES_PER_SHARD))
         if not chunk:
             return
         yield number, chunk
 
 
-def write_parts(
+def write_shards(
     curator: Curator,
     groups: Iterable[tuple[int, list[StructureFile]]],
-    parts: Path,
+    shards: Path,
     jobs: int,
     report: Callable[[int], None],
 ) -> list[Path]:
-    """Write every missing part; return all of them in order.
+    """Write every missing shard; return all of them in order.
 
     Parameters
     ----------
     curator
         Turns structure files into rows.
     groups
-        Numbered groups of structure files, a part each.
-    parts
-        Folder of the parts; those that exist are not made again.
+        Numbered groups of structure files, a shard each.
+    shards
+        Folder of the shards; those that exist are not made again.
     jobs
         Processes.
     report
@@ -59,7 +97,7 @@ def write_parts(
 
     def missing() -> Iterator[tuple[Path, list[StructureFile]]]:
         for number, chunk in groups:
-            path = parts / f"{number:06d}.parquet"
+            path = shards / f"{number:06d}.parquet"
             paths.append(path)
             if path.is_file():
                 report(len(chunk))
@@ -68,7 +106,7 @@ def write_parts(
 
     if jobs == 1:
         for path, chunk in missing():
-            _write_part(curator, chunk, path)
+            _write_shard(curator, chunk, path)
             report(len(chunk))
         return paths
 
@@ -107,18 +145,18 @@ def _start_worker(curator: Curator) -> None:
 
 def _work(chunk: list[StructureFile], path: Path) -> None:
     assert _curator is not None
-    _write_part(_curator, chunk, path)
+    _write_shard(_curator, chunk, path)
 
 
-def _write_part(curator: Curator, chunk: list[StructureFile], path: Path) -> None:
+def _write_shard(curator: Curator, chunk: list[StructureFile], path: Path) -> None:
     table, tally = curator.curate(chunk)
     table = table.replace_schema_metadata({"tally": tally.to_json()})
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def join_parts(paths: Sequence[Path]) -> tuple[pa.Table, Tally]:
-    """All parts as one table, split after split, chains that came twice taken once."""
+def join_shards(paths: Sequence[Path]) -> tuple[pa.Table, Tally]:
+    """Join all shards into one table, split after split; chains given twice are taken once."""
     tables = []
     total = Tally()
     for path in paths:

@@ -1,4 +1,4 @@
-"""Finding structure files in folders and archives, and handing out their bytes one by one."""
+"""Structure files in folders and archives, found and read one by one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class StructureFile:
     content
         Its bytes, unpacked; None if it cannot be read.
     error
-        Why it cannot be read.
+        Reason why it cannot be read.
     """
 
     name: str
@@ -48,7 +48,7 @@ class StructureFile:
 
     @property
     def is_cif(self) -> bool:
-        """Whether the name says mmCIF."""
+        """True if the name ends as mmCIF files do."""
         return self.name.lower().removesuffix(".gz").endswith((".cif", ".mmcif"))
 
 
@@ -84,7 +84,7 @@ def find_sources(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def read_sources(sources: Iterable[Path]) -> Iterator[StructureFile]:
-    """Hand out every structure file in order; what cannot be read comes with `error` set."""
+    """Read every structure file in order; for unreadable ones `error` is set."""
     for source in sources:
         if source.name.lower().endswith(ARCHIVE_SUFFIXES):
             yield from _read_archive(source)

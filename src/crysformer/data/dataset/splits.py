@@ -1,4 +1,4 @@
-"""Which entries are for training, validation and test: by entry and by sequence cluster."""
+"""Training, validation and test splits by entry and by sequence cluster."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Iterable
 from crysformer.data.dataset.entries import Entry
 from crysformer.data.dataset.store import Split
 
-#: Shares of validation and test among groups of entries; the rest trains.
-VALIDATION_SHARE = 0.05
-TEST_SHARE = 0.05
+#: Fractions of the groups of entries used for validation and test; the rest trains.
+VALIDATION_FRACTION = 0.05
+TEST_FRACTION = 0.05
 
-#: A group with more index rows than this, and more than this share of all, always trains: placed
-#: by chance it would leave one of the small splits empty of, or full of, one family.
+#: A group with more index rows than this, and more than this fraction of all, always trains:
+#: in one of the small splits, a single family would dominate it.
 _LARGE_GROUP = 50
-_LARGE_GROUP_SHARE = 0.01
+_LARGE_GROUP_FRACTION = 0.01
 
 
 class Splitter:
-    """Assigns entries to splits so that nothing related stands on two sides.
+    """Assigns entries to splits so that related entries are in the same split.
 
     Entries that share a cluster or a recorded name, directly or through others, form one group,
     named by its alphabetically first cluster. A hash of seed and group name places the whole
@@ -44,7 +44,7 @@ class Splitter:
             if entry.recorded_as is not None:
                 self._join(f"entry {entry.name}", f"recorded {entry.recorded_as}")
         sizes = Counter(self.group(entry.name) for entry in rows)
-        limit = max(_LARGE_GROUP, _LARGE_GROUP_SHARE * len(rows))
+        limit = max(_LARGE_GROUP, _LARGE_GROUP_FRACTION * len(rows))
         self._large = {group for group, size in sizes.items() if size > limit}
 
     def group(self, entry: str) -> str:
@@ -58,9 +58,9 @@ class Splitter:
             return "train"
         digest = hashlib.sha256(f"{self._seed}:{group}".encode()).digest()
         u = int.from_bytes(digest[:8], "big") / 2**64
-        if u < TEST_SHARE:
+        if u < TEST_FRACTION:
             return "test"
-        return "validation" if u < TEST_SHARE + VALIDATION_SHARE else "train"
+        return "validation" if u < TEST_FRACTION + VALIDATION_FRACTION else "train"
 
     def _root(self, node: str) -> str:
         path = []

@@ -16,7 +16,7 @@ from crysformer.peptide import residues
 PEPTIDE_BOND = 1.33
 PEPTIDE_TOLERANCE = 0.2
 
-#: Why a residue cannot be used; a residue's `fault` is an index into this, 0 meaning none.
+#: Reasons why a residue cannot be used; a residue's `fault` is an index into this, 0 for none.
 FAULTS = (
     "",
     "residue_nonstandard",
@@ -44,9 +44,9 @@ class Chain:
     xyz
         Heavy atoms in the order of `residues.ATOMS`, shape (n, 14, 3), A; zero beyond the last.
     fault
-        Why a residue cannot be used, shape (n,), uint8: an index into `FAULTS`.
+        Reason why a residue cannot be used, shape (n,), uint8: an index into `FAULTS`.
     bonded
-        Whether residue i is peptide-bonded to residue i + 1, shape (n - 1,).
+        True where residue i is peptide-bonded to residue i + 1, shape (n - 1,).
     length
         Residues in the chain's full sequence where the file records it, else those observed.
     """
@@ -66,7 +66,7 @@ def parse(file: StructureFile) -> gemmi.Structure:
     Raises
     ------
     ValueError
-        If the content is not a structure in the format that the name says.
+        If the content is not a structure in the format of the file name.
     """
     if file.content is None:
         raise ValueError(file.error)
@@ -137,7 +137,7 @@ def _standardize_chain(
 def _standardize_residue(
     residue: gemmi.Residue, xyz: NDArray[np.float64], changes: Counter[str]
 ) -> tuple[int, int]:
-    """Fill the residue's coordinates into `xyz` (14, 3); return its code and fault."""
+    """Write the residue's coordinates into `xyz` (14, 3); return its code and fault."""
     renamed: dict[str, str] = {}
     name = residue.name
     if name == "MSE":

@@ -55,16 +55,16 @@ class FragmentTable:
     offset
         First atom of each fragment, shape (n + 1,), int64.
     sequence
-        One-letter sequences, n strings. Every residue is complete, so a sequence also says which
-        atoms there are, in the order of `residues.ATOMS`.
+        One-letter sequences, n strings. Every residue is complete, so a sequence also defines the
+        atoms, in the order of `residues.ATOMS`.
     id, entry, chain, cluster
-        Where each fragment comes from, n strings each.
+        Origin of each fragment, n strings each.
     start
         Position of the first residue along its chain as observed, shape (n,), int32.
     cell
         Cell edges a >= b >= c of the stored orientation, shape (n, 3), float32, A.
     split
-        The split all of them belong to.
+        The split of all fragments.
     """
 
     xyz: NDArray[np.float32]

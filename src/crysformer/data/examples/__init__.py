@@ -1,1 +1,1 @@
-"""Training examples, synthesised as they are needed."""
+"""Training examples, generated as they are needed."""

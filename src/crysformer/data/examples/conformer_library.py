@@ -18,15 +18,15 @@ _MOST_COMPARED = 4000
 
 
 def most_common_conformers(table: FragmentTable, seed: int = 0) -> dict[str, dict[str, Any]]:
-    """For each residue, the conformer that has the most others within 0.5 A RMSD of it.
+    """Find the conformer of each residue with the most others within 0.5 A RMSD.
 
     Conformers are the first residues of the fragments, compared with N, CA, C in one frame; at
     most 4,000 of each residue, chosen at random.
 
     Returns
     -------
-    By three-letter name: ``source`` (id of the fragment it is taken from), ``share`` (of the
-    conformers compared, how many lie within 0.5 A) and ``xyz`` (heavy atoms in the order of
+    By three-letter name: ``source`` (id of the fragment it is taken from), ``share`` (fraction
+    of the conformers compared that lie within 0.5 A) and ``xyz`` (heavy atoms in the order of
     `residues.ATOMS`, A, in the frame of `backbone_frame`).
     """
     rng = np.random.default_rng(seed)

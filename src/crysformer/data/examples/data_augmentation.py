@@ -1,91 +1,100 @@
-"""Training examples as if measured: lower resolution, errors, and reflections that are missing.
+"""Simulated imperfect measurements of training examples: resolution, errors, missing reflections.
 
-The targets stay what they are, complete and exact: a network learns to fill in and to clean up.
+The target densities stay complete and exact, so that a network learns to correct and to complete.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from crysformer.crystal.fourier.form_factors import gaussians
-from crysformer.crystal.fourier.grids import Shape, d_star_sq_grid, half_grid_indices
+from crysformer.crystal.fourier.grids import (
+    DIMS,
+    Shape,
+    d_star_sq_grid,
+    half_grid_indices,
+    half_grid_of,
+    real_space,
+)
+from crysformer.crystal.resolution import within_resolution
 from crysformer.data.examples.stream import Batch
 
 _CARBON = 6
-_GRID = (-3, -2, -1)
+_FRACTION = {"min": 0, "max": 1}
 
 
 @dataclass(frozen=True)
-class Conditions:
-    """Ranges that measured examples are drawn from, each property by itself.
+class AugmentationRanges:
+    """Ranges of the simulated imperfections, each drawn independently for every example.
 
     Attributes
     ----------
     exact
-        Share of the examples that stay exact and complete.
+        Fraction of the examples that stay exact and complete.
     d_min
-        Lowest resolution, A; half of the others are cut somewhere between the full resolution
-        and this.
+        Lowest resolution, A; half of the other examples are cut between the full resolution and
+        this.
     amplitude_error
-        Largest x of F (1 + x N(0, 1)); a quarter has none.
+        Largest x of F (1 + x N(0, 1)); a quarter of the examples have no error.
     completeness
-        Lowest share of the reflections that are measured; a third is complete, a third lacks
-        random reflections, a third a wedge about a random axis, as in electron diffraction.
+        Lowest fraction of the reflections that are measured; a third of the examples are complete,
+        a third lack random reflections, a third a wedge about a random axis, as in electron
+        diffraction.
     b_error
         Standard deviation, A^2, of the error of the overall B at full resolution; it grows
         threefold to the lowest.
     """
 
-    exact: float = 0.3
-    d_min: float = 2.5
-    amplitude_error: float = 0.2
-    completeness: float = 0.6
-    b_error: float = 1.5
+    exact: float = field(default=0.3, metadata=_FRACTION)
+    d_min: float = field(default=2.5, metadata={"min": 0, "unit": "A"})
+    amplitude_error: float = field(default=0.2, metadata={"min": 0})
+    completeness: float = field(default=0.6, metadata=_FRACTION)
+    b_error: float = field(default=1.5, metadata={"min": 0, "unit": "A^2"})
 
 
 def measured_batch(
-    batch: Batch, conditions: Conditions, d_min: float, b_iso: float, generator: torch.Generator
+    batch: Batch, ranges: AugmentationRanges, d_min: float, b_iso: float, generator: torch.Generator
 ) -> Batch:
-    """Replace exact Patterson maps by what imperfect measurements of the crystals give.
+    """Replace exact Patterson maps by those of simulated imperfect measurements.
 
     Parameters
     ----------
     batch
         Exact examples.
-    conditions
-        How bad the measurements may be.
+    ranges
+        Ranges of the imperfections.
     d_min
         Resolution of the batch, A.
     b_iso
-        Displacement parameter of its atoms, A^2; missing intensities are filled with what is
-        expected of such atoms.
+        Displacement parameter of the atoms, A^2; missing intensities are replaced by the
+        expectation for such atoms.
     generator
-        On the CPU.
+        Random numbers, on the CPU.
 
     Returns
     -------
     Batch
-        The same examples with other `patterson`, and `measured`, shape (B, U, V, W // 2 + 1).
+        The same examples with new `patterson`, and `measured`, shape (B, U, V, W // 2 + 1).
     """
     device, n = batch.patterson.device, len(batch)
     nu, nv, nw = batch.patterson.shape[-3:]
     shape: Shape = (nu, nv, nw)
     d_star_sq = d_star_sq_grid(torch.diag_embed(batch.lengths), shape)
-    sphere = (d_star_sq > 0) & (d_star_sq <= d_min**-2 * (1 + 1e-6))
-    intensity = torch.fft.rfftn(batch.patterson[:, 0].float(), dim=_GRID).real.clamp_min(0)
+    sphere = within_resolution(d_star_sq, d_min)
+    intensity = half_grid_of(batch.patterson[:, 0].float()).real.clamp_min(0)
 
     def draw() -> Tensor:
         return torch.rand(n, 1, 1, 1, generator=generator).to(device)
 
-    exact = draw() < conditions.exact
-    coarse = ((2 * draw() - 1).clamp_min(0) * (conditions.d_min - d_min)).where(~exact, 0.0)
-    x = ((4 * draw() - 1).clamp_min(0) / 3 * conditions.amplitude_error).where(~exact, 0.0)
-    missing = (draw() * (1 - conditions.completeness)).where(~exact, 0.0)
+    exact = draw() < ranges.exact
+    coarse = ((2 * draw() - 1).clamp_min(0) * (ranges.d_min - d_min)).where(~exact, 0.0)
+    x = ((4 * draw() - 1).clamp_min(0) / 3 * ranges.amplitude_error).where(~exact, 0.0)
+    missing = (draw() * (1 - ranges.completeness)).where(~exact, 0.0)
     kind = (3 * draw()).floor()
-    b_error = conditions.b_error * (1 + 2 * coarse / max(conditions.d_min - d_min, 1e-6))
+    b_error = ranges.b_error * (1 + 2 * coarse / max(ranges.d_min - d_min, 1e-6))
     b_error = b_error * _normal((n, 1, 1, 1), generator, device).where(~exact, 0.0)
 
     error = _friedel_even(_normal(tuple(intensity.shape), generator, device))
@@ -96,15 +105,15 @@ def measured_batch(
         _friedel_even(torch.rand(intensity.shape, generator=generator).to(device)),
         _tilts(batch.lengths, shape, generator) / (torch.pi / 2),
     )
-    inside = d_star_sq <= (d_min + coarse) ** -2 * (1 + 1e-6)
+    inside = within_resolution(d_star_sq, d_min + coarse)
     kept = score <= _quantiles(score, sphere & inside, 1 - missing)
     measured = sphere & inside & (kept | (kind == 0))
     expected = _falloff(d_star_sq, b_iso).square()
-    mean = (noisy * measured).sum(_GRID, keepdim=True) / (expected * measured).sum(
-        _GRID, keepdim=True
+    mean = (noisy * measured).sum(DIMS, keepdim=True) / (expected * measured).sum(
+        DIMS, keepdim=True
     ).clamp_min(1e-30)
     filled = torch.where(measured, noisy, expected * mean) * sphere
-    patterson = torch.fft.irfftn(filled.to(torch.complex64), s=shape, dim=_GRID)[:, None]
+    patterson = real_space(filled.to(torch.complex64), shape)[:, None]
     return replace(batch, patterson=patterson, measured=measured)
 
 
@@ -113,9 +122,9 @@ def _normal(shape: tuple[int, ...], generator: torch.Generator, device: torch.de
 
 
 def _friedel_even(values: Tensor) -> Tensor:
-    """Give mates on the plane l = 0 of a half grid (B, U, V, W // 2 + 1) the same value.
+    """Give Friedel mates on the plane l = 0 of a half grid (B, U, V, W // 2 + 1) the same value.
 
-    (The last plane of an even grid holds nothing inside the resolution.)
+    (The last plane of an even grid is outside the resolution sphere.)
     """
     plane = values[..., :1]
     mates = plane.flip(1, 2).roll((1, 1), (1, 2))
@@ -126,7 +135,7 @@ def _friedel_even(values: Tensor) -> Tensor:
 
 
 def _tilts(lengths: Tensor, shape: Shape, generator: torch.Generator) -> Tensor:
-    """Tilt, 0 to pi/2, at which each reflection shows, axis and beam random, on the half grid."""
+    """Tilt (0 to pi/2) at which each reflection is excited, half grid; random axis and beam."""
     random = torch.randn(len(lengths), 3, 2, generator=generator)
     axis, other = torch.linalg.qr(random)[0].to(lengths).unbind(2)
     beam = torch.linalg.cross(axis, other)
@@ -137,15 +146,15 @@ def _tilts(lengths: Tensor, shape: Shape, generator: torch.Generator) -> Tensor:
     return torch.atan2(along_beam.abs(), along_other.abs())
 
 
-def _quantiles(score: Tensor, among: Tensor, share: Tensor) -> Tensor:
-    """The value below which a share (B, 1, 1, 1) of the scores among a mask lie."""
+def _quantiles(score: Tensor, among: Tensor, fraction: Tensor) -> Tensor:
+    """Quantiles (B, 1, 1, 1) of the scores inside a mask, at the fractions (B, 1, 1, 1)."""
     ordered = torch.where(among, score, torch.inf).flatten(1).sort(dim=1).values
     count = among.flatten(1).sum(1, keepdim=True)
-    rank = (share.flatten(1) * count).round().long().clamp(min=1) - 1
+    rank = (fraction.flatten(1) * count).round().long().clamp(min=1) - 1
     return ordered.gather(1, rank).reshape(-1, 1, 1, 1)
 
 
 def _falloff(d_star_sq: Tensor, b_iso: float) -> Tensor:
-    """Scattering of a carbon atom with this B, electrons."""
+    """Scattering factor of a carbon atom with this B, electrons."""
     a, b = gaussians("xray", torch.float32, d_star_sq.device)
     return torch.exp(-d_star_sq[..., None] * (b[_CARBON] + b_iso) / 4) @ a[_CARBON]

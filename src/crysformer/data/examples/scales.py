@@ -1,4 +1,4 @@
-"""The constants that bring a data set's maps to the range of a tanh."""
+"""Constants that scale the maps of a data set to the range of a tanh."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def map_scales(train: pa.Table, recipe: Recipe, seed: int, n_examples: int) -> d
     seed
         Seed of the choice of rows.
     n_examples
-        How many rows to look at, drawn without replacement.
+        Number of rows used, drawn without replacement.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Training examples made on the fly: crystals, Patterson maps and densities from fragments."""
+"""Training examples generated on the fly: Patterson maps and densities from fragments."""
 
 from __future__ import annotations
 
@@ -72,14 +72,14 @@ class Batch:
         return len(self.index)
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same examples on another device."""
+        """Copy the examples to another device."""
         moved: dict[str, Any] = {
             name: None if value is None else value.to(device) for name, value in vars(self).items()
         }
         return Batch(**moved)
 
 
-def _synthesize(
+def _make_batch(
     cells: Cells,
     number: Tensor,
     codes: Tensor,
@@ -109,21 +109,21 @@ class ExampleStream:
     """Endless training batches, each of one grid shape.
 
     Fragments are drawn with replacement, rotated uniformly at random, and put into a cell built
-    for that orientation. Examples whose grid has too few fellows for a batch wait for the next
-    pool, so every orientation is seen as often as it is drawn.
+    for that orientation. Examples whose grid shape has fewer than `batch_size` examples wait for
+    the next pool, so every orientation is seen as often as it is drawn.
 
     Parameters
     ----------
     table
         Fragments to draw from.
     recipe
-        How cells are built.
+        Recipe of the cells.
     batch_size
         Examples in every batch.
     device
-        Where everything after the draw happens.
+        Device of everything after the random draws.
     rotate
-        Whether to rotate; otherwise the stored orientations are used.
+        Rotate at random; otherwise the stored orientations are used.
     seed
         Seed of the draws; they do not depend on the device.
     d_min
@@ -160,7 +160,7 @@ class ExampleStream:
         self._waiting_rotation = torch.zeros(0, 4, dtype=torch.float64)
 
     def state_dict(self) -> dict[str, Any]:
-        """What is needed to go on with exactly the next batch."""
+        """State needed to continue with exactly the next batch."""
         return {
             "pool": self._pool,
             "emitted": self._emitted,
@@ -169,7 +169,7 @@ class ExampleStream:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict` of a stream with the same table and settings."""
+        """Continue from the `state_dict` of a stream with the same table and settings."""
         self._pool = int(state["pool"])
         self._emitted = int(state["emitted"])
         self._waiting_index = state["waiting_index"].cpu()
@@ -228,7 +228,7 @@ class ExampleStream:
         self, rows: Tensor, index: Tensor, number: Tensor, cells: Cells, shape: Shape
     ) -> Batch:
         rows, index = rows.to(self._device), index.to(self._device)
-        return _synthesize(
+        return _make_batch(
             Cells(cells.xyz[rows], cells.lengths[rows]),
             number[rows],
             self._fragments.codes[index],
@@ -248,12 +248,12 @@ def fixed_batches(
     d_min: float = 1.5,
     multiple_of: int = PATCH,
 ) -> Iterator[Batch]:
-    """Every fragment once, in its stored orientation, in batches of one grid shape.
+    """Generate every fragment once, in its stored orientation, in batches of one grid shape.
 
     Parameters
     ----------
     limit
-        Only the first so many rows of the table.
+        Number of rows used, from the first; all by default.
 
     Other parameters as for `ExampleStream`; the last batch of each shape may be smaller, and the
     order is the same every time.
@@ -271,4 +271,4 @@ def fixed_batches(
         for index in torch.tensor(rows, device=device).split(batch_size):
             xyz, number = fragments.gather(index)
             cells = build_cells(xyz, number, recipe)
-            yield _synthesize(cells, number, fragments.codes[index], index, recipe, shape, d_min)
+            yield _make_batch(cells, number, fragments.codes[index], index, recipe, shape, d_min)

@@ -1,1 +1,1 @@
-"""Synthetic crystals: cells, contents, packing, simulated measurements."""
+"""Synthetic crystals: cells, packing, simulated measurements."""

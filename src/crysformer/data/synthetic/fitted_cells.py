@@ -1,4 +1,4 @@
-"""P1 cells around fragments: ordered extents, centre of mass in the middle, no close contacts."""
+"""P1 cells around fragments: ordered extents, centred mass, no close contacts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch import Tensor
 from crysformer.data.dataset.recipe import Recipe
 from crysformer.peptide import residues
 
-#: Lattice vectors to the neighbouring cells, one of each pair +-n. Second neighbours never come
-#: first: an atom's own images keep every edge at `min_contact` or more.
+#: Lattice vectors to the neighbouring cells, one of each pair +-n. Second neighbours are never
+#: nearer: an atom's own images keep every edge at `min_contact` or more.
 _NEIGHBOURS = [
     (i, j, k) for i, j, k in itertools.product((-1, 0, 1), repeat=3) if (i, j, k) > (0, 0, 0)
 ]
 
 
 def _most_pairs(device: torch.device) -> int:
-    """Atom pairs (times fragments) held at once: on a CPU so that they fit its cache."""
+    """Maximum of atom pairs times fragments held at once; on a CPU they should fit its cache."""
     return 1 << 16 if device.type == "cpu" else 1 << 22
 
 
@@ -47,13 +47,13 @@ class Cells:
 
 
 def build_cells(xyz: Tensor, number: Tensor, recipe: Recipe) -> Cells:
-    """Put each fragment into its cell, by the recipe.
+    """Build the cell of each fragment by the recipe.
 
     The extents are ordered along a >= b >= c by a proper rotation (a permutation of the axes, one
     of them flipped where the permutation is odd). Fitted cells start from the extent on each axis
     (at least `recipe.min_edge`) and grow by `recipe.edge_step` on all three axes until the
     smallest contact between the fragment and its lattice images is `recipe.min_contact`. Fixed
-    cells are taken as they are; see `image_contacts` for what to drop.
+    cells are used unchanged; `image_contacts` finds the fragments that do not fit them.
 
     Parameters
     ----------
@@ -62,10 +62,10 @@ def build_cells(xyz: Tensor, number: Tensor, recipe: Recipe) -> Cells:
     number
         Atomic numbers, shape (B, N); 0 marks padding. Every fragment's first atom is real.
     recipe
-        Which recipe.
+        The recipe.
     """
     xyz = _fill_padding(xyz, number)
-    xyz = order_axes(xyz)
+    xyz = order_extents(xyz)
     extent = xyz.amax(dim=1) - xyz.amin(dim=1)
     if recipe.fixed_cell is not None:
         lengths = xyz.new_tensor(recipe.fixed_cell).expand(len(xyz), 3)
@@ -79,8 +79,8 @@ def build_cells(xyz: Tensor, number: Tensor, recipe: Recipe) -> Cells:
     return Cells(torch.where(real, shifted, lengths[:, None, :] / 2), lengths)
 
 
-def order_axes(xyz: Tensor) -> Tensor:
-    """Rotate by quarter turns so that the extents along x, y, z do not increase, (B, N, 3)."""
+def order_extents(xyz: Tensor) -> Tensor:
+    """Permute the axes of coordinates (B, N, 3), without a mirror, to make the extents descend."""
     extent = xyz.amax(dim=1) - xyz.amin(dim=1)
     order = extent.argsort(dim=1, descending=True, stable=True)
     ordered = xyz.gather(2, order[:, None, :].expand_as(xyz))
@@ -100,11 +100,11 @@ def image_contacts(xyz: Tensor, number: Tensor, lengths: Tensor, reach: float) -
     lengths
         Cell edges, shape (B, 3), A.
     reach
-        Farther contacts are not looked for, A.
+        Longest contact that is searched for, A.
 
     Returns
     -------
-    Distances, shape (B,), A; `reach` where nothing is nearer.
+    Distances, shape (B,), A; `reach` where all contacts are longer.
     """
     xyz = _fill_padding(xyz, number)
     extent = xyz.amax(dim=1) - xyz.amin(dim=1)
@@ -129,12 +129,12 @@ def _fill_padding(xyz: Tensor, number: Tensor) -> Tensor:
 
 
 def _growth(xyz: Tensor, number: Tensor, start: Tensor, recipe: Recipe) -> Tensor:
-    """How much to add to all edges, a whole number of steps, shape (B,), A.
+    """Length to add to all edges, a whole number of steps, shape (B,), A.
 
     Every edge is at least the extent, so each contact d + n L (n not 0) can only grow with the
     edges, and reaches r = `min_contact` at the positive root h of
     sum_i (d_i + n_i (start_i + h))^2 = r^2. The largest root over pairs and neighbours, rounded up
-    to whole steps, is where adding step after step would have stopped.
+    to whole steps, is the same as growing step by step.
     """
     growth = torch.zeros_like(start[:, 0])
     for rows, n_atoms in _by_size((number > 0).sum(dim=1)):

@@ -1,4 +1,4 @@
-"""Amplitudes as if measured: errors, and reflections that were missed."""
+"""Simulated measurements: amplitudes with errors, and missing reflections."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ Missing = Literal["random", "wedge"]
 
 #: SIGF / F where no error is added, so that programs that weight by it have something sensible.
 _NOMINAL_ERROR = 0.01
-#: SIGF of weaker reflections is that of this share of the rms amplitude: no SIGF is zero.
+#: SIGF of weaker reflections is that of this fraction of the rms amplitude: no SIGF is zero.
 _WEAK = 0.1
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """How amplitudes are measured.
+class ErrorModel:
+    """Quality of simulated amplitudes: their errors, and which reflections are missing.
 
     Attributes
     ----------
     amplitude_error
         x: amplitudes become F (1 + x N(0, 1)), not below zero. SIGF is x times the amplitude
-        with its error, or times a tenth of their rms if that is more: it tells nothing about the
-        error-free amplitude. For x = 0 they are exact and SIGF is nominal (x = 1 %).
+        with its error, or times a tenth of their rms if that is more: it carries no information
+        about the error-free amplitude. For x = 0 they are exact and SIGF is nominal (x = 1 %).
     completeness
-        Share of the reflections that are measured.
+        Fraction of the reflections that are measured.
     missing
-        Which are not: ``"random"``, or a ``"wedge"`` as single-axis electron diffraction leaves:
+        Kind of missing reflections: ``"random"``, or a ``"wedge"`` as single-axis electron
+        diffraction leaves:
         a crystal tilted by up to +-t about an axis, on a flat Ewald sphere, shows the directions
         within t of the plane that is cut at zero tilt; the rest is a double wedge about the beam.
-        Axis and beam are drawn at random, t is what gives the completeness.
+        Axis and beam are drawn at random; t follows from the completeness.
 
     Raises
     ------
@@ -52,7 +53,7 @@ class Measurement:
         if not 0 < self.completeness <= 1 or self.amplitude_error < 0:
             raise ValueError(
                 f"completeness {self.completeness}, amplitude_error {self.amplitude_error}: "
-                "expected a share in (0, 1] and an error >= 0"
+                "expected a fraction in (0, 1] and an error >= 0"
             )
 
 
@@ -60,11 +61,11 @@ def measure(
     f_true: NDArray[np.float64],
     hkl: NDArray[np.int32],
     cell: gemmi.UnitCell,
-    measurement: Measurement,
+    errors: ErrorModel,
     rng: np.random.Generator,
     group: gemmi.SpaceGroup | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Measure error-free amplitudes.
+    """Simulate the measurement of error-free amplitudes.
 
     Parameters
     ----------
@@ -74,26 +75,26 @@ def measure(
         Miller indices, shape (n, 3).
     cell
         Unit cell.
-    measurement
-        Errors and gaps.
+    errors
+        Errors and missing reflections.
     rng
-        Of the errors first, then of the gaps.
+        Source of the errors, drawn first, and of the choice of missing reflections.
     group
-        Whose symmetry mates are measured as well: a reflection is in the wedge if all of them are.
-        By default P1.
+        Space group whose symmetry mates are measured as well: a reflection is missing if all of
+        its mates are in the wedge. By default P1.
 
     Returns
     -------
     f, sigf
         Shape (n,) each, NaN where not measured.
     """
-    error = measurement.amplitude_error
+    error = errors.amplitude_error
     f = np.maximum(f_true * (1 + error * rng.standard_normal(len(f_true))), 0.0)
-    if measurement.missing == "wedge" and measurement.completeness < 1:
+    if errors.missing == "wedge" and errors.completeness < 1:
         order = np.argsort(tilt_angles(hkl, cell, rng, group), kind="stable")
     else:
         order = rng.permutation(len(f))
-    f[order[round(measurement.completeness * len(f)) :]] = np.nan
+    f[order[round(errors.completeness * len(f)) :]] = np.nan
     floor = _WEAK * np.sqrt(np.nanmean(f**2))
     return f, (error or _NOMINAL_ERROR) * np.maximum(f, floor)
 
@@ -104,9 +105,9 @@ def tilt_angles(
     rng: np.random.Generator,
     group: gemmi.SpaceGroup | None = None,
 ) -> NDArray[np.float64]:
-    """Least tilt, 0 to 90 degrees, at which each reflection or a mate of it in the group shows.
+    """Smallest tilt, degrees, at which each reflection or a symmetry mate crosses the Ewald sphere.
 
-    Axis and beam are random; shape (n,).
+    From 0 to 90, shape (n,); rotation axis and beam are random.
     """
     axis, other = np.linalg.qr(rng.standard_normal((3, 2)))[0].T
     beam = np.cross(axis, other)

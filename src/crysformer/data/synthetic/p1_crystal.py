@@ -1,4 +1,4 @@
-"""What is inside one P1 cell: molecules in their places, and their displacement parameters."""
+"""P1 crystals: molecules in their cell, and their displacement parameters."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from crysformer.data.synthetic.random_packing import pack
 
 
 @dataclass(frozen=True, eq=False)
-class CellContents:
-    """Copies of one molecule in a P1 cell with right angles.
+class P1Crystal:
+    """P1 crystal of copies of one molecule; all cell angles are 90 degrees.
 
     Attributes
     ----------
     molecule
-        What there are copies of.
+        The molecule.
     xyz
         Orthogonal coordinates of M whole copies, shape (M, N, 3), A.
     b_iso
@@ -48,8 +48,8 @@ class CellContents:
         """One-letter codes of all chains, separated by commas."""
         return ",".join([self.molecule.sequence] * self.copies)
 
-    def with_b(self, low: float, high: float, rng: np.random.Generator) -> CellContents:
-        """The same with B drawn evenly between two values for each atom, A^2."""
+    def with_b(self, low: float, high: float, rng: np.random.Generator) -> P1Crystal:
+        """Return a copy with the B of each atom drawn uniformly between two values, A^2."""
         return replace(self, b_iso=rng.uniform(low, high, self.b_iso.shape))
 
     def atoms(self) -> AtomBatch:
@@ -94,34 +94,32 @@ class CellContents:
         return chain
 
 
-def single(molecule: Molecule, recipe: Recipe) -> CellContents:
+def single(molecule: Molecule, recipe: Recipe) -> P1Crystal:
     """One molecule in the recipe's cell, its centre of mass at the cell centre."""
     cells = build_cells(
         torch.from_numpy(molecule.xyz)[None], torch.from_numpy(molecule.number)[None], recipe
     )
-    return _contents(molecule, cells.xyz.numpy(), cells.lengths[0].tolist(), recipe)
+    return _in_cell(molecule, cells.xyz.numpy(), cells.lengths[0].tolist(), recipe)
 
 
-def packed(
-    molecule: Molecule, copies: int, recipe: Recipe, rng: np.random.Generator
-) -> CellContents:
-    """Several molecules at random in one cell, fitted to them or of the recipe's fixed edges.
+def packed(molecule: Molecule, copies: int, recipe: Recipe, rng: np.random.Generator) -> P1Crystal:
+    """Several molecules packed at random into one cell, fitted or with the recipe's fixed edges.
 
-    See `data.packing.pack`. One copy is `single`.
+    See `random_packing.pack`. One copy is `single`.
     """
     alone = single(molecule, recipe)
     if copies == 1:
         return alone
     lengths = np.array(alone.cell.parameters[:3])
     packing = pack(molecule.xyz, copies, lengths, recipe, rng, tight=recipe.fixed_cell is None)
-    return _contents(molecule, packing.xyz, packing.lengths.tolist(), recipe)
+    return _in_cell(molecule, packing.xyz, packing.lengths.tolist(), recipe)
 
 
-def _contents(
+def _in_cell(
     molecule: Molecule, xyz: NDArray[np.float64], lengths: Sequence[float], recipe: Recipe
-) -> CellContents:
+) -> P1Crystal:
     a, b, c = lengths
-    return CellContents(
+    return P1Crystal(
         molecule=molecule,
         xyz=xyz,
         b_iso=np.full(xyz.shape[:2], recipe.b_iso),

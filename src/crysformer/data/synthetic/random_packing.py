@@ -12,26 +12,28 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from crysformer.data.dataset.recipe import Recipe
-from crysformer.data.synthetic.fitted_cells import order_axes
+from crysformer.data.synthetic.fitted_cells import order_extents
 from crysformer.peptide.rotations import rotation_matrices
 
 _RELAXATION_STEPS = 60
 _MARGIN = 0.05  # A beyond the smallest contact that relaxation aims for
-_TURN, _MOVE = 0.05, 0.2  # step widths: quaternion components, A
+_ROTATION_STEP, _SHIFT_STEP = 0.05, 0.2  # step widths: quaternion components, A
 #: Packing starts from this volume for each atom, A^3 (peptide crystals without solvent have 16),
-#: or from this share of the volume that the copies have alone, if that is more.
-_START_VOLUME, _START_SHARE = 17.0, 0.5
-#: After so many steps a contact below this share of the smallest allowed is given up.
-_HOPELESS_STEPS, _HOPELESS = 20, 0.5
-#: Contacts left after relaxation below this share of the smallest allowed: not only a tight fit.
-_ENTANGLED = 0.75
+#: or from this fraction of the summed volumes of the single cells, if that is more.
+_START_VOLUME, _START_FRACTION = 17.0, 0.5
+#: Relaxation is given up if a contact is below this fraction of the smallest allowed after so
+#: many steps.
+_CHECK_STEP, _GIVE_UP_CONTACT = 20, 0.5
+#: Molecules with a contact below this fraction of the smallest allowed after relaxation are
+#: entangled, not only packed tightly.
+_ENTANGLED_CONTACT = 0.75
 #: Attempts before a given cell grows.
 _TRIES = 10
 
 
 @dataclass(frozen=True, eq=False)
-class Packing:
-    """Copies in their cell.
+class PackedCopies:
+    """Copies of a molecule packed into a P1 cell.
 
     Attributes
     ----------
@@ -60,10 +62,10 @@ def pack(
     recipe: Recipe,
     rng: np.random.Generator,
     tight: bool = True,
-) -> Packing:
-    """Put copies of a molecule into one cell by random starts and rigid-body relaxation.
+) -> PackedCopies:
+    """Pack copies of a molecule into one cell by random starts and rigid-body relaxation.
 
-    Each copy has a random orientation and place. Contacts nearer than `recipe.min_contact`,
+    Each copy has a random orientation and position. Contacts nearer than `recipe.min_contact`,
     between copies and between lattice images, push the copies apart (gradient descent on the
     squared shortfalls); while some remain, all edges grow by `recipe.edge_step`, which is the
     recipe's rule for one molecule.
@@ -73,24 +75,24 @@ def pack(
     xyz
         The molecule, any origin, shape (N, 3), A.
     copies
-        How many, M.
+        Number of copies, M.
     lengths
         Edges of a single molecule's cell if `tight` (the search starts from the shape of as many
         of them stacked, made smaller), else of the cell itself, shape (3,), A.
     recipe
         Smallest contact and growth.
     rng
-        Of orientations and places.
+        Source of orientations and positions.
     tight
-        Whether the cell is fitted, or given and grown only if the copies do not fit into it.
+        True for a fitted cell; False for a given one, which grows only if the copies do not fit.
     """
     edges = torch.from_numpy(np.array(lengths, dtype=np.float64))
     if tight:
         edges = torch.from_numpy(stacked_edges(lengths, copies))
-        start = max(_START_VOLUME * copies * len(xyz) / float(edges.prod()), _START_SHARE)
+        start = max(_START_VOLUME * copies * len(xyz) / float(edges.prod()), _START_FRACTION)
         edges = edges * start ** (1 / 3)
     edges = edges.clamp_min(2 * (recipe.min_contact + _MARGIN) + _MARGIN)
-    molecule = torch.from_numpy(order_axes(torch.from_numpy(xyz)[None])[0].numpy())
+    molecule = torch.from_numpy(order_extents(torch.from_numpy(xyz)[None])[0].numpy())
     molecule = molecule - molecule.mean(0)
     quaternion = torch.from_numpy(rng.standard_normal((copies, 4)))
     quaternion = torch.nn.functional.normalize(quaternion, dim=1)
@@ -100,17 +102,17 @@ def pack(
         (first, second, _), distance = _contacts(placed, edges, recipe.min_contact)
         if not len(distance):
             break
-        if float(distance.min()) < _ENTANGLED * recipe.min_contact:
-            # Pushing does not part molecules that thread each other: one of them starts anew.
+        if float(distance.min()) < _ENTANGLED_CONTACT * recipe.min_contact:
+            # Relaxation does not separate molecules that thread each other: restart one of them.
             clashes = torch.bincount(torch.cat((first, second)) // len(xyz), minlength=copies)
             worst = int(clashes.argmax())
-            turned = torch.from_numpy(rng.standard_normal(4))
-            quaternion[worst] = torch.nn.functional.normalize(turned, dim=0)
+            drawn = torch.from_numpy(rng.standard_normal(4))
+            quaternion[worst] = torch.nn.functional.normalize(drawn, dim=0)
             place[worst] = torch.from_numpy(rng.uniform(size=3))
         if tight or attempt % _TRIES == 0:
             edges = edges + recipe.edge_step
     centred = placed - placed.mean((0, 1)) + edges / 2
-    return Packing(centred.numpy(), edges.numpy())
+    return PackedCopies(centred.numpy(), edges.numpy())
 
 
 def _contacts(
@@ -118,8 +120,8 @@ def _contacts(
 ) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
     """Pairs of atoms of different molecules within `reach`: (atoms, atoms, shifts), distances.
 
-    Where every edge is longer than twice the reach, no more than one image of a pair can be
-    within it, and a periodic search tree finds that.
+    Every edge must be longer than twice the reach: then at most one image of a pair is within
+    it, which a periodic search tree finds.
     """
     if not bool((lengths > 2 * reach).all()):
         raise ValueError(f"edges {lengths.tolist()} are too short for contacts of {reach} A")
@@ -139,17 +141,19 @@ def _contacts(
 def _relax(
     molecule: Tensor, quaternion: Tensor, place: Tensor, lengths: Tensor, contact: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Push copies apart until none is nearer than `contact`, or for a number of steps."""
+    """Push copies apart until no contact is shorter than `contact`, at most a number of steps."""
     q = quaternion.clone().requires_grad_()
     centre = (place * lengths).requires_grad_()
-    optimiser = torch.optim.Adam([{"params": [q], "lr": _TURN}, {"params": [centre], "lr": _MOVE}])
+    optimiser = torch.optim.Adam(
+        [{"params": [q], "lr": _ROTATION_STEP}, {"params": [centre], "lr": _SHIFT_STEP}]
+    )
     for step in range(_RELAXATION_STEPS + 1):
         unit = torch.nn.functional.normalize(q, dim=1)
         xyz = molecule @ rotation_matrices(unit).mT + centre[:, None]
         (first, second, shift), distance = _contacts(xyz, lengths, contact + _MARGIN)
         nearest = min([contact, *distance.tolist()])
-        hopeless = step == _HOPELESS_STEPS and nearest < _HOPELESS * contact
-        if nearest >= contact or hopeless or step == _RELAXATION_STEPS:
+        given_up = step == _CHECK_STEP and nearest < _GIVE_UP_CONTACT * contact
+        if nearest >= contact or given_up or step == _RELAXATION_STEPS:
             break
         atoms = xyz.reshape(-1, 3)
         apart = (atoms[first] - atoms[second] - shift).square().sum(1).clamp_min(1e-6).sqrt()

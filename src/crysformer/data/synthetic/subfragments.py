@@ -1,4 +1,4 @@
-"""Shorter fragments cut from longer ones, so that one data set serves every length."""
+"""Subfragments: shorter fragments cut from longer ones, so that one data set serves all lengths."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from crysformer.errors import InputError
 from crysformer.peptide import residues
 
 
-def windows(table: FragmentTable, n_residues: int) -> FragmentTable:
-    """Every stretch of `n_residues` adjacent residues of every fragment.
+def subfragments(table: FragmentTable, n_residues: int) -> FragmentTable:
+    """Cut every run of `n_residues` adjacent residues out of every fragment.
 
-    Windows keep the split, entry and cluster of their fragment, so that training never sees what
-    validation or test hold.
+    Subfragments keep the split, entry and cluster of their fragment, so that validation and test
+    stay held out from training.
 
     Parameters
     ----------
     table
         Fragments of one length.
     n_residues
-        Length of the windows.
+        Length of the subfragments.
 
     Returns
     -------
     FragmentTable
-        Ids end in ``+`` and the first residue's position in the fragment. The cells are NaN: those
-        of the recipe for a shorter fragment are built when its crystal is made.
+        Ids end in ``+`` and the first residue's position in the fragment. The cells are NaN: they
+        are built by the recipe when the crystals are made.
 
     Raises
     ------
@@ -68,5 +68,5 @@ def windows(table: FragmentTable, n_residues: int) -> FragmentTable:
 
 
 def fitted_recipe(n_residues: int) -> Recipe:
-    """The dipeptide recipe, with its cells fitted to the molecule, for another length."""
+    """Recipe with cells fitted to the molecule, as for dipeptides, for another length."""
     return replace(DIPEPTIDE, n_residues=n_residues)

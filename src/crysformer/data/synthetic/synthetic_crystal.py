@@ -1,4 +1,4 @@
-"""A fragment as a measured crystal: amplitudes with errors and gaps, and the truth beside them."""
+"""Synthetic crystals of fragments: simulated measurements, and the truth beside them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from crysformer.crystal.fourier.structure_factors import structure_factors
 from crysformer.crystal.reflections import CrystalData
 from crysformer.data.dataset.recipe import Recipe
 from crysformer.data.dataset.store import FragmentTable
-from crysformer.data.synthetic.measurement_model import Measurement, measure
-from crysformer.data.synthetic.p1_crystal import CellContents, single
+from crysformer.data.synthetic.measurement_model import ErrorModel, measure
+from crysformer.data.synthetic.p1_crystal import P1Crystal, single
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class SyntheticCrystal:
     Attributes
     ----------
     data
-        What a program may see: amplitudes (electrons), NaN where not measured.
+        The simulated measurements: amplitudes (electrons), NaN where not measured.
     f_true
         Error-free amplitudes of all reflections, shape (n,).
     phi_true
@@ -60,20 +60,20 @@ def synthetic_crystal(
     completeness: float = 1.0,
     seed: int = 0,
 ) -> SyntheticCrystal:
-    """Make the crystal of one fragment, in its stored orientation.
+    """Simulate a crystal of one fragment, in its stored orientation.
 
     Parameters
     ----------
     table, index
         The fragment.
     recipe
-        How its cell is built.
+        Recipe of its cell.
     d_min
         Resolution, A; the recipe's by default.
     amplitude_error, completeness
-        As `Measurement`; reflections that are not measured are chosen at random.
+        As `ErrorModel`; reflections that are not measured are chosen at random.
     seed
-        Seed of the errors and the gaps; different fragments draw differently.
+        Seed of the errors and missing reflections; different fragments draw differently.
 
     Raises
     ------
@@ -83,44 +83,44 @@ def synthetic_crystal(
     return measured_crystal(
         single(table.molecule(index), recipe),
         recipe.d_min if d_min is None else d_min,
-        Measurement(amplitude_error, completeness),
+        ErrorModel(amplitude_error, completeness),
         np.random.default_rng((seed, index)),
         recipe.sample_rate,
     )
 
 
 def measured_crystal(
-    contents: CellContents,
+    crystal: P1Crystal,
     d_min: float,
-    measurement: Measurement,
+    errors: ErrorModel,
     rng: np.random.Generator,
     sample_rate: float = Recipe.sample_rate,
 ) -> SyntheticCrystal:
-    """Measure the crystal with these contents.
+    """Simulate the measurement of a crystal.
 
     Parameters
     ----------
-    contents
+    crystal
         What is in the cell.
     d_min
         Resolution, A.
-    measurement
-        Errors and gaps.
+    errors
+        Errors and missing reflections.
     rng
-        Of the errors and gaps.
+        Source of the errors and missing reflections.
     sample_rate
         Grid points of the true density per `d_min`.
     """
-    cell = contents.cell
+    cell = crystal.cell
     space_group = gemmi.SpaceGroup("P 1")
     hkl = gemmi.make_miller_array(cell, space_group, d_min)
     orth = torch.diag(torch.tensor(cell.parameters[:3], dtype=torch.float64))
     indices = torch.from_numpy(np.ascontiguousarray(hkl))
-    F = structure_factors(contents.atoms(), orth, indices)[0]
+    F = structure_factors(crystal.atoms(), orth, indices)[0]
     shape = grid_shape(cell, d_min, sample_rate)
     rho = density_from_grid(hkl_to_grid(indices, F, shape)[None], shape, cell.volume)[0]
     f_true = F.abs().numpy()
-    f, sigf = measure(f_true, hkl, cell, measurement, rng)
+    f, sigf = measure(f_true, hkl, cell, errors, rng)
     return SyntheticCrystal(
         data=CrystalData(
             cell=cell,
@@ -128,13 +128,13 @@ def measured_crystal(
             hkl=hkl.astype(np.int32),
             f=f,
             sigf=sigf,
-            source=contents.molecule.id,
+            source=crystal.molecule.id,
             labels=("F", "SIGF"),
         ),
         f_true=f_true,
         phi_true=np.rad2deg(F.angle().numpy()),
         density=DensityMap(rho.numpy().astype(np.float32), cell, space_group),
-        sequence=contents.sequence,
-        id=contents.molecule.id,
-        structure=contents.structure(),
+        sequence=crystal.sequence,
+        id=crystal.molecule.id,
+        structure=crystal.structure(),
     )

@@ -1,7 +1,8 @@
-"""Crystals that nobody can solve, to count how often a method says that it did.
+"""Control crystals that cannot be solved, to count false claims of a method.
 
-Random amplitudes have no structure: any claim about them is false. A wrong sequence, 4.0 A or half
-an amplitude of error leave the true structure in, and a claim is false if the phases are wrong.
+Random amplitudes have no structure: any claim about them is false. With a wrong sequence, at 4.0 A
+or with 50 % error the amplitudes belong to a structure, and a claim is false if the phases are
+wrong.
 """
 
 from __future__ import annotations
@@ -13,43 +14,47 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.reflections import CrystalData
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
-from crysformer.evaluation.regimes.grid import Control, GridCell
+from crysformer.evaluation.data_quality import DataQuality
+from crysformer.evaluation.regimes.grid import Condition, Control
 from crysformer.peptide import residues
 
 #: Reflections of about the same resolution among which amplitudes are shuffled or drawn.
 _SHELL = 25
-#: A wrong residue is one of so many of about the right size: it must fit into the cell.
+#: Number of residues nearest in size among which a wrong one is drawn: it must fit into the cell.
 _ALIKE = 4
 
-CONTROLS: tuple[GridCell, ...] = (
-    *(GridCell(n, "tight", control="shuffled") for n in (2, 5)),
-    GridCell(15, "rich", control="shuffled"),
-    GridCell(2, "tight", amplitude_error=0.1, completeness=0.8, control="shuffled"),
-    GridCell(2, "tight", d_min=2.5, control="shuffled"),
-    *(GridCell(n, "tight", control="wilson") for n in (2, 5)),
-    GridCell(15, "rich", control="wilson"),
+CONTROLS: tuple[Condition, ...] = (
+    *(Condition(n, "tight", control="shuffled") for n in (2, 5)),
+    Condition(15, "rich", control="shuffled"),
+    Condition(2, "tight", DataQuality(amplitude_error=0.1, completeness=0.8), control="shuffled"),
+    Condition(2, "tight", DataQuality(d_min=2.5), control="shuffled"),
+    *(Condition(n, "tight", control="wilson") for n in (2, 5)),
+    Condition(15, "rich", control="wilson"),
     # fine enough for the fragment search
-    *(GridCell(8, "tight", d_min=1.0, control=kind) for kind in ("shuffled", "wilson")),
-    GridCell(2, "tight", control="wrong-sequence"),
-    GridCell(2, "tight", d_min=2.0, amplitude_error=0.1, control="wrong-sequence"),
-    GridCell(5, "tight", d_min=2.0, control="wrong-sequence"),
-    GridCell(8, "tight", d_min=4.0),
-    GridCell(15, "rich", d_min=4.0),
-    GridCell(2, "tight", amplitude_error=0.5),
-    GridCell(15, "rich", d_min=2.0, amplitude_error=0.5),
+    *(
+        Condition(8, "tight", DataQuality(d_min=1.0), control=kind)
+        for kind in ("shuffled", "wilson")
+    ),
+    Condition(2, "tight", control="wrong-sequence"),
+    Condition(2, "tight", DataQuality(d_min=2.0, amplitude_error=0.1), control="wrong-sequence"),
+    Condition(5, "tight", DataQuality(d_min=2.0), control="wrong-sequence"),
+    Condition(8, "tight", DataQuality(d_min=4.0)),
+    Condition(15, "rich", DataQuality(d_min=4.0)),
+    Condition(2, "tight", DataQuality(amplitude_error=0.5)),
+    Condition(15, "rich", DataQuality(d_min=2.0, amplitude_error=0.5)),
 )
-"""The control cells: random amplitudes, wrong sequences, and crystals beyond any method."""
+"""Control conditions: random amplitudes, wrong sequences, and hopeless data."""
 
 
 def has_truth(control: Control) -> bool:
-    """Whether the amplitudes still belong to a structure, so that a claim may be right."""
+    """True if the amplitudes still belong to a structure, so that a claim may be right."""
     return control not in ("shuffled", "wilson")
 
 
 def impose_control(
     crystal: SyntheticCrystal, control: Control, rng: np.random.Generator
 ) -> SyntheticCrystal:
-    """Make a crystal unsolvable in the stated way; empty leaves it as it is."""
+    """Make a crystal unsolvable in the way named by `control`; empty leaves it unchanged."""
     if control == "shuffled":
         return replace(crystal, data=shuffled_within_shells(crystal.data, rng))
     if control == "wilson":
@@ -60,7 +65,7 @@ def impose_control(
 
 
 def shuffled_within_shells(data: CrystalData, rng: np.random.Generator) -> CrystalData:
-    """The same amplitudes on other reflections of about the same resolution: no structure."""
+    """Shuffle amplitudes among reflections of about the same resolution."""
     f, sigf = data.f.copy(), None if data.sigf is None else data.sigf.copy()
     for shell in _shells(data):
         other = rng.permutation(shell)
@@ -71,7 +76,7 @@ def shuffled_within_shells(data: CrystalData, rng: np.random.Generator) -> Cryst
 
 
 def wilson_random(data: CrystalData, rng: np.random.Generator) -> CrystalData:
-    """Amplitudes of acentric Wilson statistics with the mean intensities of the shells.
+    """Draw amplitudes from acentric Wilson statistics with the mean intensities of the shells.
 
     SIGF keeps its ratio to F, reflection by reflection.
     """
@@ -84,7 +89,7 @@ def wilson_random(data: CrystalData, rng: np.random.Generator) -> CrystalData:
 
 
 def wrong_sequence(sequence: str, rng: np.random.Generator) -> str:
-    """Another sequence, every residue replaced by one of the `_ALIKE` nearest to it in size."""
+    """Replace every residue by one of the `_ALIKE` nearest to it in size."""
     return "".join(
         letter if letter == "," else str(rng.choice(_alike(letter))) for letter in sequence
     )

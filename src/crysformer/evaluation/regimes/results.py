@@ -1,4 +1,4 @@
-"""The record of a run: one line for each cell, crystal and method, never lost or half-written."""
+"""Record of a run: one complete line for each condition, crystal and method."""
 
 from __future__ import annotations
 
@@ -20,22 +20,24 @@ OPTIONS = "options.json"
 
 @dataclass(frozen=True)
 class Result:
-    """What one method made of one crystal.
+    """Result of one method on one crystal.
 
     Attributes
     ----------
     cell, number, method
-        Which crystal of which cell of the grid, and the method.
+        Name of the condition (stored files call it the cell of the grid), number of the crystal,
+        and method.
     id, sequence
-        The molecule, and what the method was told of it.
+        Name of the molecule, and the sequence given to the method.
     status
-        ``"not applicable"`` if the method declined, ``"crashed"`` if it raised what it should not.
+        ``"not applicable"`` if the method declined, ``"crashed"`` if it raised an unexpected
+        exception.
     message
-        Why, if not done.
+        Reason, if not done.
     seconds
         Wall-clock time.
     solved
-        Whether the phases are right (``evaluation.scoring``); false where there are none.
+        True if the phases are right (``evaluation.scoring``); false where there are none.
     claimed, confidence
         The method's own verdict, None where it gives none.
     cosine
@@ -64,12 +66,12 @@ class Result:
 
     @property
     def key(self) -> tuple[str, int, str]:
-        """What the result is of."""
+        """Condition, crystal and method of the result."""
         return self.cell, self.number, self.method
 
     @property
     def false_claim(self) -> bool:
-        """Whether the method said that it solved the crystal, and it did not."""
+        """True if the method claimed to have solved the crystal and did not."""
         return bool(self.claimed) and not self.solved
 
 
@@ -77,16 +79,16 @@ COLUMNS = tuple(field.name for field in fields(Result))
 
 
 class ResultLog:
-    """An append-only file of results in an output folder, with the options they were made with.
+    """Append-only file of results in an output folder, with the options they were made with.
 
     Parameters
     ----------
     folder
         Made if missing.
     options
-        Whatever changes a result. A run is gone on with only under the same ones.
+        Options that change a result. A run is resumed only with the same ones.
     resume
-        Go on with what `folder` holds, else it must be empty.
+        Resume the run that `folder` holds; otherwise it must be empty.
 
     Raises
     ------
@@ -97,7 +99,7 @@ class ResultLog:
     """
 
     def __init__(self, folder: str | Path, options: dict[str, Any], resume: bool) -> None:
-        self.folder = prepare_output_dir(folder, resume=resume)
+        self.folder = prepare_output_dir(folder, resume=resume, accept="resume")
         self.options = options
         known = self.folder / OPTIONS
         if known.exists():
@@ -108,12 +110,12 @@ class ResultLog:
         self.results = _read(self.path)
 
     def missing(self, keys: Iterable[tuple[str, int, str]]) -> list[tuple[str, int, str]]:
-        """Those of `keys` without a result; crashes are tried again."""
+        """Keys without a result; crashes are tried again."""
         done = {key for key, result in self.results.items() if result.status != "crashed"}
         return [key for key in keys if key not in done]
 
     def append(self, result: Result) -> None:
-        """Add a result: its line reaches the disk whole or not at all."""
+        """Add a result, whose line reaches the disk completely or not at all."""
         line = json.dumps(asdict(result), allow_nan=False) + "\n"
         handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
@@ -125,7 +127,7 @@ class ResultLog:
 
 
 def read_results(path: str | Path) -> list[Result]:
-    """All results of a record (its file or folder), the latest of each crystal and method.
+    """Read all results of a record (its file or folder), the latest of each crystal and method.
 
     Raises
     ------
@@ -145,7 +147,7 @@ def _read(path: Path) -> dict[tuple[str, int, str], Result]:
         return results
     content = path.read_bytes()
     whole = content.rfind(b"\n") + 1
-    if whole < len(content):  # a machine that stopped while writing: that crystal is done again
+    if whole < len(content):  # the machine stopped while writing: that crystal is run again
         os.truncate(path, whole)
     for number, line in enumerate(content[:whole].decode("utf-8").splitlines(), start=1):
         try:
@@ -165,5 +167,5 @@ def _refuse_changes(path: Path, options: dict[str, Any]) -> None:
         if before.get(name) != options.get(name):
             raise UsageError(
                 f"{path.parent}: was begun with {name} {before.get(name)}, not "
-                f"{options.get(name)}; results would not compare, choose another folder"
+                f"{options.get(name)}; results are not comparable, choose another folder"
             )

@@ -1,4 +1,4 @@
-"""Run methods over the crystals of a grid, evenly, in several processes, with a time budget."""
+"""Run methods over the crystals of a grid, in several processes, within a time budget."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.evaluation.methods import METHODS, Settings
 from crysformer.evaluation.regimes.controls import has_truth
-from crysformer.evaluation.regimes.grid import GridCell
+from crysformer.evaluation.regimes.grid import Condition
 from crysformer.evaluation.regimes.results import Result, ResultLog
 from crysformer.evaluation.regimes.synthetic_crystals import grid_crystal
 from crysformer.evaluation.scoring import score
 
 LEFT_OUT = ("random",)
-"""Methods that are not run unless named: chance is known."""
+"""Methods that are run only if named: the result of chance is known."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class Job:
 
     data_dir: str
     split: Split
-    cell: GridCell
+    condition: Condition
     number: int
     methods: tuple[str, ...]
     settings: Settings
 
 
 def chosen_methods(names: str | None) -> tuple[str, ...]:
-    """Methods from a comma-separated list; by default all that are registered but `LEFT_OUT`.
+    """Parse a comma-separated list of methods; by default all registered ones but `LEFT_OUT`.
 
     Raises
     ------
@@ -55,12 +55,12 @@ def chosen_methods(names: str | None) -> tuple[str, ...]:
     chosen = tuple(dict.fromkeys(name.strip() for name in names.split(",")))
     for name in chosen:
         if name not in METHODS:
-            raise UsageError(f"--methods {name}: expected some of {', '.join(METHODS)}")
+            raise UsageError(f"`methods` {name}: expected some of {', '.join(METHODS)}")
     return chosen
 
 
 def result_options(data_dir: str | Path, split: Split, settings: Settings) -> dict[str, Any]:
-    """Everything that changes a result, the data by their content.
+    """Options that change a result; the data set is identified by its content.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def result_options(data_dir: str | Path, split: Split, settings: Settings) -> di
 def run_grid(
     log: ResultLog,
     data_dir: str | Path,
-    cells: Sequence[GridCell],
+    conditions: Sequence[Condition],
     methods: Sequence[str],
     settings: Settings,
     n: int,
@@ -84,41 +84,41 @@ def run_grid(
     budget: float | None = None,
     progress: Callable[[float, str], None] | None = None,
 ) -> None:
-    """Run every method on `n` crystals of every cell, as far as `log` does not hold it yet.
+    """Run every method on `n` crystals of every condition, leaving out what `log` holds.
 
-    The first crystal of every cell comes first, then the second: whenever it ends, all cells have
-    been tried about as often, and all methods on the same crystals.
+    The first crystal of every condition comes first, then the second: whenever the run ends, all
+    conditions have been tried about equally often, and all methods on the same crystals.
 
     Parameters
     ----------
     log
-        Where results go, and what is there already.
+        Record of the results so far, to which new ones are appended.
     data_dir, split
-        Fragments to make crystals of.
-    cells, methods
-        What to run.
+        Fragments that the crystals are made of.
+    conditions, methods
+        Conditions and methods to run.
     settings
-        For every method; crystal number k is searched with the seed plus k.
+        Settings of every method; crystal number k is searched with the seed plus k.
     n
-        Crystals of each cell.
+        Crystals of each condition.
     jobs
-        Processes, one thread each. More than the machine has cores makes methods with a time
-        limit look worse than they are.
+        Processes, one thread each. More processes than cores make methods with a time limit look
+        worse than they are.
     budget
         Minutes after which no further crystal is begun.
     progress
-        Called with the share done and a text after every crystal.
+        Called with the fraction done and a text after every crystal.
 
     Raises
     ------
     InputError, UsageError
         If the data set does not hold such crystals.
     """
-    keys = [(cell.name, k, m) for k in range(n) for cell in cells for m in methods]
+    keys = [(c.name, k, m) for k in range(n) for c in conditions for m in methods]
     missing: dict[tuple[str, int], list[str]] = {}
     for name, number, method in log.missing(keys):
         missing.setdefault((name, number), []).append(method)
-    by_name = {cell.name: cell for cell in cells}
+    by_name = {condition.name: condition for condition in conditions}
     work = [
         Job(str(data_dir), split, by_name[name], number, tuple(todo), settings)
         for (name, number), todo in missing.items()
@@ -132,24 +132,25 @@ def run_grid(
 
 
 def run_job(job: Job) -> list[Result]:
-    """All methods of one job, in order.
+    """Run the methods of one job in order.
 
     Raises
     ------
     InputError, UsageError
         If the data set does not hold such a crystal.
     """
-    crystal = grid_crystal(_table(job.data_dir, job.split), job.cell, job.number, job.settings.seed)
+    table = _table(job.data_dir, job.split)
+    crystal = grid_crystal(table, job.condition, job.number, job.settings.seed)
     settings = replace(job.settings, seed=job.settings.seed + job.number)
     return [_run_one(crystal, job, method, settings) for method in job.methods]
 
 
 def _run_one(crystal: SyntheticCrystal, job: Job, method: str, settings: Settings) -> Result:
-    blank = Result(job.cell.name, job.number, method, crystal.id, crystal.sequence, "done")
+    blank = Result(job.condition.name, job.number, method, crystal.id, crystal.sequence, "done")
     begun = time.perf_counter()
     try:
         phasing = METHODS[method](crystal.data, crystal.sequence, settings)
-    except (InputError, NotApplicable) as error:  # said in one line: it has declined
+    except (InputError, NotApplicable) as error:  # the method declines, with a reason
         return replace(blank, status="not applicable", message=str(error))
     except Exception as error:  # a benchmark goes on; the command fails at its end, naming it
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -159,11 +160,11 @@ def _run_one(crystal: SyntheticCrystal, job: Job, method: str, settings: Setting
         return replace(blank, status="crashed", message=message, seconds=seconds)
     if phasing.not_applicable:
         return replace(blank, status="not applicable", message=phasing.not_applicable)
-    found = score(crystal, phasing.phi, job.cell.d_min, phasing.density)
+    found = score(crystal, phasing.phi, job.condition.quality.d_min, phasing.density)
     return replace(
         blank,
         seconds=round(phasing.seconds, 3),
-        solved=found.solved and has_truth(job.cell.control),
+        solved=found.solved and has_truth(job.condition.control),
         claimed=None if phasing.claimed is None else bool(phasing.claimed),
         confidence=None if phasing.confidence is None else float(phasing.confidence),
         cosine=round(found.cosine_aligned, 5),

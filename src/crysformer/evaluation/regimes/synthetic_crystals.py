@@ -1,4 +1,4 @@
-"""The crystals of the grid: the same molecules, draws of error and gaps in all of its cells."""
+"""Crystals of the benchmark grid: the same molecules and random draws in all conditions."""
 
 from __future__ import annotations
 
@@ -9,79 +9,80 @@ import numpy as np
 from crysformer.data.dataset.molecule import Molecule
 from crysformer.data.dataset.recipe import FIFTEEN, Recipe
 from crysformer.data.dataset.store import FragmentTable
-from crysformer.data.synthetic.measurement_model import Measurement
 from crysformer.data.synthetic.p1_crystal import packed, single
 from crysformer.data.synthetic.subfragments import fitted_recipe
-from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal, measured_crystal
+from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.errors import InputError, UsageError
 from crysformer.evaluation.regimes.controls import impose_control
-from crysformer.evaluation.regimes.grid import B_RANGES, RICH_FACTOR, GridCell
+from crysformer.evaluation.regimes.grid import B_RANGES, RICH_FACTOR, Condition
 
-#: What the draws of one crystal are for, so that none depends on another.
+#: Purposes of the random draws of one crystal, so that none depends on another.
 _CHOICE, _PACKING, _B, _MEASUREMENT, _CONTROL = range(5)
 
 
 def molecule(table: FragmentTable, n_residues: int, number: int, seed: int) -> Molecule:
-    """Molecule `number` of those with `n_residues` residues: the beginning of a fragment.
+    """Choose molecule `number` with `n_residues` residues, the beginning of a fragment.
 
     Parameters
     ----------
     table
-        Fragments of at least so many residues. Those of one chain overlap by no more than the
-        recipe's stride allows, and shorter beginnings of them not at all.
+        Fragments of at least `n_residues` residues. Those of one chain overlap by no more than
+        the recipe's stride allows, and shorter beginnings of them not at all.
     n_residues
-        Length.
+        Length of the molecule.
     number
-        Which, from 0; all differ.
+        Number of the molecule, from 0; all differ.
     seed
-        Of the order.
+        Seed of the random order.
 
     Raises
     ------
     InputError
         If the fragments are too short.
     UsageError
-        If there are not so many.
+        If there are fewer than `number` + 1.
     """
     if not len(table) or len(table.sequence[0]) < n_residues:
         found = f"{len(table.sequence[0])} residues" if len(table) else "none"
         raise InputError(
             f"the data set's {table.split} fragments: found {found}, {n_residues} residues are "
-            "needed; build one with --recipe fifteen, or choose shorter --cells"
+            "needed; build one with the recipe fifteen, or choose shorter molecules by `conditions`"
         )
     if number >= len(table):
-        raise UsageError(f"-n: the {table.split} split holds {len(table)} fragments")
+        raise UsageError(f"`n`: the {table.split} split holds {len(table)} fragments")
     order = np.random.default_rng((seed, _CHOICE, n_residues)).permutation(len(table))
     return table.molecule(int(order[number])).first(n_residues)
 
 
-def cell_recipe(cell: GridCell, chosen: Molecule) -> Recipe:
-    """How the unit cell is made: fitted, or of fixed edges."""
-    fitted = fitted_recipe(cell.n_residues)
-    if cell.packing == "tight":
+def cell_recipe(condition: Condition, chosen: Molecule) -> Recipe:
+    """Recipe of the unit cell: fitted, or of fixed edges."""
+    fitted = fitted_recipe(condition.n_residues)
+    if condition.cell_type == "tight":
         return fitted
-    if cell.n_residues == FIFTEEN.n_residues:
+    if condition.n_residues == FIFTEEN.n_residues:
         return FIFTEEN
     a, b, c = (RICH_FACTOR * edge for edge in single(chosen, fitted).cell.parameters[:3])
     return replace(fitted, fixed_cell=(a, b, c))
 
 
-def grid_crystal(table: FragmentTable, cell: GridCell, number: int, seed: int) -> SyntheticCrystal:
-    """Make crystal `number` of a cell of the grid.
+def grid_crystal(
+    table: FragmentTable, condition: Condition, number: int, seed: int
+) -> SyntheticCrystal:
+    """Make crystal `number` of a condition.
 
-    It depends on its arguments alone, and crystals of the same number and molecule share their
-    draws, so that two cells which differ by one factor differ by nothing else.
+    It depends on the arguments alone, and crystals of the same number and molecule share their
+    random draws, so that two conditions which differ by one factor differ by nothing else.
 
     Parameters
     ----------
     table
-        Fragments of at least `cell.n_residues` residues, of a split that nothing was trained on.
-    cell
-        What kind of crystal.
+        Fragments of at least `condition.n_residues` residues, of a split held out from training.
+    condition
+        Kind of crystal and quality of its data.
     number
-        Which, from 0.
+        Number of the crystal, from 0.
     seed
-        Of everything.
+        Seed of all random draws.
 
     Raises
     ------
@@ -90,11 +91,11 @@ def grid_crystal(table: FragmentTable, cell: GridCell, number: int, seed: int) -
     """
 
     def rng(purpose: int) -> np.random.Generator:
-        return np.random.default_rng((seed, purpose, cell.n_residues, number))
+        return np.random.default_rng((seed, purpose, condition.n_residues, number))
 
-    chosen = molecule(table, cell.n_residues, number, seed)
-    contents = packed(chosen, cell.copies, cell_recipe(cell, chosen), rng(_PACKING))
-    contents = contents.with_b(*B_RANGES[cell.b], rng(_B))
-    measurement = Measurement(cell.amplitude_error, cell.completeness, cell.missing)
-    crystal = measured_crystal(contents, cell.d_min, measurement, rng(_MEASUREMENT))
-    return impose_control(crystal, cell.control, rng(_CONTROL))
+    chosen = molecule(table, condition.n_residues, number, seed)
+    recipe = cell_recipe(condition, chosen)
+    contents = packed(chosen, condition.copies, recipe, rng(_PACKING))
+    contents = contents.with_b(*B_RANGES[condition.b], rng(_B))
+    crystal = condition.quality.measure(contents, rng(_MEASUREMENT))
+    return impose_control(crystal, condition.control, rng(_CONTROL))

@@ -1,4 +1,4 @@
-"""Results summed up: by cell and method, method against method, verdicts against truth."""
+"""Summaries of results: by condition and method, pairs of methods, verdicts against truth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from crysformer.evaluation.calibration import Reliability, reliability, upper_bound
-from crysformer.evaluation.regimes.grid import GridCell
+from crysformer.evaluation.regimes.grid import Condition
 from crysformer.evaluation.regimes.results import COLUMNS, Result
 from crysformer.files import atomic_path
 
@@ -22,30 +22,30 @@ RIVALS = (
     ("sequence", "charge-flipping"),
     ("solve", "sequence"),
 )
-"""Pairs that differ by one ingredient; those not measured are left out."""
+"""Pairs of methods that differ by one ingredient; those not measured are left out."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One method on the crystals of one cell.
+    """Summary of one method under one condition.
 
     Attributes
     ----------
     cell, method
-        Which.
+        Name of the condition (stored files call it the cell of the grid), and method.
     n
         Crystals tried, without crashes.
     n_not_applicable, n_crashed
-        How often the method declined, and crashed.
+        Numbers of crystals that the method declined, and on which it crashed.
     solved_share
-        Of the crystals tried; one that a method declines counts as not solved. None if it
-        declined all.
+        Fraction solved of the crystals tried; one that a method declines counts as not solved.
+        None if it declined all.
     mean_phase_error, weighted_phase_error, pc
         Means over the crystals with phases (aligned, degrees); None if there is none.
     seconds
         Mean over the crystals with phases.
     claimed, false_claims
-        How often the method said that it had solved the crystal, and was wrong; None if it gives
+        Numbers of crystals claimed solved, and of those claimed falsely; None if the method gives
         no verdicts.
     """
 
@@ -64,13 +64,13 @@ class Summary:
 
 
 def summarise(
-    results: Iterable[Result], cells: Sequence[GridCell], methods: Sequence[str]
+    results: Iterable[Result], conditions: Sequence[Condition], methods: Sequence[str]
 ) -> list[Summary]:
-    """A summary for each cell and method that has results, in the order of both."""
+    """Summarise each condition and method that has results, in the order of both."""
     groups: dict[tuple[str, str], list[Result]] = {}
     for result in results:
         groups.setdefault((result.cell, result.method), []).append(result)
-    keys = [(cell.name, method) for cell in cells for method in methods]
+    keys = [(condition.name, method) for condition in conditions for method in methods]
     return [_summary(*key, groups[key]) for key in keys if key in groups]
 
 
@@ -101,7 +101,7 @@ def _summary(cell: str, method: str, results: Sequence[Result]) -> Summary:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two methods on the crystals that both were tried on.
+    """Comparison of two methods on the crystals that both were tried on.
 
     Attributes
     ----------
@@ -110,13 +110,13 @@ class Comparison:
     n
         Crystals to which the first applies.
     both, only_first, only_second
-        How many of them which solved.
+        Numbers of these solved by both, by the first alone, and by the second alone.
     p_value
         Two-sided sign test of the crystals that only one solved; 1 if there is none.
     helps, harms
-        Cells where the first solved more, and fewer, of its crystals than the second.
+        Conditions where the first solved more, and fewer, of its crystals than the second.
     not_applicable
-        Cells all of whose crystals the first declines.
+        Conditions all of whose crystals the first declines.
     """
 
     first: str
@@ -132,9 +132,9 @@ class Comparison:
 
 
 def compare_methods(
-    results: Iterable[Result], cells: Sequence[GridCell], first: str, second: str
+    results: Iterable[Result], conditions: Sequence[Condition], first: str, second: str
 ) -> Comparison | None:
-    """Crystal by crystal; None if the two have no crystal in common."""
+    """Compare two methods crystal by crystal; None if they have no crystal in common."""
     by_key = {result.key: result for result in results}
     pairs = [
         (result, by_key[cell, number, second])
@@ -145,7 +145,7 @@ def compare_methods(
     if not pairs:
         return None
     tried = [(a, b) for a, b in pairs if a.status == "done"]
-    names = [cell.name for cell in cells]
+    names = [condition.name for condition in conditions]
     balance = {name: sum(a.solved - b.solved for a, b in tried if a.cell == name) for name in names}
     seen, used = {a.cell for a, _ in pairs}, {a.cell for a, _ in tried}
     only_first = sum(a.solved and not b.solved for a, b in tried)
@@ -167,18 +167,18 @@ def compare_methods(
 
 @dataclass(frozen=True)
 class Verdicts:
-    """How far one method's own verdict can be trusted.
+    """Reliability of one method's own verdicts.
 
     Attributes
     ----------
     method
-        Which.
+        Method.
     n
         Crystals that it gave a verdict on.
     claimed, false_claims
-        How many it called solved, and how many of these were not.
+        Numbers of crystals claimed solved, and of those claimed falsely.
     upper_bound
-        95 % upper bound on the share of false claims among the n.
+        95 % upper bound on the fraction of false claims among the n.
     reliability
         Confidence against truth.
     """
@@ -194,7 +194,7 @@ class Verdicts:
 def verdicts(
     results: Iterable[Result], choose: Callable[[Result], bool] = lambda result: True
 ) -> list[Verdicts]:
-    """For each method that gives verdicts, over the results that `choose` accepts."""
+    """Verdicts of each method that gives any, over the results that `choose` accepts."""
     by_method: dict[str, list[Result]] = {}
     for result in results:
         if result.status == "done" and result.claimed is not None and choose(result):
@@ -219,7 +219,7 @@ def verdicts(
 
 
 def write_summaries(summaries: Sequence[Summary], path: Path) -> None:
-    """Write one tab-separated line for each cell and method."""
+    """Write one tab-separated line for each condition and method."""
     _write(path, [field.name for field in fields(Summary)], [asdict(s) for s in summaries])
 
 

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 from crysformer.crystal.fourier.form_factors import form_factors, gaussians
-from crysformer.crystal.fourier.grids import Shape, hkl_to_grid, smooth_size
+from crysformer.crystal.fourier.grids import Shape, hkl_to_grid, real_space, smooth_size
 from crysformer.crystal.fourier.structure_factors import separable_sum
 from crysformer.phasing.merit.r_factor import amplitude_scale, r_factor
-from crysformer.phasing.problem import PhaseProblem, replace_amplitude
+from crysformer.phasing.p1_grid import P1Grid, replace_amplitude
 from crysformer.phasing.refinement.adam import minimise
 from crysformer.phasing.refinement.miller_box import MillerBox
 from crysformer.settings import setting
@@ -93,7 +93,7 @@ class AtomicModel:
 
     def __init__(
         self,
-        problem: PhaseProblem,
+        problem: P1Grid,
         n_atoms: int,
         b_iso: float,
         *,
@@ -216,7 +216,7 @@ class AtomicModel:
 
     def _residual_map(self, residual: Tensor) -> Tensor:
         grid = hkl_to_grid(self.hkl, residual, self.peak_shape)
-        return torch.fft.irfftn(grid.conj(), s=self.peak_shape, dim=(-3, -2, -1))
+        return real_space(grid, self.peak_shape)
 
     def _peaks(self, rho: Tensor, occupied: Tensor, n: int) -> Tensor:
         """Highest `n` grid points of each map that are apart, fractional, (B, n, 3)."""
@@ -256,7 +256,7 @@ class AtomicModel:
         return (i * nv + j) * nw + k
 
 
-def estimate_atoms(problem: PhaseProblem, F: Tensor, b_iso: float) -> int:
+def estimate_atoms(problem: P1Grid, F: Tensor, b_iso: float) -> int:
     """Estimate the number of equal atoms in a phased map.
 
     The participation ratio (sum rho^2)^2 / sum rho^4 of the positive density is proportional to
@@ -280,13 +280,13 @@ def estimate_atoms(problem: PhaseProblem, F: Tensor, b_iso: float) -> int:
     return max(1, round(several / one / _OVERLAP_OF_BONDED))
 
 
-def _participation(problem: PhaseProblem, F: Tensor) -> float:
-    rho = torch.fft.irfftn(F.conj(), s=problem.shape, dim=(-3, -2, -1))
+def _participation(problem: P1Grid, F: Tensor) -> float:
+    rho = real_space(F, problem.shape)
     rho = (rho - rho.flatten().median()).clamp(min=0)
     return float((rho**2).sum() ** 2 / (rho**4).sum())
 
 
-def _peak_shape(problem: PhaseProblem) -> Shape:
+def _peak_shape(problem: P1Grid) -> Shape:
     nu, nv, nw = (
         smooth_size(max(n, math.ceil(float(length) / _PEAK_GRID)))
         for n, length in zip(

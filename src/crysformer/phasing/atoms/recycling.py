@@ -11,7 +11,7 @@ from torch import Tensor
 
 from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.phasing.atoms.equal_atoms import AtomicModel, EqualAtoms
-from crysformer.phasing.problem import PhaseProblem
+from crysformer.phasing.p1_grid import P1Grid
 from crysformer.settings import setting
 
 
@@ -60,7 +60,7 @@ class AtomicFit:
 
 
 def fit_atoms(
-    problem: PhaseProblem,
+    problem: P1Grid,
     F: Tensor,
     n_atoms: int,
     b_iso: float,
@@ -117,7 +117,7 @@ def fit_atoms(
 
 
 def drop_surplus(
-    problem: PhaseProblem,
+    problem: P1Grid,
     fit: AtomicFit,
     deadline: float = math.inf,
     *,

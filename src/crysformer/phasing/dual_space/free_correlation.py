@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from crysformer.crystal.normalisation import normalized_amplitudes
-from crysformer.phasing.dual_space.charge_flipping import eliminate_low_density
-from crysformer.phasing.problem import PhaseProblem
+from crysformer.phasing.dual_space.density_modification import eliminate_low_density
+from crysformer.phasing.p1_grid import P1Grid
 
 _FOLDS = 5
 # Independent reflections to hold out: a correlation over so many is known to about 0.02.
@@ -21,7 +21,7 @@ _ITERATIONS = 12
 
 
 def free_correlation(
-    problem: PhaseProblem,
+    grid: P1Grid,
     F: Tensor,
     positive_fraction: Tensor,
     generator: torch.Generator,
@@ -38,7 +38,7 @@ def free_correlation(
 
     Parameters
     ----------
-    problem
+    grid
         The crystal.
     F
         Phases, half grids (B, ...).
@@ -55,49 +55,37 @@ def free_correlation(
     Tensor
         Shape (B,), at most 1.
     """
-    data = problem.data
+    data = grid.data
     used = data.measured
     e = np.zeros(len(data))
     e[used] = normalized_amplitudes(data.f[used], data.d[used])
-    observed = problem.to_grid(e)
-    to_e = torch.where(problem.measured, observed / problem.amplitude.clamp(min=1e-6), 0)
+    observed = grid.to_grid(e)
+    to_e = torch.where(grid.measured, observed / grid.amplitude.clamp(min=1e-6), 0)
     # symmetry mates are held out together: one would give the other away
-    draws = torch.randint(_FOLDS, (int(problem.independent.max()) + 1,), generator=generator)
-    fold = draws.numpy()[problem.independent]
-    folds = problem.to_grid(fold + 1.0).round().long() - 1
+    draws = torch.randint(_FOLDS, (int(grid.independent.max()) + 1,), generator=generator)
+    fold = draws.numpy()[grid.independent]
+    folds = grid.to_grid(fold + 1.0).round().long() - 1
     predicted = torch.zeros_like(F.real)
     none = torch.zeros_like(positive_fraction)
-    tried = min(_FOLDS, math.ceil(_FOLDS * _HELD_OUT / problem.n_independent))
+    tried = min(_FOLDS, math.ceil(_FOLDS * _HELD_OUT / grid.n_independent))
     for i in range(tried):
         if i and time.monotonic() > deadline:
             tried = i
             break
-        held_out = problem.measured & (folds == i)
+        held_out = grid.measured & (folds == i)
         work = replace(
-            problem,
-            measured=problem.measured & ~held_out,
-            floating=problem.floating | held_out,
-            weight=torch.where(held_out, 0, problem.weight),
+            grid,
+            measured=grid.measured & ~held_out,
+            floating=grid.floating | held_out,
+            weight=torch.where(held_out, 0, grid.weight),
         )
         start = torch.where(held_out, 0, F)
         _, modified = eliminate_low_density(
             work, start, _ITERATIONS, positive_fraction, none, deadline
         )
         predicted = torch.where(held_out, modified.abs() * to_e, predicted)
-    weight = torch.where(folds < tried, problem.weight, 0)
+    weight = torch.where(folds < tried, grid.weight, 0)
     return _weighted_correlation(predicted, observed.expand_as(predicted), weight)
-
-
-def noise_floor(problem: PhaseProblem) -> float:
-    """R factor that a perfect model would have, from the measured uncertainties.
-
-    sqrt(2 / pi) sum sigma / sum F for normal errors; zero where no uncertainties are known.
-    """
-    data = problem.data
-    if data.sigf is None:
-        return 0.0
-    used = data.measured & np.isfinite(data.sigf)
-    return float(np.sqrt(2 / np.pi) * data.sigf[used].sum() / data.f[used].sum())
 
 
 def _weighted_correlation(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:

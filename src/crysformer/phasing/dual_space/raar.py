@@ -7,39 +7,38 @@ amplitudes, S that onto positive density within a support, and reflections R = 2
 
 Where most of the cell is empty, that most voxels are zero tells more than that density is
 positive, and it holds at any resolution. Where they are is not known before; the support is found
-as the search goes (shrink-wrap, Marchesini et al., Phys. Rev. B 68, 140101, 2003): a stated share
-of the voxels, those where the density, smoothed ever less, is highest.
+as the search goes (shrink-wrap, Marchesini et al., Phys. Rev. B 68, 140101, 2003): a stated
+fraction of the voxels, those where the density, smoothed ever less, is highest.
 
-Reflections that were not measured, and F(000), are whatever the map makes them. All starts of a
-batch share each FFT, and an iteration costs as much as one of charge flipping.
+Reflections that were not measured, and F(000), are whatever the map makes them. Each FFT
+serves all starts of a batch, and an iteration costs as much as one of charge flipping.
 """
 
 from __future__ import annotations
 
 import math
-import time
 
 import torch
 from torch import Tensor
 
 from crysformer.phasing.dual_space.projections import (
     impose,
-    out_of_time,
     sharpened,
+    timed_iterations,
     to_half_grid,
     to_map,
     upper_quantile,
 )
-from crysformer.phasing.problem import PhaseProblem
+from crysformer.phasing.p1_grid import P1Grid
 
 _BETA = 0.82
 _ITERATIONS_PER_SUPPORT = 10
-_NARROWING = 0.6  # share of the iterations in which the smoothing falls to its last width
+_NARROWING = 0.6  # fraction of the iterations in which the smoothing falls to its last width
 _ALTERNATING = 10  # last iterations without relaxation, which settle in the nearest solution
 
 
 def raar(
-    problem: PhaseProblem,
+    grid: P1Grid,
     F: Tensor,
     iterations: int,
     support_fraction: Tensor,
@@ -47,72 +46,64 @@ def raar(
     sharpening: Tensor,
     deadline: float = math.inf,
     reserve: int = 0,
+    beta: float = _BETA,
 ) -> Tensor:
     """Search for phases whose density is positive within a support and nil outside.
 
     Parameters
     ----------
-    problem
-        The crystal.
-    F
-        Where to start, half grids (B, ...).
+    grid, F, sharpening, deadline, reserve
+        As `crysformer.phasing.dual_space.charge_flipping.charge_flipping`.
     iterations
-        How many; the last ten are plain alternating projections.
+        Number of iterations; the last ten are plain alternating projections.
     support_fraction
-        Share of the voxels that the support holds, shape (B,).
+        Fraction of the voxels in the support, shape (B,).
     width
         Standard deviation of the Gaussian that smooths the density for the support in the end, A,
         shape (B,); twice as much at first.
-    sharpening
-        B (A^2) taken away from the amplitudes, shape (B,).
-    deadline
-        `time.monotonic` after which the iterations end early.
-    reserve
-        End as many iterations' time before that.
+    beta
+        As `relaxed`.
 
     Returns
     -------
     Tensor
-        Half grids (B, ...), measured amplitudes (sharpened, as scaled) with the phases found.
+        As `charge_flipping`.
     """
-    amplitude = sharpened(problem, sharpening)
-    F = impose(problem, F, amplitude)
-    rho = to_map(problem, F)
+    amplitude = sharpened(grid, sharpening)
+    F = impose(grid, F, amplitude)
+    rho = to_map(grid, F)
     support = torch.ones_like(rho, dtype=torch.bool)
-    begun = time.monotonic()
-    for i in range(iterations):
-        if out_of_time(begun, i, reserve, deadline):
-            break
-        F = impose(problem, to_half_grid(rho), amplitude)
-        phased = to_map(problem, F)
+    for i in timed_iterations(iterations, reserve, deadline):
+        F = impose(grid, to_half_grid(rho), amplitude)
+        phased = to_map(grid, F)
         if i % _ITERATIONS_PER_SUPPORT == 0:
             wider = 2 - min(1.0, i / (_NARROWING * iterations))
-            support = shrink_wrap(problem, F, support_fraction, wider * width)
+            support = shrink_wrap(grid, F, support_fraction, wider * width)
         if i < iterations - _ALTERNATING:
-            rho = relaxed(rho, phased, support)
+            rho = relaxed(rho, phased, support, beta)
         else:
             rho = within(phased, support)
     return F
 
 
-def shrink_wrap(problem: PhaseProblem, F: Tensor, share: Tensor, width: Tensor) -> Tensor:
-    """Where the smoothed density is highest, bool maps (B, ...).
+def shrink_wrap(grid: P1Grid, F: Tensor, fraction: Tensor, width: Tensor) -> Tensor:
+    """Support: bool maps (B, ...), true where the smoothed density is highest.
 
     Parameters
     ----------
-    problem
+    grid
         The crystal.
     F
         Phased amplitudes, half grids (B, ...).
-    share
-        Share of the voxels, shape (B,).
+    fraction
+        Fraction of the voxels, shape (B,).
     width
         Standard deviation of the Gaussian that smooths, A, shape (B,).
     """
-    spread = (math.pi * width.to(problem.d_star_sq).reshape(-1, 1, 1, 1)) ** 2
-    damping = torch.exp(-2 * spread * problem.d_star_sq)
-    smooth = to_map(problem, F * damping)
-    return smooth >= upper_quantile(smooth, share)
+    spread = (math.pi * width.to(grid.d_star_sq).reshape(-1, 1, 1, 1)) ** 2
+    damping = torch.exp(-2 * spread * grid.d_star_sq)
+    smooth = to_map(grid, F * damping)
+    return smooth >= upper_quantile(smooth, fraction)
 
 
 def within(rho: Tensor, support: Tensor) -> Tensor:

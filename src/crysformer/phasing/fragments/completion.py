@@ -12,58 +12,53 @@ from torch import Tensor
 
 from crysformer.crystal.normalisation import epsilon_factors, normalized_amplitudes, normalized_e
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.symmetry import P1Mapping
-from crysformer.phasing.dual_space.charge_flipping import eliminate_low_density
+from crysformer.phasing.dual_space.density_modification import eliminate_low_density
 from crysformer.phasing.dual_space.free_correlation import free_correlation
-from crysformer.phasing.problem import PhaseProblem
+from crysformer.phasing.dual_space.projections import to_half_grid, to_map, upper_quantile
+from crysformer.phasing.p1_grid import P1Grid
+from crysformer.phasing.problem import PhasingProblem
 
 _ITERATIONS = 20  # between looks at the clock
 _FRAGMENT_RMS = 0.3  # A, of an ideal fragment's atoms in place
-_SHAKEN = 1.0  # radians, 46 degrees of mean error
+_PHASE_ERROR = 1.0  # radians: random errors of 46 degrees on average
 _B_LEFT = 2.0  # A^2, after sharpening
-_DIMS = (-3, -2, -1)
 
 Rounds = tuple[tuple[int, int], ...]
 """Starts that take part in each round of density modification, and their iterations."""
 
 
 def weighted_start(
-    problem: PhaseProblem,
-    data: CrystalData,
-    mapping: P1Mapping,
-    F: NDArray[np.complex128],
-    share: float,
+    problem: PhasingProblem, data: CrystalData, F: NDArray[np.complex128], fraction: float
 ) -> Tensor:
     """Measured amplitudes with a fragment's phases and Sim's weights, on the half grid of P1.
 
     Parameters
     ----------
     problem
-        The crystal in P1.
+        The crystal.
     data
-        In its own space group.
-    mapping
-        From one to the other.
+        Its amplitudes in the space group that the fragment was placed in (the problem's own or the
+        other one of an enantiomorphic pair).
     F
-        Structure factors of the fragment and its symmetry mates, shape (n,).
-    share
-        Of the scattering power in the fragment, 0 to 1.
+        Structure factors of the fragment and its symmetry mates, shape (n,), with the origin and
+        hand of the problem's own space group.
+    fraction
+        Fraction of the scattering power in the fragment, 0 to 1.
     """
     modulus = np.where(data.measured, np.abs(F), np.nan)
     e_c = normalized_amplitudes(modulus, data.d, epsilon_factors(data.hkl, data.space_group))
     e_o = normalized_e(data)
     centric = data.space_group.operations().centric_flag_array(data.hkl)
     # sigma_A of an incomplete model with coordinate errors (Read, Acta Cryst. A42, 140, 1986)
-    sigma_a = np.sqrt(share) * np.exp(-2 / 3 * np.pi**2 * _FRAGMENT_RMS**2 / data.d**2)
+    sigma_a = np.sqrt(fraction) * np.exp(-2 / 3 * np.pi**2 * _FRAGMENT_RMS**2 / data.d**2)
     x = np.nan_to_num(2 * sigma_a * e_o * e_c / (1 - sigma_a**2))
     fom = np.where(centric, np.tanh(x / 2), i1e(x) / i0e(x))
-    f = np.where(data.measured, data.f * fom, 0.0) / problem.scale
-    phi = mapping.phases(np.rad2deg(np.angle(F)))
-    return problem.to_grid(mapping.values(f) * np.exp(1j * np.deg2rad(phi)))
+    f = np.where(data.measured, data.f * fom, 0.0)
+    return problem.expand(f * np.exp(1j * np.angle(F)))
 
 
-def expand(
-    problem: PhaseProblem,
+def complete_structure(
+    grid: P1Grid,
     start: Tensor,
     positive_fraction: float,
     b_iso: float,
@@ -71,21 +66,21 @@ def expand(
     generator: torch.Generator,
     deadline: float,
 ) -> tuple[Tensor, Tensor]:
-    """Let density modification find the rest of the structure, from several starts.
+    """Find the rest of a structure by density modification, from several starts.
 
     Parameters
     ----------
-    problem
+    grid
         The crystal in P1.
     start
         Weighted amplitudes with phases, half grids (B, ...); more starts than go on.
     positive_fraction
-        Share of the voxels above the level.
+        Fraction of the voxels above the level.
     b_iso
         Mean B of the atoms, A^2; most of it is taken away from the amplitudes, without which
         density modification gets nowhere.
     rounds
-        How many starts take part in each round, and how many iterations each gets.
+        Number of starts in each round, and of iterations of each.
     generator
         For the cross-validation that chooses among them.
     deadline
@@ -97,17 +92,17 @@ def expand(
         Measured amplitudes with the phases found, half grids (m, ...), best first, and their free
         correlations, shape (m,).
     """
-    F = torch.cat([_first_map(problem, one[None], positive_fraction) for one in start])
+    F = torch.cat([_first_map(grid, one[None], positive_fraction) for one in start])
     free = torch.zeros(len(F))
     for n, iterations in rounds:
         F = F[:n]
         done: list[Tensor] = []
         for one in F:  # one after the other: large maps gain nothing from sharing an FFT
-            share = torch.tensor([positive_fraction])
+            fraction = torch.tensor([positive_fraction])
             sharpening = torch.tensor([max(0.0, b_iso - _B_LEFT)])
             for _ in range(max(1, iterations // _ITERATIONS)):
                 one = eliminate_low_density(
-                    problem, one.reshape(1, *F.shape[1:]), _ITERATIONS, share, sharpening
+                    grid, one.reshape(1, *F.shape[1:]), _ITERATIONS, fraction, sharpening
                 )[0]
                 if time.monotonic() > deadline:
                     break
@@ -116,9 +111,9 @@ def expand(
                 break
         F = torch.cat(done)
         # one map at a time: sixteen of a large cell would not fit into memory
-        share = torch.tensor([positive_fraction])
+        fraction = torch.tensor([positive_fraction])
         free = torch.cat(
-            [free_correlation(problem, one[None], share, generator, deadline) for one in F]
+            [free_correlation(grid, one[None], fraction, generator, deadline) for one in F]
         ).cpu()
         order = free.argsort(descending=True)
         F, free = F[order], free[order]
@@ -128,7 +123,7 @@ def expand(
 
 
 def without_symmetry(
-    problem: PhaseProblem,
+    grid: P1Grid,
     F: Tensor,
     positive_fraction: float,
     b_iso: float,
@@ -139,24 +134,23 @@ def without_symmetry(
 
     A fragment is placed with all of its symmetry mates, and density modification keeps what it
     starts with: agreement between mates proves nothing. Phases that come back to the symmetry from
-    errors of `_SHAKEN` radians were worth something.
+    such errors were worth something.
 
     Parameters
     ----------
-    problem, positive_fraction, b_iso, generator, deadline
-        As `expand`.
+    grid, positive_fraction, b_iso, generator, deadline
+        As `complete_structure`.
     F
         Half grids (B, ...).
     """
-    angle = _SHAKEN * torch.randn(F.shape, generator=generator).to(problem.device)
+    angle = _PHASE_ERROR * torch.randn(F.shape, generator=generator).to(grid.device)
     shaken = F * torch.polar(torch.ones_like(angle), angle)
-    return expand(problem, shaken, positive_fraction, b_iso, ((len(F), 60),), generator, deadline)[
-        0
-    ]
+    return complete_structure(
+        grid, shaken, positive_fraction, b_iso, ((len(F), 60),), generator, deadline
+    )[0]
 
 
-def _first_map(problem: PhaseProblem, F: Tensor, positive_fraction: float) -> Tensor:
+def _first_map(grid: P1Grid, F: Tensor, positive_fraction: float) -> Tensor:
     """Phases from the highest density of a weighted map; later ones drop the weights."""
-    rho = torch.fft.irfftn(F.conj(), s=problem.shape, dim=_DIMS)
-    level = rho.flatten().kthvalue(max(1, int((1 - positive_fraction) * rho.numel()))).values
-    return torch.fft.rfftn((rho - level).clamp(min=0), dim=_DIMS).conj()
+    rho = to_map(grid, F)
+    return to_half_grid((rho - upper_quantile(rho, torch.tensor([positive_fraction]))).clamp(min=0))

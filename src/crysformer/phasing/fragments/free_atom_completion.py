@@ -6,128 +6,101 @@ import time
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from crysformer.crystal.fourier.grids import grid_to_hkl
-from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.symmetry import P1Mapping
 from crysformer.phasing.atoms.equal_atoms import EqualAtoms
 from crysformer.phasing.atoms.free_atoms import FreeAtoms, grow_atoms
-from crysformer.phasing.candidate import Candidate, settle
-from crysformer.phasing.cell_content import CellContent
-from crysformer.phasing.dual_space.free_correlation import free_correlation, noise_floor
+from crysformer.phasing.budget import Budget
+from crysformer.phasing.candidate import Candidate
+from crysformer.phasing.dual_space.free_correlation import free_correlation
+from crysformer.phasing.dual_space.polishing import polish_by_density_modification
 from crysformer.phasing.fragments.completion import without_symmetry
-from crysformer.phasing.merit.confidence import confidence
+from crysformer.phasing.merit.figures import AtomFigures
+from crysformer.phasing.merit.r_factor import noise_floor
 from crysformer.phasing.origin.crystal_setting import symmetry_of
-from crysformer.phasing.problem import PhaseProblem
+from crysformer.phasing.problem import PhasingProblem
 
-_SHARE = 0.3  # of the voxels above the level, in density modification of what atoms explain
-_CYCLES, _TURNS = 6, 8  # of free atoms, between looks at R
-_FALLING = 0.985  # R of one turn over that of the last, above which no further turn is worth it
-_PARAMETERS = 1.25  # of a free atom (place, B, occupancy) over those of an equal atom
-_GRACE = 5.0
+_POSITIVE_FRACTION = 0.3  # of the voxels, in density modification of what atoms explain
+_CYCLES, _MAX_REPEATS = 6, 8  # cycles of growth before R is looked at, and how often
+_FALLING = 0.985  # R over that before, above which growing stops
+# Parameters of a free atom (position, B, occupancy) over those of an equal atom.
+_PARAMETERS_OVER_EQUAL = 1.25
 
 
 def atoms_from_phases(
-    problem: PhaseProblem,
-    data: CrystalData,
-    mapping: P1Mapping,
-    content: CellContent,
-    F: torch.Tensor,
-    generator: torch.Generator,
-    deadline: float,
+    problem: PhasingProblem, method: str, F: torch.Tensor, budget: Budget
 ) -> Candidate:
-    """Free atoms grown from phases that have the origin of the space group.
+    """Grow free atoms from phases that have the origin of the space group.
 
     Parameters
     ----------
-    problem, data, mapping, content
-        The crystal in P1, in its own space group, and the way from one to the other.
+    problem
+        The crystal.
+    method
+        Name of the method that found the phases.
     F
         Measured amplitudes with phases, half grid of P1.
-    generator
-        For the cross-validation.
-    deadline
-        `time.monotonic` after which nothing further is begun.
+    budget
+        Nothing further is begun after `budget.until`.
     """
-    n_asu = (content.n_atoms or 0) // len(data.space_group.operations())
-    phased = _in_group(problem, data, mapping, F)
-    atoms = grow_atoms(data, phased, n_asu, content.b_iso, _CYCLES, deadline)
-    for _ in range(_TURNS):
-        if time.monotonic() > deadline:
+    data, content = problem.data, problem.content
+    n_asu = (content.n_atoms or 0) // problem.n_operators
+    atoms = grow_atoms(data, problem.average(F), n_asu, content.b_iso, _CYCLES, budget.until)
+    for _ in range(_MAX_REPEATS):
+        if time.monotonic() > budget.until:
             break
         phased = np.where(data.measured, data.f * np.exp(1j * np.angle(atoms.F)), np.nan)
-        more = grow_atoms(data, phased, n_asu, content.b_iso, _CYCLES, deadline)
+        more = grow_atoms(data, phased, n_asu, content.b_iso, _CYCLES, budget.until)
         fell = more.r < _FALLING * atoms.r
         atoms = min(atoms, more, key=lambda a: a.r)
         if not fell:
             break
-    return _candidate(problem, data, mapping, content, atoms, generator, deadline)
+    return _candidate(problem, method, atoms, budget)
 
 
-def _in_group(
-    problem: PhaseProblem, data: CrystalData, mapping: P1Mapping, F: torch.Tensor
-) -> NDArray[np.complex128]:
-    """Measured amplitudes with phases of P1 that obey the group already, shape (n_data,).
-
-    Mates are averaged: the start had the group's own origin, and errors have not.
-    """
-    used = problem.data.measured  # files may list more than the grid holds
-    listed = np.zeros(len(used), dtype=np.complex128)
-    listed[used] = grid_to_hkl(F, torch.as_tensor(problem.data.hkl[used])).cpu().numpy()
-    turned = listed * np.exp(-1j * mapping.shift)
-    turned = np.where(mapping.conjugate, listed.conj() * np.exp(1j * mapping.shift), turned)
-    total = np.zeros(len(data), dtype=np.complex128)
-    np.add.at(total, mapping.parent, turned)
-    return np.where(data.measured, data.f * np.exp(1j * np.angle(total)), np.nan)
-
-
-def _candidate(
-    problem: PhaseProblem,
-    data: CrystalData,
-    mapping: P1Mapping,
-    content: CellContent,
-    atoms: FreeAtoms,
-    generator: torch.Generator,
-    deadline: float,
-) -> Candidate:
-    """Free atoms as a candidate, their symmetry judged by what survives large errors."""
-    own = np.nan_to_num(atoms.F)
-    phi = np.deg2rad(mapping.phases(np.rad2deg(np.angle(own))))
-    model = problem.to_grid(mapping.values(np.abs(own)) * np.exp(1j * phi) / problem.scale)
-    F = problem.with_amplitudes(model[None])
-    share, end = torch.tensor([_SHARE]), deadline + _GRACE
-    figures = {
-        "r": atoms.r,
-        "free_correlation": float(free_correlation(problem, F, share, generator, end)[0]),
-        "noise": noise_floor(problem),
-        "reflections_per_volume": problem.reflections_per_volume,
-        "reflections_per_atom": problem.n_independent / len(atoms.frac) / _PARAMETERS,
-    }
+def _candidate(problem: PhasingProblem, method: str, atoms: FreeAtoms, budget: Budget) -> Candidate:
+    """Free atoms as a candidate, with the symmetry that survives large phase errors."""
+    grid, generator = problem.grid, budget.generator
+    model = problem.expand(np.nan_to_num(atoms.F))
+    F = grid.with_amplitudes(model[None])
+    fraction = torch.tensor([_POSITIVE_FRACTION])
+    free = free_correlation(grid, F, fraction, generator, budget.rated_by)
+    figures = AtomFigures(
+        r=atoms.r,
+        free_correlation=float(free[0]),
+        noise=noise_floor(grid),
+        reflections_per_volume=grid.reflections_per_volume,
+        reflections_per_atom=grid.n_independent / len(atoms.frac) / _PARAMETERS_OVER_EQUAL,
+    )
     symmetry = 1.0
-    if len(data.space_group.operations()) > 1:
-        shaken = without_symmetry(problem, F, _SHARE, content.b_iso, generator, end)
-        settled = settle(problem, content, "fragments", shaken, share, 1, generator, end)
-        symmetry = symmetry_of(data, problem, settled[0])
-    n = len(data.space_group.operations())
-    frac = np.concatenate(
-        [
-            atoms.frac @ (np.array(op.rot) / op.DEN).T + np.array(op.tran) / op.DEN
-            for op in data.space_group.operations()
-        ]
-    )
-    equal = EqualAtoms(
-        torch.as_tensor(frac, dtype=torch.float32)[None],
-        torch.as_tensor(np.tile(atoms.occupancy, n), dtype=torch.float32)[None],
-        torch.tensor([float(atoms.b_iso.mean())]),
-    )
+    if problem.symmetric:
+        b_iso, end = problem.content.b_iso, budget.rated_by
+        shaken = without_symmetry(grid, F, _POSITIVE_FRACTION, b_iso, generator, end)
+        polished = polish_by_density_modification(
+            problem, method, shaken, fraction, 1, generator, end
+        )
+        symmetry = symmetry_of(problem, polished[0])
     return Candidate(
-        method="fragments",
+        method=method,
         F=F[0],
         model=model,
         figures=figures,
-        confidence=symmetry * confidence("atoms", figures),
-        positive_fraction=_SHARE,
-        atoms=equal,
+        positive_fraction=_POSITIVE_FRACTION,
+        atoms=_all_mates(problem, atoms),
         symmetry=symmetry,
+    )
+
+
+def _all_mates(problem: PhasingProblem, atoms: FreeAtoms) -> EqualAtoms:
+    """The atoms and their symmetry mates, with one B for all."""
+    n = problem.n_operators
+    frac = np.concatenate(
+        [
+            atoms.frac @ (np.array(op.rot) / op.DEN).T + np.array(op.tran) / op.DEN
+            for op in problem.data.space_group.operations()
+        ]
+    )
+    return EqualAtoms(
+        torch.as_tensor(frac, dtype=torch.float32)[None],
+        torch.as_tensor(np.tile(atoms.occupancy, n), dtype=torch.float32)[None],
+        torch.tensor([float(atoms.b_iso.mean())]),
     )

@@ -1,84 +1,125 @@
-"""From sulphur atoms to the whole structure."""
+"""Sulphur atoms as a start: the method of the solver that completes them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.symmetry import P1Mapping
+from crysformer.errors import NotApplicable
+from crysformer.phasing.budget import Budget
 from crysformer.phasing.candidate import Candidate
-from crysformer.phasing.cell_content import CellContent
-from crysformer.phasing.fragments.completion import expand, weighted_start
+from crysformer.phasing.fragments.applicability import check_atomic_resolution
+from crysformer.phasing.fragments.completion import complete_structure, weighted_start
 from crysformer.phasing.fragments.free_atom_completion import atoms_from_phases
 from crysformer.phasing.fragments.heavy_atom_sites import (
     HeavyAtomSearch,
     HeavySites,
     number_of_sulphurs,
 )
-from crysformer.phasing.problem import PhaseProblem
+from crysformer.phasing.problem import PhasingProblem
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
+from crysformer.settings import setting
+
+if TYPE_CHECKING:
+    from crysformer.phasing.settings import SolveSettings
 
 _SULPHUR = 16
 _Z_SQ_SULPHUR, _Z_SQ = 256.0, 43.0  # scattering power of sulphur, and the mean of C, N and O
-_TRIED = 8  # sets of sulphurs
-# Sets that take part in each round of density modification, and their iterations.
-_ROUNDS = ((_TRIED, 40), (3, 100))
-_SHARE = 0.3  # of the voxels above the level: free atoms sort out the rest
-_RIGHT_R = 0.2  # of free atoms: above it nothing is right that falls no more
-_GRACE = 5.0
 
 
-def sulphur_candidates(
-    problem: PhaseProblem,
-    data: CrystalData,
-    mapping: P1Mapping,
-    content: CellContent,
-    generator: torch.Generator,
-    deadline: float,
-    report: Callable[[str], None] = lambda text: None,
-) -> list[Candidate]:
-    """Find the sulphurs, let density modification and then free atoms find the rest.
+@dataclass(frozen=True)
+class SulphurSettings:
+    """Sulphur atoms found by translation functions, then completed."""
+
+    sets: int = setting(8, "Sets of sulphur atoms completed.", min=1, max=1000)
+    iterations: int = setting(
+        40, "Iterations of density modification for every set.", min=1, max=10_000
+    )
+    continued: int = setting(3, "Sets that go on after that.", min=1, max=1000)
+    further_iterations: int = setting(100, "Iterations for those.", min=1, max=10_000)
+    positive_fraction: float = setting(
+        0.3,
+        "Fraction of the voxels above the level; the refinement of free atoms sorts out the rest.",
+        min=0.01,
+        max=0.9,
+    )
+    right_r: float = setting(
+        0.2, "R factor of free atoms below which no other set is tried.", min=0.0, max=1.0
+    )
+
+
+class Sulphurs:
+    """Sulphur atoms, completed by density modification and then by free atoms, in one turn.
 
     Parameters
     ----------
-    problem, data, mapping, content, generator, deadline, report
-        As `crysformer.phasing.fragments.method.fragment_candidates`.
+    problem
+        The crystal.
+    settings
+        Of the solver.
 
-    Returns
-    -------
-    list of Candidate
-        Free atoms, best first; empty if there are no sulphurs, or too many.
+    Raises
+    ------
+    NotApplicable
+        If there are no sulphurs, or too many to be found one by one, or the resolution is too low.
     """
-    n = number_of_sulphurs(content)
-    if not n:
-        return []
-    report(f"placing {n} sulphur atoms")
-    sites = HeavyAtomSearch(data).find(n, deadline)[:_TRIED]
-    n_asu = (content.n_atoms or 0) // len(data.space_group.operations())
-    part = n * _Z_SQ_SULPHUR / (n * _Z_SQ_SULPHUR + (n_asu - n) * _Z_SQ)
-    starts = [
-        weighted_start(problem, data, mapping, F, part)
-        for F in _structure_factors(data, sites, content.b_iso)
-    ]
-    report("completing the sulphurs")
-    F, _ = expand(
-        problem, torch.stack(starts), _SHARE, content.b_iso, _ROUNDS, generator, deadline + _GRACE
-    )
-    found: list[Candidate] = []
-    for one in F:
-        if found and time.monotonic() > deadline:
-            break
-        report("growing free atoms")
-        candidate = atoms_from_phases(problem, data, mapping, content, one, generator, deadline)
-        found.append(candidate)
-        if candidate.figures["r"] < _RIGHT_R:
-            break
-    return sorted(found, key=lambda c: c.confidence, reverse=True)
+
+    name = "sulphurs"
+    unit = "sets of sulphur atoms"
+
+    def __init__(self, problem: PhasingProblem, settings: SolveSettings) -> None:
+        check_atomic_resolution(problem.data)
+        self._n = number_of_sulphurs(problem.content)
+        if not self._n:
+            raise NotApplicable("it needs the sequence, with one to a few C or M residues")
+        self.problem = problem
+        self.settings = settings.sulphurs
+        self.tried = self.turns = 0
+        self.finished = False
+
+    def advance(self, budget: Budget) -> list[Candidate]:
+        """Find the sulphurs and complete the best sets of them; candidates best first."""
+        problem, settings = self.problem, self.settings
+        data, content, n = problem.data, problem.content, self._n
+        budget.report(f"placing {n} sulphur atoms")
+        sites = HeavyAtomSearch(data).find(n, budget.until)[: settings.sets]
+        self.tried += len(sites)
+        n_asu = (content.n_atoms or 0) // problem.n_operators
+        fraction = n * _Z_SQ_SULPHUR / (n * _Z_SQ_SULPHUR + (n_asu - n) * _Z_SQ)
+        starts = [
+            weighted_start(problem, data, F, fraction)
+            for F in _structure_factors(data, sites, content.b_iso)
+        ]
+        budget.report("completing the sulphurs")
+        rounds = (
+            (settings.sets, settings.iterations),
+            (settings.continued, settings.further_iterations),
+        )
+        F, _ = complete_structure(
+            problem.grid,
+            torch.stack(starts),
+            settings.positive_fraction,
+            content.b_iso,
+            rounds,
+            budget.generator,
+            budget.rated_by,
+        )
+        found: list[Candidate] = []
+        for one in F:
+            if found and time.monotonic() > budget.until:
+                break
+            budget.report("growing free atoms")
+            found.append(atoms_from_phases(problem, self.name, one, budget))
+            if found[-1].figures.r < settings.right_r:
+                break
+        self.finished = time.monotonic() < budget.until
+        return sorted(found, key=lambda c: c.confidence, reverse=True)
 
 
 def _structure_factors(

@@ -1,263 +1,322 @@
-"""The fragment search as a method of the solver."""
+"""Ideal helices and strands as a method of the solver."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import gemmi
 import torch
+from torch import Tensor
 
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.symmetry import P1Mapping, enantiomorph
+from crysformer.crystal.symmetry import enantiomorph
 from crysformer.errors import NotApplicable
 from crysformer.peptide.secondary_structure import Fragment
-from crysformer.phasing.candidate import Candidate, settle
-from crysformer.phasing.cell_content import CellContent, positive_fractions
+from crysformer.phasing.budget import Budget
+from crysformer.phasing.candidate import Candidate
+from crysformer.phasing.dual_space.polishing import polish_by_density_modification
+from crysformer.phasing.dual_space.starting_parameters import positive_fractions
 from crysformer.phasing.fragments.applicability import VOLUME_PER_ATOM, check_fragments
-from crysformer.phasing.fragments.completion import Rounds, expand, weighted_start, without_symmetry
+from crysformer.phasing.fragments.completion import (
+    Rounds,
+    complete_structure,
+    weighted_start,
+    without_symmetry,
+)
 from crysformer.phasing.fragments.free_atom_completion import atoms_from_phases
-from crysformer.phasing.fragments.heavy_atom_method import sulphur_candidates
 from crysformer.phasing.fragments.placement import (
     FragmentPlacer,
     PlacedFragment,
     structure_factors,
 )
-from crysformer.phasing.problem import PhaseProblem
+from crysformer.phasing.merit.figures import DensityFigures
+from crysformer.phasing.problem import PhasingProblem
+from crysformer.settings import setting
 
-_POSES, _BEAM = 16, 12  # kept of the first fragment, and built on
-_ORIENTATIONS = 24
+if TYPE_CHECKING:
+    from crysformer.phasing.settings import SolveSettings
+
 # Starts that take part in each round of density modification, and their iterations.
 _ROUNDS: Rounds = ((16, 20), (6, 60), (2, 120))
-_ROUNDS_FURTHER: Rounds = ((3, 60), (1, 140))
-_MOST, _PLACED_SHARE = 6, 0.75  # helices of one kind; share of the structure that they may be
-# Rise of the free correlation over that of a single helix: from which free atoms are grown, and
-# without which, after so many helices, no further one is placed. Wrong ones stay within 0.03.
-_ROSE, _NO_USE = 0.1, (3, 0.05)
-_IN_VAIN = 2  # further helices that raised nothing, after which no more are placed
-_PROMISING = 0.5  # free correlation from which free atoms are grown in any case
-_LAST_ROUND: Rounds = ((1, 300),)
+_ROUNDS_OF_SEVERAL: Rounds = ((3, 60), (1, 140))
+_ROUNDS_BEFORE_ATOMS: Rounds = ((1, 300),)
 # Log odds of the hand of what grew from a fragment. Assumed: of L residues, helices right-handed,
 # and a helix does not fit where its mirror image is.
-_HAND = {"helix": 6.0, "strand": 3.0}
-_RIGHT = 0.75  # free correlation that wrong phases never come near
-_DOUBTED = 0.5  # confidence that phases with the symmetry they were given must earn without it
-_GRACE = 5.0  # seconds after the deadline for rating
-_ENOUGH = 0.5  # confidence of free atoms, from which nothing else is tried
+_HAND_LOG_ODDS = {"helix": 6.0, "strand": 3.0}
 
 
-def fragment_candidates(
-    problem: PhaseProblem,
-    data: CrystalData,
-    mapping: P1Mapping,
-    content: CellContent,
-    generator: torch.Generator,
-    deadline: float,
-    report: Callable[[str], None] = lambda text: None,
-    limit: float | None = None,
-) -> list[Candidate]:
-    """Place ideal helices and strands, one kind after the other, and complete the structure.
+@dataclass(frozen=True)
+class FragmentSettings:
+    """Ideal fragments placed by rotation and translation functions, then completed."""
 
-    Stops at the first kind from which density modification finds phases that predict amplitudes
-    it was not given.
+    poses: int = setting(16, "Poses of the first fragment kept.", min=1, max=1000)
+    poses_extended: int = setting(
+        12, "Poses beside which a further fragment is placed.", min=1, max=1000
+    )
+    orientations: int = setting(24, "Orientations of further fragments.", min=1, max=1000)
+    max_helices: int = setting(6, "Helices placed beside each other.", min=1, max=50)
+    max_placed_fraction: float = setting(
+        0.75, "Fraction of the structure that placed helices may be.", min=0.0, max=1.0
+    )
+    right_free_correlation: float = setting(
+        0.75, "Free correlation that wrong phases never come near: the search ends.",
+        min=0.0, max=1.0,
+    )  # fmt: skip
+    growing_free_correlation: float = setting(
+        0.5, "Free correlation from which free atoms are grown in any case.", min=0.0, max=1.0
+    )
+    growing_gain: float = setting(
+        0.1,
+        "Rise of the free correlation over that of one helix from which free atoms are grown; "
+        "wrong helices stay within 0.03.",
+        min=0.0,
+        max=1.0,
+    )
+    min_gain: float = setting(
+        0.05,
+        "Rise without which no further helix is placed after `helices_for_gain` of them.",
+        min=0.0,
+        max=1.0,
+    )
+    helices_for_gain: int = setting(3, "Helices after which `min_gain` is asked for.", min=1)
+    helices_without_gain: int = setting(
+        2, "Further helices that raised nothing, after which no more are placed.", min=1
+    )
+    growing_time_fraction: float = setting(
+        0.85,
+        "Fraction of the time left that growing atoms may take where helices look right.",
+        min=0.0,
+        max=1.0,
+    )
+    enough: float = setting(
+        0.5, "Confidence of free atoms from which nothing else is tried.", min=0.0, max=1.0
+    )
+    doubted: float = setting(
+        0.5,
+        "Confidence that phases with imposed symmetry must earn again without it.",
+        min=0.0,
+        max=1.0,
+    )
+
+
+class Fragments:
+    """Ideal fragments, one kind after the other, until one can be completed.
+
+    A turn ends at the first kind from which density modification finds phases that predict
+    amplitudes it was not given.
 
     Parameters
     ----------
     problem
-        The crystal in P1.
-    data, mapping
-        The crystal in its own space group, and the way to P1.
-    content
-        What the cell holds.
-    generator
-        Source of every random number.
-    deadline
-        `time.monotonic` to be ready by, as far as possible.
-    report
-        Called with a few words at every step.
-    limit
-        `time.monotonic` to be ready by instead, once helices have been placed that look right.
+        The crystal.
+    settings
+        Of the solver.
 
     Raises
     ------
     NotApplicable
         As `check_fragments`.
     """
-    n_atoms = content.n_atoms or data.cell.volume / VOLUME_PER_ATOM
-    share = float(positive_fractions(content, data.cell.volume, data.d_min, 8, generator).median())
-    pieces = check_fragments(data, content)
-    found = sulphur_candidates(problem, data, mapping, content, generator, deadline, report)
-    if found and found[0].confidence > _ENOUGH:
-        return found
-    partner = enantiomorph(data.space_group)
-    search = _Search(
-        problem,
-        data,
-        mapping,
-        content,
-        generator,
-        deadline,
-        limit or deadline,
-        share,
-        n_atoms,
-        report,
-    )
-    for fragment in pieces:
-        for group in (data.space_group, partner):
-            if group is None or (found and time.monotonic() > deadline):
-                continue
-            try:
-                more, right = search.grown(fragment, group, mirrored=group is partner)
-            except NotApplicable:
-                if not found:
-                    raise
-                continue
-            found += more
-            if right:
-                return sorted(found, key=lambda c: c.confidence, reverse=True)
-    return sorted(found, key=lambda c: c.confidence, reverse=True)
 
+    name = "fragments"
+    unit = "placements"
 
-@dataclass(frozen=True, eq=False)
-class _Search:
-    """One crystal, and what it takes to complete it."""
+    def __init__(self, problem: PhasingProblem, settings: SolveSettings) -> None:
+        self._pieces = check_fragments(problem.data, problem.content)
+        self.problem = problem
+        self.settings = settings.fragments
+        self.n_atoms = problem.content.n_atoms or problem.data.cell.volume / VOLUME_PER_ATOM
+        self.positive_fraction = 0.0
+        self.tried = self.turns = 0
+        self.finished = False
 
-    problem: PhaseProblem
-    data: CrystalData
-    mapping: P1Mapping
-    content: CellContent
-    generator: torch.Generator
-    deadline: float
-    limit: float
-    share: float
-    n_atoms: float
-    report: Callable[[str], None]
+    def advance(self, budget: Budget) -> list[Candidate]:
+        """Place fragments and complete the structure; candidates best first.
 
-    def grown(
-        self, fragment: Fragment, group: gemmi.SpaceGroup, *, mirrored: bool
-    ) -> tuple[list[Candidate], bool]:
-        """What one fragment becomes, or several of its kind; and whether that looks right."""
-        own = replace(self.data, space_group=group)
-        n_operators = len(group.operations())
-        most = int(_PLACED_SHARE * self.n_atoms / n_operators / len(fragment.xyz))
-        most = min(max(1, most), _MOST if fragment.kind == "helix" else 1)
-        self.report(f"placing a {fragment.name} in {group.xhm()}")
-        placer = FragmentPlacer(
-            own,
-            fragment,
-            self.content.b_iso,
-            _POSES,
-            _ORIENTATIONS,
-            self.generator,
-            self.deadline,
-        )
-        begun = time.monotonic()
-        poses = placer.first()
+        Raises
+        ------
+        NotApplicable
+            If there are too few reflections of low resolution to place any.
+        """
+        problem = self.problem
+        fractions = positive_fractions(problem, 8, budget.generator)
+        self.positive_fraction = float(fractions.median())
+        now = time.monotonic()
+        grown_by = now + self.settings.growing_time_fraction * (budget.deadline - now)
+        growing = replace(budget, until=max(budget.until, grown_by))
+        partner = enantiomorph(problem.data.space_group)
         found: list[Candidate] = []
-        best: tuple[float, torch.Tensor] = (-1.0, torch.empty(0))
-        last = 0
-        for count in range(1, most + 1):
-            if count > 1:
-                self.report(f"placing {count} of it")
+        for fragment in self._pieces:
+            for group in (problem.data.space_group, partner):
+                if group is None or (found and time.monotonic() > budget.until):
+                    continue
+                search = _Placement(self, fragment, group, budget, mirrored=group is partner)
                 try:
-                    poses = placer.further(poses[:_BEAM])
+                    more, right = search.completed(growing)
                 except NotApplicable:
-                    break
-            if not poses:
-                break
-            rounds = _ROUNDS if count == 1 else _ROUNDS_FURTHER
-            part = count * len(fragment.xyz) * n_operators / self.n_atoms
-            F, candidate, right = self._completed(own, poses, part, rounds, mirrored=mirrored)
+                    if not found:
+                        raise
+                    continue
+                found += more
+                if right:
+                    return self._ended(found, budget)
+        return self._ended(found, budget)
+
+    def _ended(self, found: list[Candidate], budget: Budget) -> list[Candidate]:
+        self.finished = time.monotonic() < budget.until  # everything was tried
+        return sorted(found, key=lambda c: c.confidence, reverse=True)
+
+
+class _Placement:
+    """Fragments of one kind placed in one space group, and what they become."""
+
+    def __init__(
+        self,
+        method: Fragments,
+        fragment: Fragment,
+        group: gemmi.SpaceGroup,
+        budget: Budget,
+        *,
+        mirrored: bool,
+    ) -> None:
+        self.method, self.problem, self.settings = method, method.problem, method.settings
+        self.fragment, self.budget, self.mirrored = fragment, budget, mirrored
+        self.data: CrystalData = replace(self.problem.data, space_group=group)
+        self.fraction_of_one = len(fragment.xyz) * len(group.operations()) / method.n_atoms
+        self.best_free, self.best_F, self.best_count = -1.0, torch.empty(0), 0
+
+    def completed(self, growing: Budget) -> tuple[list[Candidate], bool]:
+        """Candidates from one fragment or several, and whether the last looks right.
+
+        `growing` is the budget for free atoms, which want more time where helices look right.
+        """
+        found: list[Candidate] = []
+        for candidate, right in self._placed():
             found.append(candidate)
             if right:
                 return found, True
-            if _free(candidate) > best[0]:
-                best, last = (_free(candidate), F), count
-            rose = best[0] - _free(found[0])
-            useless = (count >= _NO_USE[0] and rose < _NO_USE[1]) or count - last >= _IN_VAIN
-            # free atoms want time as well
-            until = 0.5 * (begun + self.deadline) if rose > _ROSE else self.deadline
-            if useless or time.monotonic() > until:
-                break
-        promising = best[0] > _PROMISING or best[0] - _free(found[0]) > _ROSE
-        if not promising or self.content.n_atoms is None:
+        s = self.settings
+        gain = self.best_free - _free(found[0]) if found else 0.0
+        promising = self.best_free > s.growing_free_correlation or gain > s.growing_gain
+        if not promising or self.problem.content.n_atoms is None:
             return found, False
-        self.report("growing free atoms")
-        F, _ = expand(
-            self.problem,
-            best[1],
-            self.share,
-            self.content.b_iso,
-            _LAST_ROUND,
-            self.generator,
-            self.limit,
-        )
-        grown = atoms_from_phases(
-            self.problem, self.data, self.mapping, self.content, F[0], self.generator, self.limit
-        )
-        grown = replace(grown, hand_log_odds=_hand(fragment, mirrored=mirrored))
-        return [*found, grown], grown.confidence > _ENOUGH
+        self.budget.report("growing free atoms")
+        F, _ = self._complete(self.best_F, _ROUNDS_BEFORE_ATOMS, growing.until)
+        grown = atoms_from_phases(self.problem, self.method.name, F[0], growing)
+        grown = replace(grown, hand_log_odds=self._hand())
+        return [*found, grown], grown.confidence > s.enough
 
-    def _completed(
-        self,
-        own: CrystalData,
-        poses: list[PlacedFragment],
-        part: float,
-        rounds: Rounds,
-        *,
-        mirrored: bool,
-    ) -> tuple[torch.Tensor, Candidate, bool]:
-        """The best of the poses after density modification, and whether it looks right.
+    def _placed(self) -> Iterator[tuple[Candidate, bool]]:
+        """Candidates of one, two, three ... fragments, and whether each looks right."""
+        s, budget = self.settings, self.budget
+        budget.report(f"placing a {self.fragment.name} in {self.data.space_group.xhm()}")
+        placer = FragmentPlacer(
+            self.data,
+            self.fragment,
+            self.problem.content.b_iso,
+            s.poses,
+            s.orientations,
+            budget.generator,
+            budget.until,
+        )
+        begun = time.monotonic()
+        poses = placer.first()
+        first = 0.0
+        most = s.max_helices if self.fragment.kind == "helix" else 1
+        most = min(max(1, int(s.max_placed_fraction / self.fraction_of_one)), most)
+        for count in range(1, most + 1):
+            if count > 1:
+                budget.report(f"placing {count} of it")
+                try:
+                    poses = placer.further(poses[: s.poses_extended])
+                except NotApplicable:
+                    return
+            if not poses:
+                return
+            self.method.tried += len(poses)
+            F, candidate, right = self._candidate(poses, count)
+            yield candidate, right
+            free = _free(candidate)
+            first = free if count == 1 else first
+            if free > self.best_free:
+                self.best_free, self.best_F, self.best_count = free, F, count
+            gain = self.best_free - first
+            useless = count >= s.helices_for_gain and gain < s.min_gain
+            useless = useless or count - self.best_count >= s.helices_without_gain
+            # free atoms want time as well
+            until = 0.5 * (begun + budget.until) if gain > s.growing_gain else budget.until
+            if useless or time.monotonic() > until:
+                return
 
-        Phases, half grid (1, ...), and the candidate that they become.
+    def _candidate(self, poses: list[PlacedFragment], count: int) -> tuple[Tensor, Candidate, bool]:
+        """Best of the poses after density modification.
+
+        Returns
+        -------
+        (F, candidate, right)
+            Phases, half grid (1, ...), the candidate, and whether it looks right.
         """
-        content, end = self.content, self.deadline + _GRACE
-        placed = structure_factors(own, poses[: rounds[0][0]], content.b_iso)
-        # the mirror image obeys the group that was given
-        placed = placed.conj() if mirrored else placed
-        starts = [
-            weighted_start(self.problem, self.data, self.mapping, one, min(0.9, part))
-            for one in placed
-        ]
-        name = poses[0].fragment.name
-        self.report(f"completing a {name}" if len(poses[0].xyz) == 1 else "completing them")
-        F, free = expand(
-            self.problem,
-            torch.stack(starts),
-            self.share,
-            content.b_iso,
-            rounds,
-            self.generator,
-            end,
-        )
-        right = float(free[0]) > _RIGHT
-
-        def settled(phases: torch.Tensor) -> Candidate:
-            share = torch.full((1,), self.share)
-            return settle(
-                self.problem, content, "fragments", phases, share, 1, self.generator, end
-            )[0]
-
-        def shaken() -> Candidate:
-            return settled(
-                without_symmetry(
-                    self.problem, F[:1], self.share, content.b_iso, self.generator, end
-                )
-            )
-
-        symmetric = len(own.space_group.operations()) > 1
-        candidate = shaken() if right and symmetric else settled(F[:1])
-        if symmetric and not right and candidate.confidence > _DOUBTED:
-            candidate = shaken()
-        hand = _hand(poses[0].fragment, mirrored=mirrored) if right else 0.0
+        problem, budget = self.problem, self.budget
+        rounds = _ROUNDS if count == 1 else _ROUNDS_OF_SEVERAL
+        placed = structure_factors(self.data, poses[: rounds[0][0]], problem.content.b_iso)
+        # the mirror image is consistent with the group that was given
+        placed = placed.conj() if self.mirrored else placed
+        fraction = min(0.9, count * self.fraction_of_one)
+        starts = [weighted_start(problem, self.data, one, fraction) for one in placed]
+        name = self.fragment.name
+        budget.report(f"completing a {name}" if count == 1 else "completing them")
+        F, free = self._complete(torch.stack(starts), rounds, self.budget.rated_by)
+        right = float(free[0]) > self.settings.right_free_correlation
+        if right and problem.symmetric:
+            candidate = self._polished(self._without_symmetry(F[:1]))
+        else:
+            candidate = self._polished(F[:1])
+            if problem.symmetric and candidate.confidence > self.settings.doubted:
+                candidate = self._polished(self._without_symmetry(F[:1]))
+        hand = self._hand() if right else 0.0
         return F[:1], replace(candidate, hand_log_odds=hand), right
 
+    def _complete(self, start: Tensor, rounds: Rounds, deadline: float) -> tuple[Tensor, Tensor]:
+        return complete_structure(
+            self.problem.grid,
+            start,
+            self.method.positive_fraction,
+            self.problem.content.b_iso,
+            rounds,
+            self.budget.generator,
+            deadline,
+        )
 
-def _hand(fragment: Fragment, *, mirrored: bool) -> float:
-    odds = _HAND[fragment.kind]
-    return -odds if mirrored else odds
+    def _without_symmetry(self, F: Tensor) -> Tensor:
+        return without_symmetry(
+            self.problem.grid,
+            F,
+            self.method.positive_fraction,
+            self.problem.content.b_iso,
+            self.budget.generator,
+            self.budget.rated_by,
+        )
+
+    def _polished(self, F: Tensor) -> Candidate:
+        fraction = torch.full((1,), self.method.positive_fraction)
+        return polish_by_density_modification(
+            self.problem,
+            self.method.name,
+            F,
+            fraction,
+            1,
+            self.budget.generator,
+            self.budget.rated_by,
+        )[0]
+
+    def _hand(self) -> float:
+        odds = _HAND_LOG_ODDS[self.fragment.kind]
+        return -odds if self.mirrored else odds
 
 
 def _free(candidate: Candidate) -> float:
-    return candidate.figures["free_correlation"]
+    assert isinstance(candidate.figures, DensityFigures)
+    return candidate.figures.free_correlation

@@ -1,86 +1,103 @@
-"""From figures of merit to the probability that phases are right."""
+"""Probability that phases are right, from figures of merit and from symmetry."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Literal
 
+from scipy.special import expit
+
+from crysformer.phasing.merit.figures import AtomFigures, Figures, SequenceFigures
+
+# Agreement of symmetry mates below which a solution counts as wrong, or so far above that of random
+# phases, and the width over which its factor rises to one. Assumed, not fitted.
 _LOW_AGREEMENT, _ABOVE_RANDOM, _RISE = 0.35, 0.15, 0.15
 
-# Of peptide models: R below this says no more; each torsion, turn and shift counts as so many
-# parameters, since refined coordinates are freer than they are (by cross-validation); gaps beyond
-# these say no more.
-_LEAST_R, _PARAMETERS, _GAPS = 0.05, 2.4, (-0.5, 1.0)
-
-_ATOM_PARAMETERS = 4  # place and occupancy
+_MIN_R = 0.05  # of peptide models: a smaller R factor adds no confidence
+# Parameters that each torsion, rotation and translation of a chain counts as, by cross-validation:
+# refined coordinates are freer than those.
+_PARAMETERS_PER_DEGREE_OF_FREEDOM = 2.4
+_GAIN_RANGE = (-0.5, 1.0)  # of the log-likelihood gain for each reflection
+_PARAMETERS_PER_ATOM = 4  # position and occupancy
+_MIN_FREEDOM = 0.02  # fraction of the reflections that parameters leave over
 
 Kind = Literal["density", "atoms", "sequence"]
 
 
-def features(kind: Kind, figures: Mapping[str, float]) -> tuple[float, ...]:
-    """What the logistic regression sees.
+def kind_of(figures: Figures) -> Kind:
+    """Name of the regression that applies to these figures."""
+    if isinstance(figures, SequenceFigures):
+        return "sequence"
+    return "atoms" if isinstance(figures, AtomFigures) else "density"
 
-    Of modified density log R, the Fisher transform of the free correlation, and the log of
-    reflections to a volume. Of refined atoms the same with reflections to an atom, and R corrected
-    for what so many parameters fit anyway. Of a peptide model: log R, corrected likewise, and
-    the gap in likelihood to the next best solution, both times the share of the reflections that
-    parameters leave over, for wrong models fit a few reflections as well; how well reflections held
-    out of the search are predicted; whether there was no other solution to have a gap to; and that
-    share.
 
-    Parameters
-    ----------
-    kind
-        Of the candidate.
-    figures
-        ``r``, ``free_correlation``, and ``reflections_per_volume`` or ``reflections_per_atom``;
-        or ``r``, ``reflections_per_parameter``, ``gap`` and ``free_z``.
+def features(figures: Figures) -> tuple[float, ...]:
+    """Input of the logistic regression.
+
+    For modified density: log R, the Fisher transform of the free correlation, and the log of
+    reflections to volume. For refined atoms: the same with reflections to atoms, and R corrected
+    for what so many parameters fit in any case. For a peptide model: log R, corrected likewise,
+    and the log-likelihood gain, both times the fraction of the reflections that parameters leave
+    over, because wrong models fit a few reflections as well; the held-out correlation; 1 if there
+    was no other model to compare with, else 0; and that fraction.
     """
-    if kind == "sequence":
-        freedom = max(1 - _PARAMETERS / figures["reflections_per_parameter"], 0.02)
-        r = max(figures["r"], _LEAST_R) / math.sqrt(freedom)
-        low, high = _GAPS
-        gap = figures["gap"]
-        gain = min(max(gap, low), high)
-        alone = float(gap == 0.0)
-        return freedom * math.log(r), freedom * gain, figures["free_z"], alone, freedom
-    r, free = max(figures["r"], 1e-3), _fisher(figures["free_correlation"])
-    if kind == "density":
-        return math.log(r), free, math.log(figures["reflections_per_volume"])
-    per_atom = figures["reflections_per_atom"]
-    r /= math.sqrt(max(1 - _ATOM_PARAMETERS / per_atom, 0.02))
+    if isinstance(figures, SequenceFigures):
+        return _sequence_features(figures)
+    free = math.atanh(min(max(figures.free_correlation, -0.999), 0.999))
+    r = max(figures.r, 1e-3)
+    if not isinstance(figures, AtomFigures):
+        return math.log(r), free, math.log(figures.reflections_per_volume)
+    per_atom = figures.reflections_per_atom
+    r /= math.sqrt(max(1 - _PARAMETERS_PER_ATOM / per_atom, _MIN_FREEDOM))
     return math.log(r), free, math.log(per_atom)
 
 
-def _fisher(correlation: float) -> float:
-    return math.atanh(min(max(correlation, -0.999), 0.999))
+def _sequence_features(figures: SequenceFigures) -> tuple[float, ...]:
+    parameters = _PARAMETERS_PER_DEGREE_OF_FREEDOM / figures.reflections_per_parameter
+    freedom = max(1 - parameters, _MIN_FREEDOM)
+    r = max(figures.r, _MIN_R) / math.sqrt(freedom)
+    low, high = _GAIN_RANGE
+    gain = figures.log_likelihood_gain
+    return (
+        freedom * math.log(r),
+        freedom * min(max(gain, low), high),
+        figures.z_free_correlation,
+        float(gain == 0.0),
+        freedom,
+    )
 
 
-def confidence(kind: Kind, figures: Mapping[str, float]) -> float:
-    """Probability, 0 to 1, that a candidate with these figures is solved.
+def confidence(figures: Figures, symmetry: float | None = None) -> float:
+    """Probability, 0 to 1, that the phases of a candidate are right.
 
     A logistic regression whose coefficients were fitted to runs on crystals with known answer
-    (`benchmarks/calibrate_confidence.py`), random and unsolvable ones among them.
+    (`benchmarks/calibrate_confidence.py`), random and unsolvable ones among them, times what the
+    symmetry of the phases leaves of it.
+
+    Parameters
+    ----------
+    figures
+        Of the candidate.
+    symmetry
+        `symmetry_factor`, if symmetry was looked at.
     """
-    fitted = _coefficients()[kind]
-    values = features(kind, figures)
+    fitted = _coefficients()[kind_of(figures)]
     odds = fitted["intercept"] + sum(
-        c * x for c, x in zip(fitted["coefficients"], values, strict=True)
+        c * x for c, x in zip(fitted["coefficients"], features(figures), strict=True)
     )
-    return 1 / (1 + math.exp(-min(max(odds, -30.0), 30.0)))
+    factor = 1.0 if symmetry is None else symmetry
+    return factor * float(expit(min(max(odds, -30.0), 30.0)))
 
 
 def symmetry_factor(agreement: float, random_agreement: float) -> float:
-    """What the symmetry of a solution found in P1 leaves of its confidence, 0 to 1.
+    """Fraction of the confidence that the symmetry of a solution found in P1 leaves, 0 to 1.
 
-    A right solution obeys the crystal's space group, which its search did not know: phases with
-    35 degrees of error agree after symmetry to about 0.5, wrong ones hardly more than random ones
-    (0.02 to 0.2, the fewer reflections the more). The limits between which the factor rises are
-    assumptions, not fitted.
+    A right solution is consistent with the crystal's space group, which its search did not know:
+    phases with 35 degrees of error agree after symmetry to about 0.5, wrong ones hardly more than
+    random ones (0.02 to 0.2, the fewer reflections the more).
 
     Parameters
     ----------
@@ -95,6 +112,6 @@ def symmetry_factor(agreement: float, random_agreement: float) -> float:
 
 @lru_cache
 def _coefficients() -> dict[str, Any]:
-    text = files("crysformer.phasing.merit").joinpath("confidence.json").read_text(encoding="utf-8")
+    text = files("crysformer.phasing.merit").joinpath("confidence.json").read_text("utf-8")
     fitted: dict[str, Any] = json.loads(text)
     return fitted

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crysformer.phasing.p1_grid import P1Grid
+
 # One implementation for both: tensors on any device, differentiable, and arrays.
 _Array = TypeVar("_Array", Tensor, NDArray[np.float64])
 _NO_AMPLITUDE = 1e-30  # sum of squares below which nothing is calculated and the scale is zero
@@ -58,3 +60,26 @@ def r_factor(
     if weights is None:
         return difference.sum(-1) / observed.sum(-1)
     return (difference * weights).sum(-1) / (observed * weights).sum(-1)
+
+
+def grid_scale(grid: P1Grid, modulus: Tensor) -> Tensor:
+    """Scale of |F|, half grids (B, ...), to the measured amplitudes, shape (B, 1, 1, 1)."""
+    k = amplitude_scale(grid.amplitude.flatten(), modulus.flatten(-3), grid.weight.flatten())
+    return k[..., None, None, None]
+
+
+def grid_r_factor(grid: P1Grid, F: Tensor) -> Tensor:
+    """R factor of half grids (B, ...) over the measured reflections, shape (B,)."""
+    return r_factor(grid.amplitude.flatten(), F.abs().flatten(-3), grid.weight.flatten())
+
+
+def noise_floor(grid: P1Grid) -> float:
+    """R factor that a perfect model would have, from the measured uncertainties.
+
+    sqrt(2 / pi) sum sigma / sum F for normal errors; zero where no uncertainties are known.
+    """
+    data = grid.data
+    if data.sigf is None:
+        return 0.0
+    used = data.measured & np.isfinite(data.sigf)
+    return float(np.sqrt(2 / np.pi) * data.sigf[used].sum() / data.f[used].sum())

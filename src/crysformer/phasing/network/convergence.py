@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from crysformer.crystal.cell_composition import count_atoms
 from crysformer.crystal.reflections import CrystalData
@@ -45,7 +46,7 @@ class Convergence:
         if self.coefficients is None:
             return float(agreement >= CONVERGED_CORRELATION * highest_agreement(data))
         z = float(np.dot(self.coefficients, terms(agreement, data, chains)))
-        return 1 / (1 + math.exp(-min(max(z, -30.0), 30.0)))
+        return float(expit(min(max(z, -30.0), 30.0)))
 
     def enough(self, probability: float, data: CrystalData, chains: Sequence[str]) -> float:
         """The least agreement that proves as much; above one if none does."""

@@ -1,4 +1,4 @@
-"""Origin and hand of a map that a network has come to, by what is known of every peptide."""
+"""Origin and hand of a map that a network predicts, from the atoms in it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from crysformer.crystal.comparison.alignment import Alignment, align
 from crysformer.crystal.fourier.grids import hkl_to_grid
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.symmetry import expand_to_p1
-from crysformer.phasing.candidate import settle, with_atoms
-from crysformer.phasing.cell_content import cell_content, positive_fractions
+from crysformer.phasing.atoms.atomic_candidates import atomic_candidates
+from crysformer.phasing.dual_space.polishing import polish_by_density_modification
+from crysformer.phasing.dual_space.starting_parameters import positive_fractions
 from crysformer.phasing.network.frame import NetworkFrame
-from crysformer.phasing.origin.crystal_setting import place
-from crysformer.phasing.problem import phase_problem
+from crysformer.phasing.origin.crystal_setting import to_crystal_setting
+from crysformer.phasing.problem import phasing_problem
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkPlacement:
-    """How to move a map to where its molecule belongs.
+    """Move of a map to the origin and hand of its molecule.
 
     Attributes
     ----------
@@ -59,15 +59,12 @@ def place_map(
     generator
         For the search of atoms.
     """
-    p1, mapping = expand_to_p1(data)
-    problem = phase_problem(p1, "cpu", mapping.parent)
-    content = cell_content(data, (sequence,), 1)
-    phased = np.where(data.measured, data.f, 0.0) * np.exp(1j * np.angle(coefficients))
-    share = positive_fractions(content, problem.cell.volume, data.d_min, 1, generator)
-    F = problem.to_grid(phased / problem.scale)[None]
-    settled = settle(problem, content, "network", F, share, 1, generator)
-    atomic = with_atoms(problem, content, settled, generator)[0]
-    placed = place(data, mapping, problem, content, atomic, generator)
+    problem = phasing_problem(data, (sequence,), 1)
+    start = problem.expand(data.f * np.exp(1j * np.angle(coefficients)))[None]
+    fraction = positive_fractions(problem, 1, generator)
+    polished = polish_by_density_modification(problem, "network", start, fraction, 1, generator)
+    atomic = atomic_candidates(problem, polished, generator)[0]
+    placed = to_crystal_setting(problem, atomic, generator)
 
     known = data.measured & np.isfinite(placed.phi) & (np.abs(coefficients) > 0)
     target = data.f * np.exp(1j * np.radians(np.where(known, placed.phi, 0.0)))
@@ -76,4 +73,4 @@ def place_map(
         hkl_to_grid(hkl, torch.from_numpy(values[known]), frame.shape)[None]
         for values in (coefficients, target)
     )
-    return NetworkPlacement(align(found, wanted, wanted.abs().square()), placed.hand)
+    return NetworkPlacement(align(found, wanted, wanted.abs().square()), placed.hand_probability)

@@ -1,4 +1,4 @@
-"""The network's prediction from measured amplitudes and a sequence."""
+"""Prediction of the network alone, from measured amplitudes and a sequence."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,38 +15,21 @@ from torch import Tensor
 
 from crysformer.crystal.comparison.alignment import apply_alignment
 from crysformer.crystal.fourier.density_map import DensityMap
-from crysformer.crystal.fourier.grids import (
-    Shape,
-    density_from_grid,
-    grid_from_density,
-    patterson_from_grid,
-)
+from crysformer.crystal.fourier.grids import Shape, density_from_grid, grid_from_density
 from crysformer.crystal.reflections import CrystalData
-from crysformer.models.crysformer import CrysFormer
-from crysformer.models.device import pick_device
-from crysformer.models.orientations import predict_averaged, turn
-from crysformer.models.recycling import impose_amplitudes, improve
-from crysformer.models.weights import load_weights
-from crysformer.peptide import residues
+from crysformer.models.orientations import rotate_map
+from crysformer.models.recycling import impose_amplitudes
 from crysformer.peptide.sequence_file import sequences_of
-from crysformer.phasing.network.applicability import (
-    check_applicable,
-    check_completeness,
-    fitting_weights,
-)
-from crysformer.phasing.network.convergence import Convergence
 from crysformer.phasing.network.frame import NetworkFrame
 from crysformer.phasing.network.placement import place_map
+from crysformer.phasing.network.trajectory import NetworkRunner, Trajectory
 
-#: Grid points per d_min of the map that is handed out.
-_SAMPLE_RATE = 3.0
-#: Probabilities of a chain from which it is the prediction, and from which no other is tried.
-_LIKELY, _CERTAIN = 0.5, 0.95
+_SAMPLE_RATE = 3.0  # grid points to d_min of the map that is handed out
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What the network makes of a crystal.
+    """Map that the network predicts for a crystal.
 
     Attributes
     ----------
@@ -69,21 +51,21 @@ class Prediction:
         Wall-clock time.
     d_min
         Resolution of the map, A.
-    arrived
-        Whether a chain of predictions arrived at a structure whose amplitudes agree with the
-        measured ones; otherwise the map is of a single prediction.
+    trajectory
+        Fourier transform of the last map of the best recycling run at the rows of the data, shape
+        (n,), complex, origin and hand as they came; of the single prediction without recycling.
+    converged
+        Whether that run ended at a structure whose amplitudes agree with the measured ones;
+        otherwise the map is of a single prediction.
     agreement
-        Of the amplitudes of the best chain with the measured ones; zero where there was none.
-    chain
-        Fourier transform of the last map of the best chain at the rows of the data, shape (n,),
-        complex, origin and hand as it came: what density modification may start from. The map
-        itself where there was no chain.
-    right
-        Probability that the best chain is right, up to origin and hand.
+        Correlation of the amplitudes of the best run with the measured ones; zero without
+        recycling.
+    probability_correct
+        Probability that the best run is right, up to origin and hand.
     hand
-        Probability that the hand is right where a chain arrived, else 0.5.
+        Probability that the hand is right if the run converged, else 0.5.
     notes
-        What had to be assumed, each one sentence for the user.
+        Assumptions, a sentence each.
     """
 
     density: DensityMap
@@ -94,16 +76,16 @@ class Prediction:
     weights: str
     seconds: float
     d_min: float
-    chain: NDArray[np.complex128]
-    arrived: bool = False
+    trajectory: NDArray[np.complex128]
+    converged: bool = False
     agreement: float = 0.0
-    right: float = 0.0
+    probability_correct: float = 0.0
     hand: float = 0.5
     notes: tuple[str, ...] = ()
 
     @property
     def grid(self) -> Shape:
-        """Of the map."""
+        """Shape of the map."""
         return self.density.shape
 
 
@@ -132,9 +114,9 @@ def predict(
     device
         "auto", "cpu", "cuda", "mps".
     seed
-        Of the random phase errors that chains of predictions start with.
+        Seed for the random phase errors that recycling runs start with.
     deadline
-        `time.monotonic` after which no further chains are begun.
+        `time.monotonic` after which no further runs are begun.
 
     Raises
     ------
@@ -142,112 +124,65 @@ def predict(
         If the crystal is not of the kind the network was trained on.
     """
     begin = time.perf_counter()
-    chains = sequences_of(sequence)
-    name = fitting_weights(data, chains) if weights is None else weights
-    loaded = load_weights(name, pick_device(device))
-    check_applicable(data, chains, loaded.info)
-    config = loaded.model.config
-    frame = NetworkFrame.of(data, chains[0], config)
-    check_completeness(frame, loaded.info)
+    runner = NetworkRunner(data, sequences_of(sequence), weights, device)
     generator = torch.Generator().manual_seed(seed)
-    arrival = Convergence.of(loaded.info)
-    raw = _predict(loaded.model, arrival, data, frame, chains[0], generator, deadline)
-    density = raw.density
-    coefficients = frame.coefficients(density, data.hkl)
+    trajectory = runner.run(generator, deadline)
+    density, hand = trajectory.single, 0.5
+    if trajectory.converged:
+        density, hand = _placed(runner, trajectory, generator)
+    coefficients = runner.coefficients(density)
     f = np.abs(coefficients)
     ratio = np.divide(f, data.f, out=np.zeros_like(f), where=data.measured & (data.f > 0))
+    frame = runner.frame
     return Prediction(
         density=DensityMap(frame.density(density, _SAMPLE_RATE), data.cell, data.space_group),
         f=f,
         phi=np.degrees(np.angle(coefficients)),
-        fom=_expected_cosine(ratio, loaded.info, raw),
-        preset=str(loaded.info.get("preset", loaded.name)),
-        weights=str(name),
+        fom=_expected_cosine(ratio, runner, trajectory, hand),
+        preset=runner.preset,
+        weights=runner.weights,
         seconds=time.perf_counter() - begin,
-        d_min=config.d_min,
-        chain=frame.coefficients(raw.chain, data.hkl),
-        arrived=raw.arrived,
-        agreement=raw.agreement,
-        right=raw.right,
-        hand=raw.hand,
-        notes=(*_notes(data, frame), raw.note),
+        d_min=runner.config.d_min,
+        trajectory=runner.coefficients(trajectory.density),
+        converged=trajectory.converged,
+        agreement=trajectory.agreement,
+        probability_correct=trajectory.probability_correct,
+        hand=hand,
+        notes=(*_notes(data, frame), _course(runner, trajectory, hand)),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Raw:
-    """The network's density in its frame, (U, V, W), e/A^3, and how it came about."""
-
-    density: Tensor
-    chain: Tensor
-    note: str
-    arrived: bool = False
-    agreement: float = 0.0
-    right: float = 0.0
-    hand: float = 0.5
-
-
-def _predict(
-    model: CrysFormer,
-    arrival: Convergence,
-    data: CrystalData,
-    frame: NetworkFrame,
-    sequence: str,
-    generator: torch.Generator,
-    deadline: float,
-) -> _Raw:
-    device = model.templates.device
-    F = frame.amplitudes.to(torch.complex64)[None]
-    patterson = patterson_from_grid(F, frame.shape, frame.volume)[None].to(device)
-    codes = torch.from_numpy(residues.encode(sequence).astype(np.int64))[None].to(device)
-    lengths = torch.tensor([frame.lengths], device=device)
-    measured = frame.measured[None].to(device) if model.config.conditions else None
-    first = predict_averaged(model, patterson, codes, lengths, measured=measured)
-    single = first[0, 0].cpu()
-    if not model.config.recycling:
-        return _Raw(single, single, "a single prediction")
-    # what ends the search is the stricter of what was fitted and the threshold of exact data
-    enough = max(a.enough(_CERTAIN, data, (sequence,)) for a in (arrival, Convergence()))
-    found, agreement = improve(
-        model, first, patterson, codes, lengths, generator, deadline, measured, enough
-    )
-    arrived = arrival.probability(agreement, data, (sequence,))
-    if arrived < _LIKELY:
-        needed = arrival.enough(_LIKELY, data, (sequence,))
-        need = f"{needed:.3f} is needed" if needed <= 1 else "with such data none would prove it"
-        note = (
-            f"a single prediction: chains of predictions did not arrive (amplitudes agree to "
-            f"{agreement:.3f}, {need})"
-        )
-        return _Raw(single, found[0, 0].cpu(), note, agreement=agreement, right=arrived)
-    placement = place_map(
-        data, sequence, frame, frame.coefficients(found[0, 0], data.hkl), generator
-    )
-    grid = grid_from_density(found[0].cpu(), frame.volume)
+def _placed(
+    runner: NetworkRunner, trajectory: Trajectory, generator: torch.Generator
+) -> tuple[Tensor, float]:
+    """Prediction from a converged run moved to its origin and hand, and the hand's probability."""
+    frame = runner.frame
+    coefficients = runner.coefficients(trajectory.density)
+    placement = place_map(runner.data, runner.sequence, frame, coefficients, generator)
+    grid = grid_from_density(trajectory.density[None], frame.volume)
     moved = apply_alignment(grid, placement.alignment)
-    centred = density_from_grid(moved, frame.shape, frame.volume)[None].to(patterson)
-    density = predict_averaged(
-        model,
-        patterson,
-        codes,
-        lengths,
-        impose_amplitudes(centred, patterson, measured),
-        measured,
-    )
-    # The best map of two possibilities is their mean, by their probabilities.
-    mirrored = turn(density, (0, 1, 2))
+    centred = density_from_grid(moved, frame.shape, frame.volume)[None].to(runner.patterson)
+    density = runner.predict(impose_amplitudes(centred, runner.patterson, runner.measured))
+    # the best map of two possibilities is their mean, weighted with their probabilities
+    mirrored = rotate_map(density, (0, 1, 2))
     hand = placement.hand
-    return _Raw(
-        (hand * density + (1 - hand) * mirrored)[0, 0].cpu(),
-        found[0, 0].cpu(),
-        f"a chain of predictions arrived with probability {arrived:.2f} (amplitudes agree to "
-        f"{agreement:.3f}); its origin and hand are by the atoms in it, the hand with probability "
-        f"{hand:.2f}",
-        True,
-        agreement,
-        arrived,
-        hand,
-    )
+    return (hand * density + (1 - hand) * mirrored)[0, 0].cpu(), hand
+
+
+def _course(runner: NetworkRunner, trajectory: Trajectory, hand: float) -> str:
+    """One sentence on how the prediction came about."""
+    if not runner.config.recycling:
+        return "a single prediction"
+    agreement = f"amplitudes agree to {trajectory.agreement:.3f}"
+    if trajectory.converged:
+        return (
+            f"a recycling run converged with probability {trajectory.probability_correct:.2f} "
+            f"({agreement}); its origin and hand are those of the atoms in it, the hand with "
+            f"probability {hand:.2f}"
+        )
+    needed = trajectory.needed
+    need = f"{needed:.3f} is needed" if needed <= 1 else "with such data none would prove it"
+    return f"a single prediction: recycling runs did not converge ({agreement}, {need})"
 
 
 def _notes(data: CrystalData, frame: NetworkFrame) -> tuple[str, ...]:
@@ -260,15 +195,16 @@ def _notes(data: CrystalData, frame: NetworkFrame) -> tuple[str, ...]:
 
 
 def _expected_cosine(
-    ratio: NDArray[np.float64], info: dict[str, Any], raw: _Raw
+    ratio: NDArray[np.float64], runner: NetworkRunner, trajectory: Trajectory, hand: float
 ) -> NDArray[np.float64]:
     """Mean cosine of the phase error, on validation, at these predicted / measured amplitudes.
 
-    Of a chain that is right, with the right hand; the phases of others are worth nothing.
+    For a converged run times the probability that it is right and has the right hand; the phases
+    of others are worth nothing.
     """
-    calibration = info["calibration"]
-    if raw.arrived:
-        calibration = info.get("calibration_arrived", calibration)
+    calibration, certainty = runner.info["calibration"], 1.0
+    if trajectory.converged:
+        calibration = runner.info.get("calibration_arrived", calibration)
+        certainty = trajectory.probability_correct * hand
     cosine = np.interp(ratio, calibration["ratio"], calibration["cosine"])
-    sure = raw.right * raw.hand if raw.arrived else 1.0
-    return np.where(ratio > 0, cosine * sure, 0.0)
+    return np.where(ratio > 0, cosine * certainty, 0.0)

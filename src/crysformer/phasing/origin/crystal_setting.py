@@ -1,4 +1,4 @@
-"""From a phase set in P1 to the crystal's own space group: hand, origin, weights, map."""
+"""From a phase set in P1 to the crystal's own setting: hand, origin, weights, map."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.density_map import DensityMap
-from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.symmetry import P1Mapping
 from crysformer.errors import InputError
 from crysformer.peptide import residues
 from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.candidate import Candidate
-from crysformer.phasing.cell_content import CellContent
 from crysformer.phasing.merit.confidence import symmetry_factor
 from crysformer.phasing.merit.sim_weights import sim_weights
 from crysformer.phasing.origin.chirality import HandEvidence
@@ -28,14 +25,16 @@ from crysformer.phasing.origin.molecule_origin import (
     origin_from_density,
 )
 from crysformer.phasing.origin.space_group_origin import enantiomorph_origins, to_space_group
-from crysformer.phasing.problem import PhaseProblem
+from crysformer.phasing.problem import PhasingProblem
 
-_SAMPLE_RATE = 3.0  # of the map that is written
+_SAMPLE_RATE = 3.0  # grid points to d_min of the map that is written
+_IN_P1 = "centre of mass of one molecule at the centre of the cell"
+_CENTROSYMMETRIC = "the space group is centrosymmetric: phases are 0 or 180, there is no hand"
 
 
 @dataclass(frozen=True, eq=False)
-class Placed:
-    """Phases at home in the crystal's space group.
+class CrystalSetting:
+    """Phases in the crystal's space-group setting.
 
     Attributes
     ----------
@@ -43,16 +42,17 @@ class Placed:
         Degrees and figure of merit, shape (n,) as the data's hkl; NaN and 0 without phase.
     density
         The weighted map.
-    hand
+    hand_probability
         Probability that the hand is right.
-    agreement
-        Symmetry agreement by space group; empty in P1.
+    enantiomorph
+        Agreement of symmetry mates by space group, for one of an enantiomorphic pair with both;
+        empty in P1.
     symmetry
-        What that leaves of the confidence, 0 to 1 (`symmetry_factor`); 1 in P1.
+        Fraction of the confidence that this leaves, 0 to 1 (`symmetry_factor`); 1 in P1.
     origin
-        How the origin was chosen.
+        Choice of the origin, in words.
     notes
-        What the user should know.
+        Assumptions and ambiguities, a sentence each.
     model
         The atoms, if they came from the sequence search.
     """
@@ -60,115 +60,96 @@ class Placed:
     phi: NDArray[np.float64]
     fom: NDArray[np.float64]
     density: DensityMap
-    hand: float
-    agreement: dict[str, float]
+    hand_probability: float
+    enantiomorph: dict[str, float]
     symmetry: float
     origin: str
     notes: tuple[str, ...]
     model: PeptideModel | None = None
 
 
-def place(
-    data: CrystalData,
-    mapping: P1Mapping,
-    problem: PhaseProblem,
-    content: CellContent,
-    candidate: Candidate,
-    generator: torch.Generator,
-) -> Placed:
-    """Choose hand and origin of a candidate and return its phases for `data.hkl`.
+def to_crystal_setting(
+    problem: PhasingProblem, candidate: Candidate, generator: torch.Generator
+) -> CrystalSetting:
+    """Choose hand and origin of a candidate and return its phases for `problem.data.hkl`.
 
     Parameters
     ----------
-    data
-        The crystal in its own space group.
-    mapping, problem
-        Its expansion to P1.
-    content
-        What is in the cell.
+    problem
+        The crystal.
     candidate
         Phases in P1.
     generator
-        For the search of atoms.
+        For the search of atoms that tell the hand.
     """
     if candidate.peptide is not None:
-        return _place_peptide(data, mapping, problem, candidate, candidate.peptide)
-    notes: list[str] = []
-    group = data.space_group
-    phi = _listed_phases(problem, candidate.F)
-    fom = sim_weights(problem, candidate)
-    centrosymmetric = group.is_centrosymmetric()
-    evidence = HandEvidence(0.0, 0)
-    if centrosymmetric:
-        notes.append("the space group is centrosymmetric: phases are 0 or 180, there is no hand")
+        return _of_peptide(problem, candidate, candidate.peptide)
+    data, notes = problem.data, list[str]()
+    fom = _own_rows(problem, sim_weights(problem.grid, candidate.model))
+    if data.space_group.is_centrosymmetric():
+        notes.append(_CENTROSYMMETRIC)
+        inverted, probability = False, 1.0
     else:
-        candidate, evidence = hand_of(
-            problem, content, candidate, generator, len(group.operations())
-        )
+        candidate, evidence = hand_of(problem, candidate, generator)
         if evidence.log_odds == 0:
-            notes.append("nothing tells the hand: the mirror image fits as well")
-    inverted = evidence.log_odds < 0
-    if inverted:
-        phi = -phi
-    probability = 1.0 if centrosymmetric else HandEvidence(abs(evidence.log_odds), 0).probability
+            notes.append("the hand is undetermined: the mirror image fits as well")
+        inverted = evidence.log_odds < 0
+        probability = HandEvidence(abs(evidence.log_odds), 0).probability
 
-    if len(group.operations()) == 1:
-        molecule = _molecule_origin(problem, content, candidate)
+    listed = problem.listed(candidate.F)
+    listed = listed.conj() if inverted else listed
+    if problem.symmetric:
+        own = _in_space_group(problem, np.rad2deg(np.angle(listed)))
+        phi, symmetry, origin = own.phi, own.symmetry, "symmetry elements of the space group"
+        if not own.same_hand:
+            # only the mirror image of an enantiomorphic pair is consistent with the given group
+            probability = 1.0 - probability
+        enantiomorph = own.agreement
+        if len(enantiomorph) > 1:
+            names = " and ".join(enantiomorph)
+            notes.append(
+                f"{names} cannot be told apart by amplitudes; written in {data.space_group.xhm()}"
+            )
+    else:
+        molecule = _molecule_origin(problem, candidate)
         if molecule.ambiguous:
             notes.append(f"the origin is ambiguous: {molecule.reason}")
         shift = 0.5 - (-molecule.centre if inverted else molecule.centre)
-        phi = phi + 360.0 * (problem.data.hkl @ shift)
-        origin = "centre of mass of one molecule at the centre of the cell"
-        first = _first_rows(mapping, len(data))
-        # the input may list the Friedel mate of the reflection that P1 lists
-        phi_own = np.mod(np.where(mapping.conjugate[first], -phi[first], phi[first]), 360.0)
-        fom_own = fom[first]
-        agreement: dict[str, float] = {}
-        symmetry = 1.0
-    else:
-        grouped = _into_group(data, problem, phi)
-        phi_own, agreement = grouped.phi, grouped.agreement
-        symmetry = symmetry_factor(max(agreement.values()), grouped.random_agreement)
-        if not grouped.same_hand:
-            # only the mirror image of an enantiomorphic pair obeys the group that was given
-            probability = 1.0 - probability
-        fom_own = fom[_first_rows(mapping, len(data))]
-        origin = "symmetry elements of the space group"
-        if len(agreement) > 1:
-            names = " and ".join(agreement)
-            notes.append(f"{names} cannot be told apart by amplitudes; written in {group.xhm()}")
-    fom_own = np.where(data.measured & np.isfinite(phi_own), fom_own, 0.0)
-    phi_own = np.where(data.measured, phi_own, np.nan)
-    return Placed(
-        phi=phi_own,
-        fom=fom_own,
-        density=weighted_map(data, fom_own, phi_own),
-        hand=probability,
-        agreement=agreement,
+        moved = listed * np.exp(2j * np.pi * (problem.grid.data.hkl @ shift))
+        phi = np.mod(np.rad2deg(np.angle(problem.mapping.average(moved))), 360.0)
+        symmetry, origin, enantiomorph = 1.0, _IN_P1, {}
+    fom = np.where(data.measured & np.isfinite(phi), fom, 0.0)
+    phi = np.where(data.measured, phi, np.nan)
+    return CrystalSetting(
+        phi=phi,
+        fom=fom,
+        density=weighted_map(data, fom, phi),
+        hand_probability=probability,
+        enantiomorph=enantiomorph,
         symmetry=symmetry,
         origin=origin,
         notes=tuple(notes),
     )
 
 
-def symmetry_of(data: CrystalData, problem: PhaseProblem, candidate: Candidate) -> float:
-    """What the space group leaves of a P1 candidate's confidence, 0 to 1."""
-    if len(data.space_group.operations()) == 1:
+def symmetry_of(problem: PhasingProblem, candidate: Candidate) -> float:
+    """Fraction of a P1 candidate's confidence that the space group leaves, 0 to 1."""
+    if not problem.symmetric:
         return 1.0
-    grouped = _into_group(data, problem, _listed_phases(problem, candidate.F))
-    return symmetry_factor(max(grouped.agreement.values()), grouped.random_agreement)
+    phi = np.rad2deg(np.angle(problem.listed(candidate.F)))
+    return _in_space_group(problem, phi).symmetry
 
 
-def _place_peptide(
-    data: CrystalData,
-    mapping: P1Mapping,
-    problem: PhaseProblem,
-    candidate: Candidate,
-    model: PeptideModel,
-) -> Placed:
-    """A peptide model is in its space group, of the residues given; in P1 its origin is free."""
+def _of_peptide(
+    problem: PhasingProblem, candidate: Candidate, model: PeptideModel
+) -> CrystalSetting:
+    """Setting of a peptide model: its space group's own, of the residues given.
+
+    In P1, where its origin is free, its first chain is put at the centre of the cell.
+    """
+    data = problem.data
     origin = "the peptide model in the space group's own setting"
-    probability = candidate.figures["hand"]
+    probability = HandEvidence(candidate.hand_log_odds, 0).probability
     notes: tuple[str, ...] = ()
     own = model.F
     if model.space_group.xhm() != data.space_group.xhm():
@@ -179,24 +160,22 @@ def _place_peptide(
             f"are those of {data.space_group.xhm()}: the phases written are of its mirror image",
         )
     if data.space_group.is_centrosymmetric():
-        probability = 1.0
-        notes = ("the space group is centrosymmetric: phases are 0 or 180, there is no hand",)
-    if len(data.space_group.operations()) == 1:
+        probability, notes = 1.0, (_CENTROSYMMETRIC,)
+    if not problem.symmetric:
         first = model.peptides.chain == 0
         mass = residues.MASSES[model.peptides.number[first]]
         model = model.shifted(data.hkl, 0.5 - mass @ model.frac[first] / mass.sum())
-        own = model.F
-        origin = "centre of mass of one molecule at the centre of the cell"
+        own, origin = model.F, _IN_P1
     phased = data.measured & np.isfinite(own)
     phi = np.where(phased, np.mod(np.rad2deg(np.angle(np.nan_to_num(own))), 360.0), np.nan)
-    fom = sim_weights(problem, candidate)[_first_rows(mapping, len(data))]
+    fom = _own_rows(problem, sim_weights(problem.grid, candidate.model))
     fom = np.where(phased, fom, 0.0)
-    return Placed(
+    return CrystalSetting(
         phi=phi,
         fom=fom,
         density=weighted_map(data, fom, phi),
-        hand=probability,
-        agreement=model.agreement,
+        hand_probability=probability,
+        enantiomorph=model.agreement,
         symmetry=1.0,
         origin=origin,
         notes=notes,
@@ -207,7 +186,7 @@ def _place_peptide(
 def weighted_map(
     data: CrystalData, fom: NDArray[np.float64], phi: NDArray[np.float64]
 ) -> DensityMap:
-    """The map of FOM x F with phases `phi` (degrees), in the crystal's space group."""
+    """Map of FOM x F with phases `phi` (degrees), in the crystal's space group."""
     used = data.measured & np.isfinite(phi) & (fom > 0)
     values = (fom * np.nan_to_num(data.f) * np.exp(1j * np.deg2rad(np.nan_to_num(phi))))[used]
     asu = gemmi.ComplexAsuData(
@@ -218,59 +197,57 @@ def weighted_map(
     return DensityMap(np.array(grid.array, dtype=np.float32), data.cell, data.space_group)
 
 
-def _listed_phases(problem: PhaseProblem, F: torch.Tensor) -> NDArray[np.float64]:
-    """Phases in degrees of the P1 list, NaN where not measured."""
-    used = problem.data.measured  # files may list more than the grid holds
-    values = grid_to_hkl(F, torch.as_tensor(problem.data.hkl[used])).cpu().numpy()
-    phi = np.full(len(used), np.nan)
-    phi[used] = np.rad2deg(np.angle(values))
-    return phi
+def _own_rows(problem: PhasingProblem, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values of P1 rows, shape (m,), at the rows of the crystal's own list, shape (n,).
+
+    Symmetry mates have equal values; the first one counts. Zero where there is none.
+    """
+    parents, first = np.unique(problem.mapping.parent, return_index=True)
+    own = np.zeros(len(problem.data))
+    own[parents] = values[first]
+    return own
 
 
-def _first_rows(mapping: P1Mapping, n: int) -> NDArray[np.int64]:
-    """The first P1 reflection that stems from each of the crystal's own."""
-    return np.unique(mapping.parent, return_index=True)[1][:n]
-
-
-def _molecule_origin(
-    problem: PhaseProblem, content: CellContent, candidate: Candidate
-) -> MoleculeOrigin:
-    """Where one molecule lies in the P1 cell, for the hand that the candidate has."""
+def _molecule_origin(problem: PhasingProblem, candidate: Candidate) -> MoleculeOrigin:
+    """Centre of one molecule in the P1 cell, for the hand that the candidate has."""
+    content, data = problem.content, problem.grid.data
     copies = content.copies * max(1, len(content.sequences))
     if candidate.atoms is not None:
         return origin_from_atoms(
             candidate.atoms.frac[0].cpu().numpy().astype(np.float64),
-            problem.cell,
+            data.cell,
             candidate.atoms.occupancy[0].cpu().numpy().astype(np.float64),
             copies,
         )
-    phi = _listed_phases(problem, candidate.F)
-    density = weighted_map(problem.data, sim_weights(problem, candidate), phi)
+    phi = np.rad2deg(np.angle(problem.listed(candidate.F)))
+    density = weighted_map(data, sim_weights(problem.grid, candidate.model), phi)
     n_atoms = None if content.n_atoms is None else content.n_atoms // copies
     return origin_from_density(density, n_atoms, copies)
 
 
 @dataclass(frozen=True, eq=False)
-class _InGroup:
-    """Phases in the crystal's own group, and how well they obey it."""
+class _InSpaceGroup:
+    """Phases in the crystal's own group, and the agreement of symmetry mates with it."""
 
     phi: NDArray[np.float64]
     agreement: dict[str, float]
-    random_agreement: float
+    symmetry: float
     same_hand: bool
 
 
-def _into_group(data: CrystalData, problem: PhaseProblem, phi: NDArray[np.float64]) -> _InGroup:
-    """Phases of `data.hkl` in its own group; no agreement if mates are too few to tell."""
-    p1 = problem.data
+def _in_space_group(problem: PhasingProblem, phi: NDArray[np.float64]) -> _InSpaceGroup:
+    """Phases of the crystal's own list; no agreement if there are too few mates to tell."""
+    data, p1 = problem.data, problem.grid.data
     try:
         readings = enantiomorph_origins(p1.hkl, p1.f, phi, data.space_group, data.cell)
     except InputError:
-        return _InGroup(np.full(len(data), np.nan), {data.space_group.xhm(): 0.0}, 0.0, True)
+        unknown = np.full(len(data), np.nan)
+        return _InSpaceGroup(unknown, {data.space_group.xhm(): 0.0}, 0.0, True)
     own = readings[0]
-    return _InGroup(
+    agreement = {reading.space_group.xhm(): reading.agreement for reading in readings}
+    return _InSpaceGroup(
         phi=to_space_group(data, p1.hkl, p1.f, phi, own).phi,
-        agreement={reading.space_group.xhm(): reading.agreement for reading in readings},
-        random_agreement=own.random_agreement,
+        agreement=agreement,
+        symmetry=symmetry_factor(max(agreement.values()), own.random_agreement),
         same_hand=not own.inverted,
     )

@@ -1,4 +1,4 @@
-"""Which hand a candidate has: from its atoms, and from where its phases came."""
+"""Hand of a candidate, from its atoms and from the origin of its phases."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from dataclasses import replace
 import torch
 
 from crysformer.peptide.chain import parse_chain
-from crysformer.phasing.candidate import Candidate, number_of_atoms, with_atoms
+from crysformer.phasing.atoms.atomic_candidates import (
+    AtomSettings,
+    atomic_candidates,
+    number_of_atoms,
+)
+from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.cell_content import CellContent
 from crysformer.phasing.origin.chirality import HandEvidence, chirality
-from crysformer.phasing.problem import PhaseProblem
+from crysformer.phasing.problem import PhasingProblem
 
 # Atoms for the hand alone: more would take too long, and maps of lower resolution show no atoms.
 _MAX_ATOMS, _D_MIN = 250, 2.0
@@ -18,56 +23,49 @@ _BOND_ERROR, _BOND_ERROR_PER_R = 0.05, 0.8
 
 
 def hand_of(
-    problem: PhaseProblem,
-    content: CellContent,
-    candidate: Candidate,
-    generator: torch.Generator,
-    n_operators: int = 1,
+    problem: PhasingProblem, candidate: Candidate, generator: torch.Generator
 ) -> tuple[Candidate, HandEvidence]:
     """Evidence for the hand that a candidate has, and the candidate with the atoms that tell it.
 
     Parameters
     ----------
-    problem, content
-        The crystal in P1.
+    problem
+        The crystal.
     candidate
         Gets atoms, if it has none and they can be found in reasonable time.
     generator
         For the search of atoms.
-    n_operators
-        Of the space group: atoms that are symmetry mates say the same thing so many times.
     """
-    candidate = _atomic(problem, content, candidate, generator)
+    candidate = _atomic(problem, candidate, generator)
     evidence = _chirality(problem, candidate)
-    odds = evidence.log_odds / n_operators + candidate.hand_log_odds
-    odds *= _net_hand(content)
+    # symmetry mates repeat the same evidence
+    odds = evidence.log_odds / problem.n_operators + candidate.hand_log_odds
+    odds *= _net_hand(problem.content)
     return candidate, replace(evidence, log_odds=odds)
 
 
-def _atomic(
-    problem: PhaseProblem, content: CellContent, candidate: Candidate, generator: torch.Generator
-) -> Candidate:
+def _atomic(problem: PhasingProblem, candidate: Candidate, generator: torch.Generator) -> Candidate:
     if candidate.atoms is not None or problem.data.d_min > _D_MIN:
         return candidate
-    if number_of_atoms(problem, content, candidate) > _MAX_ATOMS:
+    if number_of_atoms(problem, candidate) > _MAX_ATOMS:
         return candidate
-    atomic = with_atoms(problem, content, [candidate], generator, cycles=1)[0]
+    atomic = atomic_candidates(problem, [candidate], generator, AtomSettings(cycles=1))[0]
     return replace(candidate, atoms=atomic.atoms)
 
 
-def _chirality(problem: PhaseProblem, candidate: Candidate) -> HandEvidence:
+def _chirality(problem: PhasingProblem, candidate: Candidate) -> HandEvidence:
     if candidate.atoms is None or candidate.atoms.frac.shape[1] > _MAX_ATOMS:
         return HandEvidence(0.0, 0)
     return chirality(
         candidate.atoms.frac[0].cpu().numpy(),
         candidate.atoms.occupancy[0].cpu().numpy(),
-        problem.orth.cpu().numpy(),
-        _BOND_ERROR + _BOND_ERROR_PER_R * candidate.figures["r"],
+        problem.grid.orth.cpu().numpy(),
+        _BOND_ERROR + _BOND_ERROR_PER_R * candidate.figures.r,
     )
 
 
 def _net_hand(content: CellContent) -> float:
-    """L residues less D residues, as a share of all that are chiral; 1 where nothing is known."""
+    """L residues less D residues, as a fraction of the chiral ones; 1 where nothing is known."""
     chains = [parse_chain(sequence) for sequence in content.sequences]
     chiral = sum(len(chain.letters) - chain.letters.count("G") for chain in chains)
     mirrored = sum(len(chain.d_residues) for chain in chains)

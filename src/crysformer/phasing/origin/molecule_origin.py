@@ -1,4 +1,4 @@
-"""The origin of a crystal in P1, by convention: one molecule's centre at the cell centre."""
+"""Conventional origin of a crystal in P1: the centre of one molecule at the centre of the cell."""
 
 from __future__ import annotations
 
@@ -11,35 +11,36 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.unit_cell import orth_matrix
-from crysformer.phasing.origin.unwrapping import Links, unwrap
-from crysformer.phasing.origin.watershed import find_basins
+from crysformer.phasing.origin.unwrapping import Contacts, unwrap_molecule
+from crysformer.phasing.origin.watershed import watershed
 
-# The highest density that is counted, A^3 for each atom: more takes in the noise between atoms,
-# less loses the weaker ones.
+# Volume of the highest density that is counted, A^3 per atom: more includes the noise between
+# atoms, less loses the weaker ones.
 _VOLUME_PER_ATOM = 5.0
-# Above this share of the density of a typical peak, where the number of atoms is not known.
+# Level as a fraction of the density of a typical peak, where the number of atoms is not known.
 _LEVEL_OF_PEAK = 0.25
-_WHOLE = 0.9
-# A contact with a lattice copy decides against a clear choice where its density reaches this
-# share of that of the molecule's weakest link (true maps of touching dipeptides: at most 0.34, with
-# F-weighted phase errors of 33 degrees 0.79), or its distance is at most this much longer, A.
+_WHOLE = 0.9  # fraction of the expected weight from which a fragment is a whole molecule
+# The choice of the molecule is ambiguous where the density of a contact with a lattice copy reaches
+# this fraction of that of the molecule's weakest contact (true maps of touching dipeptides: at most
+# 0.34, with F-weighted phase errors of 33 degrees 0.79), or its distance is at most this much
+# longer, A.
 _CONTACT_DENSITY = 0.85
 _CONTACT_DISTANCE = 0.3
-_LONGEST_LINK = 4.0  # A
+_LONGEST_CONTACT = 4.0  # A
 
 
 @dataclass(frozen=True, eq=False)
 class MoleculeOrigin:
-    """Where one molecule lies in a P1 cell.
+    """Position of one molecule in a P1 cell.
 
     Attributes
     ----------
     centre
-        Its centre of mass, fractional, each component in [0, 1), shape (3,).
+        Centre of mass, fractional, each component in [0, 1), shape (3,).
     ambiguous
         Whether another choice of molecule would have been as good.
     reason
-        Why, one sentence; empty where not ambiguous.
+        Reason for the ambiguity, one sentence; empty where there is none.
     """
 
     centre: NDArray[np.float64]
@@ -57,10 +58,10 @@ def origin_from_density(
 ) -> MoleculeOrigin:
     """Find the centre of one connected molecule in a P1 density map.
 
-    The map is divided into the basins of its maxima, and these are joined over the highest passes
-    first, but never so that a piece meets its own lattice copy. The centre is that of the density
-    above a level; density above the median of that is cut to it, since at limited resolution
-    the height of a peak tells more of its neighbours and of the phase errors than of its mass.
+    The map is divided into the watershed regions of its maxima, which are connected in the order of
+    the density at their saddle points, but never so that a fragment meets its own lattice copy. The
+    centre is that of the density above a level, truncated at its median: at limited resolution the
+    height of a peak depends more on its neighbours and on phase errors than on its mass.
 
     Parameters
     ----------
@@ -78,13 +79,13 @@ def origin_from_density(
     if not weight.any():
         return MoleculeOrigin(np.full(3, 0.5), True, "the map is flat")
     weight = np.minimum(weight, np.median(weight[weight > 0]))
-    basins = find_basins(values, floor=level)
-    per_basin = np.bincount(basins.label, weight).astype(np.float64)
-    limit = np.inf if copies == 1 else 1.25 * per_basin.sum() / copies
-    molecule = unwrap(per_basin, basins.links, limit)
+    regions = watershed(values, floor=level)
+    per_region = np.bincount(regions.label, weight).astype(np.float64)
+    limit = np.inf if copies == 1 else 1.25 * per_region.sum() / copies
+    molecule = unwrap_molecule(per_region, regions.contacts, limit)
     points = np.stack(np.unravel_index(np.arange(len(flat)), values.shape), axis=1)
-    position = points / np.array(values.shape) - basins.lattice + molecule.lattice[basins.label]
-    inside = weight * molecule.sites[basins.label]
+    position = points / np.array(values.shape) - regions.lattice + molecule.lattice[regions.label]
+    inside = weight * molecule.sites[regions.label]
     mean = flat.mean()
     touches = molecule.closing - mean > _CONTACT_DENSITY * (molecule.weakest - mean)
     return _origin(position, inside, touches, float(weight.sum()), copies)
@@ -98,8 +99,8 @@ def origin_from_atoms(
 ) -> MoleculeOrigin:
     """Find the centre of one connected molecule among the atoms of a P1 cell.
 
-    Atoms are joined over the shortest distances first (none longer than 4 A), but never so that a
-    piece meets its own lattice copy.
+    Atoms are connected in the order of their distances (none longer than 4 A), but never so that a
+    fragment meets its own lattice copy.
 
     Parameters
     ----------
@@ -118,11 +119,13 @@ def origin_from_atoms(
     found = []
     for step in itertools.product((-1, 0, 1), repeat=3):
         distance = np.linalg.norm((frac[None] + step - frac[:, None]) @ orth.T, axis=-1)
-        first, second = np.nonzero((distance < _LONGEST_LINK) & (distance > 0))
+        first, second = np.nonzero((distance < _LONGEST_CONTACT) & (distance > 0))
         lattice = np.broadcast_to(step, (len(first), 3))
         found.append((first, second, lattice, -distance[first, second]))
-    links = Links(*(np.concatenate(column) for column in zip(*found, strict=True)))
-    molecule = unwrap(mass, links, np.inf if copies == 1 else 1.25 * mass.sum() / copies)
+    contacts = Contacts(*(np.concatenate(column) for column in zip(*found, strict=True)))
+    molecule = unwrap_molecule(
+        mass, contacts, np.inf if copies == 1 else 1.25 * mass.sum() / copies
+    )
     inside = mass * molecule.sites
     touches = molecule.closing > molecule.weakest - _CONTACT_DISTANCE
     return _origin(frac + molecule.lattice, inside, touches, float(mass.sum()), copies)
@@ -135,13 +138,15 @@ def _origin(
     total: float,
     copies: int,
 ) -> MoleculeOrigin:
-    """The centre of the weight of one piece, where the cell holds `total`."""
+    """Centre of the weight of one fragment, where the cell holds `total`."""
     reasons = []
-    share = float(weight.sum()) * copies / total
+    fraction = float(weight.sum()) * copies / total
     if copies > 1:
         reasons.append(f"the cell holds {copies} equal molecules, and one of them was centred")
-    if share < _WHOLE:
-        reasons.append(f"the largest connected piece is only {share:.0%} of what one molecule is")
+    if fraction < _WHOLE:
+        reasons.append(
+            f"the largest connected piece is only {fraction:.0%} of what one molecule is"
+        )
     if touches:
         reasons.append("the molecule touches its lattice copies as closely as it holds together")
     centre = (weight @ position) / weight.sum()
@@ -152,8 +157,8 @@ def _level(density: DensityMap, n_atoms: int | None) -> float:
     flat = density.values.astype(np.float64).ravel()
     if n_atoms is None:
         above = np.clip(flat - flat.mean(), 0, None)
-        # Mean density of the electrons, so to speak: solvent and noise hardly count in it.
+        # density-weighted mean density: solvent and noise hardly count
         typical = (above**3).sum() / max((above**2).sum(), 1e-300)
         return float(flat.mean() + _LEVEL_OF_PEAK * typical)
-    share = n_atoms * _VOLUME_PER_ATOM / density.cell.volume
-    return float(np.quantile(flat, max(1.0 - share, 0.5)))
+    fraction = n_atoms * _VOLUME_PER_ATOM / density.cell.volume
+    return float(np.quantile(flat, max(1.0 - fraction, 0.5)))

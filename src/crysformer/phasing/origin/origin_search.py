@@ -1,4 +1,4 @@
-"""Search over the cell for the origin where symmetry operators agree best."""
+"""Search over the cell for the origin at which the symmetry operators agree best."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from crysformer.crystal.operators import STEPS, operators
 from crysformer.crystal.unit_cell import orth_matrix
 from crysformer.phasing.origin.permissible_origins import permissible_origins
-from crysformer.phasing.origin.symmetry_correlation import OperatorCorrelation
+from crysformer.phasing.origin.symmetry_correlation import SymmetryCorrelation
 
 _CANDIDATES = 6
 _DISTINCT = 0.5  # A; nearer maxima are one peak seen on two grid points
@@ -19,15 +19,15 @@ _TERMS_TO_COMPARE = 20_000
 _PEAKS_TO_SORT = 5_000
 
 
-class EqualOrigins:
-    """Distances between origins that do not count moving to an equivalent one."""
+class EquivalentOrigins:
+    """Distances between origins, up to the equivalences of a space group."""
 
     def __init__(self, space_group: gemmi.SpaceGroup, cell: gemmi.UnitCell) -> None:
         ops = operators(space_group)
         across_polar = np.eye(3) - ops.polar_projector
         self._across = across_polar
         self._orth = orth_matrix(cell)
-        moves = np.array(
+        steps = np.array(
             [
                 shift + centring + step
                 for shift in permissible_origins(space_group).shifts
@@ -35,32 +35,36 @@ class EqualOrigins:
                 for step in itertools.product((-1, 0, 1), repeat=3)
             ]
         )
-        self._moves = moves @ across_polar.T
+        self._steps = steps @ across_polar.T
 
     def _images(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return ((x - np.round(x)) @ self._across.T)[..., None, :] + self._moves
+        return ((x - np.round(x)) @ self._across.T)[..., None, :] + self._steps
 
     def distance(self, x: NDArray[np.float64], origin: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Distance in A of origins `x`, fractional (n, 3), from the nearest equal of `origin`."""
+        """Distance in A, shape (n,), of origins `x`, fractional (n, 3), from the
+        nearest equivalent of `origin`.
+        """
         return np.asarray(
             np.linalg.norm(self._images(x - origin) @ self._orth.T, axis=-1).min(axis=-1)
         )
 
     def shortest(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The equal of the origin `x`, fractional (3,), that is nearest to (0, 0, 0)."""
+        """Equivalent of the origin `x`, fractional (3,), that is nearest to (0, 0, 0)."""
         images = self._images(x)
         return np.asarray(images[np.linalg.norm(images @ self._orth.T, axis=-1).argmin()])
 
 
-def search(series: OperatorCorrelation, equal: EqualOrigins) -> list[NDArray[np.float64]]:
+def search_origins(
+    series: SymmetryCorrelation, equivalent: EquivalentOrigins
+) -> list[NDArray[np.float64]]:
     """Distinct high maxima of the series, refined, best first, fractional (3,) each.
 
     Parameters
     ----------
     series
         Agreement of the operators as a function of the origin.
-    equal
-        Which origins are the same.
+    equivalent
+        Equivalences between origins.
     """
     values = series.on_grid()
     shape = np.array(values.shape)
@@ -77,6 +81,6 @@ def search(series: OperatorCorrelation, equal: EqualOrigins) -> list[NDArray[np.
     chosen: list[NDArray[np.float64]] = []
     while len(peaks) and len(chosen) < _CANDIDATES:
         chosen.append(peaks[0])
-        peaks = peaks[equal.distance(peaks, peaks[0]) > _DISTINCT]
+        peaks = peaks[equivalent.distance(peaks, peaks[0]) > _DISTINCT]
     refined = [strong.refine(x) for x in chosen]
     return sorted(refined, key=series.at, reverse=True)

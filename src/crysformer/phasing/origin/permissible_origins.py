@@ -1,4 +1,4 @@
-"""Origins that the symmetry operators of a space group leave equally good."""
+"""Permissible origins of a space group."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.operators import STEPS, Operators, operators
 
-#: Every permissible origin of every space group lies on a whole number of these of the cell.
+#: Permissible origins of every space group lie on whole multiples of 1/12 of the cell axes.
 _TWELFTHS = 12
 
 
 @dataclass(frozen=True, eq=False)
 class PermissibleOrigins:
-    """Origin shifts that leave every operator of a space group as it is.
+    """Origin shifts that leave every operator of a space group unchanged.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ def _polar_basis(ops: Operators) -> NDArray[np.int64]:
 
 
 def permissible_origins(space_group: gemmi.SpaceGroup) -> PermissibleOrigins:
-    """Origins among which the symmetry operators alone cannot choose.
+    """Permissible origin shifts, between which the symmetry operators do not distinguish.
 
     Euclidean normaliser translations, International Tables A, chapter 3.5.
     """

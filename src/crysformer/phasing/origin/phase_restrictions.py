@@ -1,4 +1,4 @@
-"""What symmetry says about single reflections: centric phases and systematic absences."""
+"""Restrictions of single reflections by symmetry: centric phases and systematic absences."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def phase_restrictions(hkl: NDArray[np.int32], space_group: gemmi.SpaceGroup) ->
     """Find centric reflections, their allowed phases, and systematic absences.
 
     An operator x' = R x + t gives F(h) = exp(2 pi i h.t) F(hR). Where hR = -h, Friedel's law
-    turns this into phi = pi h.t (mod pi).
+    makes this phi = pi h.t (mod pi).
 
     Parameters
     ----------

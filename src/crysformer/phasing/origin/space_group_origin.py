@@ -1,7 +1,7 @@
-"""From P1 phases back to the space group: find its origin, judge the fit, symmetrise.
+"""Origin of a space group in a structure solved in P1, its agreement, and symmetry averaging.
 
-A crystal is solved in P1 in its own cell, where origin and hand come out at random. What is
-left is to find where in the cell the symmetry elements lie.
+A crystal is solved in P1 in its own cell, where origin and hand come out at random. The symmetry
+elements have to be located in the cell afterwards.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.operators import STEPS, Operators, operators, rotation_of
+from crysformer.crystal.operators import STEPS, Operators, integer_rotation, operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError
-from crysformer.phasing.origin.origin_search import EqualOrigins, search
+from crysformer.phasing.origin.origin_search import EquivalentOrigins, search_origins
 from crysformer.phasing.origin.permissible_origins import permissible_origins
 from crysformer.phasing.origin.phase_restrictions import phase_restrictions, restrict_phases
 from crysformer.phasing.origin.symmetry_correlation import (
     MatePairs,
-    OperatorCorrelation,
-    StructureFactorBox,
+    StructureFactorLookup,
+    SymmetryCorrelation,
 )
 
 _REFLECTIONS = 50_000
@@ -29,7 +29,7 @@ _REFLECTIONS = 50_000
 
 @dataclass(frozen=True, eq=False)
 class SymmetryOrigin:
-    """Where a space group's origin lies in a structure solved in P1, and how well it fits.
+    """Origin of a space group in a structure solved in P1, and its agreement.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class SymmetryOrigin:
         The group searched for.
     shift
         Fractional position of the group's origin in the P1 structure, shape (3,): the structure
-        obeys the operators after x - shift. Among equal origins the shortest shift; zero along
+        has the symmetry after x - shift. Of equivalent origins the shortest shift; zero along
         polar directions.
     inverted
         The fit is to the other hand of the P1 phases: -phi, moved by `shift`.
@@ -46,16 +46,16 @@ class SymmetryOrigin:
         independent phase errors it is about the square of their mean cosine (for the inversion
         alone, the mean cosine of twice the error). 1 in P1, where nothing can disagree.
     random_agreement
-        The best agreement that the same search finds with the same amplitudes and random phases:
-        what `agreement` has to stand clear of. 1 in P1.
+        Best agreement that the same search finds with the same amplitudes and random phases, for
+        comparison with `agreement`. 1 in P1.
     runner_up
         Agreement at the best origin that is not equivalent to `shift`; -1 where there is none.
     per_operator
         Agreement of each operator but the identity, keyed by triplet; NaN where the data hold no
         pair of different mates.
     alternatives
-        All origins that fit equally because the operators cannot tell them apart, fractional,
-        shape (k, 3), `shift` first.
+        All origins that agree equally well because the operators do not distinguish them,
+        fractional, shape (k, 3), `shift` first.
     polar
         Directions along which the origin is free, shape (p, 3), whole-number fractional vectors.
     """
@@ -71,13 +71,13 @@ class SymmetryOrigin:
     polar: NDArray[np.int64]
 
     def other_hand(self) -> SymmetryOrigin:
-        """The same fit for the inverted structure.
+        """The same origin for the inverted structure.
 
-        It obeys the same group, or the other member of an enantiomorphic pair (P41 and P43).
+        Its group is the same one, or the other member of an enantiomorphic pair (P41 and P43).
         """
         group = self.space_group.operations()
         change = next(
-            (op for op in group.sym_ops if (rotation_of(op) == -np.eye(3)).all()),
+            (op for op in group.sym_ops if (integer_rotation(op) == -np.eye(3)).all()),
             self.space_group.change_of_hand_op(),
         )
         group.change_basis_forward(change)
@@ -105,7 +105,7 @@ def find_symmetry_origin(
     space_group: gemmi.SpaceGroup,
     cell: gemmi.UnitCell,
 ) -> SymmetryOrigin:
-    """Find the origin at which P1 phases obey a space group best.
+    """Find the origin at which P1 phases are most consistent with a space group.
 
     Of a larger list the 50,000 reflections of lowest resolution are used.
 
@@ -125,7 +125,7 @@ def find_symmetry_origin(
     Raises
     ------
     InputError
-        If the list holds no two different symmetry mates, so that nothing can be told.
+        If the list holds no two different symmetry mates, so that no origin can be found.
     """
     ops = operators(space_group)
     permissible = permissible_origins(space_group)
@@ -134,19 +134,19 @@ def find_symmetry_origin(
         return SymmetryOrigin(
             space_group, zero, False, 1.0, 1.0, -1.0, {}, zero[None], permissible.polar
         )
-    factors = _lowest_resolution(StructureFactorBox(hkl, _complex(f, phi)), cell)
+    factors = _lowest_resolution(StructureFactorLookup(hkl, _complex(f, phi)), cell)
     pairs = MatePairs(factors, ops)
-    series = OperatorCorrelation.build(pairs)
+    series = SymmetryCorrelation.build(pairs)
     if len(series.m) == 0:
         raise InputError(
             f"{len(factors.hkl)} phased reflections hold no symmetry mates in {space_group.xhm()}; "
             "expand the data to P1 and phase all of them"
         )
-    equal = EqualOrigins(space_group, cell)
-    candidates = search(series, equal)
-    best = equal.shortest(series.refine(candidates[0]))
+    equivalent = EquivalentOrigins(space_group, cell)
+    candidates = search_origins(series, equivalent)
+    best = equivalent.shortest(series.refine(candidates[0]))
     agreement = series.at(best)
-    others = [series.at(x) for x in candidates[1:] if equal.distance(x[None], best)[0] > 0.2]
+    others = [series.at(x) for x in candidates[1:] if equivalent.distance(x[None], best)[0] > 0.2]
     per_operator = {ops.triplets[i]: pairs.agreement(i, best) for i in range(1, len(ops.rotations))}
     return SymmetryOrigin(
         space_group=space_group,
@@ -168,15 +168,15 @@ def enantiomorph_origins(
     space_group: gemmi.SpaceGroup,
     cell: gemmi.UnitCell,
 ) -> tuple[SymmetryOrigin, ...]:
-    """Every reading of P1 phases that amplitudes cannot tell apart.
+    """Origins of P1 phases in the groups and hands that amplitudes do not distinguish.
 
-    Amplitudes do not tell P41 from P43, nor a structure from its mirror image; but one set of
-    phases fits one member of such a pair, and its other hand the other member.
+    Amplitudes distinguish neither P41 from P43, nor a structure from its mirror image; but one set
+    of phases fits one member of such a pair, and its other hand the other member.
 
     Returns
     -------
     tuple of SymmetryOrigin
-        One reading for a group without an enantiomorphic partner. Otherwise two of equal
+        One for a group without an enantiomorphic partner. Otherwise two of equal
         agreement: `space_group` first, then its partner, each with the hand of the phases
         (`inverted`) that fits it.
     """
@@ -191,7 +191,7 @@ def enantiomorph_origins(
 
 @dataclass(frozen=True, eq=False)
 class SymmetrisedPhases:
-    """Phases of a crystal's own reflection list, obeying its space group.
+    """Phases of a crystal's own reflection list, consistent with its space group.
 
     Attributes
     ----------
@@ -228,15 +228,15 @@ def to_space_group(
         space group, setting and hand are the result's.
     """
     ops = operators(origin.space_group)
-    factors = StructureFactorBox(hkl, _complex(f, -phi if origin.inverted else phi))
+    factors = StructureFactorLookup(hkl, _complex(f, -phi if origin.inverted else phi))
     rows = data.hkl.astype(np.int64)
     total = np.zeros(len(rows), dtype=np.complex128)
     weight = np.zeros(len(rows))
     for rotation, steps in zip(ops.rotations, ops.steps, strict=True):
         mates = rows @ rotation
-        turns = (rows @ steps) / STEPS - mates @ origin.shift
+        cycles = (rows @ steps) / STEPS - mates @ origin.shift
         value = factors(mates)
-        total += value * np.exp(2j * np.pi * turns)
+        total += value * np.exp(2j * np.pi * cycles)
         weight += np.abs(value)
     restrictions = phase_restrictions(data.hkl, origin.space_group)
     phased = weight > 0
@@ -247,24 +247,26 @@ def to_space_group(
 
 
 def _complex(f: NDArray[np.float64], phi: NDArray[np.float64]) -> NDArray[np.complex128]:
-    # A reflection measured as zero keeps its phase.
+    # a reflection measured as zero keeps its phase
     tiny = 1e-6 * np.nanmax(f, initial=0.0)
     return np.asarray(np.maximum(f, tiny) * np.exp(1j * np.deg2rad(phi)), dtype=np.complex128)
 
 
-def _lowest_resolution(factors: StructureFactorBox, cell: gemmi.UnitCell) -> StructureFactorBox:
+def _lowest_resolution(
+    factors: StructureFactorLookup, cell: gemmi.UnitCell
+) -> StructureFactorLookup:
     if len(factors.hkl) <= _REFLECTIONS:
         return factors
     d = cell.calculate_d_array(factors.hkl.astype(np.int32))
     keep = d >= np.partition(d, -_REFLECTIONS)[-_REFLECTIONS]
-    return StructureFactorBox(factors.hkl[keep], factors.F[keep])
+    return StructureFactorLookup(factors.hkl[keep], factors.F[keep])
 
 
-def _random_agreement(factors: StructureFactorBox, ops: Operators) -> float:
-    # One draw, the same each time: a reference, so that no result depends on it.
+def _random_agreement(factors: StructureFactorLookup, ops: Operators) -> float:
+    # a fixed seed: the reference must not change between calls, nor use the random numbers of a run
     phases = np.random.default_rng(0).random(len(factors.F))
-    random = StructureFactorBox(factors.hkl, np.abs(factors.F) * np.exp(2j * np.pi * phases))
-    series = OperatorCorrelation.build(MatePairs(random, ops))
+    random = StructureFactorLookup(factors.hkl, np.abs(factors.F) * np.exp(2j * np.pi * phases))
+    series = SymmetryCorrelation.build(MatePairs(random, ops))
     values = series.on_grid()
     top = np.unravel_index(values.argmax(), values.shape)
     return series.at(series.refine(np.array(top) / values.shape))

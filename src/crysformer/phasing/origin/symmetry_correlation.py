@@ -1,7 +1,8 @@
-"""How well P1 phases obey a space group, as a function of where its origin is put.
+"""Correlation of P1 phases with the symmetry of a space group, as a function of its origin.
 
 For an operator x' = R x + t and a structure moved by s from the conventional origin, the phases
-of mates obey F(h) = F(hR) exp(2 pi i [h.t + (h - hR).s]). The weighted agreement of all operators,
+of mates are related by F(h) = F(hR) exp(2 pi i [h.t + (h - hR).s]). The weighted agreement of all
+operators,
 
     S(s) = Re sum_R sum_h F(h) conj(F(hR)) exp(-2 pi i [h.t + (h - hR).s]) / sum |F(h) F(hR)|,
 
@@ -19,6 +20,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from crysformer.crystal.miller import IndexKeys
 from crysformer.crystal.operators import STEPS, Operators
 
 _MAX_GRID_POINTS = 3_000_000
@@ -26,7 +28,7 @@ _OVERSAMPLING = 1.5
 _TWO_PI = 2.0 * math.pi
 
 
-class StructureFactorBox:
+class StructureFactorLookup:
     """Structure factors of a list, found by Miller index of either Friedel mate.
 
     Parameters
@@ -46,19 +48,17 @@ class StructureFactorBox:
         keep = np.isfinite(F) & hkl.any(axis=1)
         self.hkl: NDArray[np.int64] = hkl[keep].astype(np.int64)
         self.F: NDArray[np.complex128] = F[keep]
-        self._limit = np.abs(self.hkl).max(axis=0, initial=0)
-        self._box = np.zeros(2 * self._limit + 1, dtype=np.complex128)
-        for sign in (-1, 1):
-            rows = sign * self.hkl + self._limit
-            self._box[tuple(rows.T)] = self.F if sign == 1 else self.F.conj()
+        self._keys = IndexKeys.around(self.hkl)
+        self._box = np.zeros(self._keys.size, dtype=np.complex128)
+        self._centre = self._keys.size // 2
+        keys = self._keys(self.hkl)
+        self._box[self._centre - keys] = self.F.conj()
+        self._box[self._centre + keys] = self.F
 
     def __call__(self, hkl: NDArray[np.int64]) -> NDArray[np.complex128]:
         """F at `hkl`, shape (n, 3); zero where the list has neither mate."""
-        h, k, l = hkl.T  # noqa: E741
-        a, b, c = self._limit
-        inside = (np.abs(h) <= a) & (np.abs(k) <= b) & (np.abs(l) <= c)
-        index = ((h + a) * (2 * b + 1) + k + b) * (2 * c + 1) + l + c
-        return np.where(inside, self._box.ravel()[np.where(inside, index, 0)], 0)
+        inside = self._keys.contains(hkl)
+        return np.where(inside, self._box[np.where(inside, self._centre + self._keys(hkl), 0)], 0)
 
 
 class MatePairs:
@@ -72,7 +72,7 @@ class MatePairs:
         The operators.
     """
 
-    def __init__(self, factors: StructureFactorBox, ops: Operators) -> None:
+    def __init__(self, factors: StructureFactorLookup, ops: Operators) -> None:
         self.factors = factors
         self.ops = ops
         self._roots = np.exp(-1j * _TWO_PI * np.arange(STEPS) / STEPS)
@@ -80,7 +80,7 @@ class MatePairs:
     def products(self, i: int) -> NDArray[np.complex128]:
         """F(h) conj(F(hR)) exp(-2 pi i h.t) of operator `i`, shape (n,).
 
-        Zero where a mate is missing, and where hR = h, which says nothing about the origin.
+        Zero where a mate is missing, and where hR = h, which is no information on the origin.
         """
         hkl = self.factors.hkl
         rotation, steps = self.ops.rotations[i], self.ops.steps[i]
@@ -98,12 +98,12 @@ class MatePairs:
         total = float(np.abs(products).sum())
         if total == 0:
             return math.nan
-        turns = self.factors.hkl @ (shift - self.ops.rotations[i] @ shift)
-        return float((products * np.exp(-1j * _TWO_PI * turns)).real.sum() / total)
+        cycles = self.factors.hkl @ (shift - self.ops.rotations[i] @ shift)
+        return float((products * np.exp(-1j * _TWO_PI * cycles)).real.sum() / total)
 
 
 @dataclass(frozen=True, eq=False)
-class OperatorCorrelation:
+class SymmetryCorrelation:
     """The Fourier series S(s) of the module, terms m and -m folded into one.
 
     Attributes
@@ -118,7 +118,7 @@ class OperatorCorrelation:
     coefficients: NDArray[np.complex128]
 
     @classmethod
-    def build(cls, pairs: MatePairs) -> OperatorCorrelation:
+    def build(cls, pairs: MatePairs) -> SymmetryCorrelation:
         """Collect the terms of every operator but the identity.
 
         Of an operator and its inverse one is enough, as they relate the same pairs.
@@ -129,15 +129,13 @@ class OperatorCorrelation:
         columns = np.unique(np.concatenate([move.T for move in moves]), axis=0)
         reach = {tuple(column): np.abs(hkl @ column).max(initial=0) for column in columns}
         limit = np.max([[reach[tuple(column)] for column in move.T] for move in moves], axis=0)
-        shape = tuple(2 * limit + 1)
-        strides = np.array([shape[1] * shape[2], shape[2], 1])
-        centre = math.prod(shape) // 2
-        size = centre + 1
+        keys = IndexKeys((int(limit[0]), int(limit[1]), int(limit[2])))
+        size = keys.size // 2 + 1
         real, imag = np.zeros(size), np.zeros(size)
         total = 0.0
         for i, move in zip(chosen, moves, strict=True):
             terms = pairs.products(i)
-            index = hkl @ (move @ strides)
+            index = hkl @ (move @ keys.strides)
             # S is real: the term at -m is the conjugate, so each pair is stored on one side.
             terms = np.where(index < 0, terms.conj(), terms)
             index = np.abs(index)
@@ -146,21 +144,21 @@ class OperatorCorrelation:
             total += float(np.abs(terms).sum())
         used = np.flatnonzero((real != 0) | (imag != 0))
         return cls(
-            m=np.stack(np.unravel_index(used + centre, shape), axis=1) - limit,
-            coefficients=(real[used] + 1j * imag[used]) / (total or 1.0),
+            m=keys.triples(used),
+            coefficients=(real[used] + 1j * imag[used]).astype(np.complex128) / (total or 1.0),
         )
 
     def at(self, shift: NDArray[np.float64]) -> float:
         """S at one origin, fractional (3,)."""
-        turned = self.coefficients * np.exp(-1j * _TWO_PI * (self.m @ shift))
-        return float(turned.real.sum())
+        shifted = self.coefficients * np.exp(-1j * _TWO_PI * (self.m @ shift))
+        return float(shifted.real.sum())
 
-    def strongest(self, n: int) -> OperatorCorrelation:
+    def strongest(self, n: int) -> SymmetryCorrelation:
         """The series with only its `n` largest terms."""
         if n >= len(self.m):
             return self
         keep = np.argpartition(np.abs(self.coefficients), -n)[-n:]
-        return OperatorCorrelation(self.m[keep], self.coefficients[keep])
+        return SymmetryCorrelation(self.m[keep], self.coefficients[keep])
 
     def on_grid(self) -> NDArray[np.float64]:
         """S on a grid over the cell, without the terms too fine for a grid of a few million points.
@@ -188,16 +186,16 @@ class OperatorCorrelation:
         return np.asarray(values)
 
     def refine(self, shift: NDArray[np.float64], iterations: int = 8) -> NDArray[np.float64]:
-        """Walk uphill from `shift` to the nearest maximum of S by Newton's method.
+        """Maximise S from `shift`, fractional (3,), by Newton's method.
 
         Directions along which S is flat (polar axes) are left alone.
         """
         finest = np.abs(self.m).max(initial=1)
         x = np.asarray(shift, dtype=np.float64)
         for _ in range(iterations):
-            turned = self.coefficients * np.exp(-1j * _TWO_PI * (self.m @ x))
-            gradient = _TWO_PI * (turned.imag @ self.m)
-            hessian = -(_TWO_PI**2) * (self.m.T @ (self.m * turned.real[:, None]))
+            shifted = self.coefficients * np.exp(-1j * _TWO_PI * (self.m @ x))
+            gradient = _TWO_PI * (shifted.imag @ self.m)
+            hessian = -(_TWO_PI**2) * (self.m.T @ (self.m * shifted.real[:, None]))
             curvature, axes = np.linalg.eigh(hessian)
             curved = np.abs(curvature) > 1e-9 * np.abs(curvature).max(initial=1e-300)
             along = axes[:, curved]
@@ -210,7 +208,7 @@ class OperatorCorrelation:
 
 
 def one_of_each_inverse_pair(ops: Operators) -> list[int]:
-    """Rows of the operators, without the identity and the second of each R, R^-1."""
+    """Rows of the operators without the identity, and with only one of each pair R, R^-1."""
     chosen: list[int] = []
     for i, rotation in enumerate(ops.rotations):
         identity = (rotation == np.eye(3, dtype=np.int64)).all()

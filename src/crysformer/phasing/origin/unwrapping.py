@@ -1,4 +1,4 @@
-"""Unwrapping one molecule out of a periodic cell: the strongest links first."""
+"""Assembly of one molecule from sites in a periodic cell, by their strongest contacts."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Share of a molecule's weight; lighter parts, such as a ripple of the map, decide nothing.
+# Fraction of a fragment's weight from which a part of it counts in judging its contacts; lighter
+# parts can be ripples of the map.
 _CONSIDERABLE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Links:
-    """Links between sites of a cell, each to a stated lattice copy.
+class Contacts:
+    """Contacts between sites of a cell, each with one lattice copy of the second site.
 
     Attributes
     ----------
     first, second
-        Rows of the sites linked, shape (k,).
+        Rows of the two sites, shape (k,).
     lattice
-        The link runs from site `first` to site `second` moved by this many cells, shape (k, 3).
+        Translation of the second site in whole cells, shape (k, 3).
     strength
-        The stronger, the sooner two sites are taken to belong together, shape (k,).
+        Order in which contacts are used, the strongest first, shape (k,).
     """
 
     first: NDArray[np.int64]
@@ -32,22 +33,22 @@ class Links:
 
 
 @dataclass(frozen=True, eq=False)
-class Molecule:
-    """The heaviest piece that links put together.
+class MolecularFragment:
+    """Heaviest fragment that contacts connect.
 
     Attributes
     ----------
     lattice
-        By how many cells each site is to be moved to join its piece, shape (n, 3).
+        Translation of each site, in whole cells, that joins it to its fragment, shape (n, 3).
     sites
-        Which sites belong to the piece, shape (n,).
+        Flags of the sites in the heaviest fragment, shape (n,).
     weakest
-        Strength of the weakest link that holds two considerable parts of the piece together; inf
+        Strength of the weakest contact that connects two considerable parts of the fragment; inf
         if there is none.
     closing
-        Strength of the strongest link from a considerable part of the piece to a lattice copy of
-        itself; -inf if there is none. Where it is not well below `weakest`, another choice of
-        lattice copies would have made as good a piece.
+        Strength of the strongest contact of a considerable part of the fragment with a lattice
+        copy of itself; -inf if there is none. Where it is not well below `weakest`, another choice
+        of lattice copies would have made as good a fragment.
     """
 
     lattice: NDArray[np.int64]
@@ -56,33 +57,35 @@ class Molecule:
     closing: float
 
 
-def unwrap(weight: NDArray[np.float64], links: Links, limit: float = np.inf) -> Molecule:
-    """Put sites together by their strongest links, never a piece with its own lattice copy.
+def unwrap_molecule(
+    weight: NDArray[np.float64], contacts: Contacts, limit: float = np.inf
+) -> MolecularFragment:
+    """Put sites together by their strongest contacts, never a fragment with its own lattice copy.
 
-    Kruskal's maximal spanning tree, each piece keeping account of the cells that its sites lie
-    in. A link inside a piece either agrees with that account or runs to a copy of the piece.
+    Kruskal's maximum spanning forest with the lattice translation of every site. A contact inside
+    a fragment either agrees with the translations of its two sites or is with a lattice copy.
 
     Parameters
     ----------
     weight
-        Of each site, not negative, shape (n,).
-    links
-        Links between the sites.
+        Weight of each site, not negative, shape (n,).
+    contacts
+        Contacts between the sites.
     limit
-        No link may make a piece heavier than this.
+        Largest weight of a fragment.
     """
     n = len(weight)
-    piece = np.arange(n)
+    fragment = np.arange(n)
     total = weight.astype(np.float64)
     lattice = np.zeros((n, 3), dtype=np.int64)
     members = [[i] for i in range(n)]
     joined: list[tuple[float, int, float]] = []  # strength, a site, weight of the lighter part
     closed: list[tuple[float, int, float]] = []
-    for row in np.argsort(-links.strength, kind="stable"):
-        i, j = links.first[row], links.second[row]
-        a, b = piece[i], piece[j]
-        strength = float(links.strength[row])
-        offset = lattice[i] + links.lattice[row] - lattice[j]
+    for row in np.argsort(-contacts.strength, kind="stable"):
+        i, j = contacts.first[row], contacts.second[row]
+        a, b = fragment[i], fragment[j]
+        strength = float(contacts.strength[row])
+        offset = lattice[i] + contacts.lattice[row] - lattice[j]
         if a == b:
             if offset.any():
                 closed.append((strength, i, total[a]))
@@ -93,14 +96,14 @@ def unwrap(weight: NDArray[np.float64], links: Links, limit: float = np.inf) -> 
         if len(members[a]) < len(members[b]):
             a, b, offset = b, a, -offset
         lattice[members[b]] += offset
-        piece[members[b]] = a
+        fragment[members[b]] = a
         members[a] += members[b]
         total[a] += total[b]
-    heaviest = piece[total[piece].argmax()]
-    sites = piece == heaviest
+    heaviest = fragment[total[fragment].argmax()]
+    sites = fragment == heaviest
     considerable = _CONSIDERABLE * total[heaviest]
     within_joined = [x for x, i, w in joined if sites[i] and w >= considerable]
     within_closed = [x for x, i, w in closed if sites[i] and w >= considerable]
-    return Molecule(
+    return MolecularFragment(
         lattice, sites, min(within_joined, default=np.inf), max(within_closed, default=-np.inf)
     )

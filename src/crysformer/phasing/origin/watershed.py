@@ -1,47 +1,48 @@
-"""Dividing a periodic map into the basins of its maxima, and how high the passes between are."""
+"""Watershed of a periodic map: the regions of its maxima, and the saddle points between them."""
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.phasing.origin.unwrapping import Links
+from crysformer.crystal.miller import IndexKeys
+from crysformer.phasing.origin.unwrapping import Contacts
 
 _ScalarT = TypeVar("_ScalarT", bound=np.generic)
 _HALF_NEIGHBOURS = [step for step in itertools.product((-1, 0, 1), repeat=3) if step > (0, 0, 0)]
-# Lattice vectors with components from -20 to 20 as one whole number, so that sums stay sums.
-_CODE = np.array([41 * 41, 41, 1])
+# Lattice vectors with components from -20 to 20 as one integer each.
+_LATTICE = IndexKeys((20, 20, 20))
 
 
 @dataclass(frozen=True, eq=False)
-class Basins:
-    """A map divided by steepest ascent.
+class WatershedRegions:
+    """A map divided into regions, one for each maximum, by steepest ascent.
 
     Attributes
     ----------
     label
-        Which basin each voxel climbs to, shape (nu * nv * nw,), from 0.
+        Region of each voxel, shape (nu * nv * nw,), from 0.
     lattice
-        The climb from a voxel ends at its basin's maximum moved by this many cells, shape
-        (nu * nv * nw, 3).
-    links
-        Every pass between two basins, or from a basin to a lattice copy of itself, with the
-        density at its highest point.
+        Steepest ascent from a voxel ends at its region's maximum translated by this many cells,
+        shape (nu * nv * nw, 3).
+    contacts
+        Contacts between two regions, or of a region with a lattice copy of itself; their strength
+        is the density at the saddle point.
     """
 
     label: NDArray[np.int64]
     lattice: NDArray[np.int64]
-    links: Links
+    contacts: Contacts
 
 
-def find_basins(values: NDArray[np.float64], floor: float) -> Basins:
-    """Divide a map, shape (nu, nv, nw), periodic, each voxel having 26 neighbours.
+def watershed(values: NDArray[np.float64], floor: float) -> WatershedRegions:
+    """Divide a periodic map, shape (nu, nv, nw), each voxel having 26 neighbours.
 
-    Passes below `floor` are left out.
+    Contacts whose saddle point is below `floor` are left out.
     """
     shape = values.shape
     around = np.pad(values, 1, mode="wrap")
@@ -57,50 +58,44 @@ def find_basins(values: NDArray[np.float64], floor: float) -> Basins:
     target = points + direction.reshape(-1, 3)
     lattice = target // shape
     parent = np.ravel_multi_index(tuple((target - lattice * shape).T), shape)
-    # Each pass doubles the length of the climb.
+    # each round doubles the length of the ascent
     while (parent[parent] != parent).any():
         lattice = lattice + lattice[parent]
         parent = parent[parent]
     label = np.unique(parent, return_inverse=True)[1]
-    return Basins(label, lattice, _passes(values, label, lattice, floor))
+    return WatershedRegions(label, lattice, _contacts(values, label, lattice, floor))
 
 
-def _passes(
+def _contacts(
     values: NDArray[np.float64],
     label: NDArray[np.int64],
     lattice: NDArray[np.int64],
     floor: float,
-) -> Links:
+) -> Contacts:
     shape = values.shape
-    code = (lattice @ _CODE).reshape(shape)
+    code: NDArray[Any] = _LATTICE(lattice).reshape(shape)
     labels = label.reshape(shape)
     around, labels_around, code_around = (np.pad(x, 1, mode="wrap") for x in (values, labels, code))
     for axis in range(3):
-        # Beyond the cell's faces lie the copies of what is inside.
+        # beyond the faces of the cell lie lattice copies
         faces = np.moveaxis(code_around, axis, 0)
-        faces[0] -= _CODE[axis]
-        faces[-1] += _CODE[axis]
+        faces[0] -= _LATTICE.strides[axis]
+        faces[-1] += _LATTICE.strides[axis]
     rows = []
     for step in _HALF_NEIGHBOURS:
-        other, moved = _window(labels_around, step), _window(code_around, step) - code
+        other, translation = _window(labels_around, step), _window(code_around, step) - code
         height = np.minimum(values, _window(around, step))
-        border = ((other != labels) | (moved != 0)) & (height >= floor)
-        rows.append((labels[border], other[border], moved[border], height[border]))
-    first, second, moved, height = (np.concatenate(x) for x in zip(*rows, strict=True))
+        border = ((other != labels) | (translation != 0)) & (height >= floor)
+        rows.append((labels[border], other[border], translation[border], height[border]))
+    first, second, translation, height = (np.concatenate(x) for x in zip(*rows, strict=True))
     swap = first > second
     first, second = np.where(swap, second, first), np.where(swap, first, second)
-    moved = np.where(swap, -moved, moved)
-    order = np.lexsort((-height, moved, second, first))
-    first, second, moved, height = (x[order] for x in (first, second, moved, height))
+    translation = np.where(swap, -translation, translation)
+    order = np.lexsort((-height, translation, second, first))
+    first, second, translation, height = (x[order] for x in (first, second, translation, height))
     best = np.ones(len(first), dtype=bool)
-    best[1:] = (np.diff(first) != 0) | (np.diff(second) != 0) | (np.diff(moved) != 0)
-    return Links(first[best], second[best], _decode(moved[best]), height[best])
-
-
-def _decode(code: NDArray[np.int64]) -> NDArray[np.int64]:
-    w = (code + 20) % 41 - 20
-    v = ((code - w) // 41 + 20) % 41 - 20
-    return np.stack(((code - w - 41 * v) // (41 * 41), v, w), axis=1)
+    best[1:] = (np.diff(first) != 0) | (np.diff(second) != 0) | (np.diff(translation) != 0)
+    return Contacts(first[best], second[best], _LATTICE.triples(translation[best]), height[best])
 
 
 def _window(padded: NDArray[_ScalarT], step: tuple[int, ...]) -> NDArray[_ScalarT]:

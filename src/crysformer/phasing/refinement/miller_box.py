@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crysformer.crystal.miller import MillerLookup
 from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import p1_mapping
@@ -128,10 +129,9 @@ def p1_reflections(
     mapping = p1_mapping(data.hkl[used], data.space_group)
     hkl, f = mapping.hkl.astype(np.int64), mapping.values(data.f[used])
     if d_min is not None:
-        known = {tuple(h) for h in hkl.tolist()}
         unique = gemmi.make_miller_array(data.cell, data.space_group, d_min)
-        sphere = p1_mapping(unique, data.space_group).hkl.tolist()
-        more = np.array([h for h in sphere if tuple(h) not in known], dtype=np.int64)
-        hkl = np.concatenate((hkl, more.reshape(-1, 3)))
+        sphere = p1_mapping(unique, data.space_group).hkl.astype(np.int64)
+        more = sphere[MillerLookup(hkl).rows(sphere) < 0]
+        hkl = np.concatenate((hkl, more))
         f = np.concatenate((f, np.full(len(more), np.nan)))
     return np.concatenate((hkl, -hkl)), np.tile(f, 2)

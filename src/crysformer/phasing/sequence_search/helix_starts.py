@@ -13,7 +13,7 @@ from crysformer.errors import NotApplicable
 from crysformer.peptide import residues
 from crysformer.peptide.geometry import Peptides
 from crysformer.peptide.kinematics import Kinematics, Pose, join
-from crysformer.peptide.rotations import superposed
+from crysformer.peptide.rotations import superpose
 from crysformer.peptide.secondary_structure import CONFORMATIONS, Fragment, ideal_fragment
 from crysformer.phasing.fragments.placement import FragmentPlacer
 from crysformer.phasing.sequence_search.random_poses import random_poses
@@ -164,7 +164,7 @@ def lay_chain_on_fragment(
             if (key := (register + j // len(names), names[j % len(names)])) in row_of
         ]
         own, other = (list(x) for x in zip(*pairs, strict=True))
-        by, shift = superposed(xyz[rows][:, own], fragments[rows][:, other])
+        by, shift = superpose(xyz[rows][:, own], fragments[rows][:, other])
         rotation[rows, 0] = by @ rotation[rows, 0]
         translation[rows, 0] = (by @ translation[rows, 0, :, None])[..., 0] + shift
     return Pose(pose.torsions, rotation, translation)

@@ -1,5 +1,5 @@
-"""The search: random starts, sieved and improved from low to high resolution, then a population
-of the best that is changed and improved again and again.
+"""A population of poses: random starts, sieved and refined from low to high resolution, of which
+the best are changed and refined again and again.
 """
 
 from __future__ import annotations
@@ -17,60 +17,85 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics, Pose, join
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
-from crysformer.phasing.refinement.bulk_solvent import ENOUGH
 from crysformer.phasing.sequence_search.chain_placement import replace_one_chain
 from crysformer.phasing.sequence_search.random_poses import STRANDS, random_poses
 from crysformer.phasing.sequence_search.sheet_starts import lay_strands_across, sheet_axes
 from crysformer.phasing.sequence_search.side_chain_fit import fit_side_chains
 from crysformer.phasing.sequence_search.torsion_ascent import Steps, refine_torsions
 from crysformer.phasing.sequence_search.trial_moves import propose
+from crysformer.settings import setting
 
-_OVERLAP = 0.1
-# Share of the mean B that amplitudes are freed of: right poses stand out more from wrong ones.
-_SHARPENED = 0.5
-_LOWEST_B = 8.0
-_SIEVE = (3.5, 3.0, 2.5)  # A; the first with enough reflections
+_LOWEST_B = 8.0  # A^2, of the atoms
+_SIEVES = (3.5, 3.0, 2.5)  # A; the first with enough reflections rates random poses
 _SIEVE_REFLECTIONS = 30
-_COARSE, _MIDDLE = 3.0, 2.2
-_SMALL = 2  # residues in all, up to which few starts do
-_COPY_EVERY, _COPIED = 5, 8  # generations; one in so many poses
-_TEMPERATURE = 0.005
-_ANEW, _ORIENTATIONS = 0.25, 32  # share of the poses in which a chain is placed anew; trials
-_SPACING = 1.2  # A, of the places tried
-_SCAN = 1e7  # structure factors for that in a generation: less time than the rest of it takes
-_PART = 500
-_BY_CHANCE = 12  # residues of a chain, up to which random starts find it
-_AGAIN = 12  # seeds whose side chains are fitted twice
+_COARSE, _MIDDLE = 3.0, 2.2  # A, of the stages of refinement before the full resolution
 _STRAND = 4  # residues that make one
-_SHEETS = 3  # all parts of random poses but one in so many are of strands, if they may be
-_STALE = 60  # generations without progress, after which all begins anew
+_SHEETS = 3  # where strands are possible all parts of random poses but one in so many are of them
+_PLACE_SPACING = 1.2  # A, of the positions tried for a chain placed again
+_SCANNED = 1e7  # structure factors for that in a generation: less time than the rest of it takes
+_PART = 500  # random poses rated together
+_PROGRESS = 0.002  # rise of the best score that counts
 
 
 @dataclass(frozen=True)
-class Effort:
-    """How much is tried.
+class SequenceSettings:
+    """Torsion-space search for peptides of known sequence."""
 
-    Attributes
-    ----------
-    screened
-        Random poses, rated at low resolution only.
-    starts
-        The best of them, improved.
-    population
-        The best of those, which are changed and improved again.
-    """
-
-    screened: int = 30_000
-    starts: int = 1200
-    population: int = 100
-
-
-_SMALL_EFFORT = Effort(4000, 1000, 100)
-_LARGE_EFFORT = Effort(population=40)  # generations of long chains take long
+    screened: int = setting(30_000, "Random poses rated at low resolution.", min=1)
+    starts: int = setting(1200, "The best of them, which are refined.", min=1)
+    population: int = setting(
+        100, "The best of those, which are changed and refined again and again.", min=2
+    )
+    small_residues: int = setting(2, "Residues in all up to which fewer random poses do.", min=0)
+    small_screened: int = setting(4000, "Random poses for so few residues.", min=1)
+    small_starts: int = setting(1000, "Starts for so few residues.", min=1)
+    long_residues: int = setting(12, "Residues of a chain up to which random poses find it.", min=1)
+    long_population: int = setting(
+        40, "Population for longer chains, whose generations take long.", min=2
+    )
+    overlap: float = setting(
+        0.1, "Weight of the penalty for atoms that are too close.", min=0.0, max=10.0
+    )
+    sharpened: float = setting(
+        0.5,
+        "Fraction of the mean B taken away from the amplitudes: right poses then stand out more.",
+        min=0.0,
+        max=1.0,
+    )
+    temperature: float = setting(
+        0.005, "Loss of score with which a changed pose is still likely to be taken.", min=1e-6
+    )
+    replaced: float = setting(
+        0.25, "Fraction of the poses in which one of several chains is placed again.",
+        min=0.0, max=1.0,
+    )  # fmt: skip
+    orientations: int = setting(32, "Orientations tried for such a chain at most.", min=1)
+    copy_every: int = setting(
+        5, "Generations after which the worst poses give way to copies of better ones.", min=1
+    )
+    copied: float = setting(0.125, "Fraction of the population that does so.", min=0.0, max=0.5)
+    stale: int = setting(
+        60, "Generations without progress after which a new population begins.", min=1
+    )
+    refined_twice: int = setting(
+        12, "Helix starts whose side chains are fitted again after refinement.", min=0
+    )
+    held_out: float = setting(
+        0.08, "Fraction of the reflections held out of the search.", min=0.0, max=0.5
+    )
+    held_out_from: int = setting(300, "Measured reflections from which some are held out.", min=0)
+    solvent_from: int = setting(
+        300, "Measured reflections from which low resolution counts less in the search.", min=0
+    )
+    compared: int = setting(25, "Best poses compared with each other after a turn.", min=1)
+    refined: int = setting(4, "Distinct solutions refined with restraints after a turn.", min=1)
+    waters_confidence: float = setting(
+        0.2, "Confidence from which water molecules are looked for.", min=0.0, max=1.0
+    )
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class RankedPoses:
     """Poses of one search, best first.
 
     Attributes
@@ -85,7 +110,7 @@ class Found:
     score: Tensor
 
 
-class SequenceSearch:
+class Population:
     """Poses of known chains against amplitudes, in the crystal's own space group.
 
     Parameters
@@ -101,12 +126,12 @@ class SequenceSearch:
     deadline
         `time.monotonic` after which no step is begun.
     device
-        Where to compute.
-    effort
-        How much is tried; by default by the number of residues.
-    seeds
-        Makes starts that are not left to chance, for the first population; None if it finds none.
-        Chains of more than 12 residues are then not started at random.
+        Compute device.
+    settings
+        Numbers of poses and generations.
+    helix_starts
+        Makes starts along placed helices for the first population; None if it finds none. Chains
+        longer than `settings.long_residues` are then not started at random.
     """
 
     def __init__(
@@ -117,42 +142,45 @@ class SequenceSearch:
         generator: torch.Generator,
         deadline: float = math.inf,
         device: torch.device | str = "cpu",
-        effort: Effort | None = None,
-        seeds: Callable[[Kinematics], Pose | None] | None = None,
+        settings: SequenceSettings | None = None,
+        helix_starts: Callable[[Kinematics], Pose | None] | None = None,
     ) -> None:
-        self.seeds = seeds
+        self.settings = s = settings or SequenceSettings()
+        self._helix_starts = helix_starts
         self.kinematics = Kinematics(build_peptides(sequences), device)
-        longest = max(len(chain.letters) for chain in self.kinematics.peptides.chains)
-        self.effort = effort or (_LARGE_EFFORT if longest > _BY_CHANCE else Effort())
-        if effort is None and len(self.kinematics.peptides.codes) <= _SMALL:
-            self.effort = _SMALL_EFFORT
+        peptides = self.kinematics.peptides
+        self.longest = max(len(chain.letters) for chain in peptides.chains)
+        self.size = s.long_population if self.longest > s.long_residues else s.population
+        small = len(peptides.codes) <= s.small_residues
+        self.screened = s.small_screened if small else s.screened
+        self.starts = s.small_starts if small else s.starts
         self.generator, self.deadline = generator, deadline
         self.cell = torch.tensor(data.cell.orth.mat.tolist(), dtype=torch.float32)
         b_iso = max(b_iso, _LOWEST_B)
-        sharp = replace(data, f=data.f * np.exp(0.25 * _SHARPENED * b_iso * data.d**-2.0))
+        sharp = replace(data, f=data.f * np.exp(0.25 * s.sharpened * b_iso * data.d**-2.0))
         number = self.kinematics.peptides.number
         self._targets = {
             d: AmplitudeTarget(
                 sharp,
                 number,
-                b_iso * (1 - _SHARPENED),
+                b_iso * (1 - s.sharpened),
                 d,
-                overlap=_OVERLAP,
-                solvent=int(data.measured.sum()) >= ENOUGH,
+                overlap=s.overlap,
+                solvent=int(data.measured.sum()) >= s.solvent_from,
                 device=device,
             )
-            for d in {*_SIEVE, _COARSE, _MIDDLE, 0.0}
+            for d in {*_SIEVES, _COARSE, _MIDDLE, 0.0}
             if d == 0.0 or d > 1.1 * data.d_min
         }
-        enough = [d for d in _SIEVE if d in self._targets]
+        enough = [d for d in _SIEVES if d in self._targets]
         enough = [d for d in enough if self._targets[d].n_reflections >= _SIEVE_REFLECTIONS]
         self.sieve = self._targets[enough[0]] if enough else self.target
         lengths = torch.linalg.vector_norm(self.cell, dim=0)
-        steps = [torch.arange(n) / n for n in (lengths / _SPACING).ceil().tolist()]
+        steps = [torch.arange(n) / n for n in (lengths / _PLACE_SPACING).ceil().tolist()]
         self.places = torch.cartesian_prod(*steps) @ self.cell.mT
-        self.population: Pose | None = None
+        self.pose: Pose | None = None
         self.score = torch.empty(0)
-        self.archive: list[Found] = []
+        self.archive: list[RankedPoses] = []
         self.generations = 0
         self.tried = 0
         self._best, self._stale = -math.inf, 0
@@ -162,58 +190,57 @@ class SequenceSearch:
         """The target at full resolution."""
         return self._targets[0.0]
 
-    def advance(self, seconds: float) -> Found:
-        """Search on for about so long and return the population, best first."""
-        until = min(self.deadline, time.monotonic() + seconds)
-        if self.population is None or self._stale >= _STALE:
+    def advance(self, until: float) -> RankedPoses:
+        """Continue the search until about `until` (`time.monotonic`); the poses, best first."""
+        until = min(self.deadline, until)
+        if self.pose is None or self._stale >= self.settings.stale:
             self._begin()
         while time.monotonic() < until:
             self._generation()
-        assert self.population is not None
+        assert self.pose is not None
         order = self.score.argsort(descending=True)
-        return Found(self.population[order], self.score[order])
+        return RankedPoses(self.pose[order], self.score[order])
 
     def _begin(self) -> None:
-        """A new population out of random poses."""
-        if self.population is not None:
+        """Begin a new population, from random poses or helix starts."""
+        if self.pose is not None:
             order = self.score.argsort(descending=True)[:10]
-            self.archive.append(Found(self.population[order], self.score[order]))
+            self.archive.append(RankedPoses(self.pose[order], self.score[order]))
         k = self.kinematics
-        seeds, self.seeds = self.seeds(k) if self.seeds is not None else None, None
+        starts = self._helix_starts(k) if self._helix_starts is not None else None
+        self._helix_starts = None
         found = []
-        if seeds is not None:
-            found.append(self._from_seeds(seeds.to(k.device)))
-        longest = max(len(chain.letters) for chain in k.peptides.chains)
-        if seeds is None or longest <= _BY_CHANCE:
-            found.append(self._from_chance())
+        if starts is not None:
+            found.append(self._from_helices(starts.to(k.device)))
+        if starts is None or self.longest <= self.settings.long_residues:
+            found.append(self._from_random_poses())
         pose, score = join([f.pose for f in found]), torch.cat([f.score for f in found])
-        self.population, self.score = _best(pose, score, self.effort.population)
+        self.pose, self.score = _best(pose, score, self.size)
         # copies: generations change the population in place
-        self.archive.append(Found(self.population[:30].clone(), self.score[:30].clone()))
+        self.archive.append(RankedPoses(self.pose[:30].clone(), self.score[:30].clone()))
         self._best, self._stale = float(self.score.max()), 0
 
-    def _from_seeds(self, pose: Pose) -> Found:
-        """The best seeds, improved at full resolution: they are too near to begin lower."""
+    def _from_helices(self, pose: Pose) -> RankedPoses:
+        """The best helix starts, refined at full resolution: they are too near to begin lower."""
         k, target = self.kinematics, self.target
         pose = fit_side_chains(k, target, pose, self.generator, self.deadline)
         score = target.evaluate(k.coordinates(pose)[0], gradient=False).score
         self.tried += len(pose)
-        pose, score = _best(pose, score, self.effort.population)
+        pose, score = _best(pose, score, self.size)
         steps = Steps(60, 0.05, 0.04, 0.1)
         pose, score = refine_torsions(k, target, pose, steps, self.deadline)
         # once more, now that the backbone is better
-        again, _ = _best(pose, score, _AGAIN)
+        again, _ = _best(pose, score, self.settings.refined_twice)
         again = fit_side_chains(k, target, again, self.generator, self.deadline)
         again, better = refine_torsions(k, target, again, steps, self.deadline)
-        return Found(join([pose, again]), torch.cat((score, better)))
+        return RankedPoses(join([pose, again]), torch.cat((score, better)))
 
-    def _from_chance(self) -> Found:
-        """The best of random poses, sieved and improved from low to high resolution."""
+    def _from_random_poses(self) -> RankedPoses:
+        """The best of random poses, sieved and refined from low to high resolution."""
         k = self.kinematics
-        effort = self.effort
         poses: list[Pose] = []
         scores: list[Tensor] = []
-        for _ in range(0, effort.screened, _PART):
+        for _ in range(0, self.screened, _PART):
             drawn = self._drawn(len(poses)).to(k.device)
             xyz = k.coordinates(drawn)[0]
             poses.append(drawn)
@@ -222,39 +249,38 @@ class SequenceSearch:
                 break
         self.tried += _PART * len(poses)
         pose, score = join(poses), torch.cat(scores)
-        pose, score = _best(pose, score, effort.starts)
+        pose, score = _best(pose, score, self.starts)
         stages = (
             (_COARSE, Steps(40), 0.4),
             (_MIDDLE, Steps(40, 0.08, 0.06, 0.15), 0.4),
             (0.0, Steps(60, 0.05, 0.04, 0.1), 0.0),
         )
-        for d, steps, share in stages:
+        for d, steps, fraction in stages:
             if d not in self._targets:
                 continue
             pose, score = refine_torsions(k, self._targets[d], pose, steps, self.deadline)
-            pose, score = _best(pose, score, max(effort.population, round(share * len(score))))
+            pose, score = _best(pose, score, max(self.size, round(fraction * len(score))))
         score = self.target.evaluate(k.coordinates(pose)[0], gradient=False).score
-        return Found(*_best(pose, score, effort.population))
+        return RankedPoses(*_best(pose, score, self.size))
 
     def _drawn(self, part: int) -> Pose:
         """Random poses; where a cell edge could be a sheet's, most parts are strands across it."""
         k, axes = self.kinematics, sheet_axes(self.cell)
-        longest = max(len(chain.letters) for chain in k.peptides.chains)
-        if not len(axes) or longest < _STRAND or part % _SHEETS == 0:
+        if not len(axes) or self.longest < _STRAND or part % _SHEETS == 0:
             return random_poses(k.peptides, _PART, self.cell, self.generator)
         drawn = random_poses(k.peptides, _PART, self.cell, self.generator, STRANDS)
         return lay_strands_across(k, drawn.to(k.device), axes, self.generator)
 
     def _generation(self) -> None:
-        """Change every pose, improve it, and keep it if it is better or hardly worse."""
-        k, pose = self.kinematics, self.population
+        """Change every pose, refine it, and keep it if it is better or hardly worse."""
+        k, pose = self.kinematics, self.pose
         assert pose is not None
         child = propose(k, pose, self.generator)
-        anew = torch.rand(len(pose), generator=self.generator) < _ANEW
+        anew = torch.rand(len(pose), generator=self.generator) < self.settings.replaced
         rows = anew.nonzero()[:, 0].to(k.device)
         if len(k.peptides.sequences) > 1 and len(rows):
             size = len(rows) * len(self.places) * self.sieve.n_reflections
-            trials = min(max(1, int(_SCAN / size)), _ORIENTATIONS)
+            trials = min(max(1, int(_SCANNED / size)), self.settings.orientations)
             placed = replace_one_chain(
                 k, pose[rows], self.sieve, self.places, trials, self.generator
             )
@@ -267,21 +293,21 @@ class SequenceSearch:
             k, self.target, child, Steps(35, 0.05, 0.04, 0.1), self.deadline
         )
         chance = torch.rand(len(score), generator=self.generator).to(score)
-        taken = chance < ((score - self.score) / _TEMPERATURE).exp()
+        taken = chance < ((score - self.score) / self.settings.temperature).exp()
         for old, new in zip(pose.parts, child.parts, strict=True):
             old[taken] = new[taken]
         self.score = torch.where(taken, score, self.score)
         self.generations += 1
-        if self.generations % _COPY_EVERY == 0:
+        if self.generations % self.settings.copy_every == 0:
             order = self.score.argsort(descending=True)
-            n = len(order) // _COPIED
+            n = int(self.settings.copied * len(order))
             drawn = torch.randint(len(order) // 3, (n,), generator=self.generator)
             source = order[drawn.to(order.device)]
             for values in pose.parts:
                 values[order[-n:]] = values[source]
             self.score[order[-n:]] = self.score[source]
         best = float(self.score.max())
-        self._stale = 0 if best > self._best + 0.002 else self._stale + 1
+        self._stale = 0 if best > self._best + _PROGRESS else self._stale + 1
         self._best = max(best, self._best)
 
 

@@ -120,5 +120,5 @@ def random_torsions(
 
 def rotamers(letter: str, number: int) -> tuple[tuple[float, float], ...]:
     """Rotamers of one side-chain torsion: (degrees, probability) of each."""
-    name = residues.NAMES[residues.CODES.index(letter)]
+    name = residues.NAME_OF[letter]
     return _ROTAMERS.get((name, number), _CHI1 if number == 1 else _ALIPHATIC)

@@ -1,6 +1,6 @@
-"""What stands between maps on the scale of the data and the numbers a network works with.
+"""Scaling of a network's input and output.
 
-Both forms turn a Patterson map into input channels, and the network's one output channel into a
+Both classes convert a Patterson map to input channels, and the network's output channel to a
 density in e/A^3.
 """
 
@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from crysformer.crystal.fourier.form_factors import gaussians
 from crysformer.crystal.fourier.grids import Shape, d_star_sq_grid, half_grid_indices
+from crysformer.crystal.resolution import within_resolution
 
 _CARBON = 6
 
 
 class ConstantScaling(nn.Module):
-    """The paper's: one constant a data set, so that tanh can reach the target.
+    """Scaling by constants of the data set, as in the paper, so that tanh can reach the target.
 
     Parameters
     ----------
@@ -41,24 +42,24 @@ class ConstantScaling(nn.Module):
 
 
 class AmplitudeScaling(nn.Module):
-    """Free of scale: the amplitudes themselves say how large the maps are.
+    """Scaling by the amplitudes of each crystal, independent of the scale of the data.
 
     The input channels are the Patterson map and a sharpened one without its origin peak (point
     atoms, E^2 - 1), each with unit rms and with the Patterson origin moved to the cell centre,
-    where the molecule is. The output is cut to the measured resolution, without F(000), and takes
-    the rms that Parseval's theorem gives the true density.
+    where the molecule is. The output is limited to the measured resolution, without F(000), and
+    gets the rms of the true density by Parseval's theorem.
 
     Parameters
     ----------
     d_min
         Resolution, A.
     b_iso
-        Displacement parameter that sharpening takes off, A^2.
+        Displacement parameter removed by sharpening, A^2.
     """
 
     channels = 2
 
-    #: The origin peak is cut at this many rms: it carries the number of electrons, no vector.
+    #: The origin peak is cut at this many rms: it depends on the number of electrons only.
     _CEILING = 4.0
 
     def __init__(self, d_min: float, b_iso: float) -> None:
@@ -90,9 +91,9 @@ class AmplitudeScaling(nn.Module):
         return maps.clamp_max(self._CEILING)
 
     def point_spread(self, measured: Tensor, shape: Shape) -> Tensor:
-        """Map (B, 1, U, V, W) that a point becomes, with unit rms, at the cell centre.
+        """Point spread function (B, 1, U, V, W) with unit rms, at the cell centre.
 
-        `measured` is the half grid (B, U, V, W // 2 + 1) of the reflections that were measured.
+        `measured` is the mask of the measured reflections, half grid (B, U, V, W // 2 + 1).
         """
         weights = (measured * _half_cell_signs(shape, measured.device)).to(torch.complex64)
         spread = torch.fft.irfftn(weights, s=shape, dim=(1, 2, 3))[:, None]
@@ -110,13 +111,13 @@ class AmplitudeScaling(nn.Module):
         return density * (rms / spread)
 
     def sphere(self, lengths: Tensor, shape: Shape) -> Tensor:
-        """Which reflections are inside the resolution, half grid (B, U, V, W // 2 + 1)."""
+        """Mask of the reflections inside the resolution sphere, half grid (B, U, V, W // 2 + 1)."""
         return self._sphere(lengths, shape)[1]
 
     def _sphere(self, lengths: Tensor, shape: Shape) -> tuple[Tensor, Tensor]:
-        """1/d^2 and whether inside the resolution, on the half grid (B, U, V, W // 2 + 1)."""
+        """1/d^2 and mask of the resolution sphere, on the half grid (B, U, V, W // 2 + 1)."""
         d_star_sq = d_star_sq_grid(torch.diag_embed(lengths), shape)
-        return d_star_sq, (d_star_sq > 0) & (d_star_sq <= self.d_min**-2 * (1 + 1e-6))
+        return d_star_sq, within_resolution(d_star_sq, self.d_min)
 
 
 def _grid_of(x: Tensor) -> Shape:

@@ -1,0 +1,85 @@
+"""The network as a method of the solver: trajectories polished by density modification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crysformer.errors import NotApplicable
+from crysformer.phasing.atoms.atomic_candidates import with_quick_atoms
+from crysformer.phasing.budget import Budget
+from crysformer.phasing.candidate import Candidate
+from crysformer.phasing.dual_space.polishing import polish_by_density_modification
+from crysformer.phasing.dual_space.starting_parameters import positive_fractions
+from crysformer.phasing.network.applicability import fitting_weights
+from crysformer.phasing.network.trajectory import NetworkRunner
+from crysformer.phasing.problem import PhasingProblem
+from crysformer.settings import setting
+
+if TYPE_CHECKING:
+    from crysformer.phasing.settings import SolveSettings
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The network as a phasing method."""
+
+    weights: str = setting(
+        "", "Packaged name or file of the weights; empty: the packaged ones that fit."
+    )
+
+
+class Network:
+    """One recycling run of the network in each turn.
+
+    Parameters
+    ----------
+    problem
+        The crystal.
+    settings
+        Of the solver.
+
+    Raises
+    ------
+    NotApplicable
+        If the crystal is not of the kind the network was trained on.
+    """
+
+    name = "network"
+    unit = "predictions"
+
+    def __init__(self, problem: PhasingProblem, settings: SolveSettings) -> None:
+        content = problem.content
+        if problem.symmetric:
+            raise NotApplicable(f"it knows P 1, not {problem.data.space_group.xhm()}")
+        if not content.sequences:
+            raise NotApplicable("it needs the sequence")
+        if content.copies > 1:
+            raise NotApplicable(f"it knows one molecule a cell, not {content.copies}")
+        self._weights = settings.network.weights or fitting_weights(problem.data, content.sequences)
+        self.problem = problem
+        self._atoms = settings.atoms
+        self._runner: NetworkRunner | None = None
+        self.tried = self.turns = 0
+        self.finished = False
+
+    def advance(self, budget: Budget) -> list[Candidate]:
+        """Run the network from new random phases, polish the result, and refine atoms."""
+        problem, generator = self.problem, budget.generator
+        if self._runner is None:  # loading takes about a second
+            self._runner = NetworkRunner(
+                problem.data, problem.content.sequences, self._weights, problem.device
+            )
+        trajectory = self._runner.run(generator, budget.deadline)
+        self.tried += 1
+        F = self._runner.coefficients(trajectory.density)
+        phased = problem.data.f * np.exp(1j * np.angle(F))
+        # beyond the network's resolution density modification has to find the phases
+        start = problem.expand(np.where(F != 0, phased, np.nan))
+        fraction = positive_fractions(problem, 1, generator)
+        found = polish_by_density_modification(
+            problem, self.name, start[None], fraction, 1, generator, budget.rated_by
+        )
+        return with_quick_atoms(problem, found, generator, self._atoms, budget.deadline)

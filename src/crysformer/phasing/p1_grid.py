@@ -1,0 +1,157 @@
+"""Amplitudes of one crystal in P1 on the half reciprocal grid, laid out for Fourier iterations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gemmi
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crysformer.crystal.comparison.alignment import friedel_multiplicity
+from crysformer.crystal.fourier.grids import Shape, d_star_sq_grid, grid_shape, hkl_to_grid
+from crysformer.crystal.fourier.structure_factors import LIMIT_TOLERANCE
+from crysformer.crystal.reflections import CrystalData
+
+# Grid points per d_min: enough for the product of density and a mask without much aliasing, and
+# a third of the voxels of the maps that are written.
+_SAMPLE_RATE = 2.4
+
+
+@dataclass(frozen=True, eq=False)
+class P1Grid:
+    """Amplitudes of a P1 crystal on the half reciprocal grid.
+
+    Half grids have the layout of `crysformer.crystal.fourier.grids`: shape (nu, nv, nw // 2 + 1).
+
+    Attributes
+    ----------
+    data
+        The crystal in P1.
+    shape
+        Grid of the maps, (nu, nv, nw).
+    orth
+        Orthogonalisation matrix, shape (3, 3), A.
+    amplitude
+        Measured |F|, half grid, zero elsewhere; scaled to an rms of one over the measured.
+    measured, floating
+        Half grids of bool: reflections with an amplitude; those within the resolution limits of
+        the data that have none and are left free. F(000) is floating.
+    weight
+        How often each reflection counts in the full sphere, zero where not measured; half grid.
+    d_star_sq
+        1/d^2, half grid, A^-2.
+    scale
+        What amplitudes were divided by.
+    independent
+        Which reflection of the crystal's own asymmetric unit each row of `data` stems from,
+        shape (n,): symmetry mates share a number.
+    """
+
+    data: CrystalData
+    shape: Shape
+    orth: Tensor
+    amplitude: Tensor
+    measured: Tensor
+    floating: Tensor
+    weight: Tensor
+    d_star_sq: Tensor
+    scale: float
+    independent: NDArray[np.int64]
+
+    @property
+    def n_independent(self) -> int:
+        """Measured reflections that symmetry does not relate."""
+        return len(np.unique(self.independent[self.data.measured]))
+
+    @property
+    def reflections_per_volume(self) -> float:
+        """Measured reflections (Friedel mates as one) to the volume of the cell, A^-3.
+
+        Independent ones to that of the asymmetric unit are as many. Complete data have
+        (2 pi / 3) / d_min^3.
+        """
+        return float(self.data.measured.sum() / self.cell.volume)
+
+    @property
+    def cell(self) -> gemmi.UnitCell:
+        """The unit cell."""
+        return self.data.cell
+
+    @property
+    def n_voxels(self) -> int:
+        """Grid points of one map."""
+        return self.shape[0] * self.shape[1] * self.shape[2]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the grids live."""
+        return self.amplitude.device
+
+    def to_grid(self, values: NDArray[np.float64] | NDArray[np.complex128]) -> Tensor:
+        """Values of `data.hkl`, shape (n,), on the half grid; NaN becomes zero.
+
+        What is listed but lies beyond the grid is left out: files often list more than was
+        measured.
+        """
+        inside = (2 * np.abs(self.data.hkl) < self.shape).all(axis=1)
+        column = torch.as_tensor(np.nan_to_num(values[inside]))
+        hkl = torch.as_tensor(self.data.hkl[inside], device=self.device)
+        # single precision before it is moved: not every device has double
+        single = torch.complex64 if column.is_complex() else torch.float32
+        return hkl_to_grid(hkl, column.to(single).to(self.device), self.shape)
+
+    def with_amplitudes(self, F: Tensor) -> Tensor:
+        """Phases of `F` (..., half grid) with the measured amplitudes; zero where not measured."""
+        return torch.where(self.measured, replace_amplitude(F, self.amplitude), 0)
+
+
+def p1_grid(
+    data: CrystalData,
+    device: torch.device | str = "cpu",
+    independent: NDArray[np.int64] | None = None,
+) -> P1Grid:
+    """Lay out P1 data on a grid fine enough for its resolution.
+
+    Parameters
+    ----------
+    data
+        A crystal in P1 (`crysformer.crystal.symmetry.expand_to_p1`).
+    device
+        Where to compute.
+    independent
+        Rows that symmetry relates share a number, shape (n,) (`P1Mapping.parent`); by default
+        none do.
+    """
+    d_min = data.d_min
+    shape = grid_shape(data.cell, d_min, _SAMPLE_RATE)
+    orth = torch.tensor(data.cell.orth.mat.tolist(), dtype=torch.float32, device=device)
+    used = data.measured
+    scale = float(np.sqrt(np.mean(data.f[used] ** 2)))
+    hkl = torch.as_tensor(data.hkl[used], device=device)
+    f = torch.as_tensor(data.f[used] / scale, dtype=torch.float32, device=device)
+    measured = hkl_to_grid(hkl, torch.ones_like(f), shape) > 0
+    d_star_sq = d_star_sq_grid(orth, shape)[0]
+    # |h| <= a / d_min within the limit, and the grid reaches 1.2 a / d_min: no reflection lies on
+    # the planes at Nyquist, which are their own mates and hold no complete pairs
+    inside = d_star_sq <= (1 + LIMIT_TOLERANCE) / d_min**2
+    multiplicity = friedel_multiplicity(measured.to(torch.float32))
+    return P1Grid(
+        data=data,
+        shape=shape,
+        orth=orth,
+        amplitude=hkl_to_grid(hkl, f, shape),
+        measured=measured,
+        floating=inside & ~measured,
+        weight=measured * multiplicity,
+        d_star_sq=d_star_sq,
+        scale=scale,
+        independent=np.arange(len(data)) if independent is None else independent,
+    )
+
+
+def replace_amplitude(F: Tensor, amplitude: Tensor) -> Tensor:
+    """`F` with its modulus replaced; zero, which has no phase, stays zero."""
+    return F / F.abs().clamp(min=1e-30) * amplitude

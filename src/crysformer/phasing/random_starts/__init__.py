@@ -1,0 +1,1 @@
+"""Charge flipping and RAAR as phasing methods: batches of random starts."""

@@ -1,0 +1,157 @@
+"""Charge flipping and RAAR as methods of the solver: batches of random starts, polished."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+
+from crysformer.phasing.atoms.atomic_candidates import with_quick_atoms
+from crysformer.phasing.budget import Budget
+from crysformer.phasing.candidate import Candidate
+from crysformer.phasing.dual_space.charge_flipping import charge_flipping, random_phases
+from crysformer.phasing.dual_space.polishing import polish_by_density_modification
+from crysformer.phasing.dual_space.raar import raar
+from crysformer.phasing.dual_space.starting_parameters import positive_fractions, supports
+from crysformer.phasing.problem import PhasingProblem
+from crysformer.settings import setting
+
+if TYPE_CHECKING:
+    from crysformer.phasing.settings import SolveSettings
+
+_RESERVED = 60  # iterations that take as long as the polishing that follows them
+
+
+@dataclass(frozen=True)
+class RandomStartSettings:
+    """Batches of random starts, for charge flipping and RAAR alike."""
+
+    voxels: int = setting(
+        600_000,
+        "Grid points of a batch; a batch of small cells takes about a second on a core.",
+        min=1,
+    )
+    first_starts: int = setting(
+        24, "Starts of the first batch; most small cells are solved by the first few.", min=1
+    )
+    max_starts: int = setting(64, "Starts of later batches.", min=1)
+    more_iterations: int = setting(
+        50,
+        "Iterations added with every batch: hard structures need longer runs, not only more.",
+        min=0,
+    )
+    max_iterations: int = setting(1000, "Iterations that no batch exceeds.", min=1)
+    b_left: tuple[float, float] = setting(
+        (-2.0, 10.0),
+        "Range of the B that sharpening leaves the atoms; the best one differs between cells.",
+        unit="A^2",
+        min=-50.0,
+        max=100.0,
+    )
+    kept: int = setting(8, "Starts of a batch that become candidates, by R factor.", min=1)
+
+
+@dataclass(frozen=True)
+class ChargeFlippingSettings:
+    """Charge flipping."""
+
+    iterations: int = setting(200, "Iterations of the first batch.", min=1)
+
+
+@dataclass(frozen=True)
+class RaarSettings:
+    """Relaxed averaged alternating reflections."""
+
+    iterations: int = setting(150, "Iterations of the first batch.", min=1)
+    beta: float = setting(
+        0.82, "Relaxation: 1 is the difference map, less is steadier.", min=0.1, max=1.0
+    )
+
+
+class RandomStarts:
+    """One batch of random starts in each turn, longer ones each time.
+
+    Parameters
+    ----------
+    problem
+        The crystal.
+    settings
+        Of the solver.
+    """
+
+    name: ClassVar[str]
+    unit: ClassVar[str] = "starts"
+
+    def __init__(self, problem: PhasingProblem, settings: SolveSettings) -> None:
+        self.problem = problem
+        self.settings = settings.random_starts
+        self.own: ChargeFlippingSettings | RaarSettings
+        self._atoms = settings.atoms
+        self.tried = self.turns = 0
+        self.finished = False
+
+    def advance(self, budget: Budget) -> list[Candidate]:
+        """Run one batch, polish it, and refine atoms where that is quick."""
+        settings, problem = self.settings, self.problem
+        most = settings.max_starts if self.turns else settings.first_starts
+        n = max(1, min(most, settings.voxels // problem.grid.n_voxels))
+        generator = budget.generator
+        fractions = positive_fractions(problem, n, generator)
+        low, high = settings.b_left
+        left = low + (high - low) * torch.rand(n, generator=generator)
+        sharpening = (problem.content.b_iso - left).clamp(min=0)
+        F = random_phases(problem.grid, n, generator)
+        self.tried += n
+        iterations = min(
+            self.own.iterations + settings.more_iterations * self.turns,
+            settings.max_iterations,
+        )
+        F = self._iterate(F, iterations, fractions, sharpening, budget)
+        found = polish_by_density_modification(
+            problem, self.name, F, fractions, settings.kept, generator, budget.rated_by
+        )
+        return with_quick_atoms(problem, found, generator, self._atoms, budget.deadline)
+
+    def _iterate(
+        self, F: Tensor, iterations: int, fractions: Tensor, sharpening: Tensor, budget: Budget
+    ) -> Tensor:
+        raise NotImplementedError
+
+
+class ChargeFlipping(RandomStarts):
+    """Charge flipping from random phases."""
+
+    name = "charge-flipping"
+
+    def __init__(self, problem: PhasingProblem, settings: SolveSettings) -> None:
+        super().__init__(problem, settings)
+        self.own = settings.charge_flipping
+
+    def _iterate(
+        self, F: Tensor, iterations: int, fractions: Tensor, sharpening: Tensor, budget: Budget
+    ) -> Tensor:
+        return charge_flipping(
+            self.problem.grid, F, iterations, fractions, sharpening, budget.deadline, _RESERVED
+        )
+
+
+class Raar(RandomStarts):
+    """RAAR with a support that follows the density, from random phases."""
+
+    name = "raar"
+
+    def __init__(self, problem: PhasingProblem, settings: SolveSettings) -> None:
+        super().__init__(problem, settings)
+        self.own = self._raar = settings.raar
+
+    def _iterate(
+        self, F: Tensor, iterations: int, fractions: Tensor, sharpening: Tensor, budget: Budget
+    ) -> Tensor:
+        grid = self.problem.grid
+        fraction, width = supports(self.problem, len(F), budget.generator)
+        return raar(
+            grid, F, iterations, fraction, width, sharpening, budget.deadline, _RESERVED,
+            beta=self._raar.beta,
+        )  # fmt: skip

@@ -1,0 +1,201 @@
+"""A running search: methods in turns, candidates in a pool, progress, and its state on disk."""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from typing import TYPE_CHECKING
+
+from crysformer.errors import NotApplicable
+from crysformer.phasing.budget import Budget, Progress, method_generator
+from crysformer.phasing.candidate import Candidate
+from crysformer.phasing.candidate_pool import CandidatePool
+from crysformer.phasing.method import AUTO, Method, method_class
+from crysformer.phasing.origin.crystal_setting import symmetry_of
+from crysformer.phasing.problem import PhasingProblem
+from crysformer.phasing.settings import SolveSettings
+from crysformer.phasing.strategy import Turn, auto, single
+
+if TYPE_CHECKING:
+    import torch
+
+    from crysformer.phasing.checkpoint import Checkpoint
+
+
+class Search:
+    """One crystal being searched; the strategy sees it as a `SearchState`.
+
+    Parameters
+    ----------
+    problem
+        The crystal.
+    requested
+        ``"auto"`` or the name of one method.
+    settings
+        Of every part.
+    time_limit
+        Seconds from now to the deadline.
+    seed
+        Seed for the random numbers of every method.
+    progress
+        Called after every turn, and by methods in between.
+
+    Attributes
+    ----------
+    pool
+        What was found.
+    methods
+        Methods begun so far, by name.
+    notes
+        Methods that do not apply, and why.
+    """
+
+    def __init__(
+        self,
+        problem: PhasingProblem,
+        requested: str,
+        settings: SolveSettings,
+        time_limit: float,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> None:
+        self.problem, self.requested, self.settings = problem, requested, settings
+        self.time_limit, self.seed, self.progress = time_limit, seed, progress
+        self.deadline = time.monotonic() + time_limit
+        symmetry = functools.partial(symmetry_of, problem) if problem.symmetric else None
+        self.pool = CandidatePool(settings.pool, symmetry)
+        self.methods: dict[str, Method] = {}
+        self.generators: dict[str, torch.Generator] = {}
+        self.notes: list[str] = []
+        self._turns: dict[str, int] = {}
+
+    @property
+    def best(self) -> Candidate | None:
+        """The most convincing candidate."""
+        return self.pool.best
+
+    @property
+    def convinced(self) -> bool:
+        """True if a candidate ends the search."""
+        return self.pool.convinced
+
+    @property
+    def done(self) -> bool:
+        """True if the search is convinced, or out of time with something to show."""
+        return self.convinced or (self.best is not None and self.seconds_left <= 0)
+
+    @property
+    def now(self) -> float:
+        """`time.monotonic`."""
+        return time.monotonic()
+
+    @property
+    def seconds_left(self) -> float:
+        """Time to the deadline, s."""
+        return self.deadline - time.monotonic()
+
+    @property
+    def starts(self) -> int:
+        """Random starts of charge flipping and RAAR so far."""
+        names = ("charge-flipping", "raar")
+        return sum(self.methods[name].tried for name in names if name in self.methods)
+
+    def turns(self, method: str) -> int:
+        """Turns that a method has had in this run."""
+        return self._turns.get(method, 0)
+
+    def useful(self, method: str, least_seconds: float = 0.0) -> bool:
+        """True if the method applies, is not finished, and so much time is left.
+
+        Raises
+        ------
+        NotApplicable
+            If the one method that was asked for does not apply.
+        """
+        try:
+            if self.method(method).finished:
+                return False
+            if self.seconds_left < least_seconds:
+                late = "too little time was left" if least_seconds else "the time was up"
+                raise NotApplicable(late)
+        except NotApplicable as reason:
+            self._refused(method, reason)
+            return False
+        return True
+
+    def method(self, name: str) -> Method:
+        """A method, built on first use.
+
+        Raises
+        ------
+        NotApplicable
+            If it does not apply to this crystal.
+        """
+        if name not in self.methods:
+            self.methods[name] = method_class(name)(self.problem, self.settings)
+        return self.methods[name]
+
+    def generator(self, method: str) -> torch.Generator:
+        """Random numbers of one method."""
+        if method not in self.generators:
+            self.generators[method] = method_generator(self.seed, method)
+        return self.generators[method]
+
+    def run(self, checkpoint: Checkpoint | None = None) -> None:
+        """Give the methods their turns until something convinces, or to the deadline.
+
+        Parameters
+        ----------
+        checkpoint
+            Kept up to date after every turn.
+
+        Raises
+        ------
+        NotApplicable
+            If the one method that was asked for does not apply.
+        """
+        strategy = self.settings.strategy
+        if self.requested == AUTO:
+            turns = auto(self, strategy)
+        else:
+            turns = single(self.requested, self, strategy)
+        for turn in turns:
+            self.take(turn, checkpoint)
+
+    def take(self, turn: Turn, checkpoint: Checkpoint | None = None) -> None:
+        """Give one method its turn, and keep the checkpoint up to date.
+
+        Raises
+        ------
+        NotApplicable
+            If it is the one method that was asked for and does not apply.
+        """
+        until = min(self.deadline, time.monotonic() + turn.seconds)
+        budget = Budget(until, self.deadline, self.generator(turn.method), self._report)
+        self._turns[turn.method] = self.turns(turn.method) + 1
+        try:
+            method = self.method(turn.method)
+            found = method.advance(budget)
+        except NotApplicable as reason:
+            self._refused(turn.method, reason)
+            return
+        method.turns += 1
+        self.pool.add(found)
+        self._report(f"{method.tried} {method.unit}")
+        if checkpoint is not None:
+            checkpoint.keep(self)
+
+    def _refused(self, method: str, reason: NotApplicable) -> None:
+        if method == self.requested:
+            raise reason
+        note = f"{method}: not applicable ({reason})"
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def _report(self, text: str) -> None:
+        if self.progress is None:
+            return
+        best = self.best.confidence if self.best is not None else 0.0
+        used = 1.0 if math.isinf(self.time_limit) else 1 - self.seconds_left / self.time_limit
+        self.progress(min(used, 1.0), f"{text}, confidence {best:.2f}")

@@ -1,0 +1,88 @@
+"""Every setting of the solver, grouped by method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from crysformer.phasing.atoms.atomic_candidates import AtomSettings
+from crysformer.phasing.candidate_pool import PoolSettings
+from crysformer.phasing.fragments.heavy_atom_method import SulphurSettings
+from crysformer.phasing.fragments.method import FragmentSettings
+from crysformer.phasing.network.method import NetworkSettings
+from crysformer.phasing.random_starts.method import (
+    ChargeFlippingSettings,
+    RaarSettings,
+    RandomStartSettings,
+)
+from crysformer.phasing.sequence_search.population import SequenceSettings
+from crysformer.phasing.strategy import StrategySettings
+from crysformer.settings import read_toml, to_toml, updated
+
+
+@dataclass(frozen=True)
+class SolveSettings:
+    """Settings of `crysformer.solve`; each table belongs to the class that uses it.
+
+    Attributes
+    ----------
+    strategy
+        Order of the methods and their times.
+    pool
+        Candidates that are kept, and when the search ends.
+    random_starts, charge_flipping, raar, atoms, sulphurs, fragments, sequence, network
+        Of each method.
+    """
+
+    strategy: StrategySettings = field(
+        default_factory=StrategySettings,
+        metadata={
+            "help": "Order of the methods where `method` is auto, and the time that each gets."
+        },
+    )
+    pool: PoolSettings = field(
+        default_factory=PoolSettings,
+        metadata={"help": "Candidates that are kept, and the confidence that ends the search."},
+    )
+    random_starts: RandomStartSettings = field(
+        default_factory=RandomStartSettings,
+        metadata={"help": "Batches of random starts, for charge flipping and RAAR."},
+    )
+    charge_flipping: ChargeFlippingSettings = field(
+        default_factory=ChargeFlippingSettings, metadata={"help": "Charge flipping."}
+    )
+    raar: RaarSettings = field(
+        default_factory=RaarSettings,
+        metadata={"help": "Relaxed averaged alternating reflections."},
+    )
+    atoms: AtomSettings = field(
+        default_factory=AtomSettings,
+        metadata={"help": "Atoms refined from promising candidates."},
+    )
+    sulphurs: SulphurSettings = field(
+        default_factory=SulphurSettings, metadata={"help": "Sulphur atoms as a start."}
+    )
+    fragments: FragmentSettings = field(
+        default_factory=FragmentSettings, metadata={"help": "Ideal helices and strands."}
+    )
+    sequence: SequenceSettings = field(
+        default_factory=SequenceSettings, metadata={"help": "Search with the sequence."}
+    )
+    network: NetworkSettings = field(
+        default_factory=NetworkSettings, metadata={"help": "The network as a method."}
+    )
+
+    @classmethod
+    def read(cls, path: str | Path) -> SolveSettings:
+        """Read a TOML file; settings that it leaves out have their defaults.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, or a setting is unknown, of the wrong type or out of range.
+        """
+        return updated(cls(), read_toml(path), str(path))
+
+    def to_toml(self) -> str:
+        """The settings as TOML, with their meanings, units and ranges as comments."""
+        return to_toml(self)

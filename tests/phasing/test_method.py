@@ -1,0 +1,112 @@
+"""Every method of the registry keeps the contract of the interface."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import gemmi
+import pytest
+import torch
+
+from crysformer.errors import NotApplicable, UsageError
+from crysformer.evaluation.methods import METHODS as MEASURED
+from crysformer.phasing.budget import Budget, method_generator
+from crysformer.phasing.candidate import Candidate
+from crysformer.phasing.method import AUTO, METHODS, Method, check_method, method_class
+from crysformer.phasing.problem import PhasingProblem, phasing_problem
+from crysformer.phasing.random_starts.method import RandomStartSettings
+from crysformer.phasing.sequence_search.population import SequenceSettings
+from crysformer.phasing.settings import SolveSettings
+
+SETTINGS = SolveSettings(
+    random_starts=RandomStartSettings(first_starts=4, max_starts=4),
+    sequence=SequenceSettings(small_screened=500, small_starts=50, population=10),
+)
+
+
+@pytest.fixture(scope="module")
+def problem(dipeptide: Callable[..., Any]) -> PhasingProblem:
+    crystal = dipeptide(0)
+    return phasing_problem(crystal.data, (crystal.sequence,))
+
+
+def applicable(name: str, problem: PhasingProblem) -> Method:
+    try:
+        return method_class(name)(problem, SETTINGS)
+    except NotApplicable as reason:
+        pytest.skip(f"does not apply to a dipeptide at 1.5 A: {reason}")
+
+
+def budget(name: str, seconds: float = 1.0, seed: int = 0) -> Budget:
+    now = time.monotonic()
+    return Budget(now + seconds, now + 60.0, method_generator(seed, name))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_turn_gives_candidates_of_the_method(name: str, problem: PhasingProblem) -> None:
+    method = applicable(name, problem)
+    assert method.name == name
+    assert method.unit
+    assert (method.tried, method.turns, method.finished) == (0, 0, False)
+    found = method.advance(budget(name))
+    assert method.tried > 0
+    assert found
+    for candidate in found:
+        assert isinstance(candidate, Candidate)
+        assert candidate.method == name
+        assert candidate.F.shape == candidate.model.shape == problem.grid.amplitude.shape
+        torch.testing.assert_close(candidate.F.abs(), problem.grid.amplitude)
+        assert 0 <= candidate.confidence <= 1
+        assert math.isfinite(candidate.figures.r)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_draws_from_its_own_generator_alone(name: str, problem: PhasingProblem) -> None:
+    if name == "sequence":
+        pytest.skip("the generations of a turn depend on the clock")
+    results = []
+    for seed in (1, 1):
+        torch.manual_seed(len(results))  # the global generator is not to matter
+        method = applicable(name, problem)
+        results.append([c.figures for c in method.advance(budget(name, seed=seed))])
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_constructors_refuse_in_words_and_are_quick(name: str, problem: PhasingProblem) -> None:
+    centrosymmetric = replace(problem.data, space_group=gemmi.SpaceGroup("P -1"))
+    other = phasing_problem(centrosymmetric, copies=None)
+    build = method_class(name)  # the import is not what is timed
+    begun = time.process_time()
+    refusal = "in words"
+    try:
+        build(other, SETTINGS)
+    except NotApplicable as reason:
+        refusal = str(reason)
+    assert refusal
+    assert "\n" not in refusal
+    assert time.process_time() - begun < 0.5
+
+
+def test_random_numbers_of_methods_differ_and_repeat() -> None:
+    draws = [torch.rand(4, generator=method_generator(3, name)).tolist() for name in METHODS]
+    assert len({tuple(d) for d in draws}) == len(METHODS)
+    again = [torch.rand(4, generator=method_generator(3, name)).tolist() for name in METHODS]
+    assert draws == again
+    other = torch.rand(4, generator=method_generator(4, "raar")).tolist()
+    assert other not in draws
+
+
+def test_every_method_can_be_measured() -> None:
+    assert {"solve", "network-search", *METHODS} <= set(MEASURED)
+
+
+def test_unknown_names_are_refused_with_those_that_there_are() -> None:
+    check_method(AUTO)
+    with pytest.raises(UsageError, match="'magic': expected one of auto, charge-flipping") as error:
+        check_method("magic")
+    assert all(name in str(error.value) for name in METHODS)
