@@ -190,12 +190,14 @@ def test_seeds_are_whole_numbers_from_zero(
 
 
 def test_names_offered_are_those_of_the_layers_below() -> None:
-    from crysformer.cli import dataset, solve
+    from crysformer.cli import dataset, evaluate, solve
     from crysformer.data.dataset.export import FORMATS
     from crysformer.data.dataset.recipe import RECIPES
+    from crysformer.evaluation import methods
     from crysformer.phasing import method
 
-    assert set(solve.METHODS) == set(method.METHODS)
+    assert solve.METHODS is method.METHODS
+    assert set(evaluate.METHODS) == set(methods.METHODS)
     assert set(dataset.RECIPE_NAMES) == set(RECIPES)
     assert set(dataset.FORMATS) == set(FORMATS)
 

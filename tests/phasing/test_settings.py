@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from crysformer.errors import InputError
+from crysformer.errors import InputError, UsageError
 from crysformer.phasing.random_starts.method import RaarSettings
 from crysformer.phasing.settings import SolveSettings
 from crysformer.settings import updated
@@ -49,7 +49,8 @@ def test_every_setting_is_described_and_within_its_own_range() -> None:
 def test_what_makes_no_sense_is_one_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "wrong.toml"
     path.write_text(text)
-    with pytest.raises(InputError) as error:
+    unreadable = "TOML" in message
+    with pytest.raises(InputError if unreadable else UsageError) as error:
         SolveSettings.read(path)
     assert message in str(error.value)
     assert str(path) in str(error.value)

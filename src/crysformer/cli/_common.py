@@ -158,7 +158,7 @@ def add_copies_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def load_sequences(args: argparse.Namespace) -> tuple[str, ...] | None:
-    """The chains' sequences, or None without --sequence."""
+    """Sequences of the chains; None without --sequence."""
     if args.sequence is None:
         return None
     from crysformer.peptide.sequence_file import read_sequences
@@ -166,10 +166,12 @@ def load_sequences(args: argparse.Namespace) -> tuple[str, ...] | None:
     return read_sequences(args.sequence)
 
 
-def add_output_arguments(parser: argparse.ArgumentParser, what: str) -> None:
+def add_output_arguments(
+    parser: argparse.ArgumentParser, what: str, *, required: bool = True
+) -> None:
     """Add -o/--output for a folder that will hold `what`, and --overwrite."""
     parser.add_argument(
-        "-o", "--output", metavar="DIR", required=True, help=f"new folder for {what}"
+        "-o", "--output", metavar="DIR", required=required, help=f"new folder for {what}"
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="accept a folder that is not empty"

@@ -143,7 +143,7 @@ def _child(options: argparse.Namespace, pipe: Connection, threads: int) -> None:
     import torch
 
     from crysformer.cli import describe_error
-    from crysformer.cli.solve import solve_one
+    from crysformer.cli._solve_one import solve_one
 
     def stop(*_: object) -> NoReturn:
         raise SystemExit(1)

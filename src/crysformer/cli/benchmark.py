@@ -104,7 +104,7 @@ def _add_run_options(parser: argparse.ArgumentParser, n: int, time_limit: float)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do the action asked for."""
+    """Run the chosen action."""
     if args.action == "reliability":
         return _reliability(args)
     from crysformer.evaluation.regimes.controls import CONTROLS

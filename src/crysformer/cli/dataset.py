@@ -89,7 +89,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do the action asked for."""
+    """Run the chosen action."""
     return {"build": _build, "check": _check, "export": _export}[args.action](args)
 
 

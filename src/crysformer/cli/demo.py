@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crysformer.cli._common import emit, output_folder, progress_bar, seed
-from crysformer.cli.solve import write_solution
 from crysformer.files import prepare_output_dir
 from crysformer.samples import SAMPLES, Sample
 
@@ -142,6 +141,7 @@ def _solve_one(
     from crysformer.crystal.io.read import read_crystal
     from crysformer.phasing.solver import solve
     from crysformer.report.reference_model import model_structure_factors
+    from crysformer.workflow.solution_files import write_solution
 
     data = read_crystal(sample.data_path)
     with progress_bar(args, "solving") as progress:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from crysformer.errors import InputError, UsageError
 from crysformer.phasing.atoms.atomic_candidates import AtomSettings
 from crysformer.phasing.candidate_pool import PoolSettings
 from crysformer.phasing.fragments.heavy_atom_method import SulphurSettings
@@ -79,9 +80,15 @@ class SolveSettings:
         Raises
         ------
         InputError
-            If the file cannot be read, or a setting is unknown, of the wrong type or out of range.
+            If the file cannot be read or is not TOML.
+        UsageError
+            If a setting is unknown, of the wrong type or out of range.
         """
-        return updated(cls(), read_toml(path), str(path))
+        values = read_toml(path)
+        try:
+            return updated(cls(), values, str(path))
+        except InputError as error:
+            raise UsageError(str(error)) from error
 
     def to_toml(self) -> str:
         """The settings as TOML, with their meanings, units and ranges as comments."""

@@ -152,7 +152,7 @@ def _run_one(crystal: SyntheticCrystal, job: Job, method: str, settings: Setting
         phasing = METHODS[method](crystal.data, crystal.sequence, settings)
     except (InputError, NotApplicable) as error:  # the method declines, with a reason
         return replace(blank, status="not applicable", message=str(error))
-    except Exception as error:  # a benchmark goes on; the command fails at its end, naming it
+    except Exception as error:  # recorded; the command fails at its end
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(where.filename).name}:{where.lineno}"
         message = f"{type(error).__name__} at {place}: {' '.join(str(error).split())}"

@@ -1,0 +1,92 @@
+"""One crystal of ``crysformer solve``: read, solved, written, and the verdict in words."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crysformer.cli._common import load_data, load_sequences, log, output_folder, with_flags
+
+if TYPE_CHECKING:
+    from crysformer.crystal.reflections import CrystalData
+    from crysformer.phasing.budget import Progress
+    from crysformer.phasing.settings import SolveSettings
+    from crysformer.phasing.solution import Solution
+
+
+def load_settings(args: argparse.Namespace) -> SolveSettings:
+    """Settings of the solver: those of --settings, the defaults for the others."""
+    from crysformer.phasing.settings import SolveSettings
+
+    return SolveSettings() if args.settings is None else SolveSettings.read(args.settings)
+
+
+def solve_one(args: argparse.Namespace, progress: Progress | None) -> tuple[dict[str, Any], str]:
+    """Read, solve and write one crystal; returns summary.json and the verdict for a person."""
+    data = load_data(args)
+    sequences = load_sequences(args)
+    with output_folder(args.output, args.overwrite or args.resume) as folder:
+        from crysformer.crystal.quality.report import data_report
+        from crysformer.phasing.checkpoint import STATE
+        from crysformer.phasing.solver import solve
+        from crysformer.workflow.solution_files import MODEL, write_solution
+
+        log.info("%s", describe(data))
+        report = data_report(data, sequences, args.copies)
+        for line in report.lines():
+            log.info("%s", line)
+        for warning in report.warnings:
+            log.warning("%s", warning)
+        solution = solve(
+            data,
+            sequence=sequences,
+            method=args.method,
+            time_limit=args.time_limit,
+            copies=args.copies,
+            seed=args.seed,
+            device=args.device,
+            settings=load_settings(args),
+            progress=progress,
+            state=Path(args.output) / STATE,  # where a killed run leaves it
+            resume=args.resume,
+        )
+        solution = replace(solution, notes=tuple(with_flags(n, args) for n in solution.notes))
+        summary = write_solution(folder, data, solution, report)
+    if solution.model is None:  # that of an earlier run does not belong to these phases
+        (Path(args.output) / MODEL).unlink(missing_ok=True)
+    return summary, verdict(data, solution, Path(args.output))
+
+
+def describe(data: CrystalData) -> str:
+    """One line on the data to be phased."""
+    cell = " ".join(f"{x:g}" for x in data.cell.parameters)
+    return (
+        f"{data.source}: {int(data.measured.sum())} amplitudes to {data.d_min:.2f} A, "
+        f"{data.space_group.xhm()}, cell {cell}"
+    )
+
+
+def verdict(data: CrystalData, solution: Solution, folder: Path) -> str:
+    """The verdict in a few lines, without the notes on reading, which were logged already."""
+    lines = [
+        f"solved: {'yes' if solution.solved else 'no'} (confidence {solution.confidence:.2f}),"
+        f" method {solution.method}, {solution.seconds:.1f} s",
+        f"hand: as written with probability {solution.hand_probability:.2f}",
+    ]
+    if solution.enantiomorph:
+        agreement = ", ".join(f"{name} {x:.3f}" for name, x in solution.enantiomorph.items())
+        lines.append(f"enantiomorphic pair: agreement with {agreement}")
+    lines.append(f"origin: {solution.origin}")
+    lines += [f"note: {note}" for note in solution.notes if note not in data.notes]
+    lines.append("candidates, best first:")
+    for candidate in solution.candidates[:5]:
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in candidate.figures.items())
+        lines.append(f"  {candidate.method:<16} confidence {candidate.confidence:.2f}, {figures}")
+    mtz = folder / "solution.mtz"
+    names = "solution.ccp4, summary.json" + (", model.cif" if solution.model is not None else "")
+    lines += [f"written: {mtz}, {names}", f"view: coot --auto {mtz}"]
+    if not solution.solved:
+        lines.append("to continue: the same command with --resume and a longer --time-limit")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""What a user calls: phasing joined with reports and files."""
