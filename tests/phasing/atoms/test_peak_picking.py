@@ -1,72 +1,21 @@
-"""Sites picked from maps, sulphurs found one after the other, free atoms grown into a map."""
+"""Sites picked from maps."""
 
 from __future__ import annotations
-
-import math
-import time
-from dataclasses import replace
 
 import gemmi
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
-from crysformer.crystal.comparison.compare import compare_phases
 from crysformer.crystal.reflections import CrystalData
-from crysformer.errors import NotApplicable
-from crysformer.phasing.atoms.free_atoms import grow_atoms
-from crysformer.phasing.atoms.peak_picking import PeakPicker, map_on_grid, symmetric_shape
-from crysformer.phasing.budget import Budget
-from crysformer.phasing.cell_content import CellContent
-from crysformer.phasing.fragments.heavy_atom_method import Sulphurs
-from crysformer.phasing.fragments.heavy_atom_sites import HeavyAtomSearch, number_of_sulphurs
-from crysformer.phasing.problem import phasing_problem
-from crysformer.phasing.settings import SolveSettings
+from crysformer.phasing.atoms.peak_picking import (
+    PeakPicker,
+    map_on_grid,
+    minimum_image,
+    symmetric_shape,
+)
 
 CELL = gemmi.UnitCell(9, 11, 10, 90, 101, 90)
-B_ISO = 6.0
-
-
-def crystal(
-    frac: NDArray[np.float64], number: list[int], group: str, d_min: float
-) -> tuple[CrystalData, NDArray[np.complex128]]:
-    """Amplitudes with 3 % error, and structure factors by gemmi's direct summation."""
-    space_group = gemmi.SpaceGroup(group)
-    structure = gemmi.SmallStructure()  # all mates, in P1
-    structure.cell = CELL
-    for site, z in zip(frac.tolist(), number, strict=True):
-        for op in space_group.operations():
-            atom = gemmi.SmallStructure.Site()
-            atom.element = gemmi.Element(z)
-            atom.fract = gemmi.Fractional(*op.apply_to_xyz(site))
-            atom.occ, atom.u_iso = 1.0, B_ISO / (8 * math.pi**2)
-            structure.add_site(atom)
-    hkl = gemmi.make_miller_array(CELL, space_group, d_min)
-    calculator = gemmi.StructureFactorCalculatorX(CELL)
-    F = np.array([calculator.calculate_sf_from_small_structure(structure, h) for h in hkl])
-    f = np.abs(F) * (1 + 0.03 * np.random.default_rng(1).standard_normal(len(F)))
-    return CrystalData(CELL, space_group, hkl, np.abs(f), 0.03 * np.abs(f)), F
-
-
-def packed(n: int, group: str, apart: float = 1.4) -> NDArray[np.float64]:
-    """Random sites that keep their distance, also from mates, (n, 3)."""
-    rng = np.random.default_rng(0)
-    data = CrystalData(CELL, gemmi.SpaceGroup(group), np.zeros((0, 3), np.int32), np.zeros(0))
-    picker = PeakPicker(data, (2, 2, 2), apart)
-    sites = np.zeros((0, 3))
-    while len(sites) < n:
-        site = rng.random((1, 3))
-        others = np.concatenate((picker.mates(sites), picker.mates(site)[1:]))
-        if picker.distance(others - site).min() > apart:
-            sites = np.concatenate((sites, site))
-    return sites
-
-
-@pytest.fixture(scope="module")
-def sulphurs() -> tuple[CrystalData, NDArray[np.complex128], NDArray[np.float64]]:
-    frac = packed(30, "P 1 21 1")
-    return *crystal(frac, [16] * 3 + [6, 7, 8] * 9, "P 1 21 1", 1.1), frac
 
 
 def test_distances_agree_with_gemmi() -> None:
@@ -97,95 +46,6 @@ def test_picked_sites_are_the_highest_and_apart(
     assert picker.distance(picker.mates(frac[:3])[:, None] - rest).min() > 1.1 - 0.3
 
 
-def test_sulphurs_are_found(
-    sulphurs: tuple[CrystalData, NDArray[np.complex128], NDArray[np.float64]],
-) -> None:
-    data, F, frac = sulphurs
-    content = CellContent(60, B_ISO, ("ACMC",), 1, ())
-    assert number_of_sulphurs(content) == 3
-    search = HeavyAtomSearch(data)
-    function = search.function
-    found = search.find(3)
-    F_true = function.moved(search.atom, frac[:3]).sum(0)
-    true = float(function.correlation(F_true[None])[0])
-    assert found[0].correlation == pytest.approx(true, abs=0.02)
-    assert found[0].correlation > found[1].correlation
-    phi = [np.degrees(np.angle(function.moved(search.atom, s.frac).sum(0))) for s in found[:1]]
-    compared = compare_phases(
-        data.hkl, data.f, phi[0], np.degrees(np.angle(F)), CELL, data.space_group
-    )
-    assert compared.weighted_aligned < 55  # of three atoms alone
-
-
-def test_what_an_atom_adds_is_what_it_adds(
-    sulphurs: tuple[CrystalData, NDArray[np.complex128], NDArray[np.float64]],
-) -> None:
-    data, _, frac = sulphurs
-    function = HeavyAtomSearch(data).function
-    atom = function.mates(np.zeros((1, 3)), np.ones(1, dtype=np.int64))
-    point = (3, 5, 7)
-    own = function.moved(atom, np.array([point]) / np.array(function.shape))[0]
-    weight = function.multiplicity * (function.e**2 - 1) / function.root_epsilon**2
-    alone = (weight * np.abs(own) ** 2).sum() - len(function.rotations) * weight.sum()
-    assert function.alone(atom)[point] == pytest.approx(alone, abs=1e-9)
-    placed = function.moved(atom, frac[:1])[0]
-    cross = (weight * (np.abs(placed + own) ** 2 - np.abs(placed) ** 2 - np.abs(own) ** 2)).sum()
-    assert function.beside(atom, placed)[point] == pytest.approx(cross, abs=1e-9)
-
-
-def test_free_atoms_grow_from_poor_phases(
-    sulphurs: tuple[CrystalData, NDArray[np.complex128], NDArray[np.float64]],
-) -> None:
-    data, F, _ = sulphurs
-    rng = np.random.default_rng(2)
-    start = data.f * np.exp(1j * (np.angle(F) + rng.normal(0, math.radians(55), len(F))))
-
-    def error(phased: NDArray[np.complex128]) -> float:
-        return compare_phases(
-            data.hkl,
-            data.f,
-            np.degrees(np.angle(phased)),
-            np.degrees(np.angle(F)),
-            CELL,
-            data.space_group,
-        ).weighted_aligned
-
-    atoms = grow_atoms(data, start, 30, B_ISO, 6)
-    assert error(start) > 38
-    assert error(atoms.F) < 15
-    assert atoms.r < 0.15
-    # random phases come to nothing
-    wrong = data.f * np.exp(2j * math.pi * rng.random(len(F)))
-    assert grow_atoms(data, wrong, 30, B_ISO, 2).r > 0.25
-
-
-def test_sulphurs_complete_a_crystal(
-    sulphurs: tuple[CrystalData, NDArray[np.complex128], NDArray[np.float64]],
-) -> None:
-    data, F, _ = sulphurs
-    problem = replace(phasing_problem(data), content=CellContent(60, B_ISO, ("ACMC",), 1, ()))
-    said: list[str] = []
-    method = Sulphurs(problem, SolveSettings())
-    until = time.monotonic() + 60
-    budget = Budget(until, until, torch.Generator().manual_seed(0), said.append)
-    found = method.advance(budget)
-    assert said[0] == "placing 3 sulphur atoms"
-    assert found[0].method == "sulphurs"
-    assert found[0].figures.r < 0.15
-    assert found[0].atoms is not None
-    assert found[0].atoms.frac.shape[1] >= 60
-    p1 = problem.grid.data
-    compared = compare_phases(
-        p1.hkl,
-        p1.f,
-        np.degrees(np.angle(problem.listed(found[0].F))),
-        problem.mapping.phases(np.degrees(np.angle(F))),
-        CELL,
-        p1.space_group,
-    )
-    assert compared.weighted_aligned < 15
-    assert method.finished
-    # no sulphur, nothing to begin with
-    none = replace(problem, content=CellContent(60, B_ISO, ("AAAA",), 1, ()))
-    with pytest.raises(NotApplicable, match="C or M residues"):
-        Sulphurs(none, SolveSettings())
+def test_the_minimum_image_is_within_half_a_cell() -> None:
+    step = np.array([[0.6, -0.6, 1.2], [0.4, -2.3, 0.0]])
+    np.testing.assert_allclose(minimum_image(step), [[-0.4, 0.4, 0.2], [0.4, -0.3, 0.0]])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from crysformer.phasing.atoms.recycling import AtomicFit, drop_surplus, fit_atoms
+from crysformer.phasing.atoms.recycling import AtomicFit, RecyclingSettings, drop_surplus, fit_atoms
 from crysformer.phasing.p1_grid import p1_grid
 
 
@@ -107,3 +107,19 @@ def test_atoms_that_are_not_there_are_dropped(dipeptide: Callable[..., Any], sur
     distance = np.linalg.norm(difference * crystal.data.cell.parameters[:3], axis=-1)
     assert (distance.min(1) < 0.15).all()
     assert sorted(distance.argmin(1)) == list(range(n))
+
+
+def test_settings_limit_what_is_left_out_and_dropped(dipeptide: Callable[..., Any]) -> None:
+    crystal = dipeptide(3)
+    problem = p1_grid(crystal.data)
+    n = len(crystal.number) + 1
+    start = crystal.start(problem, [10.0] * 2)
+
+    def fit_with(settings: RecyclingSettings) -> AtomicFit:
+        generator = torch.Generator().manual_seed(0)
+        return fit_atoms(problem, start, n, 20.0, 2, generator, settings=settings)
+
+    few, many = (fit_with(RecyclingSettings(omitted_fraction=x)) for x in (0.1, 0.5))
+    assert not torch.equal(few.atoms.frac, many.atoms.frac)
+    kept = drop_surplus(problem, few, settings=RecyclingSettings(surplus_fraction=0.0))
+    assert kept.atoms.frac.shape[1] == n

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -99,3 +101,16 @@ def test_the_rates_rise_during_the_warm_up() -> None:
     minimise(parameters, lambda: gradients(parameters), RATES, 1, warm_up=4)
     moved = (parameters[1].detach() - before).abs().max()
     assert float(moved) == pytest.approx(RATES[1] / 4, rel=1e-4)
+
+
+def test_refinement_does_not_import_the_compiler_of_torch() -> None:
+    """Its import takes longer than most refinements."""
+    program = (
+        "import sys, torch\n"
+        "from crysformer.phasing.refinement.adam import minimise\n"
+        "x = torch.ones(3, requires_grad=True)\n"
+        "minimise((x,), lambda: torch.autograd.grad((x**2).sum(), x), (0.1,), 5)\n"
+        "assert float(x.detach().max()) < 0.6\n"
+        "assert not {'torch._dynamo', 'sympy'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

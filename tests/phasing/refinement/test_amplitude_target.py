@@ -11,7 +11,6 @@ import torch
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.geometry import Peptides, build_peptides
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
-from crysformer.phasing.sequence_search.chain_placement import scan_translations
 
 B_ISO = 12.0
 GROUPS = ("P 1", "P 1 21 1", "P 21 21 21", "P 43", "C 1 2 1", "P 1 21/c 1", "R 3:H")
@@ -141,20 +140,3 @@ def test_limits_of_resolution_leave_reflections_out() -> None:
     scaled = AmplitudeTarget(replace(data, f=10 * data.f), number, B_ISO)
     xyz = positions(build_peptides(("AA",)), 2)
     torch.testing.assert_close(scaled.evaluate(xyz).score, whole.evaluate(xyz).score)
-
-
-@pytest.mark.parametrize("group", GROUPS)
-def test_scanning_places_is_evaluating_at_each(group: str) -> None:
-    data = crystal(group)
-    peptides = build_peptides(("GA", "S"))
-    target = AmplitudeTarget(data, peptides.number, B_ISO)
-    xyz = positions(peptides, 2)
-    second = torch.as_tensor(peptides.chain == 1)
-    moving = torch.stack((second, ~second))
-    shifts = 5 * torch.randn(6, 3, generator=torch.Generator().manual_seed(8))
-    found = scan_translations(target, xyz, moving, shifts)
-    for one, which, scores in zip(xyz, moving, found, strict=True):
-        moved = one + shifts[:, None] * which[:, None]
-        expected = target.evaluate(moved, gradient=False).score
-        torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-5)
-        assert expected.std() > 0.01

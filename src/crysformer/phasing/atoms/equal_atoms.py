@@ -1,14 +1,13 @@
-"""From phases to equal atoms and back: peak search and refinement, in batches.
+"""Equal atoms from phases and phases from equal atoms, in batches: peak search and refinement.
 
 Dual-space recycling as in SHELXD (Sheldrick, Acta Cryst. D66, 479, 2010), for 1.0 to 1.8 A, where
 bonded atoms are not separate maxima: atoms are found one layer at a time in the difference
 between the phased map and the atoms so far, then refined together. The R factor of the refined
-atoms is the strictest figure of merit there is here: a handful of parameters must reproduce many
-amplitudes.
+atoms is a strict figure of merit: few parameters must reproduce many amplitudes.
 
-All atoms are one kind of scatterer with one B a structure and an occupancy each; a heavier
-element shows as a larger occupancy. exp(2 pi i h.x) is a product over the axes in any cell, and a
-common B factors out, so the structure factors of all atoms are one matrix product.
+All atoms are one kind of scatterer with one B per structure and an occupancy each; a heavier
+element has a larger occupancy. exp(2 pi i h.x) is a product over the axes in any cell, and a common
+B factors out, so that the structure factors of all atoms are one matrix product.
 """
 
 from __future__ import annotations
@@ -27,18 +26,31 @@ from crysformer.phasing.merit.r_factor import amplitude_scale, r_factor
 from crysformer.phasing.p1_grid import P1Grid, replace_amplitude
 from crysformer.phasing.refinement.adam import minimise
 from crysformer.phasing.refinement.miller_box import MillerBox
+from crysformer.settings import setting
 
 _NITROGEN = 7  # stands for C, N and O alike
 _PEAK_GRID = 0.36  # A, spacing of the maps in which peaks are sought
-_SEPARATION = 0.9  # A, between atoms; the shortest bond is 1.2 A
-_SEPARATION_IN_LAYER = 1.3  # A, before the neighbour has been subtracted
-_LAYERS = 6
-_OCCUPANCY = (0.15, 3.0)  # S is 2.3 N
-_B_RANGE = (1.0, 80.0)
-_OVERLAP = 0.79  # +- 0.05, on dipeptides at 1.5 A
+_SEPARATION = 0.9  # A, least distance between atoms; the shortest bond is 1.2 A
+_SEPARATION_IN_LAYER = 1.3  # A, the same before the neighbour has been subtracted
+_OCCUPANCY = (0.15, 3.0)  # limits of refinement; S is 2.3 N
+_OCCUPANCY_OF_NEW = (0.5, 1.5)  # limits while atoms are added
+_B_RANGE = (1.0, 80.0)  # A^2
+# Participation ratio of a map over that of as many separate atoms, since bonded atoms overlap:
+# +- 0.05, on dipeptides at 1.5 A.
+_OVERLAP_OF_BONDED = 0.79
 _RATES = (0.05, 0.03, 0.7)  # first step sizes of positions (A), occupancies and B (A^2)
 _WARM_UP = 4  # steps
 _BETAS = (0.8, 0.95)  # decay rates of Adam's moments: short memory for short refinements
+
+
+@dataclass(frozen=True)
+class EqualAtomSettings:
+    """Peak search for equal atoms."""
+
+    layers: int = setting(6, "Difference maps over which the atoms are divided.", min=1, max=1000)
+    layer_steps: int = setting(
+        8, "Steps of refinement against the phased map after each.", min=0, max=1000
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +64,7 @@ class EqualAtoms:
     occupancy
         Shape (B, N), relative to nitrogen.
     b_iso
-        One for each structure, shape (B,), A^2.
+        Common B of the atoms of each structure, shape (B,), A^2.
     """
 
     frac: Tensor
@@ -72,12 +84,22 @@ class AtomicModel:
     problem
         The crystal.
     n_atoms
-        Atoms in the unit cell, which sets the scale of one atom's peak.
+        Atoms in the unit cell; sets the scale of the peak of one atom.
     b_iso
         B of the atoms before refinement, A^2.
+    settings
+        Division of the peak search into layers.
     """
 
-    def __init__(self, problem: P1Grid, n_atoms: int, b_iso: float) -> None:
+    def __init__(
+        self,
+        problem: P1Grid,
+        n_atoms: int,
+        b_iso: float,
+        *,
+        settings: EqualAtomSettings | None = None,
+    ) -> None:
+        self.settings = settings or EqualAtomSettings()
         self.problem = problem
         self.n_atoms = n_atoms
         self.b_iso = b_iso
@@ -128,14 +150,14 @@ class AtomicModel:
         return r_factor(self.f_obs, F.abs())
 
     def find(self, target: Tensor, start: EqualAtoms | None = None) -> EqualAtoms:
-        """Place atoms, one layer after another, in the map of phased amplitudes.
+        """Place atoms in difference maps, one layer after another.
 
         Parameters
         ----------
         target
             Phased amplitudes, complex, shape (B, H).
         start
-            Atoms to keep; the others are added up to `n_atoms`.
+            Atoms to keep; others are added up to `n_atoms`.
         """
         n_batch = len(target)
         atoms = start or EqualAtoms(
@@ -143,7 +165,7 @@ class AtomicModel:
             target.real.new_zeros(n_batch, 0),
             target.real.new_full((n_batch,), self.b_iso),
         )
-        per_layer = max(1, math.ceil(self.n_atoms / _LAYERS))
+        per_layer = max(1, math.ceil(self.n_atoms / self.settings.layers))
         while (missing := self.n_atoms - atoms.frac.shape[1]) > 0:
             residual = target - self.structure_factors(atoms)
             rho = self._residual_map(residual)
@@ -153,12 +175,12 @@ class AtomicModel:
                 frac=torch.cat([atoms.frac, found], dim=1),
                 occupancy=torch.cat([atoms.occupancy, torch.ones_like(found[..., 0])], dim=1),
             )
-            atoms = self.refine(atoms, steps=8, target=target)
-            atoms = replace(atoms, occupancy=atoms.occupancy.clamp(0.5, 1.5))
+            atoms = self.refine(atoms, self.settings.layer_steps, target)
+            atoms = replace(atoms, occupancy=atoms.occupancy.clamp(*_OCCUPANCY_OF_NEW))
         return atoms
 
     def refine(self, atoms: EqualAtoms, steps: int, target: Tensor | None = None) -> EqualAtoms:
-        """Fit all atoms, to the phased `target` (B, H) or else to the amplitudes alone.
+        """Refine all atoms against the phased `target` (B, H), or against the amplitudes alone.
 
         Minimises sum |F - target|^2, or sum (|F| - |F_obs|)^2 with a free scale, by Adam with a
         cosine schedule.
@@ -197,7 +219,7 @@ class AtomicModel:
         return real_space(grid, self.peak_shape)
 
     def _peaks(self, rho: Tensor, occupied: Tensor, n: int) -> Tensor:
-        """The `n` highest grid points of each map that keep their distance, (B, n, 3)."""
+        """Highest `n` grid points of each map that are apart, fractional, (B, n, 3)."""
         _, nv, nw = self.peak_shape
         shape = torch.tensor(self.peak_shape, device=rho.device)
         flat = rho.flatten(1).clone()
@@ -235,10 +257,10 @@ class AtomicModel:
 
 
 def estimate_atoms(problem: P1Grid, F: Tensor, b_iso: float) -> int:
-    """How many equal atoms a phased map holds, from how widely its density is spread.
+    """Estimate the number of equal atoms in a phased map.
 
-    The participation ratio (sum rho^2)^2 / sum rho^4 of the positive density grows in proportion
-    to the number of atoms; overlap of bonded atoms takes a fifth of it away.
+    The participation ratio (sum rho^2)^2 / sum rho^4 of the positive density is proportional to
+    the number of atoms; overlap of bonded atoms lowers it by a fifth.
 
     Parameters
     ----------
@@ -247,7 +269,7 @@ def estimate_atoms(problem: P1Grid, F: Tensor, b_iso: float) -> int:
     F
         Phased amplitudes, half grid.
     b_iso
-        Mean B, A^2, which says how wide one atom is.
+        Mean B, A^2; determines the width of one atom.
     """
     model = AtomicModel(problem, 1, b_iso)
     origin = EqualAtoms(
@@ -255,7 +277,7 @@ def estimate_atoms(problem: P1Grid, F: Tensor, b_iso: float) -> int:
     )
     single = model.to_grid(model.structure_factors(origin))[0]
     several, one = (_participation(problem, x) for x in (F, single))
-    return max(1, round(several / one / _OVERLAP))
+    return max(1, round(several / one / _OVERLAP_OF_BONDED))
 
 
 def _participation(problem: P1Grid, F: Tensor) -> float:

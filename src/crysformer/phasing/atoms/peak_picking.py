@@ -1,4 +1,4 @@
-"""Places for atoms: the highest points of a map that keep their distance from each other."""
+"""Peak picking: highest points of a map that are apart from each other and from their mates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crysformer.crystal.fourier.grids import Shape
 from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 
-_AT_ONCE = 16  # sites whose distances are computed together
+_SITES_AT_ONCE = 16  # whose distances are computed together
 
 
 def minimum_image(step: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -21,7 +21,7 @@ def minimum_image(step: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class PeakPicker:
-    """Picks sites in a crystal's own space group.
+    """Picks sites in the space group of a crystal.
 
     Parameters
     ----------
@@ -31,6 +31,12 @@ class PeakPicker:
         Grid of the maps, point (i, j, k) at fractional (i / nu, j / nv, k / nw).
     separation
         Least distance between sites, and between a site and its symmetry mates, A.
+
+    Attributes
+    ----------
+    special
+        True where a grid point is too close to its own mates, near a special position; of the
+        shape of the maps.
     """
 
     def __init__(self, data: CrystalData, shape: Shape, separation: float) -> None:
@@ -40,20 +46,20 @@ class PeakPicker:
         axes = [np.arange(n) / n for n in shape]
         points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
         near = np.zeros(len(points), dtype=bool)
-        for turn, shift in self.operators[1:]:
-            near |= self.distance(points @ turn.T + shift - points) < separation
+        for rotation, shift in self.operators[1:]:
+            near |= self.distance(points @ rotation.T + shift - points) < separation
         self.special = near.reshape(shape)
 
     def distance(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         """Length of fractional vectors (..., 3) to the nearest lattice point, A.
 
-        Short ones, which are what matters here, are exact in any reduced cell.
+        Short distances, the only ones used here, are exact in any reduced cell.
         """
         return np.asarray(np.linalg.norm(minimum_image(step) @ self.orth.T, axis=-1))
 
     def mates(self, frac: NDArray[np.float64]) -> NDArray[np.float64]:
-        """All symmetry mates of sites (n, 3), the sites first, shape (operators * n, 3)."""
-        return np.concatenate([frac @ turn.T + shift for turn, shift in self.operators])
+        """Symmetry mates of sites (n, 3), the sites first, shape (operators * n, 3)."""
+        return np.concatenate([frac @ rotation.T + shift for rotation, shift in self.operators])
 
     def pick(
         self,
@@ -63,20 +69,20 @@ class PeakPicker:
         above: float = -math.inf,
         looked_at: int = 20_000,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Up to `n` of the highest points that keep their distance.
+        """Pick up to `n` of the highest points that are apart.
 
         Parameters
         ----------
         values
             A map, of the picker's shape or with one point along some axes.
         placed
-            Sites already there, fractional, shape (m, 3).
+            Sites placed before, fractional, shape (m, 3).
         n
-            How many.
+            Largest number of sites.
         above
-            Lower points do not count.
+            Least value of a point.
         looked_at
-            How many of the highest points may be considered.
+            Number of the highest points that are considered.
 
         Returns
         -------
@@ -91,8 +97,8 @@ class PeakPicker:
         frac = np.stack(np.unravel_index(order, values.shape), axis=1) / np.array(self.shape)
         allowed = np.ones(len(frac), dtype=bool)
         others = self.mates(placed)
-        for i in range(0, len(others), _AT_ONCE):
-            allowed &= self._apart(frac, others[i : i + _AT_ONCE])
+        for i in range(0, len(others), _SITES_AT_ONCE):
+            allowed &= self._apart(frac, others[i : i + _SITES_AT_ONCE])
         taken: list[int] = []
         while len(taken) < n and allowed.any():
             first = int(allowed.argmax())
@@ -109,7 +115,7 @@ class PeakPicker:
 def map_on_grid(
     data: CrystalData, coefficients: NDArray[np.complex128], shape: Shape
 ) -> NDArray[np.float64]:
-    """Map of structure factors of the measured reflections in units of its rms, all of the cell.
+    """Map of the unit cell in units of its rms, from coefficients of the measured reflections.
 
     `coefficients` has shape (n_measured,); `shape` must suit the space group (`symmetric_shape`).
     """
@@ -126,7 +132,7 @@ def map_on_grid(
 
 
 def symmetric_shape(data: CrystalData, sample_rate: float) -> Shape:
-    """A grid that the space group maps onto itself, `sample_rate` points per d_min or finer."""
+    """Grid that the space group maps onto itself, `sample_rate` points per d_min or finer."""
     grid = gemmi.FloatGrid()
     grid.set_unit_cell(data.cell)
     grid.spacegroup = data.space_group

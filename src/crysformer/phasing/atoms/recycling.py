@@ -1,4 +1,4 @@
-"""Dual-space recycling: atoms from phases, some left out at random, found again, refined."""
+"""Dual-space recycling: atoms left out at random, found again in difference maps, refined."""
 
 from __future__ import annotations
 
@@ -12,11 +12,31 @@ from torch import Tensor
 from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.phasing.atoms.equal_atoms import AtomicModel, EqualAtoms
 from crysformer.phasing.p1_grid import P1Grid
+from crysformer.settings import setting
 
-_OMITTED = 0.25  # share of the atoms left out in each cycle
-_TO_PHASES, _TO_AMPLITUDES = 25, 50  # refinement steps
-_SURPLUS = 0.15  # share of the atoms that may turn out not to be there
-_R_KEPT = 1.05  # how much R may rise without an atom that is not needed
+
+@dataclass(frozen=True)
+class RecyclingSettings:
+    """Cycles of leaving atoms out and finding them again."""
+
+    omitted_fraction: float = setting(
+        0.25, "Fraction of the atoms left out in each cycle.", min=0.0, max=1.0
+    )
+    phase_steps: int = setting(
+        25, "Steps of refinement against the phases given.", min=0, max=10_000
+    )
+    amplitude_steps: int = setting(
+        50, "Steps of refinement against the amplitudes.", min=1, max=10_000
+    )
+    surplus_fraction: float = setting(
+        0.15, "Fraction of the atoms that may be removed at the end.", min=0.0, max=1.0
+    )
+    max_r_ratio: float = setting(
+        1.05,
+        "R factor without an atom over that with it, up to which the atom is removed.",
+        min=1.0,
+        max=2.0,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +51,7 @@ class AtomicFit:
         Their structure factors, half grids (B, ...), on the scale of the problem; zero where
         not measured.
     r
-        R factors, shape (B,).
+        R factors, ascending, shape (B,).
     """
 
     atoms: EqualAtoms
@@ -48,12 +68,14 @@ def fit_atoms(
     generator: torch.Generator,
     good_enough: float = 0.0,
     deadline: float = math.inf,
+    *,
+    settings: RecyclingSettings | None = None,
 ) -> AtomicFit:
     """Turn phases into refined atoms.
 
-    The first cycle takes every start. Each later one leaves out a quarter of the atoms of every
-    structure at random, weak ones more readily, and finds them again in the map of the remaining
-    ones; every second cycle does so with copies of the best structure only.
+    The first cycle refines every start. Each later one leaves out some atoms of every structure at
+    random, preferably weak ones, and finds them again in the map of the remaining ones; every
+    second cycle does so with copies of the best structure only.
 
     Parameters
     ----------
@@ -66,49 +88,59 @@ def fit_atoms(
     b_iso
         B to start from, A^2.
     cycles
-        How many cycles at most.
+        Largest number of cycles.
     generator
-        For the choice of the atoms left out.
+        Random generator for the atoms left out.
     good_enough
-        Stop as soon as an R factor is below this.
+        R factor below which no further cycle begins.
     deadline
-        `time.monotonic` after which no second cycle is begun.
+        `time.monotonic` after which no second cycle begins.
+    settings
+        Fraction of the atoms left out, and steps of refinement.
     """
+    settings = settings or RecyclingSettings()
+    n_omitted = max(1, round(settings.omitted_fraction * n_atoms))
     model = AtomicModel(problem, n_atoms, b_iso)
     target = model.phased(grid_to_hkl(F, model.hkl))
     atoms = model.find(target)
-    atoms = model.refine(atoms, _TO_PHASES, target)
-    atoms, calculated, r = _refined(model, atoms)
+    atoms = model.refine(atoms, settings.phase_steps, target)
+    atoms, calculated, r = _refined(model, atoms, settings)
     for cycle in range(1, cycles):
         if float(r[0]) < good_enough or time.monotonic() > deadline:
             break
         parents = atoms if cycle % 2 else atoms[torch.zeros(len(r), dtype=torch.long)]
         phases = model.structure_factors(parents)
-        kept = _omit(parents, max(1, round(_OMITTED * n_atoms)), generator)
-        trial = _refined(model, model.find(model.phased(phases), kept))
+        kept = _omit(parents, n_omitted, generator)
+        trial = _refined(model, model.find(model.phased(phases), kept), settings)
         atoms, calculated, r = _best((atoms, calculated, r), trial, len(r))
     return AtomicFit(atoms=atoms, F=model.to_grid(calculated), r=r)
 
 
-def drop_surplus(problem: P1Grid, fit: AtomicFit, deadline: float = math.inf) -> AtomicFit:
-    """The best structure of a fit without atoms that the amplitudes do not need.
+def drop_surplus(
+    problem: P1Grid,
+    fit: AtomicFit,
+    deadline: float = math.inf,
+    *,
+    settings: RecyclingSettings | None = None,
+) -> AtomicFit:
+    """Remove atoms that the amplitudes do not need from the best structure of a fit.
 
-    The number of atoms is seldom known exactly (ends of chains, waters). One too many sits beside
-    another and pulls it away, which R hardly shows but bond lengths do. The weakest atom is
-    removed as long as refinement without it brings R back, and not after `deadline`
-    (`time.monotonic`).
+    The number of atoms is seldom known exactly (ends of chains, waters). A surplus atom lies beside
+    another and pulls it away, which affects bond lengths more than R. The weakest atom is removed
+    as long as refinement without it brings R back, and not after `deadline` (`time.monotonic`).
     """
+    settings = settings or RecyclingSettings()
     atoms, F, r = fit.atoms[:1], fit.F[:1], fit.r[:1]
     n_atoms = atoms.frac.shape[1]
     model = AtomicModel(problem, n_atoms, float(atoms.b_iso[0]))
-    for _ in range(math.ceil(_SURPLUS * n_atoms)):
+    for _ in range(math.ceil(settings.surplus_fraction * n_atoms)):
         if time.monotonic() > deadline:
             break
         weakest = int(atoms.occupancy[0].argmin())
         keep = torch.arange(atoms.frac.shape[1], device=problem.device) != weakest
         fewer = EqualAtoms(atoms.frac[:, keep], atoms.occupancy[:, keep], atoms.b_iso)
-        trial, calculated, trial_r = _refined(model, fewer)
-        if len(keep) == 1 or float(trial_r[0]) > _R_KEPT * float(r[0]):
+        trial, calculated, trial_r = _refined(model, fewer, settings)
+        if len(keep) == 1 or float(trial_r[0]) > settings.max_r_ratio * float(r[0]):
             break
         atoms, F, r = trial, model.to_grid(calculated), trial_r
     return AtomicFit(atoms, F, r)
@@ -117,8 +149,8 @@ def drop_surplus(problem: P1Grid, fit: AtomicFit, deadline: float = math.inf) ->
 _Scored = tuple[EqualAtoms, Tensor, Tensor]
 
 
-def _refined(model: AtomicModel, atoms: EqualAtoms) -> _Scored:
-    atoms = model.refine(atoms, _TO_AMPLITUDES)
+def _refined(model: AtomicModel, atoms: EqualAtoms, settings: RecyclingSettings) -> _Scored:
+    atoms = model.refine(atoms, settings.amplitude_steps)
     calculated = model.structure_factors(atoms)
     r = model.r_factor(calculated)
     order = r.argsort()
@@ -137,7 +169,7 @@ def _best(old: _Scored, new: _Scored, n: int) -> _Scored:
 
 
 def _omit(atoms: EqualAtoms, n: int, generator: torch.Generator) -> EqualAtoms:
-    """Each structure without `n` atoms: at random, weak ones more readily."""
+    """Each structure without `n` atoms, chosen at random but preferably weak ones."""
     noise = torch.rand(atoms.occupancy.shape, generator=generator).to(atoms.occupancy)
     keep = (atoms.occupancy + noise).argsort(dim=1, descending=True)[:, :-n]
     return replace(

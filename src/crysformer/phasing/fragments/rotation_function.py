@@ -60,7 +60,7 @@ class RotationSettings:
 
 
 class FragmentTransform:
-    """The intensity of a fragment's Fourier transform, interpolated on a fine grid.
+    """Intensity of the Fourier transform of a fragment, interpolated on a fine grid.
 
     Rotating a molecule rotates its transform, so that one table serves every orientation and a
     reflection costs the same for a hundred atoms as for one. Atoms are points of weight Z, as
@@ -92,7 +92,7 @@ class FragmentTransform:
 
     def intensity(self, s: Tensor) -> Tensor:
         """|F(s)|^2 at scattering vectors (..., 3), 1/A; differentiable."""
-        # grid_sample wants the fastest axis first
+        # grid_sample expects the fastest axis first
         at = (s / self.limit).flip(-1).reshape(1, -1, 1, 1, 3)
         found = torch.nn.functional.grid_sample(self.table, at, align_corners=True)
         return found.reshape(s.shape[:-1])

@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import gemmi
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crysformer.crystal.miller import MillerLookup
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.symmetry import p1_mapping
-from crysformer.phasing.refinement.miller_box import MillerBox, sum_over_symmetry
+from crysformer.phasing.refinement.miller_box import MillerBox, p1_reflections, sum_over_symmetry
 from crysformer.phasing.refinement.scattering_groups import scattering_groups
 
 # Pairs of atoms at a distance r overlap by exp(-r^2 / width); terms beyond d_min are negligible.
@@ -101,16 +98,7 @@ class AmplitudeTarget:
     ) -> None:
         used = data.measured & (data.d >= d_min * (1 - _LIMIT_TOLERANCE)) & (data.d <= d_max)
         self.used = used
-        mapping = p1_mapping(data.hkl[used], data.space_group)
-        listed = mapping.hkl.astype(np.int64)
-        f = mapping.values(data.f[used])
-        if overlap > 0:
-            sphere = _sphere(data, _OVERLAP_D_MIN)
-            more = sphere[MillerLookup(listed).rows(sphere) < 0]
-            listed = np.concatenate((listed, more))
-            f = np.concatenate((f, np.full(len(more), np.nan)))
-        hkl = np.concatenate((listed, -listed))
-        f = np.tile(f, 2)
+        hkl, f = p1_reflections(data, used, _OVERLAP_D_MIN if overlap > 0 else None)
         self.box = MillerBox(hkl)
         self._place, self._conjugate = self.box.index(data.hkl[used].astype(np.int64))
         box, half = self.box.index(hkl)
@@ -153,18 +141,24 @@ class AmplitudeTarget:
                 number, s_sq, b_iso, by_element, self.weight.cpu(), data.radiation
             )
         ]
-        # pairs of atoms (weighted as they scatter) from |F|^2, for each atom of the cell
-        n_centring = len(data.space_group.operations().cen_ops)
-        n_cell = len(number) * (1 + len(self.mates)) / n_centring  # F is without centring
-        mean_f = sum(w.sum() * f**2 for _, w, f in self.groups) / len(number)
-        pairs = 2 * (math.pi * _OVERLAP_WIDTH) ** 1.5 / data.cell.volume / n_cell
-        kernel = torch.exp(-(math.pi**2) * _OVERLAP_WIDTH * s_sq.to(device)) / mean_f
         self.overlap = overlap
-        self.pairs = pairs * kernel * all_weight * (s_sq.to(device) > 0)
+        self.pairs = self._pair_terms(data, len(number), s_sq.to(device)) * all_weight
         observed = self.f - (self.weight * self.f).sum()
         self.observed = observed / (self.weight * observed**2).sum().sqrt()
         largest = max(len(rows) for rows, _, _ in self.groups)
         self._pose_bytes = 8 * largest * self.box.shape[1] * self.box.shape[2]
+
+    def _pair_terms(self, data: CrystalData, n_atoms: int, s_sq: Tensor) -> Tensor:
+        """Factors (box,) of |F|^2 whose sum is the overlap per atom; `s_sq` is 1/d^2, A^-2.
+
+        Pairs are weighted by the scattering of their atoms.
+        """
+        n_centring = len(data.space_group.operations().cen_ops)
+        n_cell = n_atoms * (1 + len(self.mates)) / n_centring  # F is without centring
+        mean_f = sum(w.sum() * f**2 for _, w, f in self.groups) / n_atoms
+        pairs = 2 * (math.pi * _OVERLAP_WIDTH) ** 1.5 / data.cell.volume / n_cell
+        kernel = torch.exp(-(math.pi**2) * _OVERLAP_WIDTH * s_sq) / mean_f
+        return pairs * kernel * (s_sq > 0)
 
     def evaluate(self, xyz: Tensor, gradient: bool = True) -> Evaluation:
         """Correlation, shape (B,), of Cartesian coordinates (B, n, 3), A, and its gradient."""
@@ -287,9 +281,3 @@ class AmplitudeTarget:
             d_right[..., :n], right[..., n:], value=-1
         )
         return torch.cat((along_x[:, None], self.yz.mT @ d_phase), dim=1).mT
-
-
-def _sphere(data: CrystalData, d_min: float) -> NDArray[np.int64]:
-    """Miller indices to `d_min` without absences and F(000), one of each Friedel pair, (n, 3)."""
-    hkl = gemmi.make_miller_array(data.cell, data.space_group, d_min)
-    return p1_mapping(hkl, data.space_group).hkl.astype(np.int64)

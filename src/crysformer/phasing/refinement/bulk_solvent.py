@@ -13,8 +13,6 @@ from crysformer.crystal.reflections import CrystalData
 
 MIN_REFLECTIONS = 300
 """Measured reflections from which the scale may depend on resolution and direction."""
-ENOUGH = MIN_REFLECTIONS
-"""Former name, for modules that use the number with a meaning of their own."""
 _START_SOLVENT_B = 50.0  # A^2
 _START_LOG_ODDS = -1.0  # of the solvent's fraction k
 # Standard deviations of the priors: of log B around its start, and of the log odds of k around 0.

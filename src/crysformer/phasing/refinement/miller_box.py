@@ -10,7 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crysformer.crystal.miller import MillerLookup
 from crysformer.crystal.operators import operators
+from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.symmetry import p1_mapping
 
 Mate = tuple[Tensor, Tensor, Tensor]
 """Symmetry mate of each element of the box: its place, cos and sin of the phase shift between
@@ -102,3 +105,33 @@ def sum_over_symmetry(total: Tensor, mates: list[Mate]) -> tuple[Tensor, Tensor]
         fr = fr + mr * shift[0] - mi * shift[1]
         fi = fi + mr * shift[1] + mi * shift[0]
     return fr, fi
+
+
+def p1_reflections(
+    data: CrystalData, used: NDArray[np.bool_], d_min: float | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Both Friedel mates of reflections in P1, for the box and the target.
+
+    Parameters
+    ----------
+    data
+        The crystal, any space group.
+    used
+        Reflections of the data to take, shape (n_data,).
+    d_min
+        Add all other reflections to this resolution, A, but absences and F(000).
+
+    Returns
+    -------
+    (hkl, f)
+        Miller indices, shape (n, 3), and measured amplitudes, shape (n,); NaN for those added.
+    """
+    mapping = p1_mapping(data.hkl[used], data.space_group)
+    hkl, f = mapping.hkl.astype(np.int64), mapping.values(data.f[used])
+    if d_min is not None:
+        unique = gemmi.make_miller_array(data.cell, data.space_group, d_min)
+        sphere = p1_mapping(unique, data.space_group).hkl.astype(np.int64)
+        more = sphere[MillerLookup(hkl).rows(sphere) < 0]
+        hkl = np.concatenate((hkl, more))
+        f = np.concatenate((f, np.full(len(more), np.nan)))
+    return np.concatenate((hkl, -hkl)), np.tile(f, 2)

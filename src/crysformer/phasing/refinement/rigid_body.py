@@ -64,7 +64,8 @@ def refine_rigid_bodies(
         atoms = moved().flatten(1, 2)
         gradient = target.evaluate(atoms.detach()).gradient
         assert gradient is not None
-        return torch.autograd.grad(atoms, (rotation, shift), -gradient)
+        # a scalar, because gradients given for tensors make torch import sympy
+        return torch.autograd.grad(-(atoms * gradient).sum(), (rotation, shift))
 
     minimise(
         (rotation, shift),

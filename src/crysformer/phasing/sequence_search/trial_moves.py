@@ -14,7 +14,7 @@ from crysformer.peptide.rotations import rotate
 from crysformer.phasing.sequence_search.random_poses import random_torsions
 from crysformer.settings import setting
 
-# Added to every move, so that none is in vain: standard deviations, radians, radians and A.
+# Noise added to every move, so that each changes something: standard deviations, rad, rad, A.
 _TORSION_NOISE, _ROTATION_NOISE, _SHIFT_NOISE = 0.03, 0.02, 0.05
 
 
