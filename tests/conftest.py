@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
 from pathlib import Path
 
+import gemmi
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+
+from crysformer.crystal.peak_picking import PeakPicker
+from crysformer.crystal.reflections import CrystalData
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,3 +51,51 @@ def shared_dir() -> Path:
     if not Path(folder).is_dir():
         pytest.fail(f"CRYSFORMER_SHARED={folder}: no such folder")
     return Path(folder)
+
+
+_SULPHUR_CELL = gemmi.UnitCell(9, 11, 10, 90, 101, 90)
+_SULPHUR_B = 6.0
+
+
+def sulphur_crystal(
+    frac: NDArray[np.float64], number: list[int], group: str, d_min: float
+) -> tuple[CrystalData, NDArray[np.complex128]]:
+    """Amplitudes with 3 % error, and structure factors by gemmi's direct summation."""
+    space_group = gemmi.SpaceGroup(group)
+    structure = gemmi.SmallStructure()  # all mates, in P1
+    structure.cell = _SULPHUR_CELL
+    for site, z in zip(frac.tolist(), number, strict=True):
+        for op in space_group.operations():
+            atom = gemmi.SmallStructure.Site()
+            atom.element = gemmi.Element(z)
+            atom.fract = gemmi.Fractional(*op.apply_to_xyz(site))
+            atom.occ, atom.u_iso = 1.0, _SULPHUR_B / (8 * math.pi**2)
+            structure.add_site(atom)
+    hkl = gemmi.make_miller_array(_SULPHUR_CELL, space_group, d_min)
+    calculator = gemmi.StructureFactorCalculatorX(_SULPHUR_CELL)
+    F = np.array([calculator.calculate_sf_from_small_structure(structure, h) for h in hkl])
+    f = np.abs(F) * (1 + 0.03 * np.random.default_rng(1).standard_normal(len(F)))
+    return CrystalData(_SULPHUR_CELL, space_group, hkl, np.abs(f), 0.03 * np.abs(f)), F
+
+
+def packed(n: int, group: str, apart: float = 1.4) -> NDArray[np.float64]:
+    """Random sites that keep their distance, also from mates, (n, 3)."""
+    rng = np.random.default_rng(0)
+    data = CrystalData(
+        _SULPHUR_CELL, gemmi.SpaceGroup(group), np.zeros((0, 3), np.int32), np.zeros(0)
+    )
+    picker = PeakPicker(data, (2, 2, 2), apart)
+    sites = np.zeros((0, 3))
+    while len(sites) < n:
+        site = rng.random((1, 3))
+        others = np.concatenate((picker.mates(sites), picker.mates(site)[1:]))
+        if picker.distance(others - site).min() > apart:
+            sites = np.concatenate((sites, site))
+    return sites
+
+
+@pytest.fixture(scope="session")
+def sulphurs() -> tuple[CrystalData, NDArray[np.complex128], NDArray[np.float64]]:
+    """Data to 1.1 A, structure factors and sites of 3 S and 27 C, N and O in P21."""
+    frac = packed(30, "P 1 21 1")
+    return *sulphur_crystal(frac, [16] * 3 + [6, 7, 8] * 9, "P 1 21 1", 1.1), frac

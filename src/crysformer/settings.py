@@ -46,6 +46,11 @@ def setting(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def table(settings: type[Settings], help: str) -> Any:
+    """Declare a nested dataclass, a table of its own in TOML, with its meaning."""
+    return dataclasses.field(default_factory=settings, metadata={"help": help})
+
+
 def read_toml(path: str | Path) -> dict[str, Any]:
     """Read a TOML file.
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from torch import Tensor
 
 from crysformer.peptide.model import PeptideModel
-from crysformer.phasing.atoms.equal_atoms import EqualAtoms
+from crysformer.phasing.atomic_model import EqualAtoms
 from crysformer.phasing.merit.confidence import confidence
 from crysformer.phasing.merit.figures import Figures
 

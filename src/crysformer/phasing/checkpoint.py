@@ -27,7 +27,7 @@ from crysformer.errors import InputError, NotApplicable
 from crysformer.files import atomic_path
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.model import PeptideModel
-from crysformer.phasing.atoms.equal_atoms import EqualAtoms
+from crysformer.phasing.atomic_model import EqualAtoms
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.merit.figures import AtomFigures, DensityFigures, SequenceFigures
 from crysformer.phasing.p1_grid import P1Grid

@@ -32,7 +32,9 @@ class Method(Protocol):
     name
         Value of `method` that selects it.
     unit
-        What `tried` counts, in the plural.
+        Noun for what `tried` counts, in the plural.
+    slow
+        Reason why the method takes too long for this crystal to be tried in `auto`; or empty.
     tried
         Attempts so far; a resumed search goes on counting.
     turns
@@ -43,6 +45,7 @@ class Method(Protocol):
 
     name: ClassVar[str]
     unit: ClassVar[str]
+    slow: str
     tried: int
     turns: int
     finished: bool

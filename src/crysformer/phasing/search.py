@@ -114,8 +114,11 @@ class Search:
             If the one method that was asked for does not apply.
         """
         try:
-            if self.method(method).finished:
+            found = self.method(method)
+            if found.finished:
                 return False
+            if self.requested == AUTO and found.slow:
+                raise NotApplicable(found.slow)
             if self.seconds_left < least_seconds:
                 late = "too little time was left" if least_seconds else "the time was up"
                 raise NotApplicable(late)

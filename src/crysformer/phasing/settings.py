@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from crysformer.errors import InputError, UsageError
@@ -18,7 +18,7 @@ from crysformer.phasing.random_starts.method import (
 )
 from crysformer.phasing.sequence_search.population import SequenceSettings
 from crysformer.phasing.strategy import StrategySettings
-from crysformer.settings import read_toml, to_toml, updated
+from crysformer.settings import read_toml, table, to_toml, updated
 
 
 @dataclass(frozen=True)
@@ -35,43 +35,22 @@ class SolveSettings:
         Of each method.
     """
 
-    strategy: StrategySettings = field(
-        default_factory=StrategySettings,
-        metadata={
-            "help": "Order of the methods where `method` is auto, and the time that each gets."
-        },
+    strategy: StrategySettings = table(
+        StrategySettings, "Order of the methods in `auto`, and the time that each gets."
     )
-    pool: PoolSettings = field(
-        default_factory=PoolSettings,
-        metadata={"help": "Candidates that are kept, and the confidence that ends the search."},
+    pool: PoolSettings = table(
+        PoolSettings, "Candidates that are kept, and the confidence that ends the search."
     )
-    random_starts: RandomStartSettings = field(
-        default_factory=RandomStartSettings,
-        metadata={"help": "Batches of random starts, for charge flipping and RAAR."},
+    random_starts: RandomStartSettings = table(
+        RandomStartSettings, "Batches of random starts, for charge flipping and RAAR."
     )
-    charge_flipping: ChargeFlippingSettings = field(
-        default_factory=ChargeFlippingSettings, metadata={"help": "Charge flipping."}
-    )
-    raar: RaarSettings = field(
-        default_factory=RaarSettings,
-        metadata={"help": "Relaxed averaged alternating reflections."},
-    )
-    atoms: AtomSettings = field(
-        default_factory=AtomSettings,
-        metadata={"help": "Atoms refined from promising candidates."},
-    )
-    sulphurs: SulphurSettings = field(
-        default_factory=SulphurSettings, metadata={"help": "Sulphur atoms as a start."}
-    )
-    fragments: FragmentSettings = field(
-        default_factory=FragmentSettings, metadata={"help": "Ideal helices and strands."}
-    )
-    sequence: SequenceSettings = field(
-        default_factory=SequenceSettings, metadata={"help": "Search with the sequence."}
-    )
-    network: NetworkSettings = field(
-        default_factory=NetworkSettings, metadata={"help": "The network as a method."}
-    )
+    charge_flipping: ChargeFlippingSettings = table(ChargeFlippingSettings, "Charge flipping.")
+    raar: RaarSettings = table(RaarSettings, "Relaxed averaged alternating reflections.")
+    atoms: AtomSettings = table(AtomSettings, "Atoms refined from promising candidates.")
+    sulphurs: SulphurSettings = table(SulphurSettings, "Sulphur atoms as a start.")
+    fragments: FragmentSettings = table(FragmentSettings, "Ideal helices and strands.")
+    sequence: SequenceSettings = table(SequenceSettings, "Search with the sequence.")
+    network: NetworkSettings = table(NetworkSettings, "The network as a method.")
 
     @classmethod
     def read(cls, path: str | Path) -> SolveSettings:

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factors
-from crysformer.phasing.atoms.equal_atoms import AtomicModel, EqualAtoms, estimate_atoms
+from crysformer.phasing.atomic_model import EqualAtoms
+from crysformer.phasing.atoms.equal_atoms import AtomicModel, estimate_atoms
 from crysformer.phasing.p1_grid import p1_grid
 
 NITROGEN = 7

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import torch
 
 from crysformer.phasing.atoms.equal_atoms import estimate_atoms
-from crysformer.phasing.atoms.recycling import drop_surplus, fit_atoms
+from crysformer.phasing.atoms.recycling import RecyclingSettings, drop_surplus, fit_atoms
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.dual_space.free_correlation import free_correlation
 from crysformer.phasing.merit.figures import AtomFigures
 from crysformer.phasing.merit.r_factor import noise_floor
 from crysformer.phasing.problem import PhasingProblem
-from crysformer.settings import setting
+from crysformer.settings import setting, table
 
 _COPIES = 8  # structures refined side by side
 _DISTINCT_R = 1e-3  # structures whose R factors differ by less are the same
@@ -44,6 +44,9 @@ class AtomSettings:
         "Numbers of atoms tried without a sequence, relative to the estimate from the map.",
         min=0.1,
         max=10.0,
+    )
+    recycling: RecyclingSettings = table(
+        RecyclingSettings, "Atoms left out and found again, and the refinement in between."
     )
 
 
@@ -86,7 +89,7 @@ def atomic_candidates(
     factors = (1.0,) if problem.content.n_atoms is not None else settings.numbers
     rated: list[Candidate] = []
     for n_atoms in sorted({max(1, round(factor * expected)) for factor in factors}):
-        rated += _fitted(problem, candidates, n_atoms, settings.cycles, generator, deadline)
+        rated += _fitted(problem, candidates, n_atoms, settings, generator, deadline)
     return sorted(rated, key=lambda c: c.figures.r)
 
 
@@ -113,22 +116,30 @@ def _fitted(
     problem: PhasingProblem,
     candidates: Sequence[Candidate],
     n_atoms: int,
-    cycles: int,
+    settings: AtomSettings,
     generator: torch.Generator,
     deadline: float,
 ) -> list[Candidate]:
-    grid = problem.grid
+    grid, cycles, recycling = problem.grid, settings.cycles, settings.recycling
     noise = noise_floor(grid)
     starts = torch.stack([c.F for c in candidates])
     if cycles > 1:  # what is left out at random differs between copies of one start
         starts = starts.repeat(math.ceil(_COPIES / len(starts)), 1, 1, 1)[:_COPIES]
     good_enough = _GOOD_ENOUGH_FACTOR * noise + _GOOD_ENOUGH_OFFSET
     fit = fit_atoms(
-        grid, starts, n_atoms, problem.content.b_iso, cycles, generator, good_enough, deadline
+        grid,
+        starts,
+        n_atoms,
+        problem.content.b_iso,
+        cycles,
+        generator,
+        good_enough,
+        deadline,
+        settings=recycling,
     )
     fraction = candidates[0].positive_fraction
     distinct = [i for i in range(1, len(fit.r)) if float(fit.r[i] - fit.r[i - 1]) > _DISTINCT_R]
-    slim = drop_surplus(grid, fit, deadline) if cycles > 1 else fit
+    slim = drop_surplus(grid, fit, deadline, settings=recycling) if cycles > 1 else fit
     r = [float(slim.r[0]), *fit.r[distinct].tolist()]
     F = torch.cat([slim.F[:1], fit.F[distinct]])
     atoms = [slim.atoms[:1], *(fit.atoms[slice(i, i + 1)] for i in distinct)]

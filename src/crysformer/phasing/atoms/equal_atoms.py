@@ -22,6 +22,7 @@ from torch import Tensor
 from crysformer.crystal.fourier.form_factors import form_factors, gaussians
 from crysformer.crystal.fourier.grids import Shape, hkl_to_grid, real_space, smooth_size
 from crysformer.crystal.fourier.structure_factors import separable_sum
+from crysformer.phasing.atomic_model import EqualAtoms
 from crysformer.phasing.merit.r_factor import amplitude_scale, r_factor
 from crysformer.phasing.p1_grid import P1Grid, replace_amplitude
 from crysformer.phasing.refinement.adam import minimise
@@ -51,29 +52,6 @@ class EqualAtomSettings:
     layer_steps: int = setting(
         8, "Steps of refinement against the phased map after each.", min=0, max=1000
     )
-
-
-@dataclass(frozen=True, eq=False)
-class EqualAtoms:
-    """A batch of structures of equal atoms.
-
-    Attributes
-    ----------
-    frac
-        Fractional coordinates, shape (B, N, 3).
-    occupancy
-        Shape (B, N), relative to nitrogen.
-    b_iso
-        Common B of the atoms of each structure, shape (B,), A^2.
-    """
-
-    frac: Tensor
-    occupancy: Tensor
-    b_iso: Tensor
-
-    def __getitem__(self, rows: Tensor | slice) -> EqualAtoms:
-        """Some structures of the batch."""
-        return EqualAtoms(self.frac[rows], self.occupancy[rows], self.b_iso[rows])
 
 
 class AtomicModel:

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from crysformer.crystal.fourier.form_factors import form_factors, gaussians
 from crysformer.crystal.operators import operators
+from crysformer.crystal.peak_picking import PeakPicker, map_on_grid, symmetric_shape
 from crysformer.crystal.reflections import CrystalData
-from crysformer.phasing.atoms.peak_picking import PeakPicker, map_on_grid, symmetric_shape
 from crysformer.phasing.merit.r_factor import amplitude_scale, r_factor
 from crysformer.phasing.refinement.adam import minimise
 from crysformer.phasing.refinement.direct_sum import DirectSum

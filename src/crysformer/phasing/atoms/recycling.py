@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from crysformer.crystal.fourier.grids import grid_to_hkl
-from crysformer.phasing.atoms.equal_atoms import AtomicModel, EqualAtoms
+from crysformer.phasing.atomic_model import EqualAtoms
+from crysformer.phasing.atoms.equal_atoms import AtomicModel
 from crysformer.phasing.p1_grid import P1Grid
 from crysformer.settings import setting
 

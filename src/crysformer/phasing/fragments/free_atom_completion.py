@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from crysformer.crystal.operators import operators
-from crysformer.phasing.atoms.equal_atoms import EqualAtoms
-from crysformer.phasing.atoms.free_atoms import FreeAtoms, grow_atoms
+from crysformer.phasing.atomic_model import EqualAtoms
+from crysformer.phasing.atoms.free_atoms import FreeAtoms, FreeAtomSettings, grow_atoms
 from crysformer.phasing.budget import Budget
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.dual_space.free_correlation import free_correlation
@@ -28,7 +28,12 @@ _PARAMETERS_OVER_EQUAL = 1.25
 
 
 def atoms_from_phases(
-    problem: PhasingProblem, method: str, F: torch.Tensor, budget: Budget
+    problem: PhasingProblem,
+    method: str,
+    F: torch.Tensor,
+    budget: Budget,
+    *,
+    settings: FreeAtomSettings | None = None,
 ) -> Candidate:
     """Grow free atoms from phases that have the origin of the space group.
 
@@ -42,15 +47,21 @@ def atoms_from_phases(
         Measured amplitudes with phases, half grid of P1.
     budget
         Nothing further is begun after `budget.until`.
+    settings
+        Of the free atoms.
     """
     data, content = problem.data, problem.content
     n_asu = (content.n_atoms or 0) // problem.n_operators
-    atoms = grow_atoms(data, problem.average(F), n_asu, content.b_iso, _CYCLES, budget.until)
+    atoms = grow_atoms(
+        data, problem.average(F), n_asu, content.b_iso, _CYCLES, budget.until, settings=settings
+    )
     for _ in range(_MAX_REPEATS):
         if time.monotonic() > budget.until:
             break
         phased = np.where(data.measured, data.f * np.exp(1j * np.angle(atoms.F)), np.nan)
-        more = grow_atoms(data, phased, n_asu, content.b_iso, _CYCLES, budget.until)
+        more = grow_atoms(
+            data, phased, n_asu, content.b_iso, _CYCLES, budget.until, settings=settings
+        )
         fell = more.r < _FALLING * atoms.r
         atoms = min(atoms, more, key=lambda a: a.r)
         if not fell:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import NotApplicable
+from crysformer.phasing.atoms.free_atoms import FreeAtomSettings
 from crysformer.phasing.budget import Budget
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.fragments.applicability import check_atomic_resolution
@@ -19,12 +20,13 @@ from crysformer.phasing.fragments.completion import complete_structure, weighted
 from crysformer.phasing.fragments.free_atom_completion import atoms_from_phases
 from crysformer.phasing.fragments.heavy_atom_sites import (
     HeavyAtomSearch,
+    HeavyAtomSettings,
     HeavySites,
     number_of_sulphurs,
 )
 from crysformer.phasing.problem import PhasingProblem
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
-from crysformer.settings import setting
+from crysformer.settings import setting, table
 
 if TYPE_CHECKING:
     from crysformer.phasing.settings import SolveSettings
@@ -52,6 +54,10 @@ class SulphurSettings:
     right_r: float = setting(
         0.2, "R factor of free atoms below which no other set is tried.", min=0.0, max=1.0
     )
+    sites: HeavyAtomSettings = table(HeavyAtomSettings, "Search for the sites.")
+    free_atoms: FreeAtomSettings = table(
+        FreeAtomSettings, "Free atoms grown from the completed sulphurs."
+    )
 
 
 class Sulphurs:
@@ -72,14 +78,15 @@ class Sulphurs:
 
     name = "sulphurs"
     unit = "sets of sulphur atoms"
+    slow = ""
 
     def __init__(self, problem: PhasingProblem, settings: SolveSettings) -> None:
-        check_atomic_resolution(problem.data)
-        self._n = number_of_sulphurs(problem.content)
+        self.settings = settings.sulphurs
+        check_atomic_resolution(problem.data, settings=settings.fragments.choice)
+        self._n = number_of_sulphurs(problem.content, settings=self.settings.sites)
         if not self._n:
             raise NotApplicable("it needs the sequence, with one to a few C or M residues")
         self.problem = problem
-        self.settings = settings.sulphurs
         self.tried = self.turns = 0
         self.finished = False
 
@@ -88,7 +95,8 @@ class Sulphurs:
         problem, settings = self.problem, self.settings
         data, content, n = problem.data, problem.content, self._n
         budget.report(f"placing {n} sulphur atoms")
-        sites = HeavyAtomSearch(data).find(n, budget.until)[: settings.sets]
+        sites = HeavyAtomSearch(data, settings=settings.sites).find(n, budget.until)
+        sites = sites[: settings.sets]
         self.tried += len(sites)
         n_asu = (content.n_atoms or 0) // problem.n_operators
         fraction = n * _Z_SQ_SULPHUR / (n * _Z_SQ_SULPHUR + (n_asu - n) * _Z_SQ)
@@ -115,7 +123,9 @@ class Sulphurs:
             if found and time.monotonic() > budget.until:
                 break
             budget.report("growing free atoms")
-            found.append(atoms_from_phases(problem, self.name, one, budget))
+            found.append(
+                atoms_from_phases(problem, self.name, one, budget, settings=settings.free_atoms)
+            )
             if found[-1].figures.r < settings.right_r:
                 break
         self.finished = time.monotonic() < budget.until

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.grids import grid_shape
+from crysformer.crystal.peak_picking import PeakPicker
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.chain import letters_of
-from crysformer.phasing.atoms.peak_picking import PeakPicker
 from crysformer.phasing.cell_content import CellContent
 from crysformer.phasing.fragments.translation_function import TranslationFunction
 from crysformer.phasing.fragments.translation_map import distinct, free_axes

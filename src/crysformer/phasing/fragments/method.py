@@ -15,26 +15,35 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import enantiomorph
 from crysformer.errors import NotApplicable
 from crysformer.peptide.secondary_structure import Fragment
+from crysformer.phasing.atoms.free_atoms import FreeAtomSettings
 from crysformer.phasing.budget import Budget
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.dual_space.polishing import polish_by_density_modification
 from crysformer.phasing.dual_space.starting_parameters import positive_fractions
-from crysformer.phasing.fragments.applicability import VOLUME_PER_ATOM, check_fragments
+from crysformer.phasing.fragments.applicability import (
+    VOLUME_PER_ATOM,
+    FragmentChoiceSettings,
+    check_fragments,
+)
 from crysformer.phasing.fragments.completion import (
     Rounds,
     complete_structure,
     weighted_start,
     without_symmetry,
 )
+from crysformer.phasing.fragments.fragment_translation import TranslationSettings
 from crysformer.phasing.fragments.free_atom_completion import atoms_from_phases
 from crysformer.phasing.fragments.placement import (
     FragmentPlacer,
     PlacedFragment,
+    PlacementSettings,
     structure_factors,
 )
+from crysformer.phasing.fragments.rotation_function import RotationSettings
 from crysformer.phasing.merit.figures import DensityFigures
 from crysformer.phasing.problem import PhasingProblem
-from crysformer.settings import setting
+from crysformer.phasing.refinement.rigid_body import RigidBodySettings
+from crysformer.settings import setting, table
 
 if TYPE_CHECKING:
     from crysformer.phasing.settings import SolveSettings
@@ -100,6 +109,16 @@ class FragmentSettings:
         min=0.0,
         max=1.0,
     )
+    choice: FragmentChoiceSettings = table(
+        FragmentChoiceSettings, "Fragments that are looked for, and the resolution they need."
+    )
+    placement: PlacementSettings = table(PlacementSettings, "Poses of a fragment.")
+    rotation: RotationSettings = table(RotationSettings, "Rotation function.")
+    translation: TranslationSettings = table(TranslationSettings, "Translation function.")
+    rigid_body: RigidBodySettings = table(RigidBodySettings, "Rigid-body refinement of poses.")
+    free_atoms: FreeAtomSettings = table(
+        FreeAtomSettings, "Free atoms grown from the completed structure."
+    )
 
 
 class Fragments:
@@ -123,11 +142,12 @@ class Fragments:
 
     name = "fragments"
     unit = "placements"
+    slow = ""
 
     def __init__(self, problem: PhasingProblem, settings: SolveSettings) -> None:
-        self._pieces = check_fragments(problem.data, problem.content)
         self.problem = problem
         self.settings = settings.fragments
+        self._pieces = check_fragments(problem.data, problem.content, settings=self.settings.choice)
         self.n_atoms = problem.content.n_atoms or problem.data.cell.volume / VOLUME_PER_ATOM
         self.positive_fraction = 0.0
         self.tried = self.turns = 0
@@ -205,7 +225,9 @@ class _Placement:
             return found, False
         self.budget.report("growing free atoms")
         F, _ = self._complete(self.best_F, _ROUNDS_BEFORE_ATOMS, growing.until)
-        grown = atoms_from_phases(self.problem, self.method.name, F[0], growing)
+        grown = atoms_from_phases(
+            self.problem, self.method.name, F[0], growing, settings=s.free_atoms
+        )
         grown = replace(grown, hand_log_odds=self._hand())
         return [*found, grown], grown.confidence > s.enough
 
@@ -221,6 +243,10 @@ class _Placement:
             s.orientations,
             budget.generator,
             budget.until,
+            settings=s.placement,
+            rotation=s.rotation,
+            translation=s.translation,
+            rigid_body=s.rigid_body,
         )
         begun = time.monotonic()
         poses = placer.first()

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crysformer.crystal.operators import operators
+from crysformer.crystal.peak_picking import minimum_image
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.secondary_structure import Fragment
-from crysformer.phasing.atoms.peak_picking import minimum_image
 from crysformer.phasing.fragments.fragment_translation import (
     FragmentTranslation,
     TranslationSettings,

@@ -49,6 +49,7 @@ class Network:
 
     name = "network"
     unit = "predictions"
+    slow = ""
 
     def __init__(self, problem: PhasingProblem, settings: SolveSettings) -> None:
         content = problem.content

@@ -83,6 +83,7 @@ class RandomStarts:
 
     name: ClassVar[str]
     unit: ClassVar[str] = "starts"
+    slow = ""
 
     def __init__(self, problem: PhasingProblem, settings: SolveSettings) -> None:
         self.problem = problem

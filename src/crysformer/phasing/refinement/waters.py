@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from crysformer.crystal.peak_picking import PeakPicker, map_on_grid, symmetric_shape
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.kinematics import Kinematics
-from crysformer.phasing.atoms.peak_picking import PeakPicker, map_on_grid, symmetric_shape
 from crysformer.phasing.refinement.restrained import RefinedModels, refine_restrained
 from crysformer.settings import setting
 

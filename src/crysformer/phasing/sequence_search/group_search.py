@@ -96,7 +96,14 @@ class GroupSearch:
         work = replace(data, f=np.where(self.free, np.nan, data.f))
 
         def first_poses(kinematics: Kinematics) -> Pose | None:
-            return helix_starts(work, kinematics, content.b_iso, generator, budget.deadline)
+            return helix_starts(
+                work,
+                kinematics,
+                content.b_iso,
+                generator,
+                budget.deadline,
+                settings=settings.helix_starts,
+            )
 
         self.population = Population(
             work,
@@ -134,7 +141,9 @@ class GroupSearch:
         k = self.population.kinematics
         poses = join([cluster.pose for cluster in clusters])
         xyz = k.coordinates(poses)[0]
-        refined = refine_restrained(self.data, k, xyz, self.b_iso, budget.deadline)
+        refined = refine_restrained(
+            self.data, k, xyz, self.b_iso, budget.deadline, settings=self.settings.restrained
+        )
         target = self.population.target.evaluate(xyz, gradient=False)
         n_data = int(self.data.measured.sum())
         parameters = poses.torsions.shape[1] + 6 * poses.translation.shape[1]
@@ -161,7 +170,14 @@ class GroupSearch:
             )
             worth_waters = confidence(figures) > self.settings.waters_confidence
             if i == 0 and refined.parameters and worth_waters:
-                watered = with_waters(self.data, k, refined, self.b_iso, budget.deadline)
+                watered = with_waters(
+                    self.data,
+                    k,
+                    refined,
+                    self.b_iso,
+                    budget.deadline,
+                    settings=self.settings.waters,
+                )
                 if watered is not None:
                     model, figures = _with_waters(model, figures, watered, n_data)
             rated.append(RatedModel(model, figures, hand_log_odds))

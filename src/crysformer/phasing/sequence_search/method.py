@@ -15,7 +15,7 @@ from crysformer.phasing.budget import Budget
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.dual_space.starting_parameters import positive_fractions
 from crysformer.phasing.problem import PhasingProblem
-from crysformer.phasing.sequence_search.applicability import check_size
+from crysformer.phasing.sequence_search.applicability import TooLarge, check_size
 from crysformer.phasing.sequence_search.group_search import GroupSearch, RatedModel
 
 if TYPE_CHECKING:
@@ -42,11 +42,16 @@ class SequenceSearch:
 
     name = "sequence"
     unit = "poses"
+    slow = ""
 
     def __init__(self, problem: PhasingProblem, settings: SolveSettings) -> None:
-        check_size(problem.content)
         self.problem = problem
         self.settings = settings.sequence
+        check_size(problem.content, settings=self.settings.size)
+        try:
+            check_size(problem.content, cheap=True, settings=self.settings.size)
+        except TooLarge as reason:
+            self.slow = str(reason)
         self._atoms, self._convinced = settings.atoms, settings.pool.convinced
         self._searches: tuple[GroupSearch, ...] = ()
         self.turns = 0

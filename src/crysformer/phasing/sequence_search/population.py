@@ -17,13 +17,17 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics, Pose, join
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
+from crysformer.phasing.refinement.restrained import RestrainedSettings
+from crysformer.phasing.refinement.waters import WaterSettings
+from crysformer.phasing.sequence_search.applicability import SequenceSizeSettings
 from crysformer.phasing.sequence_search.chain_placement import replace_one_chain
+from crysformer.phasing.sequence_search.helix_starts import HelixStartSettings
 from crysformer.phasing.sequence_search.random_poses import STRANDS, random_poses
 from crysformer.phasing.sequence_search.sheet_starts import lay_strands_across, sheet_axes
-from crysformer.phasing.sequence_search.side_chain_fit import fit_side_chains
+from crysformer.phasing.sequence_search.side_chain_fit import SideChainSettings, fit_side_chains
 from crysformer.phasing.sequence_search.torsion_ascent import Steps, refine_torsions
-from crysformer.phasing.sequence_search.trial_moves import propose
-from crysformer.settings import setting
+from crysformer.phasing.sequence_search.trial_moves import TrialMoveSettings, propose
+from crysformer.settings import setting, table
 
 _LOWEST_B = 8.0  # A^2, of the atoms
 _SIEVES = (3.5, 3.0, 2.5)  # A; the first with enough reflections rates random poses
@@ -92,6 +96,16 @@ class SequenceSettings:
     waters_confidence: float = setting(
         0.2, "Confidence from which water molecules are looked for.", min=0.0, max=1.0
     )
+    size: SequenceSizeSettings = table(
+        SequenceSizeSettings, "Chains and residues up to which the search is tried."
+    )
+    helix_starts: HelixStartSettings = table(HelixStartSettings, "Starts along placed helices.")
+    side_chains: SideChainSettings = table(
+        SideChainSettings, "Conformations of side chains tried on helix starts."
+    )
+    trial_moves: TrialMoveSettings = table(TrialMoveSettings, "Trial moves of a generation.")
+    restrained: RestrainedSettings = table(RestrainedSettings, "Restrained refinement.")
+    waters: WaterSettings = table(WaterSettings, "Water molecules added to a refined model.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +237,9 @@ class Population:
     def _from_helices(self, pose: Pose) -> RankedPoses:
         """The best helix starts, refined at full resolution: they are too near to begin lower."""
         k, target = self.kinematics, self.target
-        pose = fit_side_chains(k, target, pose, self.generator, self.deadline)
+        pose = fit_side_chains(
+            k, target, pose, self.generator, self.deadline, settings=self.settings.side_chains
+        )
         score = target.evaluate(k.coordinates(pose)[0], gradient=False).score
         self.tried += len(pose)
         pose, score = _best(pose, score, self.size)
@@ -231,7 +247,9 @@ class Population:
         pose, score = refine_torsions(k, target, pose, steps, self.deadline)
         # once more, now that the backbone is better
         again, _ = _best(pose, score, self.settings.refined_twice)
-        again = fit_side_chains(k, target, again, self.generator, self.deadline)
+        again = fit_side_chains(
+            k, target, again, self.generator, self.deadline, settings=self.settings.side_chains
+        )
         again, better = refine_torsions(k, target, again, steps, self.deadline)
         return RankedPoses(join([pose, again]), torch.cat((score, better)))
 
@@ -275,7 +293,7 @@ class Population:
         """Change every pose, refine it, and keep it if it is better or hardly worse."""
         k, pose = self.kinematics, self.pose
         assert pose is not None
-        child = propose(k, pose, self.generator)
+        child = propose(k, pose, self.generator, settings=self.settings.trial_moves)
         anew = torch.rand(len(pose), generator=self.generator) < self.settings.replaced
         rows = anew.nonzero()[:, 0].to(k.device)
         if len(k.peptides.sequences) > 1 and len(rows):

@@ -7,13 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from crysformer.crystal.peak_picking import PeakPicker, map_on_grid, minimum_image, symmetric_shape
 from crysformer.crystal.reflections import CrystalData
-from crysformer.phasing.atoms.peak_picking import (
-    PeakPicker,
-    map_on_grid,
-    minimum_image,
-    symmetric_shape,
-)
 
 CELL = gemmi.UnitCell(9, 11, 10, 90, 101, 90)
 
