@@ -19,7 +19,7 @@ from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.method import AUTO, METHODS, Method, check_method, method_class
 from crysformer.phasing.problem import PhasingProblem, phasing_problem
 from crysformer.phasing.random_starts.method import RandomStartSettings
-from crysformer.phasing.sequence_search.population import SequenceSettings
+from crysformer.phasing.sequence_search.settings import SequenceSettings
 from crysformer.phasing.settings import SolveSettings
 
 SETTINGS = SolveSettings(

@@ -56,7 +56,7 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As the base class, and keep the usage of the innermost parser for `with_flags`."""
+        """Parse, and keep the usage of the innermost parser for `with_flags`."""
         parsed, rest = super().parse_known_args(args, namespace)
         parsed.usage = getattr(parsed, "usage", self.format_usage())
         return parsed, rest

@@ -34,12 +34,12 @@ _POLL = 0.5  # seconds between looks at processes that have nothing to say
 
 @dataclass
 class _Job:
-    """One crystal in its process; `share` is how much of it is done."""
+    """One crystal in its process; `fraction` is how much of it is done."""
 
     crystal: ListedCrystal
     process: BaseProcess
     pipe: Connection
-    share: float = 0.0
+    fraction: float = 0.0
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     waiting = [crystal for crystal in crystals if crystal.name not in done]
     try:
         with progress_bar(args, "solving") as progress:
-            for record, share in _solve_all(args, folder, waiting):
+            for record, fraction in _solve_all(args, folder, waiting):
                 if record is not None:
                     done[record["name"]] = record
                     _write(folder, crystals, done)
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
                 if progress is not None:
                     solved = sum(r["status"] == "solved" for r in done.values())
                     text = f"{len(done)} of {len(crystals)}, {solved} solved"
-                    progress((len(done) + share) / len(crystals), text)
+                    progress((len(done) + fraction) / len(crystals), text)
     finally:
         _write(folder, crystals, done)
     records = [done[crystal.name] for crystal in crystals]
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 def _solve_all(
     args: argparse.Namespace, folder: Path, crystals: list[ListedCrystal]
 ) -> Iterator[tuple[dict[str, Any] | None, float]]:
-    """Records as they are finished (or None), with the share done of those under way, summed."""
+    """Records as they are finished (or None), with the summed fractions of those under way."""
     # Forked from a clean process that has everything imported, where the system can do that.
     forks = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if forks else "spawn")
@@ -96,7 +96,7 @@ def _solve_all(
                 record = _listen(job)
                 if record is not None:
                     running.remove(job)
-                yield record, sum(other.share for other in running)
+                yield record, sum(other.fraction for other in running)
     finally:
         for job in running:
             job.process.terminate()
@@ -129,7 +129,7 @@ def _listen(job: _Job) -> dict[str, Any] | None:
         code = job.process.exitcode
         kind, content = "failed", f"the process died (exit code {code}); perhaps out of memory"
     if kind == "progress":
-        job.share = float(content)
+        job.fraction = float(content)
         return None
     job.process.join()
     job.pipe.close()
@@ -153,9 +153,9 @@ def _child(options: argparse.Namespace, pipe: Connection, threads: int) -> None:
     log.addHandler(logging.NullHandler())  # what it would say is in its summary
     torch.set_num_threads(threads)
 
-    def progress(share: float, text: str) -> None:
+    def progress(fraction: float, text: str) -> None:
         with contextlib.suppress(OSError):
-            pipe.send(("progress", share))
+            pipe.send(("progress", fraction))
 
     try:
         summary, _ = solve_one(options, progress)

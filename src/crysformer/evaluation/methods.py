@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """What every method is given beside the crystal.
+    """Settings common to all methods.
 
     Attributes
     ----------
     time_limit
         Seconds for one crystal.
     seed
-        Of the random starts.
+        Seed for the random starts.
     device
-        Where to compute.
+        Compute device.
     weights
-        Of the network methods: packaged name or file; by default the packaged weights that fit.
+        For the network methods: packaged name or file; by default the packaged weights that fit.
     """
 
     time_limit: float = 120.0
@@ -43,7 +43,7 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Phasing:
-    """What a method found.
+    """Phases that a method found.
 
     Attributes
     ----------

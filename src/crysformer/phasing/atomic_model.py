@@ -1,4 +1,4 @@
-"""Atoms of one element with one B: what phases alone can be turned into."""
+"""Atoms of one element with one B."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def method_generator(seed: int, method: str) -> torch.Generator:
 
 @dataclass
 class Budget:
-    """What a method may spend in one turn.
+    """Time and random numbers for one turn of a method.
 
     Attributes
     ----------

@@ -11,7 +11,7 @@ from crysformer.settings import setting
 
 @dataclass(frozen=True)
 class PoolSettings:
-    """Which candidates are kept, and when the search may end."""
+    """Candidates that are kept, and the confidence that ends the search."""
 
     convinced: float = setting(0.98, "Confidence from which the search ends.", min=0.5, max=1.0)
     promising: float = setting(

@@ -1,4 +1,4 @@
-"""What is in the cell: number of atoms, mean B, and how much of it is empty."""
+"""Contents of the cell: number of atoms, mean B, sequences and copies."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class CellContent:
     copies
         Copies in the asymmetric unit.
     notes
-        What was assumed, one sentence each.
+        Assumptions, a sentence each.
     """
 
     n_atoms: int | None

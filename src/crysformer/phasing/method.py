@@ -27,6 +27,13 @@ class Method(Protocol):
     The constructor is cheap and raises `NotApplicable` where the method cannot be used; `advance`
     does the work, a turn at a time, and may be called until `finished`.
 
+    Parameters
+    ----------
+    problem
+        The crystal.
+    settings
+        Settings of the solver; a method reads its own table.
+
     Attributes
     ----------
     name

@@ -40,14 +40,14 @@ class P1Grid:
         Half grids of bool: reflections with an amplitude; those within the resolution limits of
         the data that have none and are left free. F(000) is floating.
     weight
-        How often each reflection counts in the full sphere, zero where not measured; half grid.
+        Multiplicity of each reflection in the full sphere, zero where not measured; half grid.
     d_star_sq
         1/d^2, half grid, A^-2.
     scale
-        What amplitudes were divided by.
+        Divisor of the amplitudes.
     independent
-        Which reflection of the crystal's own asymmetric unit each row of `data` stems from,
-        shape (n,): symmetry mates share a number.
+        Reflection of the crystal's own asymmetric unit that each row of `data` stems from,
+        shape (n,): symmetry mates have the same number.
     """
 
     data: CrystalData
@@ -87,7 +87,7 @@ class P1Grid:
 
     @property
     def device(self) -> torch.device:
-        """Where the grids live."""
+        """Device of the grids."""
         return self.amplitude.device
 
     def to_grid(self, values: NDArray[np.float64] | NDArray[np.complex128]) -> Tensor:
@@ -120,9 +120,9 @@ def p1_grid(
     data
         A crystal in P1 (`crysformer.crystal.symmetry.expand_to_p1`).
     device
-        Where to compute.
+        Compute device.
     independent
-        Rows that symmetry relates share a number, shape (n,) (`P1Mapping.parent`); by default
+        Rows that symmetry relates have the same number, shape (n,) (`P1Mapping.parent`); by default
         none do.
     """
     d_min = data.d_min

@@ -9,14 +9,14 @@ from crysformer.errors import InputError, UsageError
 from crysformer.phasing.atoms.atomic_candidates import AtomSettings
 from crysformer.phasing.candidate_pool import PoolSettings
 from crysformer.phasing.fragments.heavy_atom_method import SulphurSettings
-from crysformer.phasing.fragments.method import FragmentSettings
+from crysformer.phasing.fragments.settings import FragmentSettings
 from crysformer.phasing.network.method import NetworkSettings
 from crysformer.phasing.random_starts.method import (
     ChargeFlippingSettings,
     RaarSettings,
     RandomStartSettings,
 )
-from crysformer.phasing.sequence_search.population import SequenceSettings
+from crysformer.phasing.sequence_search.settings import SequenceSettings
 from crysformer.phasing.strategy import StrategySettings
 from crysformer.settings import read_toml, table, to_toml, updated
 

@@ -1,1 +1,1 @@
-"""What a user calls: phasing joined with reports and files."""
+"""Phasing, reports and files joined into what a user calls."""

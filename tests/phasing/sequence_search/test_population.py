@@ -13,8 +13,9 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
-from crysformer.phasing.sequence_search.population import Population, SequenceSettings
+from crysformer.phasing.sequence_search.population import Population
 from crysformer.phasing.sequence_search.random_poses import random_poses
+from crysformer.phasing.sequence_search.settings import SequenceSettings
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -28,7 +28,7 @@ def free_correlation(
     generator: torch.Generator,
     deadline: float = math.inf,
 ) -> Tensor:
-    """How well density modification predicts amplitudes it is not given.
+    """Correlation of predicted with measured amplitudes that density modification was not given.
 
     A fifth of the measured reflections at a time is taken out of the map and left free while low
     density is eliminated; the correlation of the normalised amplitudes |E| so predicted with the

@@ -34,7 +34,7 @@ from crysformer.phasing.p1_grid import P1Grid
 _BETA = 0.82
 _ITERATIONS_PER_SUPPORT = 10
 _NARROWING = 0.6  # fraction of the iterations in which the smoothing falls to its last width
-_ALTERNATING = 10  # last iterations without relaxation, which settle in the nearest solution
+_ALTERNATING = 10  # last iterations without relaxation, which converge to the nearest solution
 
 
 def raar(

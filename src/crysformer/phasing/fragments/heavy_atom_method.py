@@ -63,13 +63,6 @@ class SulphurSettings:
 class Sulphurs:
     """Sulphur atoms, completed by density modification and then by free atoms, in one turn.
 
-    Parameters
-    ----------
-    problem
-        The crystal.
-    settings
-        Of the solver.
-
     Raises
     ------
     NotApplicable

@@ -1,4 +1,4 @@
-"""Which crystals a network applies to: those of the kind it was trained on."""
+"""Crystals that a network applies to: those of the kind it was trained on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crysformer.models.weights import packaged_weights, read_info
 from crysformer.peptide.chain import letters_of
 from crysformer.phasing.network.frame import NetworkFrame
 
-#: Angles may differ this much from 90 degrees, and edges from the trained range by this share.
+#: Angles may differ this much from 90 degrees, and edges from the trained range by this fraction.
 _ANGLE_TOLERANCE = 0.5
 _EDGE_MARGIN = 0.1
 #: The best reflection of data cut at a limit lies before it, in small cells by so much.

@@ -1,4 +1,4 @@
-"""Whether a chain of predictions has arrived at the structure, told from its amplitudes alone."""
+"""Convergence of a recycling run to the structure, judged by its amplitudes alone."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from crysformer.crystal.cell_composition import count_atoms
 from crysformer.crystal.reflections import CrystalData
 from crysformer.models.recycling import CONVERGED_CORRELATION
 
-#: Agreement is not looked at more closely than this: beyond it is noise.
+#: Smaller distances from the highest possible agreement are noise.
 _CLOSEST = 0.002
 
 
 @dataclass(frozen=True)
 class Convergence:
-    """Probability that a chain is right, from how well its amplitudes agree with the measured ones.
+    """Probability that a recycling run is right, from the agreement of its amplitudes.
 
-    What agreement proves depends on the data: errors lower what the truth itself reaches, and few
-    reflections are easily agreed with. Weights of imperfect data carry the coefficients of a
-    logistic regression fitted on their validation split; others have a threshold for exact data.
+    The weight of an agreement depends on the data: errors lower the agreement of the true
+    structure, and few reflections agree easily. Weights of imperfect data carry the coefficients of
+    a logistic regression fitted on their validation split; others have a threshold for exact data.
 
     Attributes
     ----------
@@ -37,19 +37,19 @@ class Convergence:
 
     @classmethod
     def of(cls, info: dict[str, Any]) -> Convergence:
-        """As the description of weights has it."""
+        """Read the coefficients from the description of weights (key ``arrival``)."""
         found = info.get("arrival")
         return cls(tuple(found)) if found else cls()
 
     def probability(self, agreement: float, data: CrystalData, chains: Sequence[str]) -> float:
-        """That a chain with this agreement is right, 0 to 1; one or zero from a threshold."""
+        """Probability that a run with this agreement is right; 1 or 0 from a threshold."""
         if self.coefficients is None:
             return float(agreement >= CONVERGED_CORRELATION * highest_agreement(data))
         z = float(np.dot(self.coefficients, terms(agreement, data, chains)))
         return float(expit(min(max(z, -30.0), 30.0)))
 
     def enough(self, probability: float, data: CrystalData, chains: Sequence[str]) -> float:
-        """The least agreement that proves as much; above one if none does."""
+        """Least agreement with at least this probability; infinite if none has it."""
         for agreement in np.arange(0.9, 1.001, 0.0005):
             if self.probability(float(agreement), data, chains) >= probability:
                 return float(agreement)
@@ -57,7 +57,7 @@ class Convergence:
 
 
 def terms(agreement: float, data: CrystalData, chains: Sequence[str]) -> NDArray[np.float64]:
-    """What the probability of arrival depends on, shape (4,), the first one.
+    """Terms of the logistic regression, shape (4,), the first one constant.
 
     Distance of the agreement from the highest possible (logarithm), error of the amplitudes, and
     measured reflections for each coordinate of an atom (logarithm).

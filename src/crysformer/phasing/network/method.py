@@ -34,13 +34,6 @@ class NetworkSettings:
 class Network:
     """One recycling run of the network in each turn.
 
-    Parameters
-    ----------
-    problem
-        The crystal.
-    settings
-        Of the solver.
-
     Raises
     ------
     NotApplicable

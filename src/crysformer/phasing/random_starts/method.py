@@ -71,15 +71,7 @@ class RaarSettings:
 
 
 class RandomStarts:
-    """One batch of random starts in each turn, longer ones each time.
-
-    Parameters
-    ----------
-    problem
-        The crystal.
-    settings
-        Of the solver.
-    """
+    """One batch of random starts in each turn, longer ones each time."""
 
     name: ClassVar[str]
     unit: ClassVar[str] = "starts"

@@ -25,11 +25,8 @@ from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 from crysformer.phasing.refinement.restrained import RefinedModels, refine_restrained
 from crysformer.phasing.refinement.waters import PARAMETERS_PER_WATER, ModelWithWaters, with_waters
 from crysformer.phasing.sequence_search.helix_starts import helix_starts
-from crysformer.phasing.sequence_search.population import (
-    Population,
-    RankedPoses,
-    SequenceSettings,
-)
+from crysformer.phasing.sequence_search.population import Population, RankedPoses
+from crysformer.phasing.sequence_search.settings import SequenceSettings
 
 _SAME_PHASES = 0.75  # F^2-weighted cosine from which two sets of phases are one solution
 _MIN_GAIN = 0.003  # of the score, for which the best poses are refined again

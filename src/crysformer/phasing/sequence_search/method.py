@@ -27,13 +27,6 @@ class SequenceSearch:
 
     Of an enantiomorphic pair of groups both are searched in turns.
 
-    Parameters
-    ----------
-    problem
-        The crystal.
-    settings
-        Of the solver.
-
     Raises
     ------
     TooLarge
