@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
 from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
-from crysformer.data.dataset.store import FragmentStore
+from crysformer.data.store import FragmentStore
 from crysformer.data.synthetic.p1_crystal import single
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.evaluation.data_quality import DataQuality

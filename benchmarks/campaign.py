@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from crysformer.data.dataset.store import FragmentStore
+from crysformer.data.store import FragmentStore
 from crysformer.files import prepare_output_dir, write_json
 from crysformer.models.device import pick_device
 from crysformer.report.hardware import machine

@@ -47,7 +47,7 @@ from crysformer.crystal.fourier.grids import (
     patterson_from_grid,
 )
 from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factor_grid
-from crysformer.data.dataset.recipe import DIPEPTIDE, FIFTEEN, Recipe
+from crysformer.data.recipe import DIPEPTIDE, FIFTEEN, Recipe
 from crysformer.data.synthetic.fitted_cells import build_cells
 from crysformer.files import atomic_path
 from crysformer.report.hardware import machine

@@ -28,8 +28,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crysformer.data.dataset.molecule import Molecule
-from crysformer.data.dataset.store import FragmentStore, FragmentTable
+from crysformer.data.molecule import Molecule
+from crysformer.data.store import FragmentStore, FragmentTable
 from crysformer.peptide.rotations import rotate
 from deposited import HEAD, Settings, line, simulate
 

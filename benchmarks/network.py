@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
-from crysformer.data.dataset.store import FragmentStore
+from crysformer.data.store import FragmentStore
 from crysformer.data.synthetic.synthetic_crystal import synthetic_crystal
 from crysformer.files import write_json
 from crysformer.models.weights import read_info, weights_path

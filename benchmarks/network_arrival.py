@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
-from crysformer.data.dataset.store import FragmentStore
+from crysformer.data.store import FragmentStore
 from crysformer.data.synthetic.measurement_model import ErrorModel, Missing
 from crysformer.data.synthetic.p1_crystal import single
 from crysformer.data.synthetic.synthetic_crystal import measured_crystal

@@ -33,7 +33,7 @@ import torch
 from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
 from crysformer.crystal.normalisation import sharpen, wilson_b
 from crysformer.crystal.reflections import CrystalData
-from crysformer.data.dataset.store import FragmentStore
+from crysformer.data.store import FragmentStore
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.evaluation.methods import METHODS, Settings
 from crysformer.evaluation.regimes.grid import GRID, select

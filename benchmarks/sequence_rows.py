@@ -27,8 +27,8 @@ import torch
 from calibrate_confidence import COLUMN_OF
 from crysformer.crystal.comparison.compare import compare_phases
 from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factors
-from crysformer.data.dataset.recipe import DIPEPTIDE, Recipe
-from crysformer.data.dataset.store import FragmentStore, FragmentTable
+from crysformer.data.recipe import DIPEPTIDE, Recipe
+from crysformer.data.store import FragmentStore, FragmentTable
 from crysformer.data.synthetic.p1_crystal import single
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.errors import InputError

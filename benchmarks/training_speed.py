@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from crysformer.data.dataset.store import FragmentStore
+from crysformer.data.store import FragmentStore
 from crysformer.models.device import pick_device
 from crysformer.report.hardware import machine
 from crysformer.training.config import TrainingConfig, training_preset

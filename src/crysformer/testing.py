@@ -22,8 +22,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crysformer.data.dataset.store import COORDINATE_STEP, FRAGMENTS, MANIFEST, SCHEMA
 from crysformer.data.examples.residue_densities import residue_templates
+from crysformer.data.store import COORDINATE_STEP, FRAGMENTS, MANIFEST, SCHEMA
 from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
 from crysformer.peptide import residues
 from crysformer.peptide.conformers import template_coordinates

@@ -192,7 +192,7 @@ def test_seeds_are_whole_numbers_from_zero(
 def test_names_offered_are_those_of_the_layers_below() -> None:
     from crysformer.cli import dataset, evaluate, solve
     from crysformer.data.dataset.export import FORMATS
-    from crysformer.data.dataset.recipe import RECIPES
+    from crysformer.data.recipe import RECIPES
     from crysformer.evaluation import methods
     from crysformer.phasing import method
 

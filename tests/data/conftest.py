@@ -8,7 +8,7 @@ import gemmi
 import pytest
 
 from crysformer.data import FragmentStore, build
-from crysformer.data.dataset.molecule import Molecule
+from crysformer.data.molecule import Molecule
 from crysformer.testing import sound_chain, structures_folder
 
 

@@ -11,14 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crysformer.data.dataset.recipe import DIPEPTIDE
-from crysformer.data.dataset.store import (
-    COORDINATE_STEP,
-    FRAGMENTS,
-    MANIFEST,
-    SCHEMA,
-    FragmentStore,
-)
+from crysformer.data.recipe import DIPEPTIDE
+from crysformer.data.store import COORDINATE_STEP, FRAGMENTS, MANIFEST, SCHEMA, FragmentStore
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal, synthetic_crystal
 from crysformer.peptide.residues import ATOMS, INDEX
 

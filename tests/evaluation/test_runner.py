@@ -13,7 +13,7 @@ from crysformer.cli import main
 from crysformer.cli.evaluate import METHODS as CLI_METHODS
 from crysformer.crystal.reflections import CrystalData
 from crysformer.data import DIPEPTIDE
-from crysformer.data.dataset.store import FragmentStore
+from crysformer.data.store import FragmentStore
 from crysformer.data.synthetic.synthetic_crystal import synthetic_crystal
 from crysformer.errors import CrysformerError, NotApplicable, UsageError
 from crysformer.evaluation import methods

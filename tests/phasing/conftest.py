@@ -16,8 +16,8 @@ from crysformer.crystal.comparison.compare import PhaseComparison, compare_phase
 from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factors
 from crysformer.crystal.reflections import CrystalData
-from crysformer.data.dataset.recipe import DIPEPTIDE, FIFTEEN, Recipe
-from crysformer.data.dataset.store import FragmentTable
+from crysformer.data.recipe import DIPEPTIDE, FIFTEEN, Recipe
+from crysformer.data.store import FragmentTable
 from crysformer.data.synthetic.synthetic_crystal import synthetic_crystal
 from crysformer.peptide.residues import ATOMS, INDEX
 from crysformer.phasing.p1_grid import P1Grid

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from crysformer.data.dataset.store import FragmentStore
+from crysformer.data.store import FragmentStore
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.models.weights import load_weights
 from crysformer.testing import tiny_network

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from crysformer.data.dataset.store import FragmentStore
+from crysformer.data.store import FragmentStore
 from crysformer.errors import InputError, UsageError
 from crysformer.models.crysformer import CrysFormer
 from crysformer.models.weights import load_weights, save_weights

@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from crysformer.data.dataset.check import check as check
     from crysformer.data.dataset.export import export as export
     from crysformer.data.dataset.manifest import Manifest as Manifest
-    from crysformer.data.dataset.recipe import DIPEPTIDE as DIPEPTIDE
-    from crysformer.data.dataset.recipe import FIFTEEN as FIFTEEN
-    from crysformer.data.dataset.recipe import Recipe as Recipe
-    from crysformer.data.dataset.store import FragmentStore as FragmentStore
-    from crysformer.data.dataset.store import FragmentTable as FragmentTable
+    from crysformer.data.recipe import DIPEPTIDE as DIPEPTIDE
+    from crysformer.data.recipe import FIFTEEN as FIFTEEN
+    from crysformer.data.recipe import Recipe as Recipe
+    from crysformer.data.store import FragmentStore as FragmentStore
+    from crysformer.data.store import FragmentTable as FragmentTable
 
 _HOME = {
     "DIPEPTIDE": "recipe",
     "FIFTEEN": "recipe",
     "FragmentStore": "store",
     "FragmentTable": "store",
-    "Manifest": "manifest",
+    "Manifest": "dataset.manifest",
     "Recipe": "recipe",
-    "build": "build",
-    "check": "check",
-    "export": "export",
+    "build": "dataset.build",
+    "check": "dataset.check",
+    "export": "dataset.export",
 }
 
 __all__ = [
@@ -46,7 +46,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        return getattr(importlib.import_module(f"crysformer.data.dataset.{_HOME[name]}"), name)
+        return getattr(importlib.import_module(f"crysformer.data.{_HOME[name]}"), name)
     raise AttributeError(f"module 'crysformer.data' has no attribute {name!r}")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crysformer.data.dataset.recipe import Recipe
+from crysformer.data.recipe import Recipe
 from crysformer.data.synthetic.measurement_model import ErrorModel, Missing
 from crysformer.data.synthetic.p1_crystal import P1Crystal
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal, measured_crystal

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.data.dataset.recipe import Recipe
-from crysformer.data.dataset.store import FragmentStore, FragmentTable, Split
+from crysformer.data.recipe import Recipe
+from crysformer.data.store import FragmentStore, FragmentTable, Split
 from crysformer.data.synthetic.p1_crystal import single
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.evaluation.data_quality import DataQuality

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import torch
 
-from crysformer.data.dataset.recipe import Recipe
-from crysformer.data.dataset.store import FragmentStore, FragmentTable, Split
 from crysformer.data.examples.data_augmentation import measured_batch
 from crysformer.data.examples.stream import Batch, ExampleStream
+from crysformer.data.recipe import Recipe
+from crysformer.data.store import FragmentStore, FragmentTable, Split
 from crysformer.data.synthetic.subfragments import fitted_recipe, subfragments
 from crysformer.errors import InputError
 from crysformer.training.config import TrainingConfig

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crysformer.data.dataset.store import FragmentStore
 from crysformer.data.examples.residue_densities import residue_templates
 from crysformer.data.examples.stream import Batch
+from crysformer.data.store import FragmentStore
 from crysformer.errors import CrysformerError, InputError
 from crysformer.files import atomic_path
 from crysformer.models.crysformer import CrysFormer

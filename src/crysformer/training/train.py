@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from crysformer.data.dataset.store import FragmentStore
+from crysformer.data.store import FragmentStore
 from crysformer.errors import UsageError
 from crysformer.files import prepare_output_dir, write_json
 from crysformer.training.checkpoint import CHECKPOINT, load_checkpoint

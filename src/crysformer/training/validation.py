@@ -15,9 +15,9 @@ from crysformer.crystal.comparison.compare import pearson, phase_errors
 from crysformer.crystal.comparison.phase_errors import unit_phases
 from crysformer.crystal.fourier.grids import d_star_sq_grid, grid_from_density
 from crysformer.crystal.resolution import within_resolution
-from crysformer.data.dataset.recipe import Recipe
-from crysformer.data.dataset.store import FragmentTable
 from crysformer.data.examples.stream import Batch, fixed_batches
+from crysformer.data.recipe import Recipe
+from crysformer.data.store import FragmentTable
 from crysformer.models.crysformer import CrysFormer
 from crysformer.models.orientations import predict_averaged
 

@@ -16,7 +16,7 @@ import pytest
 from crysformer.data import FragmentStore, Manifest, build, check
 from crysformer.data.dataset import shards
 from crysformer.data.dataset.curate import Curator
-from crysformer.data.dataset.store import FRAGMENTS, MANIFEST, SPLITS
+from crysformer.data.store import FRAGMENTS, MANIFEST, SPLITS
 from crysformer.errors import CrysformerError, InputError, UsageError
 
 

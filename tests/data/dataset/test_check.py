@@ -12,7 +12,7 @@ import pytest
 
 from crysformer.data import FragmentStore, check
 from crysformer.data.dataset.manifest import content_hash, file_hash, split_counts
-from crysformer.data.dataset.store import FRAGMENTS, MANIFEST, SCHEMA
+from crysformer.data.store import FRAGMENTS, MANIFEST, SCHEMA
 
 
 def test_fresh_data_sets_pass(dipeptides: FragmentStore, fifteens: FragmentStore) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crysformer.data.dataset.molecule import Molecule
+from crysformer.data.molecule import Molecule
 
 
 def test_beginnings_of_molecules(fifteen: Molecule) -> None:

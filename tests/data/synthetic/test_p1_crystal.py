@@ -6,7 +6,7 @@ import gemmi
 import numpy as np
 
 from crysformer.data import DIPEPTIDE
-from crysformer.data.dataset.molecule import Molecule
+from crysformer.data.molecule import Molecule
 from crysformer.data.synthetic.measurement_model import ErrorModel
 from crysformer.data.synthetic.p1_crystal import packed
 from crysformer.data.synthetic.synthetic_crystal import measured_crystal

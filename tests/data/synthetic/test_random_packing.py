@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from crysformer.data import DIPEPTIDE, FIFTEEN
-from crysformer.data.dataset.molecule import Molecule
+from crysformer.data.molecule import Molecule
 from crysformer.data.synthetic.p1_crystal import P1Crystal, packed, single
 from crysformer.data.synthetic.random_packing import stacked_edges
 

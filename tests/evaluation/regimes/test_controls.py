@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crysformer.data.dataset.store import FragmentStore
+from crysformer.data.store import FragmentStore
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.evaluation.data_quality import DataQuality
 from crysformer.evaluation.regimes.controls import (

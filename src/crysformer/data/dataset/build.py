@@ -25,7 +25,6 @@ from crysformer.data.dataset.manifest import (
     sorted_counts,
     split_counts,
 )
-from crysformer.data.dataset.recipe import Recipe, recipe_by_name
 from crysformer.data.dataset.shards import (
     SHARDS,
     chunks,
@@ -40,8 +39,9 @@ from crysformer.data.dataset.sources import (
     read_sources,
 )
 from crysformer.data.dataset.splits import Splitter
-from crysformer.data.dataset.store import FRAGMENTS, MANIFEST
 from crysformer.data.examples.scales import map_scales
+from crysformer.data.recipe import Recipe, recipe_by_name
+from crysformer.data.store import FRAGMENTS, MANIFEST
 from crysformer.errors import InputError, UsageError
 from crysformer.files import atomic_path, prepare_output_dir
 

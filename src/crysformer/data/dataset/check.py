@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import torch
 
 from crysformer.data.dataset.manifest import FORMAT, content_hash, file_hash, split_counts
-from crysformer.data.dataset.recipe import Recipe
 from crysformer.data.dataset.standardise import PEPTIDE_BOND, PEPTIDE_TOLERANCE
-from crysformer.data.dataset.store import (
+from crysformer.data.examples.fragment_tensors import FragmentTensors
+from crysformer.data.recipe import Recipe
+from crysformer.data.store import (
     COORDINATE_STEP,
     FRAGMENTS,
     SCHEMA,
@@ -20,7 +21,6 @@ from crysformer.data.dataset.store import (
     FragmentStore,
     FragmentTable,
 )
-from crysformer.data.examples.fragment_tensors import FragmentTensors
 from crysformer.data.synthetic.fitted_cells import build_cells, image_contacts
 from crysformer.peptide import residues
 

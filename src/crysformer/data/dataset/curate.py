@@ -19,11 +19,11 @@ from crysformer.data.dataset.entries import (
     with_header,
 )
 from crysformer.data.dataset.fragment_windows import window_starts
-from crysformer.data.dataset.recipe import Recipe
 from crysformer.data.dataset.sources import StructureFile
 from crysformer.data.dataset.splits import Splitter
 from crysformer.data.dataset.standardise import FAULTS, Chain, parse, standardize
-from crysformer.data.dataset.store import COORDINATE_STEP, SCHEMA
+from crysformer.data.recipe import Recipe
+from crysformer.data.store import COORDINATE_STEP, SCHEMA
 from crysformer.data.synthetic.fitted_cells import build_cells, image_contacts, order_extents
 from crysformer.peptide import residues
 

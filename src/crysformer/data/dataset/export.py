@@ -13,9 +13,9 @@ import torch
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.fourier.grids import hkl_to_grid, patterson_from_grid
 from crysformer.crystal.io.write import write_map
-from crysformer.data.dataset.store import SPLITS, FragmentStore, FragmentTable, Split
 from crysformer.data.examples.residue_densities import residue_templates
 from crysformer.data.examples.stream import fixed_batches
+from crysformer.data.store import SPLITS, FragmentStore, FragmentTable, Split
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal, synthetic_crystal
 from crysformer.errors import InputError, UsageError
 from crysformer.files import atomic_path, prepare_output_dir

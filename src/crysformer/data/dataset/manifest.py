@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crysformer.data.dataset.store import SCHEMA, SPLITS
+from crysformer.data.store import SCHEMA, SPLITS
 from crysformer.files import write_json
 
 FORMAT = 1

@@ -18,7 +18,7 @@ import torch
 
 from crysformer.data.dataset.curate import Curator, Tally
 from crysformer.data.dataset.sources import StructureFile
-from crysformer.data.dataset.store import SPLITS
+from crysformer.data.store import SPLITS
 from crysformer.errors import InputError, UsageError
 from crysformer.files import atomic_path, write_json
 

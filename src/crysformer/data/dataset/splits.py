@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from crysformer.data.dataset.entries import Entry
-from crysformer.data.dataset.store import Split
+from crysformer.data.store import Split
 
 #: Fractions of the groups of entries used for validation and test; the rest trains.
 VALIDATION_FRACTION = 0.05

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from crysformer.data.dataset.store import FragmentTable
+from crysformer.data.store import FragmentTable
 from crysformer.peptide import residues
 
 #: Conformers within this distance of each other count as one rotamer, A (heavy atoms but the

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from crysformer.data.dataset.store import FragmentTable
+from crysformer.data.store import FragmentTable
 
 
 class FragmentTensors:

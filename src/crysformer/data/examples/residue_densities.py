@@ -8,7 +8,7 @@ from torch import Tensor
 
 from crysformer.crystal.fourier.grids import density_from_grid
 from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factor_grid
-from crysformer.data.dataset.recipe import DIPEPTIDE
+from crysformer.data.recipe import DIPEPTIDE
 from crysformer.peptide import residues
 from crysformer.peptide.conformers import template_coordinates
 

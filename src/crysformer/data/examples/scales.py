@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from crysformer.data.dataset.recipe import Recipe
-from crysformer.data.dataset.store import FragmentTable
 from crysformer.data.examples.stream import fixed_batches
+from crysformer.data.recipe import Recipe
+from crysformer.data.store import FragmentTable
 
 _BATCH = 64
 

@@ -17,9 +17,9 @@ from crysformer.crystal.fourier.grids import (
     patterson_from_grid,
 )
 from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factor_grid
-from crysformer.data.dataset.recipe import Recipe
-from crysformer.data.dataset.store import FragmentTable
 from crysformer.data.examples.fragment_tensors import FragmentTensors
+from crysformer.data.recipe import Recipe
+from crysformer.data.store import FragmentTable
 from crysformer.data.synthetic.fitted_cells import Cells, build_cells, image_contacts
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal, synthetic_crystal
 from crysformer.peptide.rotations import random_quaternions, rotation_matrices

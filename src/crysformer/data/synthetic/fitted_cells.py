@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from crysformer.data.dataset.recipe import Recipe
+from crysformer.data.recipe import Recipe
 from crysformer.peptide import residues
 
 #: Lattice vectors to the neighbouring cells, one of each pair +-n. Second neighbours are never

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.structure_factors import AtomBatch
-from crysformer.data.dataset.molecule import Molecule
-from crysformer.data.dataset.recipe import Recipe
+from crysformer.data.molecule import Molecule
+from crysformer.data.recipe import Recipe
 from crysformer.data.synthetic.fitted_cells import build_cells
 from crysformer.data.synthetic.random_packing import pack
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from crysformer.data.dataset.recipe import Recipe
+from crysformer.data.recipe import Recipe
 from crysformer.data.synthetic.fitted_cells import order_extents
 from crysformer.peptide.rotations import rotation_matrices
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from crysformer.data.dataset.recipe import DIPEPTIDE, Recipe
-from crysformer.data.dataset.store import FragmentTable
+from crysformer.data.recipe import DIPEPTIDE, Recipe
+from crysformer.data.store import FragmentTable
 from crysformer.errors import InputError
 from crysformer.peptide import residues
 

@@ -13,8 +13,8 @@ from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.fourier.grids import density_from_grid, grid_shape, hkl_to_grid
 from crysformer.crystal.fourier.structure_factors import structure_factors
 from crysformer.crystal.reflections import CrystalData
-from crysformer.data.dataset.recipe import Recipe
-from crysformer.data.dataset.store import FragmentTable
+from crysformer.data.recipe import Recipe
+from crysformer.data.store import FragmentTable
 from crysformer.data.synthetic.measurement_model import ErrorModel, measure
 from crysformer.data.synthetic.p1_crystal import P1Crystal, single
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from crysformer import __version__
-from crysformer.data.dataset.store import FRAGMENTS, FragmentStore, FragmentTable, Split
+from crysformer.data.store import FRAGMENTS, FragmentStore, FragmentTable, Split
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.evaluation.methods import METHODS, Settings

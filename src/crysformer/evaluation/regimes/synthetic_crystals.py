@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from crysformer.data.dataset.molecule import Molecule
-from crysformer.data.dataset.recipe import FIFTEEN, Recipe
-from crysformer.data.dataset.store import FragmentTable
+from crysformer.data.molecule import Molecule
+from crysformer.data.recipe import FIFTEEN, Recipe
+from crysformer.data.store import FragmentTable
 from crysformer.data.synthetic.p1_crystal import packed, single
 from crysformer.data.synthetic.subfragments import fitted_recipe
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crysformer.data import FragmentStore
-from crysformer.data.dataset.store import COORDINATE_STEP, FRAGMENTS, SPLITS
+from crysformer.data.store import COORDINATE_STEP, FRAGMENTS, SPLITS
 from crysformer.errors import InputError
 from crysformer.peptide import residues
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from crysformer.data.dataset.molecule import Molecule
-from crysformer.data.dataset.recipe import Recipe, recipe_by_name
+from crysformer.data.molecule import Molecule
+from crysformer.data.recipe import Recipe, recipe_by_name
 from crysformer.errors import InputError
 from crysformer.peptide import residues
 
