@@ -104,3 +104,27 @@ def free_bytes(path: str | os.PathLike[str]) -> int:
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
+
+
+@contextlib.contextmanager
+def output_folder(path: str | Path, overwrite: bool) -> Iterator[Path]:
+    """Give a folder to write into, whose files move to `path` only if the block succeeds.
+
+    On any failure, also Ctrl-C and a full disk, `path` is left as it was: folders that were
+    made for it are removed again. A folder that cannot be used is rejected before the block runs.
+    """
+    target = Path(path)
+    made = [folder for folder in (target, *target.parents) if not folder.exists()]
+    prepare_output_dir(target, overwrite=overwrite)
+    staging = Path(tempfile.mkdtemp(prefix=".partial-", dir=target))
+    try:
+        yield staging
+        for item in sorted(staging.iterdir()):
+            item.replace(target / item.name)
+    except BaseException:
+        shutil.rmtree(staging)
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+    staging.rmdir()

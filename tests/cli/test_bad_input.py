@@ -300,12 +300,12 @@ def test_full_disk_keeps_what_was_there(
 def test_interruption_leaves_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import crysformer.phasing.solver
+    import crysformer.workflow.solve
 
     def interrupted(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(crysformer.phasing.solver, "solve", interrupted)
+    monkeypatch.setattr(crysformer.workflow.solve, "solve", interrupted)
     out = tmp_path / "new" / "out"
     assert main(quick_solve(out)) == 1
     assert one_error(capsys) == "crysformer: error: interrupted"

@@ -99,6 +99,10 @@ def test_a_method_that_is_finished_stays_so(tmp_path: Path) -> None:
     assert checkpoint_of(tmp_path, data).restore(resumed)
     assert resumed.method("sequence").finished
     assert not resumed.useful("sequence")
+    # with other settings it may find something else
+    other = Search(resumed.problem, "raar", SolveSettings(), np.inf)
+    assert checkpoint_of(tmp_path, data).restore(other)
+    assert not other.method("sequence").finished
 
 
 def test_a_peptide_model_is_kept_whole(tmp_path: Path) -> None:

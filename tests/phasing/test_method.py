@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable
@@ -16,9 +17,14 @@ from crysformer.errors import NotApplicable, UsageError
 from crysformer.evaluation.methods import METHODS as MEASURED
 from crysformer.phasing.budget import Budget, method_generator
 from crysformer.phasing.candidate import Candidate
-from crysformer.phasing.method import AUTO, METHODS, Method, check_method, method_class
+from crysformer.phasing.cell_content import CellContent
+from crysformer.phasing.method import AUTO, METHODS, check_method, method_class
 from crysformer.phasing.problem import PhasingProblem, phasing_problem
-from crysformer.phasing.random_starts.method import RandomStartSettings
+from crysformer.phasing.random_starts.method import (
+    ChargeFlippingSettings,
+    RaarSettings,
+    RandomStartSettings,
+)
 from crysformer.phasing.sequence_search.settings import SequenceSettings
 from crysformer.phasing.settings import SolveSettings
 
@@ -34,11 +40,17 @@ def problem(dipeptide: Callable[..., Any]) -> PhasingProblem:
     return phasing_problem(crystal.data, (crystal.sequence,))
 
 
-def applicable(name: str, problem: PhasingProblem) -> Method:
-    try:
-        return method_class(name)(problem, SETTINGS)
-    except NotApplicable as reason:
-        pytest.skip(f"does not apply to a dipeptide at 1.5 A: {reason}")
+@pytest.fixture(scope="module")
+def atomic_problem(sulphurs: tuple[Any, ...]) -> PhasingProblem:
+    """A crystal at 1.1 A with sulphurs, and room for a strand."""
+    content = CellContent(60, 6.0, ("ACMCAAAA",), 1, ())
+    return replace(phasing_problem(sulphurs[0]), content=content)
+
+
+def problem_for(name: str, request: pytest.FixtureRequest) -> PhasingProblem:
+    atomic = name in ("sulphurs", "fragments")
+    found: PhasingProblem = request.getfixturevalue("atomic_problem" if atomic else "problem")
+    return found
 
 
 def budget(name: str, seconds: float = 1.0, seed: int = 0) -> Budget:
@@ -47,13 +59,16 @@ def budget(name: str, seconds: float = 1.0, seed: int = 0) -> Budget:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_turn_gives_candidates_of_the_method(name: str, problem: PhasingProblem) -> None:
-    method = applicable(name, problem)
+def test_a_turn_gives_candidates_of_the_method(name: str, request: pytest.FixtureRequest) -> None:
+    problem = problem_for(name, request)
+    method = method_class(name)(problem, SETTINGS)
     assert method.name == name
     assert method.unit
+    assert method.slow == ""
     assert (method.tried, method.turns, method.finished) == (0, 0, False)
     found = method.advance(budget(name))
     assert method.tried > 0
+    assert method.turns == 1
     assert found
     for candidate in found:
         assert isinstance(candidate, Candidate)
@@ -62,33 +77,51 @@ def test_a_turn_gives_candidates_of_the_method(name: str, problem: PhasingProble
         torch.testing.assert_close(candidate.F.abs(), problem.grid.amplitude)
         assert 0 <= candidate.confidence <= 1
         assert math.isfinite(candidate.figures.r)
+    other = method_class(name)(problem, SETTINGS)
+    other.restore(json.loads(json.dumps(method.state())))
+    assert other.state() == method.state()
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_method_draws_from_its_own_generator_alone(name: str, problem: PhasingProblem) -> None:
+def test_a_method_draws_from_its_own_generator_alone(
+    name: str, request: pytest.FixtureRequest
+) -> None:
     if name == "sequence":
         pytest.skip("the generations of a turn depend on the clock")
+    problem = problem_for(name, request)
     results = []
     for seed in (1, 1):
         torch.manual_seed(len(results))  # the global generator is not to matter
-        method = applicable(name, problem)
-        results.append([c.figures for c in method.advance(budget(name, seed=seed))])
+        method = method_class(name)(problem, SETTINGS)
+        results.append([c.figures for c in method.advance(budget(name, 20.0, seed))])
     assert results[0] == results[1]
 
 
+@pytest.mark.parametrize("name", ["raar", "charge-flipping"])
+def test_a_batch_ends_with_its_turn(name: str, problem: PhasingProblem) -> None:
+    long = SolveSettings(
+        raar=RaarSettings(iterations=100_000),
+        charge_flipping=ChargeFlippingSettings(iterations=100_000),
+        random_starts=RandomStartSettings(max_iterations=100_000, first_starts=4),
+    )
+    begun = time.monotonic()
+    assert method_class(name)(problem, long).advance(budget(name, seconds=0.2))
+    assert time.monotonic() - begun < 10
+
+
 @pytest.mark.parametrize("name", METHODS)
-def test_constructors_refuse_in_words_and_are_quick(name: str, problem: PhasingProblem) -> None:
+def test_constructors_are_quick_and_refuse_in_words(name: str, problem: PhasingProblem) -> None:
     centrosymmetric = replace(problem.data, space_group=gemmi.SpaceGroup("P -1"))
-    other = phasing_problem(centrosymmetric, copies=None)
+    other = phasing_problem(centrosymmetric)  # and without a sequence
     build = method_class(name)  # the import is not what is timed
     begun = time.process_time()
-    refusal = "in words"
-    try:
+    if name in ("raar", "charge-flipping"):
         build(other, SETTINGS)
-    except NotApplicable as reason:
-        refusal = str(reason)
-    assert refusal
-    assert "\n" not in refusal
+    else:
+        with pytest.raises(NotApplicable) as refusal:
+            build(other, SETTINGS)
+        assert str(refusal.value)
+        assert "\n" not in str(refusal.value)
     assert time.process_time() - begun < 0.5
 
 

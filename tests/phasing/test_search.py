@@ -18,6 +18,7 @@ from crysformer.phasing.problem import phasing_problem
 from crysformer.phasing.random_starts import method as random_starts
 from crysformer.phasing.random_starts.method import ChargeFlipping, RandomStartSettings
 from crysformer.phasing.search import Search
+from crysformer.phasing.sequence_search.method import SequenceSearch
 from crysformer.phasing.settings import SolveSettings
 from crysformer.phasing.strategy import Turn
 
@@ -188,6 +189,23 @@ def test_raar_convinces_by_itself(dipeptide: Callable[..., Any]) -> None:
     assert found.best is not None
     assert found.best.method == "raar"
     assert crystal.compare(found.best.F).cosine2_aligned > SOLVED_COSINE
+
+
+def test_a_refusal_in_the_middle_is_noted_once_and_not_repeated(
+    random_data: RandomData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def refuse(self: SequenceSearch, budget: Any) -> list[Any]:
+        asked.append(1)
+        raise NotApplicable("changed its mind")
+
+    monkeypatch.setattr(SequenceSearch, "advance", refuse)
+    found = make_search(random_data(), time_limit=2.0, settings=FEW)
+    found.run()
+    assert len(asked) == 1
+    assert "sequence: not applicable (changed its mind)" in found.notes
+    assert found.starts >= 5
 
 
 def test_the_one_method_asked_for_is_refused_aloud_and_others_in_a_note(

@@ -12,6 +12,7 @@ import pytest
 
 from crysformer.errors import InputError, UsageError
 from crysformer.phasing.random_starts.method import RaarSettings
+from crysformer.phasing.sequence_search.trial_moves import TrialMoveSettings
 from crysformer.phasing.settings import SolveSettings
 from crysformer.settings import updated
 
@@ -50,6 +51,12 @@ def test_every_setting_is_described_and_within_its_own_range() -> None:
         ("[raar]\niterations = 0\n", "raar.iterations is 0, expected at least 1"),
         ("[pool]\nconvinced = true\n", "pool.convinced is True, expected float"),
         ("raar = 3\n", "raar is 3"),
+        ("[fragments.rotation]\nkept = [3]\n", "3 resolution limits and 1 numbers of orientations"),
+        (
+            "[sequence.trial_moves]\n"
+            + "".join(f"{name} = 0\n" for name in TrialMoveSettings().frequencies),
+            "no trial move has a frequency above zero",
+        ),
         ("[raar\n", "not valid TOML"),
     ],
 )

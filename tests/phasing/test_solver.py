@@ -16,6 +16,7 @@ from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.phasing import problem as problem_module
 from crysformer.phasing.method import METHODS
 from crysformer.phasing.network.method import Network
+from crysformer.phasing.random_starts.method import RaarSettings
 from crysformer.phasing.settings import SolveSettings
 from crysformer.phasing.solution import CandidateReport, Solution
 from crysformer.phasing.solver import SOLVED, solve
@@ -278,6 +279,12 @@ def test_why_the_network_was_left_out_is_said() -> None:
         ({"sequence": "VAX"}, InputError, "unknown letter 'X'"),
         ({"sequence": "W" * 30}, InputError, "asymmetric unit"),
         ({"device": "warp"}, UsageError, "warp"),
+        ({"seed": -1}, UsageError, "`seed` is -1"),
+        (
+            {"settings": SolveSettings(raar=RaarSettings(iterations=0))},
+            UsageError,
+            "iterations is 0, expected at least 1",
+        ),
         ({"method": "network"}, NotApplicable, "sequence"),
     ],
 )

@@ -24,10 +24,13 @@ class Pretended:
         time_limit: float = 60.0,
         refused: tuple[str, ...] = ("sulphurs", "fragments"),
         convinces: str = "",
+        groups: int = 1,
     ) -> None:
         content = SimpleNamespace(sequences=sequences, copies=1)
         data = SimpleNamespace(measured=np.ones(n_measured, dtype=bool))
-        self.problem: Any = SimpleNamespace(content=content, data=data, symmetric=symmetric)
+        self.problem: Any = SimpleNamespace(
+            content=content, data=data, symmetric=symmetric, searched_groups=range(groups)
+        )
         self.time_limit, self.refused, self.convinces = time_limit, refused, convinces
         self.best: Any = None
         self.convinced = False
@@ -52,7 +55,7 @@ class Pretended:
         for turn in turns:
             self.taken.append(turn)
             self.now += turn.seconds if turn.method == "sequence" else 1.0
-            self.best = self.best or SimpleNamespace(peptide=None)
+            self.best = self.best or SimpleNamespace(peptide=None, method="test", confidence=0.0)
             if turn.method == self.convinces:
                 self.convinced = True
             if len(self.taken) == at_most:
@@ -97,6 +100,50 @@ def test_sulphurs_and_fragments_share_a_fraction_of_the_time() -> None:
     assert methods == ["raar", "sulphurs", "fragments", "raar"]
     assert search.taken[1].seconds == pytest.approx(60.0)
     assert search.taken[2].seconds == pytest.approx(59.0)  # the same end
+
+
+def test_no_fragment_is_tried_where_sulphurs_are_enough() -> None:
+    search = Pretended(refused=("sequence", "network"))
+    for turn in auto(search, SETTINGS):
+        search.taken.append(turn)
+        confidence = SETTINGS.sulphurs_enough if turn.method == "sulphurs" else 0.1
+        search.best = SimpleNamespace(peptide=None, method=turn.method, confidence=confidence)
+        if len(search.taken) == 4:
+            break
+    assert [turn.method for turn in search.taken] == ["raar", "sulphurs", "raar", "charge-flipping"]
+
+
+def test_both_groups_of_an_enantiomorphic_pair_get_their_time() -> None:
+    search = Pretended(groups=2, time_limit=100.0)
+    search.run(auto(search, SETTINGS))
+    seconds = [turn.seconds for turn in search.taken if turn.method == "sequence"]
+    assert seconds[:3] == [4.0, 8.0, 12.0]
+
+
+def test_a_method_that_refuses_in_the_middle_is_left_alone() -> None:
+    search = Pretended(time_limit=30.0)
+    methods = []
+    for turn in auto(search, SETTINGS):
+        methods.append(turn.method)
+        search.taken.append(turn)
+        search.now += 1.0
+        search.best = search.best or SimpleNamespace(peptide=None, method="raar", confidence=0.0)
+        if turn.method == "sequence":
+            search.refused = (*search.refused, "sequence")
+    assert methods.count("sequence") == 1
+    assert len(methods) > 20
+
+
+def test_a_resumed_single_method_that_is_convinced_takes_no_turn() -> None:
+    search = Pretended()
+    search.convinced = True
+    assert search.run(single("fragments", search, SETTINGS)) == []
+
+
+def test_resumed_random_starts_go_on_in_their_order() -> None:
+    search = Pretended(refused=("sulphurs", "fragments", "sequence", "network"))
+    search.taken = [Turn("raar"), Turn("raar")]
+    assert search.run(auto(search, SETTINGS), at_most=5)[2:] == ["charge-flipping", "raar", "raar"]
 
 
 def test_the_sequence_search_takes_turns_with_random_starts_and_the_network() -> None:

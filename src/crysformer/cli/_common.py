@@ -6,16 +6,11 @@ import argparse
 import json
 import logging
 import re
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from crysformer.files import prepare_output_dir
 
 if TYPE_CHECKING:
     from crysformer.crystal.reflections import CrystalData
@@ -176,30 +171,6 @@ def add_output_arguments(
     parser.add_argument(
         "--overwrite", action="store_true", help="accept a folder that is not empty"
     )
-
-
-@contextmanager
-def output_folder(path: str | Path, overwrite: bool) -> Iterator[Path]:
-    """Give a folder to write into, whose files move to `path` only if the block succeeds.
-
-    On any failure, also Ctrl-C and a full disk, `path` is left as it was: folders that were
-    made for it are removed again. A folder that cannot be used is rejected before the block runs.
-    """
-    target = Path(path)
-    made = [folder for folder in (target, *target.parents) if not folder.exists()]
-    prepare_output_dir(target, overwrite=overwrite)
-    staging = Path(tempfile.mkdtemp(prefix=".partial-", dir=target))
-    try:
-        yield staging
-        for item in sorted(staging.iterdir()):
-            item.replace(target / item.name)
-    except BaseException:
-        shutil.rmtree(staging)
-        for folder in made:
-            with suppress(OSError):
-                folder.rmdir()
-        raise
-    staging.rmdir()
 
 
 def emit(args: argparse.Namespace, result: dict[str, Any], text: str) -> None:

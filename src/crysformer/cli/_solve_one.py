@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crysformer.cli._common import load_data, load_sequences, log, output_folder, with_flags
+from crysformer.cli._common import load_data, load_sequences, log, with_flags
 
 if TYPE_CHECKING:
+    from crysformer.crystal.quality.report import DataReport
     from crysformer.crystal.reflections import CrystalData
     from crysformer.phasing.budget import Progress
     from crysformer.phasing.settings import SolveSettings
@@ -24,39 +25,39 @@ def load_settings(args: argparse.Namespace) -> SolveSettings:
 
 
 def solve_one(args: argparse.Namespace, progress: Progress | None) -> tuple[dict[str, Any], str]:
-    """Read, solve and write one crystal; returns summary.json and the verdict for a person."""
+    """Read, solve and write one crystal; returns summary.json and the verdict for a person.
+
+    `args.settings` holds the settings themselves (`load_settings`).
+    """
     data = load_data(args)
     sequences = load_sequences(args)
-    with output_folder(args.output, args.overwrite or args.resume) as folder:
-        from crysformer.crystal.quality.report import data_report
-        from crysformer.phasing.checkpoint import STATE
-        from crysformer.phasing.solver import solve
-        from crysformer.workflow.solution_files import MODEL, write_solution
+    from crysformer.workflow.solve import solve_to_folder
 
-        log.info("%s", describe(data))
-        report = data_report(data, sequences, args.copies)
-        for line in report.lines():
-            log.info("%s", line)
-        for warning in report.warnings:
-            log.warning("%s", warning)
-        solution = solve(
-            data,
-            sequence=sequences,
-            method=args.method,
-            time_limit=args.time_limit,
-            copies=args.copies,
-            seed=args.seed,
-            device=args.device,
-            settings=load_settings(args),
-            progress=progress,
-            state=Path(args.output) / STATE,  # where a killed run leaves it
-            resume=args.resume,
-        )
-        solution = replace(solution, notes=tuple(with_flags(n, args) for n in solution.notes))
-        summary = write_solution(folder, data, solution, report)
-    if solution.model is None:  # that of an earlier run does not belong to these phases
-        (Path(args.output) / MODEL).unlink(missing_ok=True)
+    log.info("%s", describe(data))
+    solution, summary = solve_to_folder(
+        data,
+        args.output,
+        sequences,
+        copies=args.copies,
+        overwrite=args.overwrite,
+        resume=args.resume,
+        on_report=_log_report,
+        translate=functools.partial(with_flags, args=args),
+        method=args.method,
+        time_limit=args.time_limit,
+        seed=args.seed,
+        device=args.device,
+        settings=args.settings,
+        progress=progress,
+    )
     return summary, verdict(data, solution, Path(args.output))
+
+
+def _log_report(report: DataReport) -> None:
+    for line in report.lines():
+        log.info("%s", line)
+    for warning in report.warnings:
+        log.warning("%s", warning)
 
 
 def describe(data: CrystalData) -> str:

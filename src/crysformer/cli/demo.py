@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crysformer.cli._common import emit, output_folder, progress_bar, seed
-from crysformer.files import prepare_output_dir
+from crysformer.cli._common import emit, progress_bar, seed
+from crysformer.files import output_folder, prepare_output_dir
 from crysformer.samples import SAMPLES, Sample
 
 if TYPE_CHECKING:

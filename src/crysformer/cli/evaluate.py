@@ -13,9 +13,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from crysformer.cli._common import add_output_arguments, emit, output_folder, progress_bar, seed
+from crysformer.cli._common import add_output_arguments, emit, progress_bar, seed
 from crysformer.errors import UsageError
-from crysformer.files import write_json
+from crysformer.files import output_folder, write_json
 from crysformer.phasing.method import METHODS as SOLVER_METHODS
 
 #: Names of `crysformer.evaluation.methods.METHODS`, repeated here so that --help loads no numpy.

@@ -17,10 +17,9 @@ from crysformer.cli._common import (
     load_data,
     load_sequences,
     log,
-    output_folder,
 )
 from crysformer.errors import UsageError
-from crysformer.files import write_json
+from crysformer.files import output_folder, write_json
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -91,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
     missing = [name for name, x in (("DATA", args.data), ("-o/--output", args.output)) if x is None]
     if missing:
         raise UsageError(f"missing {' and '.join(missing)} (see crysformer solve --help)")
+    args.settings = load_settings(args)
     if args.data.endswith(LIST_ENDING):
         from crysformer.cli import _solve_list
 

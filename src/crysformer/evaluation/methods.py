@@ -73,6 +73,8 @@ Method = Callable[[CrystalData, str, Settings], Phasing]
 def _solver(name: str) -> Method:
     def run(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
         from crysformer.errors import InputError, NotApplicable
+        from crysformer.phasing.network.method import NetworkSettings
+        from crysformer.phasing.settings import SolveSettings
         from crysformer.phasing.solver import solve
 
         try:
@@ -83,6 +85,7 @@ def _solver(name: str) -> Method:
                 time_limit=settings.time_limit,
                 seed=settings.seed,
                 device=settings.device,
+                settings=SolveSettings(network=NetworkSettings(weights=settings.weights or "")),
             )
         except (InputError, NotApplicable) as reason:  # too few amplitudes, say
             return _declined(data, str(reason))

@@ -100,10 +100,8 @@ class Checkpoint:
             "format": _FORMAT,
             **self._of,
             "options": self._options,
-            "methods": {
-                name: {"tried": m.tried, "turns": m.turns, "finished": m.finished}
-                for name, m in search.methods.items()
-            },
+            "settings": _settings_hash(search),
+            "methods": {name: method.state() for name, method in search.methods.items()},
             "seconds": self.seconds + time.monotonic() - self._begun,
             "runs": self.runs + 1,
             "candidates": candidates,
@@ -136,8 +134,11 @@ class Checkpoint:
                 _candidate(self._problem, values, tensors, i)
                 for i, values in enumerate(content["candidates"])
             ]
-            for name, values in content["methods"].items():
-                self._restore_method(search, name, values, tensors)
+            changed = content["settings"] != _settings_hash(search)
+            for name, state in content["methods"].items():
+                # with other settings a finished method may find something else
+                state["finished"] = state["finished"] and not changed
+                _restore_method(search, name, state, tensors)
             self.seconds, self.runs = content["seconds"], content["runs"]
         except (KeyError, TypeError) as error:
             raise InputError(
@@ -145,19 +146,6 @@ class Checkpoint:
             ) from error
         search.pool.add(candidates)
         return True
-
-    @staticmethod
-    def _restore_method(
-        search: Search, name: str, values: dict[str, Any], tensors: dict[str, Tensor]
-    ) -> None:
-        try:
-            method = search.method(name)
-        except NotApplicable:  # an option of this run, such as its settings, rules it out
-            return
-        method.tried, method.turns = values["tried"], values["turns"]
-        method.finished = values["finished"]
-        if f"generator.{name}" in tensors:
-            search.generator(name).set_state(tensors[f"generator.{name}"])
 
     def _check(self, content: dict[str, Any]) -> None:
         if content.get("format") != _FORMAT:
@@ -173,6 +161,21 @@ class Checkpoint:
                 raise InputError(
                     f"{self.path}: the search to resume is of {what}; choose another output folder"
                 )
+
+
+def _settings_hash(search: Search) -> str:
+    return hashlib.sha256(repr(search.settings).encode()).hexdigest()
+
+
+def _restore_method(
+    search: Search, name: str, state: dict[str, Any], tensors: dict[str, Tensor]
+) -> None:
+    try:
+        search.method(name).restore(state)
+    except NotApplicable:  # an option of this run, such as its settings, rules it out
+        return
+    if f"generator.{name}" in tensors:
+        search.generator(name).set_state(tensors[f"generator.{name}"])
 
 
 def data_hash(data: CrystalData) -> str:

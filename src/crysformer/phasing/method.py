@@ -1,13 +1,18 @@
 """The interface of a phasing method, and the one list of all methods.
 
 The solver, the command line, `crysformer evaluate`, the benchmarks and the documentation read
-`METHODS`. A new method is a class of this shape in a room of its own, and a line here.
+`METHODS`. A new method takes
+
+1. a class of this shape in a room of its own (`TurnCounter` has the counters), and a line here;
+2. a frozen dataclass of settings beside it, and a table of `SolveSettings`, if it has any;
+3. a turn in `crysformer.phasing.strategy.auto`, or it only runs when asked for by name;
+4. the room in the layers of the import contract in pyproject.toml, and a row in docs/phasing.md.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from crysformer.errors import UsageError
 
@@ -42,10 +47,8 @@ class Method(Protocol):
         Noun for what `tried` counts, in the plural.
     slow
         Reason why the method takes too long for this crystal to be tried in `auto`; or empty.
-    tried
-        Attempts so far; a resumed search goes on counting.
-    turns
-        Turns so far, counted by the search; a resumed search goes on counting.
+    tried, turns
+        Attempts and turns so far, of all resumed runs together.
     finished
         True if a further turn would only repeat what was done.
     """
@@ -66,9 +69,37 @@ class Method(Protocol):
         Raises
         ------
         NotApplicable
-            If the data turn out not to allow it.
+            If the data turn out not to allow it; the method is not asked again.
         """
         ...
+
+    def state(self) -> dict[str, Any]:
+        """Plain values that a resumed search continues from."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what `state` returned."""
+        ...
+
+
+class TurnCounter:
+    """Counters of a method, and their state: a base class for methods."""
+
+    slow = ""
+
+    def __init__(self) -> None:
+        self.tried = 0
+        self.turns = 0
+        self.finished = False
+
+    def state(self) -> dict[str, Any]:
+        """The counters."""
+        return {"tried": self.tried, "turns": self.turns, "finished": self.finished}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over the counters."""
+        self.tried, self.turns = int(state["tried"]), int(state["turns"])
+        self.finished = bool(state["finished"])
 
 
 METHODS: Final = {

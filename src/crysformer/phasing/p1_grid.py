@@ -13,7 +13,7 @@ from torch import Tensor
 from crysformer.crystal.comparison.alignment import friedel_multiplicity
 from crysformer.crystal.fourier.grids import Shape, d_star_sq_grid, grid_shape, hkl_to_grid
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.resolution import LIMIT_TOLERANCE
+from crysformer.crystal.resolution import within_resolution
 
 # Grid points per d_min: enough for the product of density and a mask without much aliasing, and
 # a third of the voxels of the maps that are written.
@@ -136,7 +136,7 @@ def p1_grid(
     d_star_sq = d_star_sq_grid(orth, shape)[0]
     # |h| <= a / d_min within the limit, and the grid reaches 1.2 a / d_min: no reflection lies on
     # the planes at Nyquist, which are their own mates and hold no complete pairs
-    inside = d_star_sq <= (1 + LIMIT_TOLERANCE) / d_min**2
+    inside = within_resolution(d_star_sq, d_min) | (d_star_sq == 0)  # F(000) floats
     multiplicity = friedel_multiplicity(measured.to(torch.float32))
     return P1Grid(
         data=data,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import gemmi
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.symmetry import P1Mapping, expand_to_p1
+from crysformer.crystal.symmetry import P1Mapping, enantiomorph, expand_to_p1
 from crysformer.phasing.cell_content import CellContent, cell_content
 from crysformer.phasing.p1_grid import P1Grid, p1_grid
 
@@ -54,6 +55,12 @@ class PhasingProblem:
     def symmetric(self) -> bool:
         """True outside P1."""
         return self.n_operators > 1
+
+    @property
+    def searched_groups(self) -> tuple[gemmi.SpaceGroup, ...]:
+        """The space group and, of an enantiomorphic pair, its partner with the same amplitudes."""
+        partner = enantiomorph(self.data.space_group)
+        return (self.data.space_group,) if partner is None else (self.data.space_group, partner)
 
     def expand(self, F: NDArray[np.complex128]) -> Tensor:
         """Structure factors of `data.hkl`, shape (n,), on the half grid of P1; NaN becomes zero.

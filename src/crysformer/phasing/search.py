@@ -35,11 +35,13 @@ class Search:
     settings
         Of every part.
     time_limit
-        Seconds from now to the deadline.
+        Seconds from `begun` to the deadline.
     seed
         Seed for the random numbers of every method.
     progress
         Called after every turn, and by methods in between.
+    begun
+        `time.monotonic` at which the time began; now by default.
 
     Attributes
     ----------
@@ -59,16 +61,17 @@ class Search:
         time_limit: float,
         seed: int = 0,
         progress: Progress | None = None,
+        begun: float | None = None,
     ) -> None:
         self.problem, self.requested, self.settings = problem, requested, settings
         self.time_limit, self.seed, self.progress = time_limit, seed, progress
-        self.deadline = time.monotonic() + time_limit
+        self.deadline = (time.monotonic() if begun is None else begun) + time_limit
         symmetry = functools.partial(symmetry_of, problem) if problem.symmetric else None
         self.pool = CandidatePool(settings.pool, symmetry)
         self.methods: dict[str, Method] = {}
         self.generators: dict[str, torch.Generator] = {}
         self.notes: list[str] = []
-        self._turns: dict[str, int] = {}
+        self._refused: set[str] = set()
 
     @property
     def best(self) -> Candidate | None:
@@ -102,28 +105,30 @@ class Search:
         return sum(self.methods[name].tried for name in names if name in self.methods)
 
     def turns(self, method: str) -> int:
-        """Turns that a method has had in this run."""
-        return self._turns.get(method, 0)
+        """Turns that a method has had, in earlier runs of a resumed search as well."""
+        return self.methods[method].turns if method in self.methods else 0
 
     def useful(self, method: str, least_seconds: float = 0.0) -> bool:
-        """True if the method applies, is not finished, and so much time is left.
+        """True if a turn of the method may bring something, and so much time is left.
 
-        Raises
-        ------
-        NotApplicable
-            If the one method that was asked for does not apply.
+        The reason why a method does not apply becomes a note.
         """
+        if method in self._refused:
+            return False
         try:
             found = self.method(method)
-            if found.finished:
-                return False
-            if self.requested == AUTO and found.slow:
-                raise NotApplicable(found.slow)
-            if self.seconds_left < least_seconds:
-                late = "too little time was left" if least_seconds else "the time was up"
-                raise NotApplicable(late)
         except NotApplicable as reason:
-            self._refused(method, reason)
+            self._refused.add(method)
+            self._note(method, str(reason))
+            return False
+        if found.finished:
+            return False
+        if self.requested == AUTO and found.slow:
+            self._note(method, found.slow)
+            return False
+        if self.seconds_left < least_seconds:
+            late = "too little time was left" if least_seconds else "the time was up"
+            self._note(method, late)
             return False
         return True
 
@@ -176,22 +181,22 @@ class Search:
         """
         until = min(self.deadline, time.monotonic() + turn.seconds)
         budget = Budget(until, self.deadline, self.generator(turn.method), self._report)
-        self._turns[turn.method] = self.turns(turn.method) + 1
         try:
             method = self.method(turn.method)
             found = method.advance(budget)
         except NotApplicable as reason:
-            self._refused(turn.method, reason)
+            if turn.method == self.requested:
+                raise
+            self._refused.add(turn.method)
+            self._note(turn.method, str(reason))
             return
-        method.turns += 1
         self.pool.add(found)
-        self._report(f"{method.tried} {method.unit}")
+        alike = sum(m.tried for m in self.methods.values() if m.unit == method.unit)
+        self._report(f"{alike} {method.unit}")
         if checkpoint is not None:
             checkpoint.keep(self)
 
-    def _refused(self, method: str, reason: NotApplicable) -> None:
-        if method == self.requested:
-            raise reason
+    def _note(self, method: str, reason: str) -> None:
         note = f"{method}: not applicable ({reason})"
         if note not in self.notes:
             self.notes.append(note)

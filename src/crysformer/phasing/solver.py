@@ -21,6 +21,7 @@ from crysformer.phasing.problem import phasing_problem
 from crysformer.phasing.search import Search
 from crysformer.phasing.settings import SolveSettings
 from crysformer.phasing.solution import CandidateReport, Solution
+from crysformer.settings import check_ranges
 
 SOLVED = 0.9
 """Confidence from which a solution is claimed."""
@@ -84,6 +85,10 @@ def solve(
     check_method(method)
     if not time_limit > 0:
         raise UsageError(f"`time_limit` is {time_limit:g}: expected seconds above zero")
+    if seed < 0:
+        raise UsageError(f"`seed` is {seed}: expected a whole number from 0")
+    settings = settings or SolveSettings()
+    check_ranges(settings)
     sequences = sequences_of(sequence)
     n_measured = int(data.measured.sum())
     if n_measured < _MIN_REFLECTIONS:
@@ -91,10 +96,8 @@ def solve(
             f"{data.source}: {n_measured} amplitudes, too few to phase; expected at least "
             f"{_MIN_REFLECTIONS}"
         )
-    settings = settings or SolveSettings()
     problem = phasing_problem(data, sequences, copies, pick_device(device))
-    search = Search(problem, method, settings, time_limit, seed, progress)
-    search.deadline = begun + time_limit
+    search = Search(problem, method, settings, time_limit, seed, progress, begun)
     notes = [*data.notes, *problem.content.notes]
     checkpoint = None
     if state is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,8 +39,14 @@ class StrategySettings:
     fragment_fraction: float = setting(
         0.6, "Fraction of the time left for sulphurs and fragments together.", min=0.0, max=1.0
     )
+    sulphurs_enough: float = setting(
+        0.5, "Confidence of completed sulphurs from which no fragment is tried.", min=0.0, max=1.0
+    )
     first_sequence_seconds: float = setting(
-        2.0, "First turn of the sequence search; later ones are longer.", unit="s", min=0.1
+        2.0,
+        "First turn of the sequence search in each space group; later ones are longer.",
+        unit="s",
+        min=0.1,
     )
     max_sequence_seconds: float = setting(
         10.0, "Longest turn of the sequence search.", unit="s", min=0.1
@@ -98,12 +103,12 @@ class SearchState(Protocol):
         """True if the method applies, is not finished, and so much time is left."""
 
     def turns(self, method: str) -> int:
-        """Turns that a method has had in this run."""
+        """Turns that a method has had, in earlier runs of a resumed search as well."""
 
 
 def single(method: str, search: SearchState, settings: StrategySettings) -> Iterator[Turn]:
     """Turns of one method that was asked for by name, at least one."""
-    while True:
+    while not search.convinced:  # a resumed search may be
         seconds = math.inf
         if method == "sequence":
             seconds = _sequence_seconds(search, settings)
@@ -116,27 +121,27 @@ def single(method: str, search: SearchState, settings: StrategySettings) -> Iter
 
 def auto(search: SearchState, settings: StrategySettings) -> Iterator[Turn]:
     """Turns of every method that applies, until something convinces or the time is up."""
-    starts = _alternated(settings)
     if search.convinced:  # a resumed search
         return
     # one batch of random starts costs less than loading the network
     for _ in range(_first_batches(search, settings)):
-        yield next(starts)
+        yield _starts(search, settings)
         if search.done:
             break
     yield from _fragments(search, settings)
     # for short peptides the sequence search solves more than the network does, and sooner
     if not search.convinced and search.useful("sequence"):
-        yield from _sequence(search, settings, starts)
+        yield from _sequence(search, settings)
     yield from _network(search, settings)
     while not search.done:
-        yield next(starts)
+        yield _starts(search, settings)
 
 
-def _alternated(settings: StrategySettings) -> Iterator[Turn]:
-    """Batches of random starts, mostly RAAR."""
-    cycle = ["raar"] * settings.raar_batches + ["charge-flipping"]
-    return map(Turn, itertools.cycle(cycle))
+def _starts(search: SearchState, settings: StrategySettings) -> Turn:
+    """The next batch of random starts: several of RAAR, then one of charge flipping."""
+    done = search.turns("raar") + search.turns("charge-flipping")
+    flipping = done % (settings.raar_batches + 1) == settings.raar_batches
+    return Turn("charge-flipping" if flipping else "raar")
 
 
 def _first_batches(search: SearchState, settings: StrategySettings) -> int:
@@ -148,23 +153,26 @@ def _first_batches(search: SearchState, settings: StrategySettings) -> int:
 
 def _fragments(search: SearchState, settings: StrategySettings) -> Iterator[Turn]:
     until = search.now + settings.fragment_fraction * search.seconds_left
-    for method in ("sulphurs", "fragments"):
-        if not search.convinced and search.useful(method):
-            yield Turn(method, max(0.0, until - search.now))
+    if not search.convinced and search.useful("sulphurs"):
+        yield Turn("sulphurs", max(0.0, until - search.now))
+        best = search.best
+        by_sulphurs = best.confidence if best is not None and best.method == "sulphurs" else 0.0
+        if by_sulphurs >= settings.sulphurs_enough:
+            return
+    if not search.convinced and search.useful("fragments") and until > search.now:
+        yield Turn("fragments", until - search.now)
 
 
-def _sequence(
-    search: SearchState, settings: StrategySettings, starts: Iterator[Turn]
-) -> Iterator[Turn]:
+def _sequence(search: SearchState, settings: StrategySettings) -> Iterator[Turn]:
     """The sequence search in turns with random starts, and the network once."""
     symmetric = search.problem.symmetric
     fraction = settings.starts_fraction if symmetric else settings.starts_fraction_p1
     begun, spent = search.now, 0.0
-    while not search.done:
+    while not search.done and search.useful("sequence"):
         yield Turn("sequence", _sequence_seconds(search, settings))
         while not search.done and spent <= fraction * (search.now - begun):
             before = search.now
-            yield next(starts)
+            yield _starts(search, settings)
             spent += search.now - before
         if search.turns("sequence") == settings.network_turn:
             yield from _network(search, settings)
@@ -173,7 +181,8 @@ def _sequence(
 
 def _sequence_seconds(search: SearchState, settings: StrategySettings) -> float:
     seconds = settings.first_sequence_seconds * (1 + search.turns("sequence"))
-    return min(seconds, settings.max_sequence_seconds)
+    groups = len(search.problem.searched_groups)
+    return groups * min(seconds, settings.max_sequence_seconds)
 
 
 def _network(search: SearchState, settings: StrategySettings) -> Iterator[Turn]:

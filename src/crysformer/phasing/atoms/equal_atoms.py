@@ -55,11 +55,11 @@ class EqualAtomSettings:
 
 
 class AtomicModel:
-    """Structure factors, peaks and refinement of equal atoms against one phase problem.
+    """Structure factors, peaks and refinement of equal atoms against one phase grid.
 
     Parameters
     ----------
-    problem
+    grid
         The crystal.
     n_atoms
         Atoms in the unit cell; sets the scale of the peak of one atom.
@@ -71,24 +71,24 @@ class AtomicModel:
 
     def __init__(
         self,
-        problem: P1Grid,
+        grid: P1Grid,
         n_atoms: int,
         b_iso: float,
         *,
         settings: EqualAtomSettings | None = None,
     ) -> None:
         self.settings = settings or EqualAtomSettings()
-        self.problem = problem
+        self.grid = grid
         self.n_atoms = n_atoms
         self.b_iso = b_iso
-        device = problem.device
-        data = problem.data
+        device = grid.device
+        data = grid.data
         used = torch.as_tensor(data.measured, device=device)
         self.hkl = torch.as_tensor(data.hkl, device=device)[used]
         self.f_obs = torch.as_tensor(data.f, dtype=torch.float32, device=device)[used]
-        self.f_obs = self.f_obs / problem.scale
-        lengths = torch.linalg.inv(problem.orth).mT  # rows: reciprocal axes
-        self.d_star_sq = ((self.hkl.to(problem.orth) @ lengths.mT) ** 2).sum(1)
+        self.f_obs = self.f_obs / grid.scale
+        lengths = torch.linalg.inv(grid.orth).mT  # rows: reciprocal axes
+        self.d_star_sq = ((self.hkl.to(grid.orth) @ lengths.mT) ** 2).sum(1)
         a, b = gaussians(data.radiation, torch.float32, device)
         self.f_atom = form_factors(a[[_NITROGEN]], b[[_NITROGEN]], self.d_star_sq)[0]
         damping = torch.exp(-0.5 * b_iso * self.d_star_sq)
@@ -100,11 +100,11 @@ class AtomicModel:
         rows, conjugate = self.box.index(listed)
         self.rows = torch.as_tensor(rows, device=device)
         self.conjugate = torch.as_tensor(conjugate, device=device)
-        self.peak_shape = _peak_shape(problem)
+        self.peak_shape = _peak_shape(grid)
         self.total = (self.f_obs**2).sum()
 
     def structure_factors(self, atoms: EqualAtoms) -> Tensor:
-        """F of the measured reflections on the scale of the problem, complex, (B, H)."""
+        """F of the measured reflections on the scale of the grid, complex, (B, H)."""
         angles = [
             atoms.frac[:, :, axis, None] * wave
             for axis, wave in zip(self.box.axes, self.waves, strict=True)
@@ -116,8 +116,8 @@ class AtomicModel:
         return summed * (self.scale * self.f_atom * damping)
 
     def to_grid(self, F: Tensor) -> Tensor:
-        """Listed structure factors (B, H) on the half grid of the problem."""
-        return hkl_to_grid(self.hkl, F, self.problem.shape)
+        """Listed structure factors (B, H) on the half grid of the grid."""
+        return hkl_to_grid(self.hkl, F, self.grid.shape)
 
     def phased(self, F: Tensor) -> Tensor:
         """Measured amplitudes with the phases of `F`, both (B, H)."""
@@ -163,7 +163,7 @@ class AtomicModel:
         Minimises sum |F - target|^2, or sum (|F| - |F_obs|)^2 with a free scale, by Adam with a
         cosine schedule.
         """
-        length = torch.linalg.vector_norm(self.problem.orth, dim=0)
+        length = torch.linalg.vector_norm(self.grid.orth, dim=0)
         cart = (atoms.frac * length).detach().requires_grad_()
         occupancy = atoms.occupancy.detach().clone().requires_grad_()
         b_iso = atoms.b_iso.detach().clone().requires_grad_()
@@ -217,13 +217,13 @@ class AtomicModel:
 
     def _ball(self, radius: float) -> Tensor:
         """Grid offsets within `radius` (A) of the origin, (M, 3)."""
-        inverse = torch.linalg.vector_norm(torch.linalg.inv(self.problem.orth), dim=1)
-        shape = torch.tensor(self.peak_shape, device=self.problem.device)
+        inverse = torch.linalg.vector_norm(torch.linalg.inv(self.grid.orth), dim=1)
+        shape = torch.tensor(self.peak_shape, device=self.grid.device)
         reach = (radius * inverse * shape).long() + 1
         box = torch.cartesian_prod(
             *[torch.arange(-int(r), int(r) + 1, device=shape.device) for r in reach]
         )
-        distance = torch.linalg.vector_norm((box / shape) @ self.problem.orth.mT, dim=1)
+        distance = torch.linalg.vector_norm((box / shape) @ self.grid.orth.mT, dim=1)
         return box[distance < radius]
 
     def _around(self, centre: Tensor, offsets: Tensor) -> Tensor:
@@ -234,7 +234,7 @@ class AtomicModel:
         return (i * nv + j) * nw + k
 
 
-def estimate_atoms(problem: P1Grid, F: Tensor, b_iso: float) -> int:
+def estimate_atoms(grid: P1Grid, F: Tensor, b_iso: float) -> int:
     """Estimate the number of equal atoms in a phased map.
 
     The participation ratio (sum rho^2)^2 / sum rho^4 of the positive density is proportional to
@@ -242,33 +242,31 @@ def estimate_atoms(problem: P1Grid, F: Tensor, b_iso: float) -> int:
 
     Parameters
     ----------
-    problem
+    grid
         The crystal.
     F
         Phased amplitudes, half grid.
     b_iso
         Mean B, A^2; determines the width of one atom.
     """
-    model = AtomicModel(problem, 1, b_iso)
+    model = AtomicModel(grid, 1, b_iso)
     origin = EqualAtoms(
         F.real.new_zeros(1, 1, 3), F.real.new_ones(1, 1), F.real.new_full((1,), b_iso)
     )
     single = model.to_grid(model.structure_factors(origin))[0]
-    several, one = (_participation(problem, x) for x in (F, single))
+    several, one = (_participation(grid, x) for x in (F, single))
     return max(1, round(several / one / _OVERLAP_OF_BONDED))
 
 
-def _participation(problem: P1Grid, F: Tensor) -> float:
-    rho = real_space(F, problem.shape)
+def _participation(grid: P1Grid, F: Tensor) -> float:
+    rho = real_space(F, grid.shape)
     rho = (rho - rho.flatten().median()).clamp(min=0)
     return float((rho**2).sum() ** 2 / (rho**4).sum())
 
 
-def _peak_shape(problem: P1Grid) -> Shape:
+def _peak_shape(grid: P1Grid) -> Shape:
     nu, nv, nw = (
         smooth_size(max(n, math.ceil(float(length) / _PEAK_GRID)))
-        for n, length in zip(
-            problem.shape, torch.linalg.vector_norm(problem.orth, dim=0), strict=True
-        )
+        for n, length in zip(grid.shape, torch.linalg.vector_norm(grid.orth, dim=0), strict=True)
     )
     return nu, nv, nw

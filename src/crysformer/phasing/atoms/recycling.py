@@ -49,7 +49,7 @@ class AtomicFit:
     atoms
         The structures, batch of size B.
     F
-        Their structure factors, half grids (B, ...), on the scale of the problem; zero where
+        Their structure factors, half grids (B, ...), on the scale of the grid; zero where
         not measured.
     r
         R factors, ascending, shape (B,).
@@ -61,7 +61,7 @@ class AtomicFit:
 
 
 def fit_atoms(
-    problem: P1Grid,
+    grid: P1Grid,
     F: Tensor,
     n_atoms: int,
     b_iso: float,
@@ -80,7 +80,7 @@ def fit_atoms(
 
     Parameters
     ----------
-    problem
+    grid
         The crystal.
     F
         Phases to start from, half grids (B, ...).
@@ -101,7 +101,7 @@ def fit_atoms(
     """
     settings = settings or RecyclingSettings()
     n_omitted = max(1, round(settings.omitted_fraction * n_atoms))
-    model = AtomicModel(problem, n_atoms, b_iso)
+    model = AtomicModel(grid, n_atoms, b_iso)
     target = model.phased(grid_to_hkl(F, model.hkl))
     atoms = model.find(target)
     atoms = model.refine(atoms, settings.phase_steps, target)
@@ -118,7 +118,7 @@ def fit_atoms(
 
 
 def drop_surplus(
-    problem: P1Grid,
+    grid: P1Grid,
     fit: AtomicFit,
     deadline: float = math.inf,
     *,
@@ -133,12 +133,12 @@ def drop_surplus(
     settings = settings or RecyclingSettings()
     atoms, F, r = fit.atoms[:1], fit.F[:1], fit.r[:1]
     n_atoms = atoms.frac.shape[1]
-    model = AtomicModel(problem, n_atoms, float(atoms.b_iso[0]))
+    model = AtomicModel(grid, n_atoms, float(atoms.b_iso[0]))
     for _ in range(math.ceil(settings.surplus_fraction * n_atoms)):
         if time.monotonic() > deadline:
             break
         weakest = int(atoms.occupancy[0].argmin())
-        keep = torch.arange(atoms.frac.shape[1], device=problem.device) != weakest
+        keep = torch.arange(atoms.frac.shape[1], device=grid.device) != weakest
         fewer = EqualAtoms(atoms.frac[:, keep], atoms.occupancy[:, keep], atoms.b_iso)
         trial, calculated, trial_r = _refined(model, fewer, settings)
         if len(keep) == 1 or float(trial_r[0]) > settings.max_r_ratio * float(r[0]):

@@ -37,21 +37,23 @@ class FragmentChoiceSettings:
     )
 
 
-def check_atomic_resolution(
-    data: CrystalData, *, settings: FragmentChoiceSettings | None = None
-) -> None:
+def check_atomic_resolution(data: CrystalData, max_d_min: float) -> None:
     """Refuse crystals in which a small part of a structure is not enough to find the rest.
+
+    Parameters
+    ----------
+    data
+        The crystal.
+    max_d_min
+        Resolution that is needed, A.
 
     Raises
     ------
     NotApplicable
         If the resolution is too low or the crystal centrosymmetric.
     """
-    settings = settings or FragmentChoiceSettings()
-    if data.d_min > settings.max_d_min:
-        raise NotApplicable(
-            f"it needs data to {settings.max_d_min:g} A, these end at {data.d_min:.2f}"
-        )
+    if data.d_min > max_d_min:
+        raise NotApplicable(f"it needs data to {max_d_min:g} A, these end at {data.d_min:.2f}")
     if data.space_group.is_centrosymmetric():
         raise NotApplicable("the crystal holds both hands")
 
@@ -96,7 +98,7 @@ def check_fragments(
         If the resolution is too low, the crystal centrosymmetric, or the molecules too short.
     """
     settings = settings or FragmentChoiceSettings()
-    check_atomic_resolution(data, settings=settings)
+    check_atomic_resolution(data, settings.max_d_min)
     n_operators = len(data.space_group.operations())
     found = fragments_for(content, data.cell.volume, n_operators, settings=settings)
     if not found:

@@ -24,6 +24,7 @@ from crysformer.phasing.fragments.heavy_atom_sites import (
     HeavySites,
     number_of_sulphurs,
 )
+from crysformer.phasing.method import TurnCounter
 from crysformer.phasing.problem import PhasingProblem
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 from crysformer.settings import setting, table
@@ -39,6 +40,9 @@ _Z_SQ_SULPHUR, _Z_SQ = 256.0, 43.0  # scattering power of sulphur, and the mean 
 class SulphurSettings:
     """Sulphur atoms found by translation functions, then completed."""
 
+    max_d_min: float = setting(
+        1.3, "Resolution limit needed to complete a structure.", unit="A", min=0.5, max=3.0
+    )
     sets: int = setting(8, "Sets of sulphur atoms completed.", min=1, max=1000)
     iterations: int = setting(
         40, "Iterations of density modification for every set.", min=1, max=10_000
@@ -60,7 +64,7 @@ class SulphurSettings:
     )
 
 
-class Sulphurs:
+class Sulphurs(TurnCounter):
     """Sulphur atoms, completed by density modification and then by free atoms, in one turn.
 
     Raises
@@ -71,20 +75,19 @@ class Sulphurs:
 
     name = "sulphurs"
     unit = "sets of sulphur atoms"
-    slow = ""
 
     def __init__(self, problem: PhasingProblem, settings: SolveSettings) -> None:
+        super().__init__()
         self.settings = settings.sulphurs
-        check_atomic_resolution(problem.data, settings=settings.fragments.choice)
+        check_atomic_resolution(problem.data, self.settings.max_d_min)
         self._n = number_of_sulphurs(problem.content, settings=self.settings.sites)
         if not self._n:
             raise NotApplicable("it needs the sequence, with one to a few C or M residues")
         self.problem = problem
-        self.tried = self.turns = 0
-        self.finished = False
 
     def advance(self, budget: Budget) -> list[Candidate]:
         """Find the sulphurs and complete the best sets of them; candidates best first."""
+        self.turns += 1
         problem, settings = self.problem, self.settings
         data, content, n = problem.data, problem.content, self._n
         budget.report(f"placing {n} sulphur atoms")

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.symmetry import enantiomorph
 from crysformer.errors import NotApplicable
 from crysformer.peptide.secondary_structure import Fragment
 from crysformer.phasing.budget import Budget
@@ -36,6 +35,7 @@ from crysformer.phasing.fragments.placement import (
     structure_factors,
 )
 from crysformer.phasing.merit.figures import DensityFigures
+from crysformer.phasing.method import TurnCounter
 from crysformer.phasing.problem import PhasingProblem
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _ROUNDS_BEFORE_ATOMS: Rounds = ((1, 300),)
 _HAND_LOG_ODDS = {"helix": 6.0, "strand": 3.0}
 
 
-class Fragments:
+class Fragments(TurnCounter):
     """Ideal fragments, one kind after the other, until one can be completed.
 
     A turn ends at the first kind from which density modification finds phases that predict
@@ -64,16 +64,14 @@ class Fragments:
 
     name = "fragments"
     unit = "placements"
-    slow = ""
 
     def __init__(self, problem: PhasingProblem, settings: SolveSettings) -> None:
+        super().__init__()
         self.problem = problem
         self.settings = settings.fragments
         self._pieces = check_fragments(problem.data, problem.content, settings=self.settings.choice)
         self.n_atoms = problem.content.n_atoms or problem.data.cell.volume / VOLUME_PER_ATOM
         self.positive_fraction = 0.0
-        self.tried = self.turns = 0
-        self.finished = False
 
     def advance(self, budget: Budget) -> list[Candidate]:
         """Place fragments and complete the structure; candidates best first.
@@ -83,19 +81,21 @@ class Fragments:
         NotApplicable
             If there are too few reflections of low resolution to place any.
         """
+        self.turns += 1
         problem = self.problem
         fractions = positive_fractions(problem, 8, budget.generator)
         self.positive_fraction = float(fractions.median())
         now = time.monotonic()
         grown_by = now + self.settings.growing_time_fraction * (budget.deadline - now)
         growing = replace(budget, until=max(budget.until, grown_by))
-        partner = enantiomorph(problem.data.space_group)
+        own = problem.data.space_group
         found: list[Candidate] = []
         for fragment in self._pieces:
-            for group in (problem.data.space_group, partner):
-                if group is None or (found and time.monotonic() > budget.until):
+            for group in problem.searched_groups:
+                if found and time.monotonic() > budget.until:
                     continue
-                search = _Placement(self, fragment, group, budget, mirrored=group is partner)
+                mirrored = group.xhm() != own.xhm()
+                search = _Placement(self, fragment, group, budget, mirrored=mirrored)
                 try:
                     more, right = search.completed(growing)
                 except NotApplicable:

@@ -58,6 +58,13 @@ class RotationSettings:
         max=10.0,
     )
 
+    def __post_init__(self) -> None:
+        if not self.limits or len(self.limits) != len(self.kept):
+            raise ValueError(
+                f"{len(self.limits)} resolution limits and {len(self.kept)} numbers of "
+                "orientations kept, expected one of each for every stage of the rotation function"
+            )
+
 
 class FragmentTransform:
     """Intensity of the Fourier transform of a fragment, interpolated on a fine grid.

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crysformer.errors import NotApplicable
+from crysformer.models.weights import read_info, weights_path
 from crysformer.phasing.atoms.atomic_candidates import with_quick_atoms
 from crysformer.phasing.budget import Budget
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.dual_space.polishing import polish_by_density_modification
 from crysformer.phasing.dual_space.starting_parameters import positive_fractions
-from crysformer.phasing.network.applicability import fitting_weights
+from crysformer.phasing.method import TurnCounter
+from crysformer.phasing.network.applicability import check_applicable, fitting_weights
 from crysformer.phasing.network.trajectory import NetworkRunner
 from crysformer.phasing.problem import PhasingProblem
 from crysformer.settings import setting
@@ -31,7 +33,7 @@ class NetworkSettings:
     )
 
 
-class Network:
+class Network(TurnCounter):
     """One recycling run of the network in each turn.
 
     Raises
@@ -42,9 +44,9 @@ class Network:
 
     name = "network"
     unit = "predictions"
-    slow = ""
 
     def __init__(self, problem: PhasingProblem, settings: SolveSettings) -> None:
+        super().__init__()
         content = problem.content
         if problem.symmetric:
             raise NotApplicable(f"it knows P 1, not {problem.data.space_group.xhm()}")
@@ -52,12 +54,15 @@ class Network:
             raise NotApplicable("it needs the sequence")
         if content.copies > 1:
             raise NotApplicable(f"it knows one molecule a cell, not {content.copies}")
-        self._weights = settings.network.weights or fitting_weights(problem.data, content.sequences)
+        self._weights = settings.network.weights
+        if self._weights:
+            info = read_info(weights_path(self._weights))
+            check_applicable(problem.data, content.sequences, info)
+        else:
+            self._weights = fitting_weights(problem.data, content.sequences)
         self.problem = problem
         self._atoms = settings.atoms
         self._runner: NetworkRunner | None = None
-        self.tried = self.turns = 0
-        self.finished = False
 
     def advance(self, budget: Budget) -> list[Candidate]:
         """Run the network from new random phases, polish the result, and refine atoms."""
@@ -66,8 +71,9 @@ class Network:
             self._runner = NetworkRunner(
                 problem.data, problem.content.sequences, self._weights, problem.device
             )
-        trajectory = self._runner.run(generator, budget.deadline)
+        trajectory = self._runner.run(generator, budget.until)
         self.tried += 1
+        self.turns += 1
         F = self._runner.coefficients(trajectory.density)
         phased = problem.data.f * np.exp(1j * np.angle(F))
         # beyond the network's resolution density modification has to find the phases
@@ -76,4 +82,4 @@ class Network:
         found = polish_by_density_modification(
             problem, self.name, start[None], fraction, 1, generator, budget.rated_by
         )
-        return with_quick_atoms(problem, found, generator, self._atoms, budget.deadline)
+        return with_quick_atoms(problem, found, generator, self._atoms, budget.until)

@@ -8,6 +8,7 @@ import gemmi
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.reflections import CrystalData
@@ -17,7 +18,6 @@ from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.merit.confidence import symmetry_factor
 from crysformer.phasing.merit.sim_weights import sim_weights
-from crysformer.phasing.origin.chirality import HandEvidence
 from crysformer.phasing.origin.hand import hand_of
 from crysformer.phasing.origin.molecule_origin import (
     MoleculeOrigin,
@@ -94,7 +94,7 @@ def to_crystal_setting(
         if evidence.log_odds == 0:
             notes.append("the hand is undetermined: the mirror image fits as well")
         inverted = evidence.log_odds < 0
-        probability = HandEvidence(abs(evidence.log_odds), 0).probability
+        probability = float(expit(abs(evidence.log_odds)))
 
     listed = problem.listed(candidate.F)
     listed = listed.conj() if inverted else listed
@@ -149,7 +149,7 @@ def _of_peptide(
     """
     data = problem.data
     origin = "the peptide model in the space group's own setting"
-    probability = HandEvidence(candidate.hand_log_odds, 0).probability
+    probability = float(expit(candidate.hand_log_odds))
     notes: tuple[str, ...] = ()
     own = model.F
     if model.space_group.xhm() != data.space_group.xhm():

@@ -15,6 +15,7 @@ from crysformer.phasing.dual_space.charge_flipping import charge_flipping, rando
 from crysformer.phasing.dual_space.polishing import polish_by_density_modification
 from crysformer.phasing.dual_space.raar import raar
 from crysformer.phasing.dual_space.starting_parameters import positive_fractions, supports
+from crysformer.phasing.method import TurnCounter
 from crysformer.phasing.problem import PhasingProblem
 from crysformer.settings import setting
 
@@ -70,20 +71,18 @@ class RaarSettings:
     )
 
 
-class RandomStarts:
+class RandomStarts(TurnCounter):
     """One batch of random starts in each turn, longer ones each time."""
 
     name: ClassVar[str]
+    own: ChargeFlippingSettings | RaarSettings
     unit: ClassVar[str] = "starts"
-    slow = ""
 
     def __init__(self, problem: PhasingProblem, settings: SolveSettings) -> None:
+        super().__init__()
         self.problem = problem
         self.settings = settings.random_starts
-        self.own: ChargeFlippingSettings | RaarSettings
         self._atoms = settings.atoms
-        self.tried = self.turns = 0
-        self.finished = False
 
     def advance(self, budget: Budget) -> list[Candidate]:
         """Run one batch, polish it, and refine atoms where that is quick."""
@@ -102,10 +101,11 @@ class RandomStarts:
             settings.max_iterations,
         )
         F = self._iterate(F, iterations, fractions, sharpening, budget)
+        self.turns += 1
         found = polish_by_density_modification(
             problem, self.name, F, fractions, settings.kept, generator, budget.rated_by
         )
-        return with_quick_atoms(problem, found, generator, self._atoms, budget.deadline)
+        return with_quick_atoms(problem, found, generator, self._atoms, budget.until)
 
     def _iterate(
         self, F: Tensor, iterations: int, fractions: Tensor, sharpening: Tensor, budget: Budget
@@ -117,6 +117,7 @@ class ChargeFlipping(RandomStarts):
     """Charge flipping from random phases."""
 
     name = "charge-flipping"
+    own: ChargeFlippingSettings
 
     def __init__(self, problem: PhasingProblem, settings: SolveSettings) -> None:
         super().__init__(problem, settings)
@@ -126,7 +127,7 @@ class ChargeFlipping(RandomStarts):
         self, F: Tensor, iterations: int, fractions: Tensor, sharpening: Tensor, budget: Budget
     ) -> Tensor:
         return charge_flipping(
-            self.problem.grid, F, iterations, fractions, sharpening, budget.deadline, _RESERVED
+            self.problem.grid, F, iterations, fractions, sharpening, budget.until, _RESERVED
         )
 
 
@@ -134,10 +135,11 @@ class Raar(RandomStarts):
     """RAAR with a support that follows the density, from random phases."""
 
     name = "raar"
+    own: RaarSettings
 
     def __init__(self, problem: PhasingProblem, settings: SolveSettings) -> None:
         super().__init__(problem, settings)
-        self.own = self._raar = settings.raar
+        self.own = settings.raar
 
     def _iterate(
         self, F: Tensor, iterations: int, fractions: Tensor, sharpening: Tensor, budget: Budget
@@ -145,6 +147,6 @@ class Raar(RandomStarts):
         grid = self.problem.grid
         fraction, width = supports(self.problem, len(F), budget.generator)
         return raar(
-            grid, F, iterations, fraction, width, sharpening, budget.deadline, _RESERVED,
-            beta=self._raar.beta,
+            grid, F, iterations, fraction, width, sharpening, budget.until, _RESERVED,
+            beta=self.own.beta,
         )  # fmt: skip

@@ -12,7 +12,11 @@ import torch
 from crysformer.crystal.peak_picking import PeakPicker, map_on_grid, symmetric_shape
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.kinematics import Kinematics
-from crysformer.phasing.refinement.restrained import RefinedModels, refine_restrained
+from crysformer.phasing.refinement.restrained import (
+    RefinedModels,
+    RestrainedSettings,
+    refine_restrained,
+)
 from crysformer.settings import setting
 
 PARAMETERS_PER_WATER = 4
@@ -63,6 +67,7 @@ def with_waters(
     deadline: float = math.inf,
     *,
     settings: WaterSettings | None = None,
+    restrained: RestrainedSettings | None = None,
 ) -> ModelWithWaters | None:
     """Add waters to the first of several refined models; None if none are found.
 
@@ -106,11 +111,13 @@ def with_waters(
             break
         added = torch.as_tensor((sites[bonded] @ orth.T)[None], dtype=torch.float32).to(xyz)
         start = torch.cat((xyz, added), dim=1)
-        refined = refine_restrained(data, kinematics, start, b_iso, deadline)
+        refined = refine_restrained(data, kinematics, start, b_iso, deadline, settings=restrained)
         kept = torch.ones(refined.xyz.shape[1], dtype=torch.bool, device=xyz.device)
         kept[n_atoms:] = refined.b_iso[0, n_atoms:] < settings.max_b
         if not bool(kept.all()):
-            refined = refine_restrained(data, kinematics, refined.xyz[:, kept], b_iso, deadline)
+            refined = refine_restrained(
+                data, kinematics, refined.xyz[:, kept], b_iso, deadline, settings=restrained
+            )
         if refined.xyz.shape[1] == n_atoms or float(refined.r[0]) >= r:
             break  # none was left, or the time was too short to refine them
         r = float(refined.r[0])

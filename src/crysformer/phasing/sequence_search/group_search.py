@@ -30,6 +30,7 @@ from crysformer.phasing.sequence_search.settings import SequenceSettings
 
 _SAME_PHASES = 0.75  # F^2-weighted cosine from which two sets of phases are one solution
 _MIN_GAIN = 0.003  # of the score, for which the best poses are refined again
+_MIN_HELD_OUT = 3  # reflections, of which the standard deviation of a correlation is known
 _SAME_SCORE = 1e-4  # scores nearer than this are of one pose
 # Log odds of the hand for a difference in log likelihood, its limit, and the difference where
 # nothing found has the mirrored phases.
@@ -124,7 +125,7 @@ class GroupSearch:
 
     def advance(self, budget: Budget) -> list[RatedModel]:
         """Continue the search; if a better pose was found, the best distinct models, refined."""
-        found = self.population.advance(budget.until)
+        found = self.population.advance(budget.until, budget.deadline)
         if not float(found.score[0]) > self._rated + _MIN_GAIN:
             return []
         self._rated = float(found.score[0])
@@ -174,6 +175,7 @@ class GroupSearch:
                     self.b_iso,
                     budget.deadline,
                     settings=self.settings.waters,
+                    restrained=self.settings.restrained,
                 )
                 if watered is not None:
                     model, figures = _with_waters(model, figures, watered, n_data)
@@ -232,7 +234,7 @@ class GroupSearch:
 
     def _z_free_correlation(self, F: NDArray[np.complex128]) -> float:
         """Correlation of |E| held out of the search, in standard deviations above zero."""
-        if not self.free.any():
+        if self.free.sum() <= _MIN_HELD_OUT:
             return 0.0
         d, epsilon = self.data, epsilon_factors(self.data.hkl, self.data.space_group)
         observed = normalized_amplitudes(np.where(d.measured, d.f, np.nan), d.d, epsilon)

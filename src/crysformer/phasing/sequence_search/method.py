@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crysformer.crystal.symmetry import enantiomorph
 from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.atoms.atomic_candidates import atomic_candidates, atoms_are_quick
 from crysformer.phasing.budget import Budget
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.dual_space.starting_parameters import positive_fractions
+from crysformer.phasing.method import TurnCounter
 from crysformer.phasing.problem import PhasingProblem
 from crysformer.phasing.sequence_search.applicability import TooLarge, check_size
 from crysformer.phasing.sequence_search.group_search import GroupSearch, RatedModel
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from crysformer.phasing.settings import SolveSettings
 
 
-class SequenceSearch:
+class SequenceSearch(TurnCounter):
     """Peptide models of the sequence, in the crystal's own space group.
 
     Of an enantiomorphic pair of groups both are searched in turns.
@@ -35,9 +35,9 @@ class SequenceSearch:
 
     name = "sequence"
     unit = "poses"
-    slow = ""
 
     def __init__(self, problem: PhasingProblem, settings: SolveSettings) -> None:
+        super().__init__()
         self.problem = problem
         self.settings = settings.sequence
         check_size(problem.content, settings=self.settings.size)
@@ -47,33 +47,22 @@ class SequenceSearch:
             self.slow = str(reason)
         self._atoms, self._convinced = settings.atoms, settings.pool.convinced
         self._searches: tuple[GroupSearch, ...] = ()
-        self.turns = 0
-        self.finished = False
         self._tried_before = 0
-
-    @property
-    def tried(self) -> int:
-        """Poses rated or begun so far."""
-        return self._tried_before + sum(search.population.tried for search in self._searches)
-
-    @tried.setter
-    def tried(self, value: int) -> None:
-        self._tried_before = value - sum(search.population.tried for search in self._searches)
 
     def advance(self, budget: Budget) -> list[Candidate]:
         """Continue the search; candidates if there is a better pose than before."""
+        self.turns += 1
+        groups = self.problem.searched_groups
         if not self._searches:  # takes about a second
-            groups = [self.problem.data.space_group, enantiomorph(self.problem.data.space_group)]
+            self._tried_before = self.tried
             self._searches = tuple(
-                GroupSearch(self.problem, group, self.settings, budget)
-                for group in groups
-                if group is not None
+                GroupSearch(self.problem, group, self.settings, budget) for group in groups
             )
+        seconds = (budget.until - time.monotonic()) / len(groups)
         models: list[RatedModel] = []
-        for waiting, search in zip(range(len(self._searches), 0, -1), self._searches, strict=True):
-            now = time.monotonic()
-            until = now + (budget.until - now) / waiting
-            models += search.advance(replace(budget, until=until))
+        for search in self._searches:  # rating what is found comes on top
+            models += search.advance(replace(budget, until=time.monotonic() + seconds))
+        self.tried = self._tried_before + sum(s.population.tried for s in self._searches)
         agreement = {}
         if len(self._searches) > 1:
             agreement = {s.data.space_group.xhm(): s.correlation for s in self._searches}
@@ -88,12 +77,13 @@ class SequenceSearch:
 
         They are nearer the truth where the data are good, and tell the hand.
         """
-        if not found or found[0].confidence < self._convinced:
+        best = max(found, key=lambda candidate: candidate.confidence, default=None)
+        if best is None or best.confidence < self._convinced:
             return []
-        if not atoms_are_quick(self.problem, found[0], self._atoms):
+        if not atoms_are_quick(self.problem, best, self._atoms):
             return []
         fraction = float(positive_fractions(self.problem, 1, budget.generator))
-        start = [replace(found[0], positive_fraction=fraction, peptide=None)]
+        start = [replace(best, positive_fraction=fraction, peptide=None)]
         return atomic_candidates(
             self.problem, start, budget.generator, self._atoms, budget.deadline
         )

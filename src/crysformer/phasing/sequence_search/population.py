@@ -133,9 +133,13 @@ class Population:
         """The target at full resolution."""
         return self._targets[0.0]
 
-    def advance(self, until: float) -> RankedPoses:
-        """Continue the search until about `until` (`time.monotonic`); the poses, best first."""
-        until = min(self.deadline, until)
+    def advance(self, until: float, deadline: float = math.inf) -> RankedPoses:
+        """Continue the search until about `until`; the poses, best first.
+
+        No step is begun after `deadline` (both of `time.monotonic`).
+        """
+        self.deadline = deadline
+        until = min(deadline, until)
         if self.pose is None or self._stale >= self.settings.stale:
             self._begin()
         while time.monotonic() < until:

@@ -56,6 +56,10 @@ class TrialMoveSettings:
         2.0, "Standard deviation of a shift along each axis.", unit="A", min=0.0, max=20.0
     )
 
+    def __post_init__(self) -> None:
+        if not any(self.frequencies.values()):
+            raise ValueError("no trial move has a frequency above zero")
+
     @property
     def frequencies(self) -> dict[str, float]:
         """Relative frequency of each move by name."""

@@ -1,0 +1,80 @@
+"""From reflections to a folder of results: quality of the data, phases, files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from crysformer.crystal.quality.report import DataReport, data_report
+from crysformer.crystal.reflections import CrystalData
+from crysformer.files import output_folder
+from crysformer.peptide.sequence_file import sequences_of
+from crysformer.phasing.checkpoint import STATE
+from crysformer.phasing.solution import Solution
+from crysformer.phasing.solver import solve
+from crysformer.workflow.solution_files import MODEL, write_solution
+
+
+def solve_to_folder(
+    data: CrystalData,
+    folder: str | Path,
+    sequence: str | Sequence[str] | None = None,
+    *,
+    copies: int | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    on_report: Callable[[DataReport], None] = lambda report: None,
+    translate: Callable[[str], str] = str,
+    **options: Any,
+) -> tuple[Solution, dict[str, Any]]:
+    """Solve a crystal and write what ``crysformer solve`` writes.
+
+    Parameters
+    ----------
+    data
+        Measured amplitudes, any space group.
+    folder
+        Receives solution.mtz, solution.ccp4, summary.json, state.safetensors and, if the solution
+        has atoms, model.cif; all or, if the search fails, only the state.
+    sequence, copies
+        As `crysformer.solve`.
+    overwrite
+        Accept a folder that is not empty.
+    resume
+        Continue from the state in the folder.
+    on_report
+        Called with the quality of the data before the search begins.
+    translate
+        Applied to every note of the solution before it is written.
+    **options
+        Of `crysformer.solve`: ``method``, ``time_limit``, ``seed``, ``settings`` and so on.
+
+    Returns
+    -------
+    (solution, summary)
+        The solution, and the content of summary.json.
+
+    Raises
+    ------
+    CrysformerError
+        As `crysformer.solve`, or if the folder cannot be used.
+    """
+    target, sequences = Path(folder), sequences_of(sequence)
+    with output_folder(target, overwrite or resume) as staging:
+        report = data_report(data, sequences or None, copies)
+        on_report(report)
+        solution = solve(
+            data,
+            sequence=sequences or None,
+            copies=copies,
+            state=target / STATE,  # where a killed run leaves it
+            resume=resume,
+            **options,
+        )
+        solution = replace(solution, notes=tuple(translate(note) for note in solution.notes))
+        summary = write_solution(staging, data, solution, report)
+    if solution.model is None:  # that of an earlier run does not belong to these phases
+        (target / MODEL).unlink(missing_ok=True)
+    return solution, summary
