@@ -11,9 +11,9 @@ from torch import Tensor
 
 from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.phasing.atomic_model import EqualAtoms
-from crysformer.phasing.atoms.equal_atoms import AtomicModel
+from crysformer.phasing.atoms.equal_atoms import AtomicModel, EqualAtomSettings
 from crysformer.phasing.p1_grid import P1Grid
-from crysformer.settings import setting
+from crysformer.settings import setting, table
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class RecyclingSettings:
         min=1.0,
         max=2.0,
     )
+    peaks: EqualAtomSettings = table(EqualAtomSettings, "Search for peaks in maps.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +102,7 @@ def fit_atoms(
     """
     settings = settings or RecyclingSettings()
     n_omitted = max(1, round(settings.omitted_fraction * n_atoms))
-    model = AtomicModel(grid, n_atoms, b_iso)
+    model = AtomicModel(grid, n_atoms, b_iso, settings=settings.peaks)
     target = model.phased(grid_to_hkl(F, model.hkl))
     atoms = model.find(target)
     atoms = model.refine(atoms, settings.phase_steps, target)
@@ -133,7 +134,7 @@ def drop_surplus(
     settings = settings or RecyclingSettings()
     atoms, F, r = fit.atoms[:1], fit.F[:1], fit.r[:1]
     n_atoms = atoms.frac.shape[1]
-    model = AtomicModel(grid, n_atoms, float(atoms.b_iso[0]))
+    model = AtomicModel(grid, n_atoms, float(atoms.b_iso[0]), settings=settings.peaks)
     for _ in range(math.ceil(settings.surplus_fraction * n_atoms)):
         if time.monotonic() > deadline:
             break
