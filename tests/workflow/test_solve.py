@@ -28,7 +28,8 @@ def test_a_folder_holds_what_the_solution_says(tmp_path: Path) -> None:
     assert solution.solved
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"solution.mtz", "solution.ccp4", "summary.json", "state.safetensors"}
-    assert json.loads((tmp_path / "out" / "summary.json").read_text()) == json.loads(json.dumps(summary))
+    written = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert written == json.loads(json.dumps(summary))
     assert summary["data"] == reports[0].to_dict()
     assert all(note == note.upper() for note in solution.notes)
     mtz = gemmi.read_mtz_file(str(tmp_path / "out" / "solution.mtz"))

@@ -78,14 +78,14 @@ def controls_report(
         "",
         head,
         "",
-        "A claim is false if the phases are wrong or the amplitudes random; a claim about hopeless",
-        "data that were solved nevertheless is not. The bound is Clopper and Pearson's, one-sided,",
-        "95 %.",
+        "A claim is false if the phases are wrong or the amplitudes random; a claim on a crystal",
+        "that was solved against expectation is right. The bound is Clopper and Pearson's,",
+        "one-sided, 95 %.",
         "",
         *verdict_table(verdicts(results)),
         "",
         *(f"![{name}]({name})\n" for name in figures),
-        "| control | method | n | claimed | falsely | solved | seconds |",
+        "| control | method | n | claimed | false claims | solved | seconds |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
     for s in summarise(results, CONTROLS, methods):
@@ -97,7 +97,7 @@ def controls_report(
 def verdict_table(found: Iterable[Verdicts]) -> list[str]:
     """Table with one row for each method that gives verdicts, as lines of Markdown."""
     lines = [
-        "| method | n | claimed | falsely | 95 % upper bound | ECE | Brier |",
+        "| method | n | claimed | false claims | 95 % upper bound | ECE | Brier |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for v in found:

@@ -67,7 +67,7 @@ def batch(frac: np.ndarray, occupancy: float = 1.0, b_iso: float = 20.0) -> Equa
 
 def target_of(crystal: Any, model: AtomicModel) -> Tensor:
     """True phases with measured amplitudes, as the model lists them."""
-    F = crystal.phased[crystal.data.measured] / model.problem.scale
+    F = crystal.phased[crystal.data.measured] / model.grid.scale
     return torch.as_tensor(F, dtype=torch.complex64)[None]
 
 
@@ -110,7 +110,7 @@ def test_true_nitrogen_structure_explains_the_amplitudes(
 
 def test_scale_makes_the_model_as_strong_as_the_data(make_crystal: Callable[..., Any]) -> None:
     crystal, model = nitrogen_model(make_crystal, "triclinic")
-    expected = 1 / model.problem.scale
+    expected = 1 / model.grid.scale
     # atoms at random interfere on average with nothing: 10 of them, within statistics
     assert model.scale == pytest.approx(expected, rel=0.1)
     F = model.structure_factors(batch(crystal.frac))
@@ -122,9 +122,9 @@ def test_lists_and_grids_agree(make_crystal: Callable[..., Any]) -> None:
     crystal, model = nitrogen_model(make_crystal, "triclinic")
     F = model.structure_factors(batch(crystal.frac))
     grid = model.to_grid(F)
-    assert grid.shape[1:] == model.problem.amplitude.shape
+    assert grid.shape[1:] == model.grid.amplitude.shape
     torch.testing.assert_close(grid_to_hkl(grid, model.hkl), F)
-    assert (grid[:, ~model.problem.measured] == 0).all()
+    assert (grid[:, ~model.grid.measured] == 0).all()
     phased = model.phased(F)
     torch.testing.assert_close(phased.abs(), model.f_obs[None])
     torch.testing.assert_close(phased.angle(), F.angle())
