@@ -21,6 +21,7 @@ from crysformer.evaluation.data_quality import DataQuality
 from crysformer.evaluation.methods import METHODS, Phasing, Settings
 from crysformer.evaluation.runner import evaluate
 from crysformer.evaluation.scoring import score
+from crysformer.phasing.settings import SolveSettings
 
 
 def test_the_command_offers_every_method() -> None:
@@ -33,6 +34,7 @@ def test_random_phases_are_90_degrees_wrong(data_set: Path) -> None:
     assert abs(metrics["pc"]) < 0.25
     assert metrics["solved_share"] == 0
     assert metrics["pc_aligned"] > metrics["pc"]
+    assert metrics["pc_better_hand"] >= metrics["pc"]
     assert "claimed_share" not in metrics
 
 
@@ -118,20 +120,45 @@ def test_data_quality_reaches_the_method(data_set: Path, monkeypatch: pytest.Mon
     assert sum(shell["n"] for shell in shells) == data.measured.sum()
 
 
-def test_weights_reach_the_network(data_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("method", "passes"), [("network", None), ("network-one-pass", 1)])
+def test_weights_reach_the_network(
+    method: str, passes: int | None, data_set: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import crysformer.phasing.network.predict as network
 
     seen: list[object] = []
 
     def spy(
-        data: CrystalData, sequence: str, weights: object, device: str, deadline: float
+        data: CrystalData,
+        sequence: str,
+        weights: object,
+        device: str,
+        deadline: float,
+        passes: int | None,
     ) -> None:
-        seen.append(weights)
+        seen.append((weights, passes))
         raise NotApplicable("a test")
 
     monkeypatch.setattr(network, "predict", spy)
     with pytest.raises(CrysformerError, match="a test"):
-        evaluate(data_set, "network", limit=1, settings=Settings(weights="own.safetensors"))
+        evaluate(data_set, method, limit=1, settings=Settings(weights="own.safetensors"))
+    assert seen == [("own.safetensors", passes)]
+
+
+def test_weights_reach_the_search_with_the_network(
+    data_set: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import crysformer.phasing.solver as solver
+
+    seen: list[str] = []
+
+    def spy(*rest: object, settings: SolveSettings, **options: object) -> None:
+        seen.append(settings.network.weights)
+        raise NotApplicable("a test")
+
+    monkeypatch.setattr(solver, "solve", spy)
+    with pytest.raises(CrysformerError, match="a test"):
+        evaluate(data_set, "network-search", limit=1, settings=Settings(weights="own.safetensors"))
     assert seen == ["own.safetensors"]
 
 

@@ -122,3 +122,13 @@ def test_solved_is_the_cosine_threshold(crystal: SyntheticCrystal, tmp_path: Pat
     perfect = vars(score(crystal, crystal.phi_true, D_MIN))
     assert Score(**{**perfect, "cosine_aligned": 0.85}).solved
     assert not Score(**{**perfect, "cosine_aligned": 0.849}).solved
+
+
+def test_the_better_hand_undoes_an_inversion_and_no_shift(crystal: SyntheticCrystal) -> None:
+    mirrored = score(crystal, -crystal.phi_true, D_MIN)
+    assert mirrored.pc < 0.9
+    assert mirrored.pc_better_hand == pytest.approx(1, abs=1e-6)
+    shifted = score(crystal, moved(crystal, (0.1234, -0.3217, 0.4111), False), D_MIN)
+    assert shifted.pc_better_hand < 0.6
+    true = score(crystal, crystal.phi_true, D_MIN)
+    assert true.pc_better_hand == pytest.approx(true.pc, abs=1e-6)

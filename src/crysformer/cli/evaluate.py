@@ -20,7 +20,8 @@ from crysformer.phasing.method import METHODS as SOLVER_METHODS
 
 #: Names of `crysformer.evaluation.methods.METHODS`, repeated here so that --help loads no numpy.
 METHODS = (
-    "solve", *SOLVER_METHODS, "network-polished", "network-search", "random", "random-polished",
+    "solve", *SOLVER_METHODS, "network-one-pass", "network-polished", "network-search",
+    "random", "random-polished",
 )  # fmt: skip
 
 

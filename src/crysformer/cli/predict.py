@@ -35,6 +35,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--device", default="auto", metavar="auto|cpu|cuda|mps", help="compute device"
     )
     parser.add_argument(
+        "--passes",
+        type=int,
+        metavar="1",
+        help="1: a single evaluation of the network (default: recycling runs)",
+    )
+    parser.add_argument(
         "-o", "--output", required=True, metavar="PREFIX", help="writes PREFIX.mtz, .ccp4, .json"
     )
 
@@ -50,7 +56,9 @@ def run(args: argparse.Namespace) -> int:
 
     prefix = output_prefix(args.output)
     with output_folder(prefix.parent, overwrite=True) as folder:
-        prediction = predict(data, sequences, weights=args.weights, device=args.device)
+        prediction = predict(
+            data, sequences, weights=args.weights, device=args.device, passes=args.passes
+        )
         for note in prediction.notes:
             log.info("%s", note)
         result = {

@@ -100,14 +100,21 @@ def _solver(name: str) -> Method:
     return run
 
 
-def _predicted(data: CrystalData, sequence: str, settings: Settings) -> Prediction | str:
+def _predicted(
+    data: CrystalData, sequence: str, settings: Settings, passes: int | None = None
+) -> Prediction | str:
     """The network's prediction, or why there is none."""
     from crysformer.errors import NotApplicable
     from crysformer.phasing.network.predict import predict
 
     try:
         return predict(
-            data, sequence, settings.weights, settings.device, deadline=_deadline(settings)
+            data,
+            sequence,
+            settings.weights,
+            settings.device,
+            deadline=_deadline(settings),
+            passes=passes,
         )
     except NotApplicable as reason:
         return str(reason)
@@ -123,6 +130,14 @@ def _deadline(settings: Settings) -> float:
 
 def _network(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
     found = _predicted(data, sequence, settings)
+    if isinstance(found, str):
+        return _declined(data, found)
+    return Phasing(phi=found.phi, seconds=found.seconds, density=found.density)
+
+
+def _one_pass(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
+    """One evaluation of the network: no recycling, no atoms, no alignment."""
+    found = _predicted(data, sequence, settings, passes=1)
     if isinstance(found, str):
         return _declined(data, found)
     return Phasing(phi=found.phi, seconds=found.seconds, density=found.density)
@@ -178,6 +193,7 @@ METHODS: dict[str, Method] = {
     "solve": _solver(AUTO),
     **{name: _solver(name) for name in SOLVER_METHODS if name != "network"},
     "network": _network,
+    "network-one-pass": _one_pass,
     "network-polished": _polished(_trajectory),
     "network-search": _solver("network"),
     "random": _random,

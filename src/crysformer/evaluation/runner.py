@@ -74,6 +74,7 @@ class Evaluation:
             "amplitude_error": self.quality.amplitude_error,
             "completeness": self.quality.completeness,
             "pc": mean("pc"),
+            "pc_better_hand": mean("pc_better_hand"),
             "pc_aligned": mean("pc_aligned"),
             "mean_phase_error": mean("mean_phase_error"),
             "mean_phase_error_aligned": mean("mean_phase_error_aligned"),

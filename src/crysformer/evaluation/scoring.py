@@ -42,6 +42,8 @@ class Score:
         Pearson correlation of the method's map with the true map (paper, equation 4): the
         network's raw prediction, the solver's FOM-weighted map, and measured amplitudes with the
         phases for methods that find phases alone.
+    pc_better_hand
+        The same with the true map or its inverse, whichever is higher: needs the truth.
     mean_phase_error, weighted_phase_error
         Mean and F-weighted mean, degrees, before alignment.
     mean_phase_error_aligned, weighted_phase_error_aligned, cosine_aligned
@@ -54,6 +56,7 @@ class Score:
     """
 
     pc: float
+    pc_better_hand: float
     pc_aligned: float
     mean_phase_error: float
     weighted_phase_error: float
@@ -123,10 +126,13 @@ def score(
     truth = torch.from_numpy(crystal.density.values).double()[None]
     if density is not None:
         found = _resampled(crystal, density)
-    stands = density_from_grid(found, shape, volume)
+    stands, mirrored = (
+        density_from_grid(F, shape, volume) for F in (found, found.conj().resolve_conj())
+    )
     aligned = density_from_grid(apply_alignment(found, alignment), shape, volume)
     return Score(
         pc=float(pearson(stands, truth)),
+        pc_better_hand=float(torch.maximum(pearson(stands, truth), pearson(mirrored, truth))),
         pc_aligned=float(pearson(aligned, truth)),
         mean_phase_error=float(as_is.mean),
         weighted_phase_error=float(as_is.weighted),

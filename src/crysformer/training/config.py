@@ -42,7 +42,8 @@ class TrainingConfig:
     ema
         Decay per step of the averaged weights, which are validated and saved; 0 for none.
     loss
-        "correlation" or "mse".
+        "correlation", "better-hand" (the correlation with the truth or its inverse, whichever is
+        higher, for examples whose estimate has no phases) or "mse".
     blank
         Recycling networks: fraction of the examples that start from nothing; the others start from
         the truth with phase errors.

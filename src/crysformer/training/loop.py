@@ -36,7 +36,7 @@ from crysformer.training.validation import ValidationResult, validate
 HISTORY = "history.csv"
 COLUMNS = (
     "step", "examples", "seconds", "learning_rate", "train_loss",
-    "pc", "phase_error", "weighted_phase_error",
+    "pc", "phase_error", "weighted_phase_error", "pc_better_hand",
 )  # fmt: skip
 
 
@@ -106,15 +106,15 @@ class Trainer:
         for _ in range(self.config.accumulate):
             batch = self.data.measured(next(batches), self.random)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
-                estimate = (
+                estimate, blank = (
                     starting_estimate(self.model, batch, self.config, self.random)
                     if self.config.model.recycling
-                    else None
+                    else (None, None)
                 )
                 predicted = self.network(
                     batch.patterson, batch.residues, batch.lengths, estimate, batch.measured
                 )
-            loss = self.loss(predicted.float(), batch.density) / self.config.accumulate
+            loss = self.loss(predicted.float(), batch.density, blank) / self.config.accumulate
             loss.backward()
             total += float(loss.detach())
             self.examples += len(batch)
@@ -155,6 +155,7 @@ class Trainer:
             self.step, self.examples, round(self.seconds, 1),
             f"{self._learning_rate():.3e}", f"{train_loss:.5f}",
             f"{result.pc:.5f}", f"{result.phase_error:.3f}", f"{result.weighted_phase_error:.3f}",
+            f"{result.pc_better_hand:.5f}",
         )  # fmt: skip
         self.history.append(tuple(str(value) for value in row))
         with atomic_path(self.folder / HISTORY) as path, open(path, "w", newline="") as file:
@@ -163,8 +164,8 @@ class Trainer:
         self._save(result, how)
         return (
             f"{self.examples} examples, {self.seconds:.0f} s: training loss {train_loss:.4f}, "
-            f"validation PC {result.pc:.4f}, phase error {result.phase_error:.2f}, F-weighted "
-            f"{result.weighted_phase_error:.2f}"
+            f"validation PC {result.pc:.4f} (better hand {result.pc_better_hand:.4f}), phase error "
+            f"{result.phase_error:.2f}, F-weighted {result.weighted_phase_error:.2f}"
             + (f", imperfect data PC {how['pc_imperfect']:.4f}" if self.imperfect else "")
         )
 

@@ -15,7 +15,7 @@ from crysformer.training.config import TrainingConfig
 @torch.no_grad()
 def starting_estimate(
     model: CrysFormer, batch: Batch, config: TrainingConfig, generator: torch.Generator
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Draw input estimates: blank, the truth with phase errors, or a prediction from either.
 
     Parameters
@@ -32,8 +32,8 @@ def starting_estimate(
 
     Returns
     -------
-    Tensor
-        e/A^3, shape (B, 1, U, V, W).
+    estimate, blank
+        e/A^3, shape (B, 1, U, V, W), and the examples that began without phases, shape (B,).
     """
     device = batch.density.device
     blank = torch.rand(len(batch), generator=generator) < config.blank
@@ -47,7 +47,7 @@ def starting_estimate(
         fraction = 0.3 + 0.7 * float(torch.rand(1, generator=generator))
         predicted = model(batch.patterson, batch.residues, batch.lengths, estimate, batch.measured)
         estimate = next_estimate(predicted, estimate, batch.patterson, fraction, batch.measured)
-    return estimate
+    return estimate, blank
 
 
 def _as_estimated(noisy: Tensor, batch: Batch, sigma: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from crysformer.data.recipe import Recipe
 from crysformer.data.store import FragmentTable
 from crysformer.models.crysformer import CrysFormer
 from crysformer.models.orientations import predict_averaged
+from crysformer.training.losses import inverse
 
 #: Bins of the calibration.
 _BINS = 12
@@ -37,6 +38,8 @@ class ValidationResult:
         Mean and F-weighted phase error, degrees.
     n
         Examples.
+    pc_better_hand
+        Pearson correlation with the true map or its inverse, whichever is higher: needs the truth.
     calibration
         Mean cosine of the phase error ("cosine") at ratios of predicted to true amplitude
         ("ratio"). A network trained on 1 - PC predicts small amplitudes where it is uncertain,
@@ -47,6 +50,7 @@ class ValidationResult:
     phase_error: float
     weighted_phase_error: float
     n: int
+    pc_better_hand: float
     calibration: dict[str, list[float]]
 
     def metrics(self) -> dict[str, Any]:
@@ -54,6 +58,7 @@ class ValidationResult:
         return {
             "split": "validation",
             "pc": self.pc,
+            "pc_better_hand": self.pc_better_hand,
             "mean_phase_error": self.phase_error,
             "weighted_phase_error": self.weighted_phase_error,
             "n": self.n,
@@ -109,13 +114,14 @@ def validate(
     predict = functools.partial(predict_averaged, model) if averaged else model
     was_training = model.training
     model.eval()
-    pc, mean, weighted = [], [], []
+    pc, better, mean, weighted = [], [], [], []
     ratios, cosines = [], []
     for batch in batches:
         predicted = predict(
             batch.patterson, batch.residues, batch.lengths, measured=batch.measured
         ).float()
         pc.append(pearson(predicted, batch.density))
+        better.append(torch.maximum(pc[-1], pearson(predicted, inverse(batch.density))))
         volume = batch.lengths.prod(dim=1)
         F = grid_from_density(batch.density[:, 0], volume)
         shape = (batch.density.shape[2], batch.density.shape[3], batch.density.shape[4])
@@ -134,6 +140,7 @@ def validate(
         phase_error=float(torch.cat(mean).mean()),
         weighted_phase_error=float(torch.cat(weighted).mean()),
         n=sum(len(values) for values in pc),
+        pc_better_hand=float(torch.cat(better).mean()),
         calibration=calibrate(torch.cat(ratios), torch.cat(cosines)),
     )
 

@@ -19,6 +19,7 @@ from crysformer.errors import NotApplicable, UsageError
 from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
 from crysformer.models.weights import save_weights
 from crysformer.phasing.network.predict import predict
+from crysformer.phasing.network.trajectory import NetworkRunner
 
 TINY = CrysFormerConfig(
     width=24, depth=2, heads=2, head_width=12, feedforward=32, partial_patch=12, channels=2,
@@ -189,3 +190,18 @@ def test_the_packaged_network_is_chosen_and_beats_chance() -> None:
     assert pc > 0.5
     with pytest.raises(NotApplicable, match="the sequence has 15"):
         predict(data, "ACDEFGHIKLMNPQR", device="cpu")
+
+
+def test_a_single_pass_is_one_evaluation_of_the_network(weights: Path) -> None:
+    data = crystal()
+    found = predict(data, "GA", weights=weights, passes=1)
+    runner = NetworkRunner(data, ("GA",), weights)
+    with torch.no_grad():
+        expected = runner.model(runner.patterson, runner.codes, runner.lengths)[0, 0]
+    coefficients = runner.coefficients(expected)
+    np.testing.assert_allclose(found.f, np.abs(coefficients), rtol=1e-4, atol=1e-4)
+    assert not found.converged
+    assert found.agreement == 0
+    assert found.notes[-1] == "a single prediction"
+    with pytest.raises(UsageError, match="`passes` is 2"):
+        predict(data, "GA", weights=weights, passes=2)

@@ -17,6 +17,7 @@ from crysformer.crystal.comparison.alignment import apply_alignment
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.fourier.grids import Shape, density_from_grid, grid_from_density
 from crysformer.crystal.reflections import CrystalData
+from crysformer.errors import UsageError
 from crysformer.models.orientations import rotate_map
 from crysformer.models.recycling import impose_amplitudes
 from crysformer.peptide.sequence_file import sequences_of
@@ -96,6 +97,7 @@ def predict(
     device: torch.device | str = "auto",
     seed: int = 0,
     deadline: float = math.inf,
+    passes: int | None = None,
 ) -> Prediction:
     """Predict the density of a P1 crystal of one peptide.
 
@@ -117,16 +119,23 @@ def predict(
         Seed for the random phase errors that recycling runs start with.
     deadline
         `time.monotonic` after which no further runs are begun.
+    passes
+        1 for a single evaluation of the network, without recycling, atoms or averaging over the
+        equivalent orientations; by default recycling runs, as described above.
 
     Raises
     ------
     NotApplicable
         If the crystal is not of the kind the network was trained on.
+    UsageError
+        If `passes` is another number than 1.
     """
+    if passes not in (None, 1):
+        raise UsageError(f"`passes` is {passes}: expected 1, or none for recycling runs")
     begin = time.perf_counter()
     runner = NetworkRunner(data, sequences_of(sequence), weights, device)
     generator = torch.Generator().manual_seed(seed)
-    trajectory = runner.run(generator, deadline)
+    trajectory = runner.single_pass() if passes == 1 else runner.run(generator, deadline)
     density, hand = trajectory.single, 0.5
     if trajectory.converged:
         density, hand = _placed(runner, trajectory, generator)
@@ -171,7 +180,7 @@ def _placed(
 
 def _course(runner: NetworkRunner, trajectory: Trajectory, hand: float) -> str:
     """One sentence on how the prediction came about."""
-    if not runner.config.recycling:
+    if not trajectory.recycled:
         return "a single prediction"
     agreement = f"amplitudes agree to {trajectory.agreement:.3f}"
     if trajectory.converged:

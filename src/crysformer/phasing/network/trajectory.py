@@ -46,6 +46,8 @@ class Trajectory:
         Correlation (about zero) of its amplitudes with the measured ones; 0 without recycling.
     probability_correct
         Probability that it is right, up to origin and hand; 0 without recycling.
+    recycled
+        False if it is a single prediction.
     needed
         Agreement from which it would count as converged; infinite if none would.
     """
@@ -55,6 +57,7 @@ class Trajectory:
     agreement: float = 0.0
     probability_correct: float = 0.0
     needed: float = math.inf
+    recycled: bool = False
 
     @property
     def converged(self) -> bool:
@@ -114,6 +117,15 @@ class NetworkRunner:
             self.model, self.patterson, self.codes, self.lengths, estimate, measured=self.measured
         )
 
+    @torch.no_grad()
+    def single_pass(self) -> Trajectory:
+        """One evaluation of the network in one orientation."""
+        density: Tensor = self.model(
+            self.patterson, self.codes, self.lengths, None, self.measured
+        ).float()
+        return Trajectory(density[0, 0].cpu(), density[0, 0].cpu())
+
+    @torch.no_grad()
     def run(self, generator: torch.Generator, deadline: float = math.inf) -> Trajectory:
         """Recycle from random phase errors and keep the best trajectory.
 
@@ -148,6 +160,7 @@ class NetworkRunner:
             agreement,
             convergence.probability(agreement, self.data, chains),
             convergence.enough(_LIKELY, self.data, chains),
+            recycled=True,
         )
 
     def coefficients(self, density: Tensor) -> NDArray[np.complex128]:
