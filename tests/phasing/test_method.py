@@ -110,11 +110,10 @@ def test_a_batch_ends_with_its_turn(name: str, problem: PhasingProblem) -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_constructors_are_quick_and_refuse_in_words(name: str, problem: PhasingProblem) -> None:
+def test_constructors_refuse_in_words(name: str, problem: PhasingProblem) -> None:
     centrosymmetric = replace(problem.data, space_group=gemmi.SpaceGroup("P -1"))
     other = phasing_problem(centrosymmetric)  # and without a sequence
-    build = method_class(name)  # the import is not what is timed
-    begun = time.process_time()
+    build = method_class(name)
     if name not in ("sulphurs", "fragments", "sequence", "network"):
         build(other, SETTINGS)
     else:
@@ -122,7 +121,6 @@ def test_constructors_are_quick_and_refuse_in_words(name: str, problem: PhasingP
             build(other, SETTINGS)
         assert str(refusal.value)
         assert "\n" not in str(refusal.value)
-    assert time.process_time() - begun < 0.5
 
 
 def test_random_numbers_of_methods_differ_and_repeat() -> None:
