@@ -25,9 +25,10 @@ class Pretended:
         refused: tuple[str, ...] = ("sulphurs", "fragments"),
         convinces: str = "",
         groups: int = 1,
+        d_min: float = 1.5,
     ) -> None:
         content = SimpleNamespace(sequences=sequences, copies=1)
-        data = SimpleNamespace(measured=np.ones(n_measured, dtype=bool))
+        data = SimpleNamespace(measured=np.ones(n_measured, dtype=bool), d_min=d_min)
         self.problem: Any = SimpleNamespace(
             content=content, data=data, symmetric=symmetric, searched_groups=range(groups)
         )

@@ -20,6 +20,13 @@ class StrategySettings:
     raar_batches: int = setting(
         2, "Batches of RAAR before each of charge flipping, which solves less.", min=0
     )
+    flipping_d_min: float = setting(
+        1.2,
+        "Resolution from which charge flipping solves more: then the two change places.",
+        unit="A",
+        min=0.0,
+        max=5.0,
+    )
     first_batches: int = setting(1, "Batches of random starts before the other methods.", min=1)
     first_batches_long: int = setting(
         3,
@@ -138,10 +145,12 @@ def auto(search: SearchState, settings: StrategySettings) -> Iterator[Turn]:
 
 
 def _starts(search: SearchState, settings: StrategySettings) -> Turn:
-    """The next batch of random starts: several of RAAR, then one of charge flipping."""
-    done = search.turns("raar") + search.turns("charge-flipping")
-    flipping = done % (settings.raar_batches + 1) == settings.raar_batches
-    return Turn("charge-flipping" if flipping else "raar")
+    """The next batch of random starts: several of the better method, then one of the other."""
+    better, other = "raar", "charge-flipping"
+    if search.problem.data.d_min <= settings.flipping_d_min:
+        better, other = other, better
+    done = search.turns(better) + search.turns(other)
+    return Turn(other if done % (settings.raar_batches + 1) == settings.raar_batches else better)
 
 
 def _first_batches(search: SearchState, settings: StrategySettings) -> int:

@@ -12,6 +12,10 @@ from crysformer.phasing.atoms.atomic_candidates import with_quick_atoms
 from crysformer.phasing.budget import Budget
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.dual_space.charge_flipping import charge_flipping, random_phases
+from crysformer.phasing.dual_space.normalised_flipping import (
+    normalised_amplitudes,
+    normalised_flipping,
+)
 from crysformer.phasing.dual_space.polishing import polish_by_density_modification
 from crysformer.phasing.dual_space.raar import raar
 from crysformer.phasing.dual_space.starting_parameters import positive_fractions, supports
@@ -59,6 +63,20 @@ class ChargeFlippingSettings:
     """Charge flipping."""
 
     iterations: int = setting(200, "Iterations of the first batch.", min=1)
+    normalised_d_min: float = setting(
+        1.2,
+        "Resolution from which normalised amplitudes are flipped, with weak reflections shifted.",
+        unit="A",
+        min=0.0,
+        max=5.0,
+    )
+    normalised_starts: int = setting(12, "Starts of a batch of those.", min=1)
+    threshold: float = setting(
+        1.1, "Density that they leave as it is, in standard deviations.", min=0.0, max=10.0
+    )
+    weak_fraction: float = setting(
+        0.2, "Fraction of the reflections that they shift by 90 degrees.", min=0.0, max=0.9
+    )
 
 
 @dataclass(frozen=True)
@@ -87,8 +105,7 @@ class RandomStarts(TurnCounter):
     def advance(self, budget: Budget) -> list[Candidate]:
         """Run one batch, polish it, and refine atoms where that is quick."""
         settings, problem = self.settings, self.problem
-        most = settings.max_starts if self.turns else settings.first_starts
-        n = max(1, min(most, settings.voxels // problem.grid.n_voxels))
+        n = max(1, min(self._most_starts(), settings.voxels // problem.grid.n_voxels))
         generator = budget.generator
         fractions = positive_fractions(problem, n, generator)
         low, high = settings.b_left
@@ -107,6 +124,9 @@ class RandomStarts(TurnCounter):
         )
         return with_quick_atoms(problem, found, generator, self._atoms, budget.until)
 
+    def _most_starts(self) -> int:
+        return self.settings.max_starts if self.turns else self.settings.first_starts
+
     def _iterate(
         self, F: Tensor, iterations: int, fractions: Tensor, sharpening: Tensor, budget: Budget
     ) -> Tensor:
@@ -114,7 +134,7 @@ class RandomStarts(TurnCounter):
 
 
 class ChargeFlipping(RandomStarts):
-    """Charge flipping from random phases."""
+    """Charge flipping from random phases, of normalised amplitudes at atomic resolution."""
 
     name = "charge-flipping"
     own: ChargeFlippingSettings
@@ -122,10 +142,28 @@ class ChargeFlipping(RandomStarts):
     def __init__(self, problem: PhasingProblem, settings: SolveSettings) -> None:
         super().__init__(problem, settings)
         self.own = settings.charge_flipping
+        self._e: Tensor | None = None
+        if problem.data.d_min <= self.own.normalised_d_min:
+            self._e = normalised_amplitudes(problem)
+
+    def _most_starts(self) -> int:
+        most = super()._most_starts()
+        return most if self._e is None else min(most, self.own.normalised_starts)
 
     def _iterate(
         self, F: Tensor, iterations: int, fractions: Tensor, sharpening: Tensor, budget: Budget
     ) -> Tensor:
+        if self._e is not None:
+            return normalised_flipping(
+                self.problem,
+                F,
+                self._e,
+                iterations,
+                self.own.threshold,
+                self.own.weak_fraction,
+                budget.until,
+                _RESERVED,
+            )
         return charge_flipping(
             self.problem.grid, F, iterations, fractions, sharpening, budget.until, _RESERVED
         )

@@ -1,0 +1,83 @@
+"""Charge flipping of normalised amplitudes, as it is done at atomic resolution.
+
+Oszlanyi & Suto, Acta Cryst. A60, 134 (2004) and A61, 147 (2005). The amplitudes are |E|, so that
+atoms are peaks as sharp as the resolution allows; density below a threshold in units of its own
+standard deviation changes sign; and the weakest reflections keep the amplitude that the map gives
+them and are shifted in phase by 90 degrees, which keeps the iterations moving.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from crysformer.crystal.fourier.grids import DIMS
+from crysformer.crystal.normalisation import normalized_e
+from crysformer.phasing.dual_space.projections import timed_iterations, to_half_grid, to_map
+from crysformer.phasing.problem import PhasingProblem
+
+
+def normalised_amplitudes(problem: PhasingProblem) -> Tensor:
+    """|E| of the measured reflections on the half grid of P1, zero elsewhere.
+
+    Normalised in the crystal's own space group, whose symmetry the expected intensities depend on.
+    """
+    e = normalized_e(problem.data)
+    return problem.grid.to_grid(problem.mapping.values(np.where(problem.data.measured, e, 0.0)))
+
+
+def normalised_flipping(
+    problem: PhasingProblem,
+    F: Tensor,
+    amplitude: Tensor,
+    iterations: int,
+    threshold: float,
+    weak_fraction: float,
+    deadline: float = math.inf,
+    reserve: int = 0,
+) -> Tensor:
+    """Flip density below a threshold for a number of iterations.
+
+    Parameters
+    ----------
+    problem
+        The crystal.
+    F
+        Starting phases, half grids (B, ...).
+    amplitude
+        |E|, half grid (`normalised_amplitudes`).
+    iterations
+        Number of iterations.
+    threshold
+        Density that stays as it is, in standard deviations of the map.
+    weak_fraction
+        Fraction of the measured reflections that count as weak.
+    deadline, reserve
+        As `crysformer.phasing.dual_space.charge_flipping.charge_flipping`.
+
+    Returns
+    -------
+    Tensor
+        Half grids (B, ...): |E| with the phases found; unmeasured reflections as the map gives
+        them.
+    """
+    measured, floating = problem.grid.measured, problem.grid.floating
+    # a rank among the measured; torch's quantile is limited to 2^24 values
+    values = amplitude[measured]
+    rank = min(int(weak_fraction * len(values)), len(values) - 1)
+    weak = measured & (amplitude < values.kthvalue(rank + 1).values)
+    F = _with_modulus(F, amplitude)
+    for _ in timed_iterations(iterations, reserve, deadline):
+        rho = to_map(problem.grid, F)
+        level = threshold * rho.std(dim=DIMS, keepdim=True)
+        flipped = to_half_grid(torch.where(rho < level, -rho, rho))
+        strong = _with_modulus(flipped, amplitude)
+        F = torch.where(weak, 1j * flipped, torch.where(floating, flipped, strong))
+    return torch.where(measured, _with_modulus(F, amplitude), F)
+
+
+def _with_modulus(F: Tensor, amplitude: Tensor) -> Tensor:
+    return amplitude * F / F.abs().clamp(min=1e-20)

@@ -1,0 +1,119 @@
+"""Charge flipping of normalised amplitudes: its definition, and a measured crystal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gemmi
+import numpy as np
+import pytest
+import torch
+
+from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
+from crysformer.crystal.io.read import read_crystal
+from crysformer.phasing.dual_space.charge_flipping import random_phases
+from crysformer.phasing.dual_space.normalised_flipping import (
+    normalised_amplitudes,
+    normalised_flipping,
+)
+from crysformer.phasing.problem import PhasingProblem, phasing_problem
+from crysformer.phasing.solver import solve
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+@pytest.fixture(scope="module")
+def crystal(dipeptide: Callable[..., Any]) -> Any:
+    return dipeptide(0, d_min=0.9, completeness=0.9)
+
+
+@pytest.fixture(scope="module")
+def problem(crystal: Any) -> PhasingProblem:
+    return phasing_problem(crystal.data, (crystal.sequence,))
+
+
+def starts(problem: PhasingProblem, n: int, seed: int = 0) -> torch.Tensor:
+    return random_phases(problem.grid, n, torch.Generator().manual_seed(seed))
+
+
+def test_amplitudes_have_a_mean_square_of_one_at_every_resolution(problem: PhasingProblem) -> None:
+    amplitude, grid = normalised_amplitudes(problem), problem.grid
+    assert (amplitude[~grid.measured] == 0).all()
+    order = grid.d_star_sq[grid.measured].argsort()
+    squares = amplitude[grid.measured][order] ** 2
+    for shell in squares.tensor_split(5):
+        assert float(shell.mean()) == pytest.approx(1, abs=0.15)
+
+
+def test_symmetry_mates_have_the_same_amplitude(make_crystal: Callable[..., Any]) -> None:
+    cell = gemmi.UnitCell(9, 10, 11, 90, 100, 90)
+    frac = np.random.default_rng(0).random((12, 3))
+    problem = phasing_problem(make_crystal(cell, "P 1 21 1", frac, np.full(12, 7), d_min=1.0).data)
+    listed = problem.listed(normalised_amplitudes(problem).to(torch.complex64)).real
+    mean = np.bincount(problem.mapping.parent, listed) / np.bincount(problem.mapping.parent)
+    np.testing.assert_allclose(listed, mean[problem.mapping.parent], rtol=1e-4, atol=1e-4)
+
+
+def test_an_iteration_is_the_one_that_is_defined(problem: PhasingProblem) -> None:
+    grid, amplitude = problem.grid, normalised_amplitudes(problem)
+    start = starts(problem, 2)
+    one, two = (
+        normalised_flipping(problem, start, amplitude, n, threshold=1.1, weak_fraction=0.2)
+        for n in (0, 1)
+    )
+    measured, floating = grid.measured.numpy(), grid.floating.numpy()
+    E = amplitude.numpy()
+    weak = measured & (np.sort(E[measured])[int(0.2 * measured.sum())] > E)
+    for i in range(2):
+        rho = np.fft.irfftn(one[i].conj().resolve_conj().numpy(), s=grid.shape)
+        flipped = np.where(rho < 1.1 * rho.std(ddof=1), -rho, rho)
+        G = np.fft.rfftn(flipped).conj()
+        expected = np.where(floating, G, np.exp(1j * np.angle(G)) * E)
+        expected = np.where(weak, 1j * np.exp(1j * np.angle(G)) * E, expected)
+        np.testing.assert_allclose(two[i].numpy(), expected, atol=2e-3 * np.abs(expected).max())
+
+
+def test_measured_amplitudes_are_kept(problem: PhasingProblem) -> None:
+    amplitude = normalised_amplitudes(problem)
+    found = normalised_flipping(problem, starts(problem, 3), amplitude, 5, 1.1, 0.2)
+    measured = problem.grid.measured
+    expected = amplitude.expand_as(found.abs())[:, measured]
+    torch.testing.assert_close(found.abs()[:, measured], expected)
+    assert (found[:, problem.grid.floating].abs() > 0).float().mean() > 0.9
+    assert (found[:, ~(measured | problem.grid.floating)] == 0).all()
+
+
+def test_random_phases_become_right_ones(crystal: Any, problem: PhasingProblem) -> None:
+    amplitude = normalised_amplitudes(problem)
+    found = normalised_flipping(problem, starts(problem, 8), amplitude, 200, 1.1, 0.2)
+    right = [crystal.compare(F).cosine2_aligned > 0.6 for F in found]
+    assert sum(right) >= 2
+
+
+def test_no_iteration_begins_after_the_deadline(problem: PhasingProblem) -> None:
+    amplitude, start = normalised_amplitudes(problem), starts(problem, 1)
+    late = normalised_flipping(problem, start, amplitude, 100, 1.1, 0.2, deadline=0.0)
+    none = normalised_flipping(problem, start, amplitude, 0, 1.1, 0.2)
+    assert torch.equal(late, none)
+
+
+@pytest.mark.parametrize("sequence", ["SNQNNF", pytest.param(None, marks=pytest.mark.slow)])
+def test_a_measured_hexapeptide_at_atomic_resolution_is_solved_and_claimed(
+    sequence: str | None,
+) -> None:
+    data = read_crystal(SAMPLES / "2ol9.mtz.gz")
+    model = gemmi.read_structure(str(SAMPLES / "2ol9.pdb.gz"))
+    model.cell, model.spacegroup_hm = data.cell, data.space_group.hm
+    model.setup_cell_images()
+    calculator = gemmi.StructureFactorCalculatorX(data.cell)
+    truth = [calculator.calculate_sf_from_model(model[0], hkl) for hkl in data.hkl]
+    found = solve(data, sequence, time_limit=60.0)
+    assert found.solved
+    assert found.hand_probability > 0.9
+    phi = np.rad2deg(np.angle(truth))
+    compared = compare_phases(data.hkl, data.f, found.phi, phi, data.cell, data.space_group)
+    assert compared.cosine2_aligned > SOLVED_COSINE
+    assert compared.weighted_aligned < 20
+    assert not compared.inverted
