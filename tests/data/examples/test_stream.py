@@ -153,7 +153,23 @@ def test_residues_follow_the_sequence(dipeptides: FragmentStore) -> None:
 @pytest.mark.gpu
 def test_device_makes_the_same_examples(dipeptides: FragmentStore) -> None:
     table = dipeptides.table("train")
-    on_cpu = next(iter(ExampleStream(table, DIPEPTIDE, 8, seed=3)))
-    on_gpu = next(iter(ExampleStream(table, DIPEPTIDE, 8, seed=3, device="cuda"))).to("cpu")
-    torch.testing.assert_close(on_gpu.density, on_cpu.density, rtol=0, atol=1e-3)
-    assert torch.equal(on_gpu.index, on_cpu.index)
+    for on_cpu, on_gpu in zip(
+        fixed_batches(table, DIPEPTIDE, 8), fixed_batches(table, DIPEPTIDE, 8, "cuda"), strict=True
+    ):
+        found = on_gpu.to("cpu")
+        torch.testing.assert_close(found.density, on_cpu.density, rtol=0, atol=1e-3)
+        assert torch.equal(found.index, on_cpu.index)
+
+
+@pytest.mark.gpu
+def test_stream_on_a_device_draws_there_and_resumes_exactly(dipeptides: FragmentStore) -> None:
+    def stream() -> ExampleStream:
+        return ExampleStream(dipeptides.table("train"), DIPEPTIDE, 8, seed=3, device="cuda")
+
+    first = stream()
+    list(itertools.islice(first, 5))
+    second = stream()
+    second.load_state_dict(first.state_dict())
+    third = next(iter(second))
+    assert third.density.device.type == "cuda"
+    assert same(list(itertools.islice(stream(), 6))[5], third)

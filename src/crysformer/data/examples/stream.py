@@ -18,6 +18,7 @@ from crysformer.crystal.fourier.grids import (
 )
 from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factor_grid
 from crysformer.data.examples.fragment_tensors import FragmentTensors
+from crysformer.data.examples.random_draws import device_generator
 from crysformer.data.recipe import Recipe
 from crysformer.data.store import FragmentTable
 from crysformer.data.synthetic.fitted_cells import Cells, build_cells, image_contacts
@@ -121,11 +122,11 @@ class ExampleStream:
     batch_size
         Examples in every batch.
     device
-        Device of everything after the random draws.
+        Device of everything, the random draws included.
     rotate
         Rotate at random; otherwise the stored orientations are used.
     seed
-        Seed of the draws; they do not depend on the device.
+        Seed of the draws; every kind of device has its own sequence for it.
     d_min
         Resolution, A.
     multiple_of
@@ -156,8 +157,9 @@ class ExampleStream:
         self._draws = max(_POOL, _POOL_BATCHES * batch_size)
         self._pool = 0
         self._emitted = 0
-        self._waiting_index = torch.zeros(0, dtype=torch.int64)
-        self._waiting_rotation = torch.zeros(0, 4, dtype=torch.float64)
+        drawn_on = device_generator(0, device).device
+        self._waiting_index = torch.zeros(0, dtype=torch.int64, device=drawn_on)
+        self._waiting_rotation = torch.zeros(0, 4, dtype=torch.float64, device=drawn_on)
 
     def state_dict(self) -> dict[str, Any]:
         """State needed to continue with exactly the next batch."""
@@ -172,13 +174,16 @@ class ExampleStream:
         """Continue from the `state_dict` of a stream with the same table and settings."""
         self._pool = int(state["pool"])
         self._emitted = int(state["emitted"])
-        self._waiting_index = state["waiting_index"].cpu()
-        self._waiting_rotation = state["waiting_rotation"].cpu()
+        for name in ("waiting_index", "waiting_rotation"):
+            own = getattr(self, f"_{name}")
+            setattr(self, f"_{name}", state[name].to(own.device))
 
     def __iter__(self) -> Iterator[Batch]:
         while True:
             generator = self._generator()
-            drawn = torch.randint(len(self._fragments), (self._draws,), generator=generator)
+            drawn = torch.randint(
+                len(self._fragments), (self._draws,), generator=generator, device=generator.device
+            )
             index = torch.cat((self._waiting_index, drawn))
             rotation = torch.cat(
                 (self._waiting_rotation, random_quaternions(self._draws, generator))
@@ -186,7 +191,9 @@ class ExampleStream:
             number, cells, keep = self._build(index, rotation)
             shapes = _grid_shapes(cells.lengths, self._recipe, self._d_min, self._multiple_of)
             batches, left = self._group(shapes, keep)
-            order = torch.randperm(len(batches), generator=generator).tolist()
+            order = torch.randperm(
+                len(batches), generator=generator, device=generator.device
+            ).tolist()
             for which in order[self._emitted :]:
                 rows = batches[which]
                 self._emitted += 1
@@ -198,7 +205,7 @@ class ExampleStream:
     def _generator(self) -> torch.Generator:
         # torch's CPU generator takes 32 bits of a seed: mix both numbers into them.
         mixed = np.random.SeedSequence((self._seed, self._pool)).generate_state(1)
-        return torch.Generator().manual_seed(int(mixed[0]))
+        return device_generator(int(mixed[0]), self._device)
 
     def _build(self, index: Tensor, rotation: Tensor) -> tuple[Tensor, Cells, list[bool]]:
         xyz, number = self._fragments.gather(index.to(self._device))
