@@ -83,6 +83,23 @@ def test_stream_resumes_exactly(dipeptides: FragmentStore, monkeypatch: pytest.M
             assert same(expected, found)
 
 
+def test_few_grids_hold_the_same_crystals(dipeptides: FragmentStore) -> None:
+    table = dipeptides.table("train")
+    grids = ((28, 24, 20), (20, 16, 16))
+    stream = ExampleStream(table, DIPEPTIDE, 8, rotate=False, static_grids=grids)
+    own = {}
+    for batch in fixed_batches(table, DIPEPTIDE, 8):
+        F = torch.fft.rfftn(batch.density, norm="forward", dim=(2, 3, 4))
+        own.update(zip(batch.index.tolist(), F[:, 0, :4, :4, :4], strict=True))
+    found = set()
+    for batch in itertools.islice(stream, 30):
+        found.add(tuple(batch.density.shape[2:]))
+        F = torch.fft.rfftn(batch.density, norm="forward", dim=(2, 3, 4))[:, 0, :4, :4, :4]
+        expected = torch.stack([own[row] for row in batch.index.tolist()])
+        torch.testing.assert_close(F, expected, rtol=0, atol=1e-5)
+    assert found == set(grids)
+
+
 def test_seed_decides(dipeptides: FragmentStore) -> None:
     table = dipeptides.table("train")
     one, again, other = (next(iter(ExampleStream(table, DIPEPTIDE, 8, seed=s))) for s in (0, 0, 1))
