@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from crysformer.crystal.fourier.form_factors import gaussians
+from crysformer.crystal.fourier.form_factors import element_gaussians
 from crysformer.crystal.fourier.grids import (
     DIMS,
     Shape,
@@ -163,5 +163,5 @@ def _quantiles(score: Tensor, among: Tensor, fraction: Tensor) -> Tensor:
 
 def _falloff(d_star_sq: Tensor, b_iso: float) -> Tensor:
     """Scattering factor of a carbon atom with this B, electrons."""
-    a, b = gaussians("xray", torch.float32, d_star_sq.device)
-    return torch.exp(-d_star_sq[..., None] * (b[_CARBON] + b_iso) / 4) @ a[_CARBON]
+    _, a, b = element_gaussians((_CARBON,), "xray", torch.float32, d_star_sq.device)
+    return torch.exp(-d_star_sq[..., None] * (b[0] + b_iso) / 4) @ a[0]
