@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from crysformer.models.input_scaling import AmplitudeScaling
 from crysformer.testing import random_network, random_patterson_maps, tiny_network
 
 
@@ -30,3 +31,25 @@ def test_constant_scaling_stays_within_the_constant() -> None:
     with torch.no_grad():
         density = random_network(config)(*random_patterson_maps())
     assert density.abs().max() <= 2.5
+
+
+def test_autocast_changes_no_scaling() -> None:
+    scaling = AmplitudeScaling(1.5, 20.0)
+    patterson, _, lengths = random_patterson_maps()
+    shape = (16, 12, 8)
+    mask = scaling.sphere(lengths, shape)
+    exact = (
+        scaling.inputs(patterson, lengths),
+        scaling.point_spread(mask, shape),
+        scaling.output(patterson, patterson, lengths),
+    )
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(scaling.sphere(lengths, shape), mask)
+        found = (
+            scaling.inputs(patterson, lengths),
+            scaling.point_spread(mask, shape),
+            scaling.output(patterson, patterson, lengths),
+        )
+    for one, other in zip(exact, found, strict=True):
+        assert one.dtype == other.dtype == torch.float32
+        assert torch.equal(one, other)

@@ -63,9 +63,9 @@ def disturb_phases(density: Tensor, sigma: Tensor, generator: torch.Generator) -
     sigma
         Standard deviations of the errors, shape (B,), radians.
     generator
-        Random numbers, on the CPU.
+        Random numbers, drawn on the generator's own device.
     """
-    white = torch.randn(density.shape, generator=generator).to(density)
+    white = torch.randn(density.shape, generator=generator, device=generator.device).to(density)
     # The imaginary part of a real map's transform is normal noise with the symmetry of phases.
     noise = torch.fft.rfftn(white, dim=DIMS, norm="ortho").imag * 2**0.5
     error = sigma.reshape(-1, 1, 1, 1, 1) * noise
@@ -118,7 +118,7 @@ def recycle_to_convergence(
     residues, lengths
         Shape (1, J) and (1, 3).
     generator
-        Source of the phase errors, on the CPU.
+        Source of the phase errors.
     deadline
         `time.monotonic` after which no further round is started.
     measured

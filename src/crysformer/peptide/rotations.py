@@ -7,8 +7,8 @@ from torch import Tensor
 
 
 def random_quaternions(n: int, generator: torch.Generator) -> Tensor:
-    """Uniformly distributed rotations as unit quaternions, shape (n, 4), float64, on the CPU."""
-    q = torch.randn(n, 4, generator=generator, dtype=torch.float64)
+    """Uniformly distributed rotations as unit quaternions, shape (n, 4), float64."""
+    q = torch.randn(n, 4, generator=generator, dtype=torch.float64, device=generator.device)
     return q / q.norm(dim=1, keepdim=True)
 
 

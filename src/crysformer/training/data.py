@@ -85,5 +85,6 @@ class TrainingData:
         """Simulate the same imperfections every time; empty for networks trained on exact data."""
         if not self._config.model.conditions:
             return []
+        # On the CPU, so that validation is on the same data whatever the device.
         generator = torch.Generator().manual_seed(0)
         return [self.measured(batch, generator) for batch in batches]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from crysformer.crystal.fourier.grids import DIMS
+from crysformer.data.examples.random_draws import host_uniform
 from crysformer.data.examples.stream import Batch
 from crysformer.models.crysformer import CrysFormer
 from crysformer.models.recycling import disturb_phases, impose_amplitudes, next_estimate
@@ -28,23 +29,23 @@ def starting_estimate(
         `blank` is the fraction of examples with a blank estimate, `recycled` the fraction of
         batches that start from the network's own predictions.
     generator
-        Random numbers, on the CPU.
+        Random numbers, drawn on the generator's own device.
 
     Returns
     -------
     estimate, blank
         e/A^3, shape (B, 1, U, V, W), and the examples that began without phases, shape (B,).
     """
-    device = batch.density.device
-    blank = torch.rand(len(batch), generator=generator) < config.blank
+    device, drawn = batch.density.device, generator.device
+    blank = torch.rand(len(batch), generator=generator, device=drawn) < config.blank
     # Phase errors up to more than 120 degrees, where hardly any information is left.
-    sigma = 0.4 + 2.0 * torch.rand(len(batch), generator=generator)
-    noisy = disturb_phases(batch.density, sigma.to(device), generator)
+    sigma = (0.4 + 2.0 * torch.rand(len(batch), generator=generator, device=drawn)).to(device)
+    noisy = disturb_phases(batch.density, sigma, generator)
     if batch.measured is not None:
-        noisy = _as_estimated(noisy, batch, sigma.to(device))
+        noisy = _as_estimated(noisy, batch, sigma)
     estimate = torch.where(blank.to(device).reshape(-1, 1, 1, 1, 1), 0.0, noisy)
-    if float(torch.rand(1, generator=generator)) < config.recycled:
-        fraction = 0.3 + 0.7 * float(torch.rand(1, generator=generator))
+    if host_uniform(generator) < config.recycled:
+        fraction = 0.3 + 0.7 * host_uniform(generator, 1)
         predicted = model(batch.patterson, batch.residues, batch.lengths, estimate, batch.measured)
         estimate = next_estimate(predicted, estimate, batch.patterson, fraction, batch.measured)
     return estimate, blank

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from crysformer.crystal.fourier import orthogonal_cells
 from crysformer.crystal.fourier import structure_factors as module
 from crysformer.crystal.fourier.grids import d_star_sq_grid, grid_shape, grid_to_hkl
+from crysformer.crystal.fourier.orthogonal_cells import index_limits, orthogonal_grid
 from crysformer.crystal.fourier.structure_factors import (
     AtomBatch,
+    reciprocal_metric,
     structure_factor_grid,
     structure_factors,
 )
@@ -110,6 +113,51 @@ def test_batch_of_different_cells_equals_one_by_one() -> None:
         torch.testing.assert_close(
             structure_factor_grid(alone, orth[i], shape, 1.5)[0], together[i]
         )
+
+
+@pytest.mark.parametrize("most", [1, 2**18])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_unchecked_sum_equals_the_direct_one(
+    dtype: torch.dtype, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orthogonal_cells, "_MAX_CACHED", most)
+    generator = torch.Generator().manual_seed(4)
+    number = torch.tensor([6, 7, 8, 16, 0])[torch.randint(5, (6, 30), generator=generator)]
+    atoms = AtomBatch(
+        torch.rand(6, 30, 3, generator=generator, dtype=torch.float64),
+        number,
+        10 + 20 * torch.rand(6, 30, generator=generator, dtype=torch.float64),
+        (number > 0).double() * torch.rand(6, 30, generator=generator, dtype=torch.float64),
+    )
+    lengths = torch.tensor([10.0, 8.0, 6.0]) + torch.rand(6, 3, generator=generator)
+    lengths, shape = lengths.double(), (24, 20, 15)
+    # limits and composition need not be tight
+    limits = index_limits((11.3, 9.4, 7.6), 1.5)
+    composition = ((6, 30), (7, 17), (8, 22), (16, 40), (34, 3))
+    found = orthogonal_grid(
+        atoms.to(dtype=dtype), lengths.to(dtype), shape, 1.5, limits, composition
+    )
+    for i in range(6):
+        orth = torch.diag(lengths[i])
+        inside = d_star_sq_grid(orth, shape)[0]
+        inside = (inside > 0) & (inside <= (1 + 1e-5) / 1.5**2)
+        u, v, w = inside.nonzero(as_tuple=True)
+        hkl = torch.stack(((u + 12) % 24 - 12, (v + 10) % 20 - 10, w), dim=1)
+        one = AtomBatch(*(x[i : i + 1] for x in vars(atoms).values()))
+        expected = structure_factors(one, orth, hkl)[0]
+        tolerance = float(expected.abs().max()) * (1e-10 if dtype == torch.float64 else 1e-5)
+        assert (found[i][u, v, w] - expected).abs().max() < tolerance
+        assert not found[i][~inside].any()
+
+
+def test_autocast_changes_no_geometry() -> None:
+    orth = torch.diag_embed(torch.tensor([[9.1, 8.3, 7.7], [11.9, 8.2, 6.4]]))
+    number = torch.tensor([[6, 8]]).expand(2, -1)
+    atoms = AtomBatch(torch.full((2, 2, 3), 0.3), number, torch.full((2, 2), 20.0), number / 8)
+    metric, grid = reciprocal_metric(orth), structure_factor_grid(atoms, orth, (28, 20, 16), 1.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(reciprocal_metric(orth), metric)
+        assert torch.equal(structure_factor_grid(atoms, orth, (28, 20, 16), 1.5), grid)
 
 
 def test_single_precision(fifteen: gemmi.Structure, contents: Contents, orth_of: Orth) -> None:

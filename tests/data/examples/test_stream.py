@@ -83,6 +83,23 @@ def test_stream_resumes_exactly(dipeptides: FragmentStore, monkeypatch: pytest.M
             assert same(expected, found)
 
 
+def test_few_grids_hold_the_same_crystals(dipeptides: FragmentStore) -> None:
+    table = dipeptides.table("train")
+    grids = ((28, 24, 20), (20, 16, 16))
+    stream = ExampleStream(table, DIPEPTIDE, 8, rotate=False, static_grids=grids)
+    own = {}
+    for batch in fixed_batches(table, DIPEPTIDE, 8):
+        F = torch.fft.rfftn(batch.density, norm="forward", dim=(2, 3, 4))
+        own.update(zip(batch.index.tolist(), F[:, 0, :4, :4, :4], strict=True))
+    found = set()
+    for batch in itertools.islice(stream, 30):
+        found.add(tuple(batch.density.shape[2:]))
+        F = torch.fft.rfftn(batch.density, norm="forward", dim=(2, 3, 4))[:, 0, :4, :4, :4]
+        expected = torch.stack([own[row] for row in batch.index.tolist()])
+        torch.testing.assert_close(F, expected, rtol=0, atol=1e-5)
+    assert found == set(grids)
+
+
 def test_seed_decides(dipeptides: FragmentStore) -> None:
     table = dipeptides.table("train")
     one, again, other = (next(iter(ExampleStream(table, DIPEPTIDE, 8, seed=s))) for s in (0, 0, 1))
@@ -153,7 +170,23 @@ def test_residues_follow_the_sequence(dipeptides: FragmentStore) -> None:
 @pytest.mark.gpu
 def test_device_makes_the_same_examples(dipeptides: FragmentStore) -> None:
     table = dipeptides.table("train")
-    on_cpu = next(iter(ExampleStream(table, DIPEPTIDE, 8, seed=3)))
-    on_gpu = next(iter(ExampleStream(table, DIPEPTIDE, 8, seed=3, device="cuda"))).to("cpu")
-    torch.testing.assert_close(on_gpu.density, on_cpu.density, rtol=0, atol=1e-3)
-    assert torch.equal(on_gpu.index, on_cpu.index)
+    for on_cpu, on_gpu in zip(
+        fixed_batches(table, DIPEPTIDE, 8), fixed_batches(table, DIPEPTIDE, 8, "cuda"), strict=True
+    ):
+        found = on_gpu.to("cpu")
+        torch.testing.assert_close(found.density, on_cpu.density, rtol=0, atol=1e-3)
+        assert torch.equal(found.index, on_cpu.index)
+
+
+@pytest.mark.gpu
+def test_stream_on_a_device_draws_there_and_resumes_exactly(dipeptides: FragmentStore) -> None:
+    def stream() -> ExampleStream:
+        return ExampleStream(dipeptides.table("train"), DIPEPTIDE, 8, seed=3, device="cuda")
+
+    first = stream()
+    list(itertools.islice(first, 5))
+    second = stream()
+    second.load_state_dict(first.state_dict())
+    third = next(iter(second))
+    assert third.density.device.type == "cuda"
+    assert same(list(itertools.islice(stream(), 6))[5], third)

@@ -59,6 +59,16 @@ def gaussians(
     return a.to(device=device, dtype=dtype), b.to(device=device, dtype=dtype)
 
 
+@lru_cache(maxsize=64)
+def element_gaussians(
+    elements: tuple[int, ...], radiation: Radiation, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Atomic numbers (E,), a and b (E, 5) of these elements, made once for each device."""
+    a, b = gaussians(radiation, dtype, device)
+    numbers = torch.tensor(elements, dtype=torch.int64, device=device)
+    return numbers, a[numbers], b[numbers]
+
+
 def require_known(numbers: Tensor, radiation: Radiation = "xray") -> None:
     """Refuse atomic numbers that have no scattering factor.
 

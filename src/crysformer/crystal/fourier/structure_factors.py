@@ -3,57 +3,45 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from crysformer.crystal.fourier.form_factors import form_factors, gaussians, require_known
+from crysformer.crystal.fourier.atom_batch import AtomBatch
+from crysformer.crystal.fourier.form_factors import (
+    form_factors,
+    gaussians,
+    require_known,
+)
+from crysformer.crystal.fourier.orthogonal_cells import (
+    index_limits,
+    on_half_grid,
+    orthogonal_grid,
+    outer,
+)
 from crysformer.crystal.reflections import Radiation
-from crysformer.crystal.resolution import LIMIT_TOLERANCE, within_resolution
+from crysformer.crystal.resolution import within_resolution
+
+__all__ = [
+    "AtomBatch",
+    "reciprocal_metric",
+    "separable_sum",
+    "structure_factor_grid",
+    "structure_factors",
+]
 
 # Largest number of (atom, reflection) pairs held at once: about 100 MB of float32 temporaries.
 _MAX_PAIRS = 2**22
 
 
-@dataclass
-class AtomBatch:
-    """The atoms of a batch of P1 cells, padded to one length.
-
-    Attributes
-    ----------
-    frac
-        Fractional coordinates, shape (B, N, 3), float32 or float64: the dtype of all results.
-    number
-        Atomic numbers, shape (B, N), int64.
-    b_iso
-        Isotropic displacement parameters, shape (B, N), A^2.
-    occupancy
-        Shape (B, N); 0 marks padding.
-    """
-
-    frac: Tensor
-    number: Tensor
-    b_iso: Tensor
-    occupancy: Tensor
-
-    def to(
-        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-    ) -> AtomBatch:
-        """The same atoms on another device or in another floating-point type."""
-        return AtomBatch(
-            frac=self.frac.to(device=device, dtype=dtype),
-            number=self.number.to(device=device),
-            b_iso=self.b_iso.to(device=device, dtype=dtype),
-            occupancy=self.occupancy.to(device=device, dtype=dtype),
-        )
-
-
 def reciprocal_metric(orth: Tensor) -> Tensor:
     """Reciprocal metric tensor G* of orthogonalisation matrices, (..., 3, 3): 1/d^2 = h G* h."""
-    inverse = torch.linalg.inv(orth)
-    return inverse @ inverse.mT
+    # inv_ex does not wait for the device to look for singular matrices; in bfloat16 the product
+    # would be wrong by up to 1 %
+    with torch.autocast(orth.device.type, enabled=False):
+        inverse = torch.linalg.inv_ex(orth).inverse
+        return inverse @ inverse.mT
 
 
 def structure_factors(
@@ -125,8 +113,9 @@ def structure_factor_grid(
     """Structure factors on the half reciprocal grid of a map, zero beyond `d_min` and at F(000).
 
     exp(2 pi i h.x) is a product of one factor an axis, and in an orthogonal cell so are the
-    displacement and scattering factors: then the sum is one matrix product an element. Other
-    cells take the direct summation of `structure_factors`. Both are differentiable.
+    displacement factor and each Gaussian of a scattering factor: then the sum is a matrix product
+    (`orthogonal_grid`). Other cells take the direct summation of `structure_factors`. Both are
+    differentiable.
 
     Parameters
     ----------
@@ -156,10 +145,21 @@ def structure_factor_grid(
     """
     dtype, device = atoms.frac.dtype, atoms.frac.device
     orth = orth.to(device=device, dtype=dtype).expand(len(atoms.frac), 3, 3)
-    lengths = torch.linalg.vector_norm(orth, dim=1).amax(0).tolist()
-    limits = [int(length / d_min * (1 + LIMIT_TOLERANCE)) for length in lengths]
+    edges = torch.linalg.vector_norm(orth, dim=1)
+    lengths = edges.amax(0).tolist()
+    limits = index_limits(lengths, d_min)
     if any(2 * limit >= n for limit, n in zip(limits, shape, strict=True)):
         raise ValueError(f"grid {shape} is too coarse for cells up to {lengths} A at {d_min} A")
+
+    off_diagonal = orth[:, [0, 0, 1, 1, 2, 2], [1, 2, 0, 2, 0, 1]].abs().amax()
+    if float(off_diagonal) < 1e-6 * min(lengths):
+        present = atoms.occupancy != 0
+        elements = torch.unique(atoms.number[present])
+        require_known(elements, radiation)
+        most = ((atoms.number == elements[:, None, None]) & present).sum(2).amax(1)
+        composition = tuple(zip(elements.tolist(), most.tolist(), strict=True))
+        return orthogonal_grid(atoms, edges, shape, d_min, limits, composition, radiation)
+
     h, k, l = (  # noqa: E741
         torch.arange(start, limit + 1, device=device)
         for start, limit in zip((-limits[0], -limits[1], 0), limits, strict=True)
@@ -168,61 +168,13 @@ def structure_factor_grid(
     box = torch.cartesian_prod(h, k, l).to(dtype)
     d_star_sq = torch.einsum("hi,bij,hj->bh", box, metric, box)
     inside = within_resolution(d_star_sq, d_min)
-
-    off_diagonal = orth[:, [0, 0, 1, 1, 2, 2], [1, 2, 0, 2, 0, 1]].abs().amax()
-    if float(off_diagonal) < 1e-6 * min(lengths):
-        axes = (h.to(dtype), k.to(dtype), l.to(dtype))
-        values = _separable(atoms, metric.diagonal(dim1=1, dim2=2), axes, radiation)
-        values = torch.where(inside, values, 0)
-    else:
-        used = inside.any(0)
-        values = torch.zeros(len(box), len(orth), dtype=dtype.to_complex(), device=device)
-        values[used] = structure_factors(atoms, orth, box[used], radiation).mT
-        values = torch.where(inside, values.mT, 0)
-
-    grid = values.new_zeros(len(orth), shape[0], shape[1], shape[2] // 2 + 1)
-    grid[:, (h % shape[0])[:, None], (k % shape[1])[None, :], : len(l)] = values.reshape(
-        len(orth), len(h), len(k), len(l)
-    )
-    return grid
-
-
-def _separable(
-    atoms: AtomBatch, metric_diagonal: Tensor, axes: tuple[Tensor, ...], radiation: Radiation
-) -> Tensor:
-    """Structure factors on the box of `axes` (h, k, l) in orthogonal cells, shape (B, n_box)."""
-    n_batch, n_box = len(atoms.frac), math.prod(len(axis) for axis in axes)
-    a, b = gaussians(radiation, atoms.frac.dtype, atoms.frac.device)
-    present = atoms.occupancy != 0
-    elements = torch.unique(atoms.number[present])
-    require_known(elements, radiation)
-    # quarter_sq[i][b, n] = (contribution of axis i to 1/d^2) / 4
-    quarter_sq = [0.25 * metric_diagonal[:, i, None] * axis**2 for i, axis in enumerate(axes)]
-    total: Tensor | None = None
-    for element in elements.tolist():
-        chosen = (atoms.number == element) & present
-        count = int(chosen.sum(1).max())
-        order = chosen.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :count]
-        frac = torch.gather(atoms.frac, 1, order[:, :, None].expand(-1, -1, 3))
-        b_iso = torch.gather(atoms.b_iso, 1, order)
-        weight = torch.gather(atoms.occupancy * chosen, 1, order)
-        waves = [
-            torch.polar(
-                torch.exp(-b_iso[:, :, None] * quarter[:, None, :]),
-                2 * math.pi * frac[:, :, i, None] * axis,
-            )
-            for i, (quarter, axis) in enumerate(zip(quarter_sq, axes, strict=True))
-        ]
-        factors = [torch.exp(-b[element, :, None] * quarter[:, None, :]) for quarter in quarter_sq]
-        summed = separable_sum(waves[0] * weight[:, :, None], waves[1], waves[2])
-        f = separable_sum(factors[0] * a[element, :, None], factors[1], factors[2])
-        total = summed * f if total is None else torch.addcmul(total, summed, f)
-    if total is None:
-        return torch.zeros(n_batch, n_box, dtype=a.dtype.to_complex(), device=a.device)
-    return total
+    used = inside.any(0)
+    values = torch.zeros(len(box), len(orth), dtype=dtype.to_complex(), device=device)
+    values[used] = structure_factors(atoms, orth, box[used], radiation).mT
+    values = torch.where(inside, values.mT, 0)
+    return on_half_grid(values.reshape(len(orth), len(h), len(k), len(l)), shape)
 
 
 def separable_sum(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     """Sum over n of x[b, n, i] y[b, n, j] z[b, n, k], flattened to (b, i * j * k)."""
-    yz = (y[:, :, :, None] * z[:, :, None, :]).flatten(2)
-    return (x.mT @ yz).flatten(1)
+    return (x.mT @ outer(y, z)).flatten(1)

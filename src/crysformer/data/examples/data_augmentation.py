@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from crysformer.crystal.fourier.form_factors import gaussians
+from crysformer.crystal.fourier.form_factors import element_gaussians
 from crysformer.crystal.fourier.grids import (
     DIMS,
     Shape,
@@ -72,7 +72,7 @@ def measured_batch(
         Displacement parameter of the atoms, A^2; missing intensities are replaced by the
         expectation for such atoms.
     generator
-        Random numbers, on the CPU.
+        Random numbers, drawn on the generator's own device.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def measured_batch(
     intensity = half_grid_of(batch.patterson[:, 0].float()).real.clamp_min(0)
 
     def draw() -> Tensor:
-        return torch.rand(n, 1, 1, 1, generator=generator).to(device)
+        return _uniform((n, 1, 1, 1), generator, device)
 
     exact = draw() < ranges.exact
     coarse = ((2 * draw() - 1).clamp_min(0) * (ranges.d_min - d_min)).where(~exact, 0.0)
@@ -102,7 +102,7 @@ def measured_batch(
     noisy = noisy * torch.exp(-b_error / 2 * d_star_sq)
     score = torch.where(
         kind == 1,
-        _friedel_even(torch.rand(intensity.shape, generator=generator).to(device)),
+        _friedel_even(_uniform(tuple(intensity.shape), generator, device)),
         _tilts(batch.lengths, shape, generator) / (torch.pi / 2),
     )
     inside = within_resolution(d_star_sq, d_min + coarse)
@@ -118,7 +118,11 @@ def measured_batch(
 
 
 def _normal(shape: tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:
-    return torch.randn(shape, generator=generator).to(device)
+    return torch.randn(shape, generator=generator, device=generator.device).to(device)
+
+
+def _uniform(shape: tuple[int, ...], generator: torch.Generator, device: torch.device) -> Tensor:
+    return torch.rand(shape, generator=generator, device=generator.device).to(device)
 
 
 def _friedel_even(values: Tensor) -> Tensor:
@@ -136,8 +140,11 @@ def _friedel_even(values: Tensor) -> Tensor:
 
 def _tilts(lengths: Tensor, shape: Shape, generator: torch.Generator) -> Tensor:
     """Tilt (0 to pi/2) at which each reflection is excited, half grid; random axis and beam."""
-    random = torch.randn(len(lengths), 3, 2, generator=generator)
-    axis, other = torch.linalg.qr(random)[0].to(lengths).unbind(2)
+    axis, other = _normal((len(lengths), 3, 2), generator, lengths.device).to(lengths).unbind(2)
+    # Gram and Schmidt by hand: a batched QR factorisation is a loop over matrices on a GPU
+    axis = axis / torch.linalg.vector_norm(axis, dim=1, keepdim=True)
+    other = other - (axis * other).sum(dim=1, keepdim=True) * axis
+    other = other / torch.linalg.vector_norm(other, dim=1, keepdim=True)
     beam = torch.linalg.cross(axis, other)
     h, k, l = half_grid_indices(shape, lengths.device)  # noqa: E741
     grid = torch.stack(torch.meshgrid(h, k, l, indexing="ij"), dim=-1).to(lengths)
@@ -156,5 +163,5 @@ def _quantiles(score: Tensor, among: Tensor, fraction: Tensor) -> Tensor:
 
 def _falloff(d_star_sq: Tensor, b_iso: float) -> Tensor:
     """Scattering factor of a carbon atom with this B, electrons."""
-    a, b = gaussians("xray", torch.float32, d_star_sq.device)
-    return torch.exp(-d_star_sq[..., None] * (b[_CARBON] + b_iso) / 4) @ a[_CARBON]
+    _, a, b = element_gaussians((_CARBON,), "xray", torch.float32, d_star_sq.device)
+    return torch.exp(-d_star_sq[..., None] * (b[0] + b_iso) / 4) @ a[0]

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from crysformer.crystal.fourier.atom_batch import AtomBatch
 from crysformer.crystal.fourier.grids import (
     Shape,
     density_from_grid,
     grid_shape,
     patterson_from_grid,
 )
-from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factor_grid
+from crysformer.crystal.fourier.orthogonal_cells import Limits, index_limits, orthogonal_grid
 from crysformer.data.examples.fragment_tensors import FragmentTensors
+from crysformer.data.examples.grid_groups import GridGroup, Grids
+from crysformer.data.examples.random_draws import device_generator
 from crysformer.data.recipe import Recipe
 from crysformer.data.store import FragmentTable
 from crysformer.data.synthetic.fitted_cells import Cells, build_cells, image_contacts
@@ -82,20 +85,21 @@ class Batch:
 def _make_batch(
     cells: Cells,
     number: Tensor,
-    codes: Tensor,
+    fragments: FragmentTensors,
     index: Tensor,
     recipe: Recipe,
     shape: Shape,
     d_min: float,
+    limits: Limits,
 ) -> Batch:
     b_iso = torch.full_like(cells.xyz[..., 0], recipe.b_iso)
     atoms = AtomBatch(cells.frac, number, b_iso, (number > 0).to(b_iso.dtype))
-    F = structure_factor_grid(atoms, torch.diag_embed(cells.lengths), shape, d_min)
+    F = orthogonal_grid(atoms, cells.lengths, shape, d_min, limits, fragments.composition)
     volume = cells.lengths.prod(dim=1)
     return Batch(
         patterson=patterson_from_grid(F, shape, volume)[:, None],
         density=density_from_grid(F, shape, volume)[:, None],
-        residues=codes,
+        residues=fragments.codes[index],
         lengths=cells.lengths,
         index=index,
     )
@@ -103,6 +107,20 @@ def _make_batch(
 
 def _grid_shapes(lengths: Tensor, recipe: Recipe, d_min: float, multiple_of: int) -> list[Shape]:
     return [grid_shape(edges, d_min, recipe.sample_rate, multiple_of) for edges in lengths.tolist()]
+
+
+def _longest_edge(fragments: FragmentTensors, recipe: Recipe) -> float:
+    """Upper bound of the cell edges, A, whatever the orientations."""
+    if recipe.fixed_cell is not None:
+        return max(recipe.fixed_cell)
+    # No contact is too short once every edge is the extent and the shortest contact.
+    return max(fragments.longest, recipe.min_edge) + recipe.min_contact + 2 * recipe.edge_step
+
+
+def _shuffled(n: int, generator: torch.Generator) -> list[int]:
+    if generator.device.type != "cpu":  # reading the device's numbers would mean to wait for it
+        generator = torch.Generator().manual_seed(generator.initial_seed())
+    return torch.randperm(n, generator=generator).tolist()
 
 
 class ExampleStream:
@@ -121,15 +139,18 @@ class ExampleStream:
     batch_size
         Examples in every batch.
     device
-        Device of everything after the random draws.
+        Device of everything, the random draws included.
     rotate
         Rotate at random; otherwise the stored orientations are used.
     seed
-        Seed of the draws; they do not depend on the device.
+        Seed of the draws; every kind of device has its own sequence for it.
     d_min
         Resolution, A.
     multiple_of
         Grid dimensions are multiples of this.
+    static_grids
+        Grids for all cells they are fine enough for, so that there are few shapes. By default every
+        cell has its own; to networks with metric positions a finer grid is the same crystal.
     """
 
     def __init__(
@@ -142,6 +163,7 @@ class ExampleStream:
         seed: int = 0,
         d_min: float = 1.5,
         multiple_of: int = PATCH,
+        static_grids: tuple[Shape, ...] | None = None,
     ) -> None:
         if len(table) == 0:
             raise ValueError(f"no {table.split} fragments to draw from")
@@ -152,12 +174,14 @@ class ExampleStream:
         self._rotate = rotate
         self._seed = seed
         self._d_min = d_min
-        self._multiple_of = multiple_of
+        longest, rate = _longest_edge(self._fragments, recipe), recipe.sample_rate
+        self._grids = Grids(longest, d_min, rate, multiple_of, static_grids or (), device)
         self._draws = max(_POOL, _POOL_BATCHES * batch_size)
         self._pool = 0
         self._emitted = 0
-        self._waiting_index = torch.zeros(0, dtype=torch.int64)
-        self._waiting_rotation = torch.zeros(0, 4, dtype=torch.float64)
+        drawn_on = device_generator(0, device).device
+        self._waiting_index = torch.zeros(0, dtype=torch.int64, device=drawn_on)
+        self._waiting_rotation = torch.zeros(0, 4, dtype=torch.float64, device=drawn_on)
 
     def state_dict(self) -> dict[str, Any]:
         """State needed to continue with exactly the next batch."""
@@ -172,25 +196,25 @@ class ExampleStream:
         """Continue from the `state_dict` of a stream with the same table and settings."""
         self._pool = int(state["pool"])
         self._emitted = int(state["emitted"])
-        self._waiting_index = state["waiting_index"].cpu()
-        self._waiting_rotation = state["waiting_rotation"].cpu()
+        for name in ("waiting_index", "waiting_rotation"):
+            own = getattr(self, f"_{name}")
+            setattr(self, f"_{name}", state[name].to(own.device))
 
     def __iter__(self) -> Iterator[Batch]:
         while True:
             generator = self._generator()
-            drawn = torch.randint(len(self._fragments), (self._draws,), generator=generator)
+            drawn = torch.randint(
+                len(self._fragments), (self._draws,), generator=generator, device=generator.device
+            )
             index = torch.cat((self._waiting_index, drawn))
             rotation = torch.cat(
                 (self._waiting_rotation, random_quaternions(self._draws, generator))
             )
-            number, cells, keep = self._build(index, rotation)
-            shapes = _grid_shapes(cells.lengths, self._recipe, self._d_min, self._multiple_of)
-            batches, left = self._group(shapes, keep)
-            order = torch.randperm(len(batches), generator=generator).tolist()
-            for which in order[self._emitted :]:
-                rows = batches[which]
+            number, cells, kept = self._build(index.to(self._device), rotation)
+            batches, left = self._batches(cells, kept)
+            for which in _shuffled(len(batches), generator)[self._emitted :]:
                 self._emitted += 1
-                yield self._make(rows, index[rows], number, cells, shapes[int(rows[0])])
+                yield self._make(batches[which], index, number, cells)
             self._waiting_index, self._waiting_rotation = index[left], rotation[left]
             self._pool += 1
             self._emitted = 0
@@ -198,44 +222,40 @@ class ExampleStream:
     def _generator(self) -> torch.Generator:
         # torch's CPU generator takes 32 bits of a seed: mix both numbers into them.
         mixed = np.random.SeedSequence((self._seed, self._pool)).generate_state(1)
-        return torch.Generator().manual_seed(int(mixed[0]))
+        return device_generator(int(mixed[0]), self._device)
 
-    def _build(self, index: Tensor, rotation: Tensor) -> tuple[Tensor, Cells, list[bool]]:
-        xyz, number = self._fragments.gather(index.to(self._device))
+    def _build(self, index: Tensor, rotation: Tensor) -> tuple[Tensor, Cells, Tensor | None]:
+        xyz, number = self._fragments.gather(index)
         if self._rotate:
             xyz = xyz @ rotation_matrices(rotation).to(xyz).mT
         cells = build_cells(xyz, number, self._recipe)
-        keep = [True] * len(index)
-        if self._recipe.fixed_cell is not None:
-            reach = self._recipe.min_contact
-            keep = (image_contacts(cells.xyz, number, cells.lengths, reach) >= reach).tolist()
-        return number, cells, keep
+        if self._recipe.fixed_cell is None:
+            return number, cells, None
+        reach = self._recipe.min_contact
+        return number, cells, image_contacts(cells.xyz, number, cells.lengths, reach) >= reach
 
-    def _group(self, shapes: list[Shape], keep: list[bool]) -> tuple[list[Tensor], Tensor]:
-        """Full batches of one shape, in order of first appearance, and the rows left over."""
-        by_shape: dict[Shape, list[int]] = {}
-        for row, (shape, kept) in enumerate(zip(shapes, keep, strict=True)):
-            if kept:
-                by_shape.setdefault(shape, []).append(row)
-        batches, left = [], []
-        for rows in by_shape.values():
-            full = len(rows) - len(rows) % self._batch_size
-            batches += list(torch.tensor(rows[:full], dtype=torch.int64).split(self._batch_size))
-            left += rows[full:]
-        return [b for b in batches if len(b)], torch.tensor(left, dtype=torch.int64)
+    def _batches(self, cells: Cells, kept: Tensor | None) -> tuple[list[GridGroup], Tensor]:
+        """Full batches of one grid, and the rows left over."""
+        batches, left = [], [torch.zeros(0, dtype=torch.int64, device=cells.lengths.device)]
+        for group in self._grids.groups(cells.lengths, kept):
+            full = len(group.rows) - len(group.rows) % self._batch_size
+            for begin in range(0, full, self._batch_size):
+                rows = group.rows[begin : begin + self._batch_size]
+                batches.append(replace(group, rows=rows))
+            left.append(group.rows[full:])
+        return batches, torch.cat(left)
 
-    def _make(
-        self, rows: Tensor, index: Tensor, number: Tensor, cells: Cells, shape: Shape
-    ) -> Batch:
-        rows, index = rows.to(self._device), index.to(self._device)
+    def _make(self, batch: GridGroup, index: Tensor, number: Tensor, cells: Cells) -> Batch:
+        rows = batch.rows
         return _make_batch(
             Cells(cells.xyz[rows], cells.lengths[rows]),
             number[rows],
-            self._fragments.codes[index],
-            index,
+            self._fragments,
+            index[rows],
             self._recipe,
-            shape,
+            batch.shape,
             self._d_min,
+            batch.limits,
         )
 
 
@@ -271,4 +291,5 @@ def fixed_batches(
         for index in torch.tensor(rows, device=device).split(batch_size):
             xyz, number = fragments.gather(index)
             cells = build_cells(xyz, number, recipe)
-            yield _make_batch(cells, number, fragments.codes[index], index, recipe, shape, d_min)
+            limits = index_limits(cells.lengths.amax(dim=0).tolist(), d_min)
+            yield _make_batch(cells, number, fragments, index, recipe, shape, d_min, limits)

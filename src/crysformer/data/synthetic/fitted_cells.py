@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -72,11 +73,16 @@ def build_cells(xyz: Tensor, number: Tensor, recipe: Recipe) -> Cells:
     else:
         start = extent.clamp_min(recipe.min_edge)
         lengths = start + _growth(xyz, number, start, recipe)[:, None]
-    mass = torch.as_tensor(residues.MASSES, dtype=xyz.dtype, device=xyz.device)[number.long()]
+    mass = _masses(xyz.dtype, xyz.device)[number.long()]
     centre = (xyz * mass[..., None]).sum(dim=1) / mass.sum(dim=1, keepdim=True)
     shifted = xyz - centre[:, None, :] + lengths[:, None, :] / 2
     real = (number > 0)[..., None]
     return Cells(torch.where(real, shifted, lengths[:, None, :] / 2), lengths)
+
+
+@lru_cache(maxsize=16)
+def _masses(dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.as_tensor(residues.MASSES, dtype=dtype, device=device)
 
 
 def order_extents(xyz: Tensor) -> Tensor:
@@ -137,7 +143,7 @@ def _growth(xyz: Tensor, number: Tensor, start: Tensor, recipe: Recipe) -> Tenso
     to whole steps, is the same as growing step by step.
     """
     growth = torch.zeros_like(start[:, 0])
-    for rows, n_atoms in _by_size((number > 0).sum(dim=1)):
+    for rows, n_atoms in _by_size((number > 0).sum(dim=1), number.shape[1]):
         x = xyz[rows, :n_atoms]
         growth[rows] = _largest_root(x, start[rows], recipe.min_contact)
     tolerance = 1e-6 if xyz.dtype == torch.float64 else 1e-4
@@ -165,11 +171,18 @@ def _largest_root(xyz: Tensor, start: Tensor, r: float) -> Tensor:
     return largest
 
 
-def _by_size(count: Tensor) -> Iterator[tuple[Tensor, int]]:
-    """Row numbers in chunks of similar atom count, with each chunk's largest count."""
+def _by_size(count: Tensor, columns: int) -> Iterator[tuple[Tensor, int]]:
+    """Row numbers in chunks of similar atom count, with each chunk's largest count.
+
+    On other devices than CPUs, all chunks have all `columns`.
+    """
+    most = _most_pairs(count.device)
+    if count.device.type != "cpu":  # sorting saves less than waiting for the counts costs
+        rows = torch.arange(len(count), device=count.device)
+        yield from ((part, columns) for part in rows.split(max(1, most // columns**2)))
+        return
     order = count.argsort()
     counts = count[order].tolist()
-    most = _most_pairs(count.device)
     begin = 0
     while begin < len(counts):
         end = begin + max(1, most // counts[begin] ** 2)
