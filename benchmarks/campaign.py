@@ -98,14 +98,13 @@ def write_profile(config: TrainingConfig, data: str, device: torch.device, path:
     """A table of the operations of ten steps, the most expensive first."""
     short = dataclasses.replace(config, validation_examples=1)
     trainer = Trainer(short, FragmentStore.open(data), path.parent, None, device)
-    batches = iter(trainer.stream)
-    trainer._train_step(batches)
+    trainer.train_step()
     activities = [ProfilerActivity.CPU]
     if device.type == "cuda":
         activities.append(ProfilerActivity.CUDA)
     with profile(activities=activities) as found:
         for _ in range(10):
-            trainer._train_step(batches)
+            trainer.train_step()
     key = f"self_{device.type}_time_total"
     path.write_text(found.key_averages().table(sort_by=key, row_limit=40), encoding="utf-8")
 

@@ -26,7 +26,6 @@ from crysformer.models.device import pick_device
 from crysformer.report.hardware import machine
 from crysformer.training.config import TrainingConfig, training_preset
 from crysformer.training.loop import Trainer
-from crysformer.training.recycling_inputs import starting_estimate
 
 _WARM_UP = 3
 _COUNTED = 8  # steps whose operations are counted: some have a pass more
@@ -128,16 +127,11 @@ def measure(
 
 
 def _measure(trainer: Trainer, peak: float, seconds: float) -> Speed:
-    device, config = trainer.device, trainer.config
-    batches = iter(trainer.stream)
+    device, config, learner = trainer.device, trainer.config, trainer.learner
+    batches, step = trainer.batches, trainer.train_step
 
     def prepare() -> None:
-        batch = trainer.data.measured(next(batches), trainer.random)
-        if config.model.recycling:
-            starting_estimate(trainer.model, batch, config, trainer.random)
-
-    def step() -> None:
-        trainer._train_step(batches)
+        learner.prepare(trainer.data.measured(next(batches), learner.random))
 
     size = config.batch_size * config.accumulate
     for _ in range(_WARM_UP):

@@ -7,6 +7,7 @@ config.json and checkpoint.pt (for --resume) in the output folder.
 from __future__ import annotations
 
 import argparse
+import time
 
 from crysformer.cli._common import add_output_arguments, emit
 
@@ -72,6 +73,7 @@ def seconds(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Train until the budget is spent."""
+    began = time.monotonic()
     import torch
 
     from crysformer.models.device import pick_device
@@ -91,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
         device=pick_device(args.device),
         quiet=args.quiet,
         start_from=args.start_from,
+        began=began,
     )
     emit(
         args,
