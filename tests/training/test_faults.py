@@ -18,7 +18,7 @@ from crysformer.models.layers import TransformerLayer
 from crysformer.models.weights import load_weights
 from crysformer.training.checkpoint import CHECKPOINT, load_checkpoint
 from crysformer.training.config import TrainingConfig
-from crysformer.training.faults import CompiledBlocks
+from crysformer.training.faults import CompiledBlocks, out_of_memory
 from crysformer.training.learner import Learner
 from crysformer.training.loop import HISTORY
 from crysformer.training.train import train
@@ -121,6 +121,14 @@ def test_batches_that_do_not_fit_are_halved(
     train(longer, dipeptides, tmp_path / "whole")
     losses, expected = ([r["train_loss"] for r in rows(f)] for f in (run, tmp_path / "whole"))
     assert losses == expected
+
+
+def test_short_memory_is_recognised() -> None:
+    for text in ("cuFFT error: CUFFT_ALLOC_FAILED", "DefaultCPUAllocator: can't allocate memory"):
+        assert out_of_memory(RuntimeError(text))
+    assert out_of_memory(torch.OutOfMemoryError(""))
+    assert not out_of_memory(RuntimeError("shapes differ"))
+    assert not out_of_memory(ValueError("out of memory"))
 
 
 def test_too_little_memory_for_one_example_ends_the_run(

@@ -1,7 +1,8 @@
 """Train a network on crystals synthesised from a data set during training.
 
 Leaves weights.safetensors with weights.json (usable by `predict --weights`), history.csv,
-config.json and checkpoint.pt (for --resume) in the output folder.
+config.json and checkpoint.pt (for --resume) in the output folder. Weights of more than 16 MiB are
+several files, weights-00001-of-00002.safetensors and so on, with the same name in commands.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--max-time",
         type=seconds,
         metavar="HH:MM:SS",
-        help='stop after this time, summed over resumed runs; with schedule = "time" the learning '
-        "rate schedule ends with it",
+        help="time from the start to the last file, summed over resumed runs; with "
+        'schedule = "time" the learning rate schedule ends with it',
     )
     parser.add_argument(
         "--device", default="auto", metavar="auto|cpu|cuda|mps", help="compute device"

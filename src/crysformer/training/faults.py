@@ -56,3 +56,12 @@ def all_finite(model: nn.Module) -> bool:
     """Check that no parameter is infinite or NaN."""
     norms = torch._foreach_norm(list(model.parameters()))
     return bool(torch.isfinite(torch.stack(norms)).all())
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Check if an error means that memory is short; libraries have errors of their own for it."""
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError)
+        and any(words in text for words in ("out of memory", "alloc_failed", "allocate memory"))
+    )

@@ -16,7 +16,7 @@ from crysformer.errors import CrysformerError
 from crysformer.models.crysformer import n_parameters
 from crysformer.training.config import TrainingConfig, to_dict
 from crysformer.training.data import TrainingData
-from crysformer.training.faults import Snapshot, all_finite
+from crysformer.training.faults import Snapshot, all_finite, out_of_memory
 from crysformer.training.learner import Learner
 from crysformer.training.optimiser import learning_rate
 from crysformer.training.progress import Progress
@@ -100,6 +100,10 @@ class Trainer:
                     self._record(progress)
                 else:
                     self._write()
+                    progress.message(
+                        f"{self.examples} examples, {self.seconds:.0f} s: training loss "
+                        f"{self.losses.latest:.4f}, weights written"
+                    )
         if self.losses:
             self._record(progress)
         return self._finish(progress, trained=self.learner.step > begin)
@@ -127,21 +131,16 @@ class Trainer:
         try:
             self.train_step()
             return True
-        except torch.OutOfMemoryError as error:
-            if self.config.batch_size == 1:
-                raise CrysformerError(
-                    f"{self.folder}: not enough memory for a single example ({_first_line(error)})"
-                ) from error
-            reason = ""
         except Exception as error:
-            if not self.learner.blocks.active:
+            short, reason = out_of_memory(error), _first_line(error)
+            if short and self.config.batch_size == 1:
+                raise CrysformerError(
+                    f"{self.folder}: not enough memory for a single example ({reason})"
+                ) from error
+            if not short and not self.learner.blocks.active:
                 raise
-            reason = _first_line(error)
         self.learner.forget_gradients()
-        if reason:
-            self.learner.blocks.give_up()
-            progress.warning(f"not compiled ({reason}); running the network as it is")
-        else:
+        if short:
             self.halve()
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -149,6 +148,9 @@ class Trainer:
                 f"out of memory: batches of {self.config.batch_size}, "
                 f"{self.config.accumulate} in each step"
             )
+        else:
+            self.learner.blocks.give_up()
+            progress.warning(f"not compiled ({reason}); running the network as it is")
         return False
 
     def halve(self) -> None:
@@ -165,8 +167,7 @@ class Trainer:
 
     def _sound(self, progress: Progress) -> bool:
         """Read the loss and check that it and the weights are finite; go back if not."""
-        with self.budget.measured("waiting"):
-            finite = self.losses.read() and all_finite(self.learner.averaged)
+        finite = self.losses.read() and all_finite(self.learner.averaged)
         if not finite:
             self._go_back(progress)
         return finite
