@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from crysformer.data.store import FragmentStore
 from crysformer.training.config import TrainingConfig
@@ -22,6 +23,32 @@ from crysformer.training.train import train
 READING = (
     "item", "tolist", "cpu", "numpy", "nonzero", "__bool__", "__float__", "__int__", "__index__",
 )  # fmt: skip
+#: Operators that read a tensor to know the size of another or to raise, or copy from the host.
+WAITING = (
+    "_local_scalar_dense", "nonzero", "masked_select", "_unique2", "unique_dim", "bincount",
+    "_linalg_check_errors", "lift_fresh", "is_nonzero", "equal",
+)  # fmt: skip
+
+
+class Waits(TorchDispatchMode):
+    """Counts the operators that wait for the device, also those called by other operators."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+        self.operators = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        name = func.overloadpacket.__name__
+        self.operators += 1
+        by_mask = name in ("index", "index_put", "index_put_") and any(
+            i is not None and i.dtype == torch.bool for i in args[1]
+        )
+        if name in WAITING or by_mask:
+            self.counts[name] += 1
+        return func(*args, **(kwargs or {}))
 
 
 def prepared(
@@ -59,10 +86,13 @@ def test_a_step_reads_nothing_back(
     with monkeypatch.context() as patch:
         for name in READING:
             patch.setattr(torch.Tensor, name, counted(name))
-        loss = trainer.learner.backward(inputs, 1)
-        trainer.learner.update(1e-3)
-        trainer.losses.add(loss)
+        with Waits() as waits:
+            loss = trainer.learner.backward(inputs, 1)
+            trainer.learner.update(1e-3)
+            trainer.losses.add(loss)
         assert not counts
+        assert waits.operators > 100
+        assert not waits.counts
         assert trainer.losses.read()
         assert counts == {"tolist": 1}
 

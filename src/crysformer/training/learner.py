@@ -64,7 +64,9 @@ class Learner:
         self.averaged = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.blocks = CompiledBlocks(self.model, config.compile)
         self.optimizer = make_optimizer(self.model, config)
-        self.random = torch.Generator().manual_seed(config.seed)
+        # On a GPU the numbers are drawn there; Apple's lack the double precision of some.
+        drawn_on = device if device.type == "cuda" else torch.device("cpu")
+        self.random = torch.Generator(drawn_on).manual_seed(config.seed)
         self.step = 0
         self._loss = LOSSES[config.loss]
         self._parameters: list[Tensor] = list(self.model.parameters())

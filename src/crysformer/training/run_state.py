@@ -57,7 +57,9 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
     learner.optimizer.load_state_dict(state["optimizer"])
     trainer.stream.load_state_dict(state["stream"])
     torch.set_rng_state(state["random"].cpu())
-    learner.random.set_state(state["random_estimates"].cpu())
+    estimates = state["random_estimates"].cpu()
+    if estimates.shape == learner.random.get_state().shape:  # else of another kind of device
+        learner.random.set_state(estimates)
     if state["random_cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all([s.cpu() for s in state["random_cuda"]])
     learner.step = int(state["step"])
