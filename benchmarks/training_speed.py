@@ -26,7 +26,6 @@ from crysformer.models.device import pick_device
 from crysformer.report.hardware import machine
 from crysformer.training.config import TrainingConfig, training_preset
 from crysformer.training.loop import Trainer
-from crysformer.training.recycling_inputs import starting_estimate
 
 _WARM_UP = 3
 _COUNTED = 8  # steps whose operations are counted: some have a pass more
@@ -48,6 +47,8 @@ class Speed:
         Fraction of the measured rate of matrix products.
     synthesis, preparation
         Fraction of a step spent on making examples, alone and with imperfections and estimates.
+    host
+        Time that the host needs to launch a step on a GPU, us an example; None on a CPU.
     """
 
     batch_size: int
@@ -56,9 +57,10 @@ class Speed:
     fraction: float
     synthesis: float
     preparation: float
+    host: float | None = None
 
     def text(self) -> str:
-        """Text of three lines."""
+        """Text of three lines, or four for a GPU."""
         rate = self.operations * self.examples / 1e12
         return (
             f"batches of {self.batch_size}: {self.examples:.4g} examples/s\n"
@@ -66,6 +68,7 @@ class Speed:
             f"{100 * self.fraction:.0f} % of the matrix products' rate\n"
             f"of a step, synthesis takes {100 * self.synthesis:.0f} %, and with imperfections and "
             f"estimates {100 * self.preparation:.0f} %"
+            + (f"\nthe host launches in {self.host:.3g} us an example" if self.host else "")
         )
 
 
@@ -128,16 +131,11 @@ def measure(
 
 
 def _measure(trainer: Trainer, peak: float, seconds: float) -> Speed:
-    device, config = trainer.device, trainer.config
-    batches = iter(trainer.stream)
+    device, config, learner = trainer.device, trainer.config, trainer.learner
+    batches, step = trainer.batches, trainer.train_step
 
     def prepare() -> None:
-        batch = trainer.data.measured(next(batches), trainer.random)
-        if config.model.recycling:
-            starting_estimate(trainer.model, batch, config, trainer.random)
-
-    def step() -> None:
-        trainer._train_step(batches)
+        learner.prepare(trainer.data.measured(next(batches), learner.random))
 
     size = config.batch_size * config.accumulate
     for _ in range(_WARM_UP):
@@ -156,7 +154,19 @@ def _measure(trainer: Trainer, peak: float, seconds: float) -> Speed:
         fraction=operations * size / step_time / peak,
         synthesis=made / step_time,
         preparation=prepared / step_time,
+        host=1e6 * launch_time(step) / size if device.type == "cuda" else None,
     )
+
+
+def launch_time(step: Callable[[], object], n: int = 3) -> float:
+    """Seconds until the calls of a few steps return, on an idle GPU: more would fill its queue."""
+    torch.cuda.synchronize()
+    begin = time.perf_counter()
+    for _ in range(n):
+        step()
+    seconds = (time.perf_counter() - begin) / n
+    torch.cuda.synchronize()
+    return seconds
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype, seconds: float) -> float:

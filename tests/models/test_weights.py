@@ -11,7 +11,12 @@ import torch
 from crysformer.data.examples.residue_densities import residue_templates
 from crysformer.errors import InputError, UsageError
 from crysformer.models.crysformer import CrysFormer
-from crysformer.models.weights import load_weights, packaged_weights, save_weights
+from crysformer.models.weights import (
+    load_weights,
+    packaged_weights,
+    save_weights,
+    tensor_files,
+)
 from crysformer.testing import tiny_network
 
 TINY = tiny_network(
@@ -78,3 +83,56 @@ def test_damaged_or_foreign_files_are_refused(saved: tuple[Path, CrysFormer]) ->
     with pytest.raises(InputError, match="not a readable safetensors"):
         load_weights(path)
     assert json.loads(text)["format"] == 1
+
+
+def test_large_weights_are_written_as_shards(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = CrysFormer(TINY, residue_templates()).eval()
+    path = tmp_path / "own.safetensors"
+    save_weights(path, model, {"part": 1}, shard_size=600_000)
+    files = tensor_files(path)
+    assert [file.name for file in files] == [f"own-0000{i}-of-00002.safetensors" for i in (1, 2)]
+    assert all(0 < file.stat().st_size <= 600_000 for file in files)
+    assert not path.exists()
+    expected = {name: value.half().float() for name, value in model.state_dict().items()}
+    for given in (path, path.with_suffix(".json"), str(path)):
+        loaded = load_weights(given)
+        assert loaded.info["sha256"] == loaded.sha256
+        for name, value in loaded.model.state_dict().items():
+            assert torch.equal(value, expected[name]), name
+    # the next ones replace them when they are complete, and stand alone
+    save_weights(path, model, {"part": 2}, shard_size=600_000)
+    assert load_weights(path).info["part"] == 2
+    assert not set(files) & set(tmp_path.iterdir())
+    save_weights(path, model, {"part": 3}, shard_size=600_000)
+    assert tensor_files(path) == files
+    assert len(list(tmp_path.iterdir())) == 3
+    content = files[1].read_bytes()
+    files[1].write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(InputError, match=f"{files[1].name}: not the shard"):
+        load_weights(path)
+    files[1].unlink()
+    with pytest.raises(InputError, match=f"{files[1].name}: not a readable"):
+        load_weights(path)
+    save_weights(path, model, {"part": 4}, shard_size=10**9)
+    assert load_weights(path).info["part"] == 4
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["own.json", "own.safetensors"]
+
+
+def test_shards_that_are_not_listed_yet_do_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = CrysFormer(TINY, residue_templates()).eval()
+    path = tmp_path / "own.safetensors"
+    save_weights(path, model, {"part": 1}, shard_size=600_000)
+    before = load_weights(path).sha256
+
+    def killed(path: Path, content: object) -> None:
+        raise KeyboardInterrupt
+
+    with torch.no_grad():
+        model.norm.weight.add_(1)
+    monkeypatch.setattr("crysformer.models.weights.write_json", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save_weights(path, model, {"part": 2}, shard_size=600_000)
+    assert load_weights(path).sha256 == before

@@ -109,9 +109,12 @@ def _devices() -> list[dict[str, Any]]:
 
 def _weights() -> list[dict[str, Any]]:
     """Name, bytes and SHA-256 of each of the bundled weights."""
-    from crysformer.models.weights import packaged_weights
+    from crysformer.models.weights import packaged_weights, tensor_files
 
-    contents = {name: path.read_bytes() for name, path in packaged_weights().items()}
+    contents = {
+        name: b"".join(file.read_bytes() for file in tensor_files(path))
+        for name, path in packaged_weights().items()
+    }
     return [
         {"name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         for name, content in contents.items()

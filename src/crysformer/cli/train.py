@@ -1,12 +1,14 @@
 """Train a network on crystals synthesised from a data set during training.
 
 Leaves weights.safetensors with weights.json (usable by `predict --weights`), history.csv,
-config.json and checkpoint.pt (for --resume) in the output folder.
+config.json and checkpoint.pt (for --resume) in the output folder. Weights of more than 16 MiB are
+several files, weights-00001-of-00002.safetensors and so on, with the same name in commands.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 
 from crysformer.cli._common import add_output_arguments, emit
 
@@ -43,8 +45,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--max-time",
         type=seconds,
         metavar="HH:MM:SS",
-        help='stop after this time, summed over resumed runs; with schedule = "time" the learning '
-        "rate schedule ends with it",
+        help="time from the start to the last file, summed over resumed runs; with "
+        'schedule = "time" the learning rate schedule ends with it',
     )
     parser.add_argument(
         "--device", default="auto", metavar="auto|cpu|cuda|mps", help="compute device"
@@ -72,6 +74,7 @@ def seconds(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Train until the budget is spent."""
+    began = time.monotonic()
     import torch
 
     from crysformer.models.device import pick_device
@@ -91,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
         device=pick_device(args.device),
         quiet=args.quiet,
         start_from=args.start_from,
+        began=began,
     )
     emit(
         args,

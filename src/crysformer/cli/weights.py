@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from crysformer.models.weights import packaged_weights, read_info
+    from crysformer.models.weights import packaged_weights, read_info, tensor_files
 
     rows: list[dict[str, Any]] = []
     for name, path in packaged_weights().items():
@@ -51,7 +51,7 @@ def _list(args: argparse.Namespace) -> int:
             {
                 "name": name,
                 "preset": info.get("preset"),
-                "bytes": path.stat().st_size,
+                "bytes": sum(file.stat().st_size for file in tensor_files(path)),
                 "licence": info.get("licence"),
                 "sha256": info.get("sha256"),
                 "metrics": info.get("metrics", {}),

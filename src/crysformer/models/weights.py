@@ -1,4 +1,8 @@
-"""Weights on disk: tensors in safetensors, and everything else in JSON beside them."""
+"""Weights on disk: tensors in safetensors, and everything else in JSON beside them.
+
+Tensors are one file, NAME.safetensors, or several shards, NAME-00001-of-0000N.safetensors, which
+NAME.json lists with their hashes. Either way the weights are called NAME.safetensors.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
+from torch import Tensor
 
 from crysformer.errors import InputError, UsageError
 from crysformer.files import atomic_path, write_json
@@ -19,6 +24,9 @@ from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
 
 FORMAT = 1
 LICENCE = "MIT"
+
+#: Upper bounds on the bytes of a safetensors header, and of its entry for a tensor beside the name.
+_HEADER, _HEADER_EACH = 128, 160
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,7 +42,7 @@ class Weights:
     info
         The JSON: ``config``, ``metrics``, ``training``, ``calibration``, ``licence``, ...
     sha256
-        SHA-256 of the tensor file.
+        SHA-256 of the tensor file, or of all shards in order.
     """
 
     name: str
@@ -43,8 +51,13 @@ class Weights:
     sha256: str
 
 
-def save_weights(path: str | Path, model: CrysFormer, info: dict[str, Any]) -> None:
+def save_weights(
+    path: str | Path, model: CrysFormer, info: dict[str, Any], shard_size: int | None = None
+) -> None:
     """Write ``path`` (safetensors, half precision) and the JSON beside it, each atomically.
+
+    A process that is killed in between leaves weights that can be read, the earlier or the new
+    ones: shards get names that are not in use, and count from when the JSON lists them.
 
     Parameters
     ----------
@@ -54,32 +67,90 @@ def save_weights(path: str | Path, model: CrysFormer, info: dict[str, Any]) -> N
         The network.
     info
         Description (metrics, training budget, data hash); plain values.
+    shard_size
+        Largest size of a file, bytes (a single tensor is never split); tensors that exceed it are
+        written as shards. None: always one file.
     """
     path = Path(path)
     tensors = {
         name: value.detach().to("cpu", torch.float16).contiguous()
         for name, value in model.state_dict().items()
     }
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata={"format": "pt"}))
+    shards = _shards(tensors, shard_size)
+    before = _stored_files(path)
+    stem = path.stem
+    if len(shards) > 1 and path.with_name(_shard_name(stem, 1, len(shards))) in before:
+        stem += ".b"
+    files = [path]
+    if len(shards) > 1:
+        files = [path.with_name(_shard_name(stem, i + 1, len(shards))) for i in range(len(shards))]
+    digest, listed = hashlib.sha256(), []
+    for file, shard in zip(files, shards, strict=True):
+        data = save(shard, metadata={"format": "pt"})
+        with atomic_path(file) as temporary:
+            temporary.write_bytes(data)
+        digest.update(data)
+        listed.append({"file": file.name, "sha256": hashlib.sha256(data).hexdigest()})
     content = {
         "format": FORMAT,
         "config": dataclasses.asdict(model.config),
         "licence": LICENCE,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": digest.hexdigest(),
+        **({"shards": listed} if len(files) > 1 else {}),
         **info,
     }
     write_json(path.with_suffix(".json"), content)
+    for file in before:
+        if file not in files:
+            file.unlink(missing_ok=True)
+
+
+def _shards(tensors: dict[str, Tensor], size: int | None) -> list[dict[str, Tensor]]:
+    """Distribute tensors in order over files of at most `size` bytes."""
+    shards: list[dict[str, Tensor]] = [{}]
+    used = _HEADER
+    for name, value in tensors.items():
+        n = value.numel() * value.element_size() + len(name) + _HEADER_EACH
+        if size is not None and shards[-1] and used + n > size:
+            shards.append({})
+            used = _HEADER
+        shards[-1][name] = value
+        used += n
+    return shards
+
+
+def _shard_name(stem: str, number: int, count: int) -> str:
+    return f"{stem}-{number:05}-of-{count:05}.safetensors"
+
+
+def _stored_files(path: Path) -> list[Path]:
+    """Tensor files of weights that are already there, if any."""
+    try:
+        return tensor_files(path)
+    except InputError:
+        return [path] if path.is_file() else []
+
+
+def tensor_files(path: Path) -> list[Path]:
+    """List the files of the weights called `path`: itself, or the shards in its JSON.
+
+    Raises
+    ------
+    InputError
+        If the JSON is missing or was not written by `save_weights`.
+    """
+    shards = read_info(path).get("shards")
+    return [path.with_name(shard["file"]) for shard in shards] if shards else [path]
 
 
 def packaged_weights() -> dict[str, Path]:
     """Names and files of the weights that ship with the package."""
     folder = Path(str(files("crysformer") / "weights"))
-    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+    return {path.stem: path.with_suffix(".safetensors") for path in sorted(folder.glob("*.json"))}
 
 
 def weights_path(name_or_file: str | Path) -> Path:
-    """Return the tensor file of packaged weights, or of a path.
+    """Return the path of packaged weights, or of a file; of shards, the name they share.
 
     Raises
     ------
@@ -92,13 +163,20 @@ def weights_path(name_or_file: str | Path) -> Path:
     path = Path(name_or_file)
     if path.suffix == ".json":
         path = path.with_suffix(".safetensors")
-    if not path.is_file():
+    if not path.is_file() and not _sharded(path):
         known = ", ".join(packaged) or "none"
         raise UsageError(
             f"{name_or_file}: no such weights; expected a .safetensors file or a packaged name "
             f"({known})"
         )
     return path
+
+
+def _sharded(path: Path) -> bool:
+    try:
+        return tensor_files(path) != [path]
+    except InputError:
+        return False
 
 
 def read_info(path: Path) -> dict[str, Any]:
@@ -133,16 +211,24 @@ def load_weights(name_or_file: str | Path, device: torch.device | str = "cpu") -
     """
     path = weights_path(name_or_file)
     info = read_info(path)
+    shards = {shard["file"]: shard["sha256"] for shard in info.get("shards", [])}
+    tensors: dict[str, Tensor] = {}
+    digest = hashlib.sha256()
+    for file in tensor_files(path):
+        try:
+            data = file.read_bytes()
+            tensors.update(load(data))
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{file}: not a readable safetensors file ({error})") from error
+        if shards and hashlib.sha256(data).hexdigest() != shards[file.name]:
+            raise InputError(f"{file}: not the shard that {path.with_suffix('.json').name} lists")
+        digest.update(data)
     try:
         model = CrysFormer(CrysFormerConfig(**info["config"]))
-        tensors = load_file(path)
         model.load_state_dict({name: value.float() for name, value in tensors.items()})
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a readable safetensors file ({error})") from error
     except (TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
             f"{path}: does not fit {path.with_suffix('.json').name} ({reason})"
         ) from error
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Weights(path.stem, model.to(device).eval(), info, sha256)
+    return Weights(path.stem, model.to(device).eval(), info, digest.hexdigest())

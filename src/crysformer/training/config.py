@@ -54,7 +54,12 @@ class TrainingConfig:
     rotate
         Rotate every fragment at random each time it is drawn.
     bf16, compile, checkpoint_layers
-        For GPUs: bfloat16 autocast, torch.compile, and recomputing layers to save memory.
+        For GPUs: bfloat16 autocast, torch.compile of the transformer blocks, and recomputing layers
+        to save memory.
+    log_every
+        Steps between readings of the loss, each of which waits for the device.
+    write_every
+        Seconds between weights and checkpoints, beside those after every validation.
     validate_every
         Examples between validations (and checkpoints).
     validation_examples
@@ -87,6 +92,8 @@ class TrainingConfig:
     bf16: bool = False
     compile: bool = False
     checkpoint_layers: bool = False
+    log_every: int = field(default=50, metadata=_AT_LEAST_ONE)
+    write_every: float = field(default=120.0, metadata={"min": 0, "unit": "s"})
     validate_every: int = field(default=20_000, metadata=_AT_LEAST_ONE)
     validation_examples: int = 512
     final_examples: int = 256

@@ -2,252 +2,277 @@
 
 from __future__ import annotations
 
-import copy
-import csv
 import dataclasses
-import json
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from crysformer.data.examples.residue_densities import residue_templates
 from crysformer.data.examples.stream import Batch
 from crysformer.data.store import FragmentStore
-from crysformer.errors import CrysformerError, InputError
-from crysformer.files import atomic_path
-from crysformer.models.crysformer import CrysFormer
-from crysformer.models.orientations import ORIENTATIONS
-from crysformer.models.weights import save_weights
-from crysformer.training.checkpoint import CHECKPOINT, save_checkpoint
-from crysformer.training.config import TrainingConfig, from_dict, to_dict
+from crysformer.errors import CrysformerError
+from crysformer.models.crysformer import n_parameters
+from crysformer.training.config import TrainingConfig, to_dict
 from crysformer.training.data import TrainingData
-from crysformer.training.domain import trained_domain
-from crysformer.training.losses import LOSSES
-from crysformer.training.optimiser import learning_rate, make_optimizer
+from crysformer.training.faults import Snapshot, all_finite, out_of_memory
+from crysformer.training.learner import Learner
+from crysformer.training.optimiser import learning_rate
 from crysformer.training.progress import Progress
-from crysformer.training.recycling_inputs import starting_estimate
-from crysformer.training.validation import ValidationResult, validate
+from crysformer.training.run_folder import HISTORY, RunFolder
+from crysformer.training.run_state import state_of
+from crysformer.training.running_loss import RunningLoss
+from crysformer.training.time_budget import TimeBudget
+from crysformer.training.validation import ValidationResult
+from crysformer.training.validator import Validator
 
-HISTORY = "history.csv"
-COLUMNS = (
-    "step", "examples", "seconds", "learning_rate", "train_loss",
-    "pc", "phase_error", "weighted_phase_error", "pc_better_hand",
-)  # fmt: skip
+__all__ = ["HISTORY", "Trainer"]
+
+#: Returns to the last weights written, when the loss is not finite, before the run is given up.
+_MAX_RETURNS = 3
+#: Bytes of a checkpoint for each parameter: weights, their average and two moments.
+_CHECKPOINT_BYTES = 16
 
 
 class Trainer:
-    """Network, optimiser, data and counters of one run; see `train.train`."""
+    """Data, learner, counters and files of one run; see `train.train`."""
 
     def __init__(
         self, config: TrainingConfig, store: FragmentStore, folder: Path,
-        max_time: float | None, device: torch.device,
+        max_time: float | None, device: torch.device, began: float | None = None,
     ) -> None:  # fmt: skip
         torch.manual_seed(config.seed)
         self.config = config
         self.folder = folder
-        self.max_time = max_time
         self.device = device
+        self.budget = TimeBudget(max_time, config.write_every, began)
+        self.files = RunFolder(folder)
+        self._store = store
         self.data_hash = str(store.manifest.get("hashes", {}).get("fragments.parquet", ""))
-        self.data = TrainingData(config, store, device)
-        self.stream = self.data.stream()
-        self.validation = self.data.validation(config.validation_examples)
-        self.imperfect = self.data.all_measured(self.validation)
-        if config.model.scaling == "constant":
+        self.halvings = 0
+        self._open_data(config)
+        self.validator = Validator(config, self.data, device, self.budget)
+        model = config.model
+        if model.scaling == "constant":
             scales = store.manifest["scales"]
-            config = dataclasses.replace(
-                config,
-                model=dataclasses.replace(
-                    config.model,
-                    patterson_scale=scales["patterson"]["scale"],
-                    density_scale=scales["density"]["scale"],
-                ),
+            model = dataclasses.replace(
+                model,
+                patterson_scale=scales["patterson"]["scale"],
+                density_scale=scales["density"]["scale"],
             )
-        self.model = CrysFormer(config.model, residue_templates()).to(device)
-        self.model.checkpointing = config.checkpoint_layers
-        self.averaged = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.network: Callable[..., Tensor] = (
-            torch.compile(self.model) if config.compile else self.model
-        )
-        self.optimizer = make_optimizer(self.model, config)
-        self.loss = LOSSES[config.loss]
-        self.random = torch.Generator().manual_seed(config.seed)
-        self.step = 0
+        self.learner = Learner(config, model, device)
+        self.losses = RunningLoss()
         self.examples = 0
         self.seconds = 0.0
-        self.history: list[tuple[str, ...]] = []
+        self.returns = 0
+        self._mark()
+
+    def _open_data(self, config: TrainingConfig) -> None:
+        self.data = TrainingData(config, self._store, self.device)
+        self.stream = self.data.stream()
+        self.batches: Iterator[Batch] = iter(self.stream)
 
     def run(self, progress: Progress) -> ValidationResult:
         """Train until the budget is spent; validate, and write checkpoints and history."""
-        config, batches = self.config, iter(self.stream)
-        due = (self.examples // config.validate_every + 1) * config.validate_every
-        recent: list[float] = []
-        before = time.monotonic() - self.seconds
-        while not self._done():
-            recent.append(self._train_step(batches))
-            self.seconds = time.monotonic() - before
-            progress.update(self.examples, self.seconds, recent[-1])
-            if self.examples >= due and not self._done():
-                progress.message(self._record(recent))
-                recent.clear()
-                due += config.validate_every
-        if recent:
-            progress.message(self._record(recent))
-        return self._finish()
+        if self.budget.limit is not None:
+            self.budget.expect_bytes(_CHECKPOINT_BYTES * n_parameters(self.learner.model))
+            self.validator.estimate_times(self.learner.averaged)
+        self._mark()
+        begin = self.learner.step
+        while not self._done() or not self._sound(progress):
+            if self._done():
+                break  # back to the last weights, and no time to go on from there
+            if not self._step_or_adapt(progress):
+                continue
+            self.seconds = self.budget.seconds
+            # The first step is read at once: it shows whether the run works at all.
+            if math.isnan(self.losses.latest) or self.losses.waiting >= self.config.log_every:
+                with self.budget.measured("waiting"):
+                    finite = self.losses.read()
+                if not finite:
+                    self._go_back(progress)
+                    continue
+            progress.update(self.examples, self.seconds, self.losses.latest)
+            due = self.examples >= self._next_validation
+            if (due or self.budget.write_due()) and not self._done() and self._sound(progress):
+                if due:
+                    self._record(progress)
+                else:
+                    self._write()
+                    progress.message(
+                        f"{self.examples} examples, {self.seconds:.0f} s: training loss "
+                        f"{self.losses.latest:.4f}, weights written"
+                    )
+        if self.losses:
+            self._record(progress)
+        return self._finish(progress, trained=self.learner.step > begin)
 
-    def _train_step(self, batches: Iterator[Batch]) -> float:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
-        total = 0.0
-        for _ in range(self.config.accumulate):
-            batch = self.data.measured(next(batches), self.random)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
-                estimate, blank = (
-                    starting_estimate(self.model, batch, self.config, self.random)
-                    if self.config.model.recycling
-                    else (None, None)
-                )
-                predicted = self.network(
-                    batch.patterson, batch.residues, batch.lengths, estimate, batch.measured
-                )
-            loss = self.loss(predicted.float(), batch.density, blank) / self.config.accumulate
-            loss.backward()
-            total += float(loss.detach())
-            self.examples += len(batch)
-        if not math.isfinite(total):
-            raise CrysformerError(
-                f"{self.folder}: the loss is {total} after {self.examples} examples; resume with "
-                "a lower learning_rate"
+    def train_step(self) -> None:
+        """Train on `accumulate` batches; the loss is not read."""
+        accumulate, rate = self.config.accumulate, self._learning_rate()
+        total: Tensor | None = None
+        examples = 0
+        for _ in range(accumulate):
+            inputs = self.learner.prepare(
+                self.data.measured(next(self.batches), self.learner.random)
             )
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.step += 1
-        self._average()
-        return total
+            loss = self.learner.backward(inputs, accumulate)
+            total = loss if total is None else total + loss
+            examples += len(inputs.batch)
+        self.learner.update(rate)
+        assert total is not None
+        self.losses.add(total)
+        self.examples += examples
 
-    @torch.no_grad()
-    def _average(self) -> None:
-        # The first weights are random: the average forgets them faster than later ones.
-        decay = min(self.config.ema, self.step / (self.step + 10))
-        torch._foreach_lerp_(
-            list(self.averaged.parameters()), list(self.model.parameters()), 1 - decay
+    def _step_or_adapt(self, progress: Progress) -> bool:
+        """Train one step; if it fails in a way that can be avoided, avoid it and return False."""
+        # What is done about an error comes after its traceback, which keeps tensors alive.
+        try:
+            self.train_step()
+            return True
+        except Exception as error:
+            short, reason = out_of_memory(error), _first_line(error)
+            if short and self.config.batch_size == 1:
+                raise CrysformerError(
+                    f"{self.folder}: not enough memory for a single example ({reason})"
+                ) from error
+            if not short and not self.learner.blocks.active:
+                raise
+        self.learner.forget_gradients()
+        if short:
+            self.halve()
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            progress.warning(
+                f"out of memory: batches of {self.config.batch_size}, "
+                f"{self.config.accumulate} in each step"
+            )
+        else:
+            self.learner.blocks.give_up()
+            progress.warning(f"not compiled ({reason}); running the network as it is")
+        return False
+
+    def halve(self) -> None:
+        """Halve the batches, with more of them in each step."""
+        c = self.config
+        size = max(1, c.batch_size // 2)
+        accumulate = math.ceil(c.batch_size * c.accumulate / size)
+        self.config = dataclasses.replace(c, batch_size=size, accumulate=accumulate)
+        self.halvings += 1
+        # The stream begins anew: with the same seed it would repeat its first examples.
+        self._open_data(
+            dataclasses.replace(self.config, seed=self.config.seed + 1_000_003 * self.halvings)
         )
+
+    def _sound(self, progress: Progress) -> bool:
+        """Read the loss and check that it and the weights are finite; go back if not."""
+        finite = self.losses.read() and all_finite(self.learner.averaged)
+        if not finite:
+            self._go_back(progress)
+        return finite
+
+    def _go_back(self, progress: Progress) -> None:
+        """Return to the weights written last, with half the learning rate.
+
+        Raises
+        ------
+        CrysformerError
+            If that has not helped before.
+        """
+        what = f"the loss is {self.losses.latest} after {self.examples} examples"
+        if self.returns == _MAX_RETURNS:
+            raise CrysformerError(f"{self.folder}: {what}; resume with a lower learning_rate")
+        self.returns += 1
+        self._snapshot.restore()
+        self.learner.step, self.examples = self._marked
+        self.losses = RunningLoss()
+        self._plan_validation()
+        progress.warning(
+            f"{what}: back to the weights after {self.examples} examples, with half the learning "
+            "rate"
+        )
+
+    def _mark(self) -> None:
+        """Remember this state as the one to go back to."""
+        learner = self.learner
+        self._snapshot = Snapshot(learner.model, learner.averaged, learner.optimizer)
+        self._marked = learner.step, self.examples
+        self._plan_validation()
+
+    def _plan_validation(self) -> None:
+        every = self.config.validate_every
+        self._next_validation = (self.examples // every + 1) * every
 
     def _learning_rate(self) -> float:
-        return learning_rate(self.config, self.examples, self.seconds, self.max_time)
+        ends = self.budget.training_ends(self.config.final_examples)
+        return 0.5**self.returns * learning_rate(self.config, self.examples, self.seconds, ends)
 
     def _done(self) -> bool:
-        out_of_time = self.max_time is not None and self.seconds >= self.max_time
+        ends = self.budget.training_ends(self.config.final_examples)
+        out_of_time = ends is not None and self.budget.seconds >= ends
         return out_of_time or self.examples >= self.config.examples
 
-    def _record(self, recent: list[float]) -> str:
-        """Validate the averaged weights; write weights, checkpoint and a line of history."""
-        config = self.config
-        result = validate(self.averaged, self.validation, config.model.d_min)
-        how = {"orientations": 1, **self._imperfect_metrics()}
-        train_loss = sum(recent) / len(recent)
-        row = (
-            self.step, self.examples, round(self.seconds, 1),
-            f"{self._learning_rate():.3e}", f"{train_loss:.5f}",
-            f"{result.pc:.5f}", f"{result.phase_error:.3f}", f"{result.weighted_phase_error:.3f}",
-            f"{result.pc_better_hand:.5f}",
-        )  # fmt: skip
-        self.history.append(tuple(str(value) for value in row))
-        with atomic_path(self.folder / HISTORY) as path, open(path, "w", newline="") as file:
-            csv.writer(file).writerows([COLUMNS, *self.history])
-        save_checkpoint(self.folder / CHECKPOINT, self.state())
-        self._save(result, how)
-        return (
-            f"{self.examples} examples, {self.seconds:.0f} s: training loss {train_loss:.4f}, "
+    def _record(self, progress: Progress) -> None:
+        """Validate; write weights, checkpoint and a line of history."""
+        result = self.validator.validate(self.learner.averaged, self.examples)
+        loss = self.losses.mean()
+        self.files.add_to_history(
+            self.learner.step, self.examples, self.seconds, self._learning_rate(), loss, result
+        )
+        # Before the checkpoint, which a resumed run continues with a new mean.
+        self.losses.restart()
+        self._write()
+        imperfect = self.validator.details.get("pc_imperfect")
+        progress.message(
+            f"{self.examples} examples, {self.seconds:.0f} s: training loss {loss:.4f}, "
             f"validation PC {result.pc:.4f} (better hand {result.pc_better_hand:.4f}), phase error "
             f"{result.phase_error:.2f}, F-weighted {result.weighted_phase_error:.2f}"
-            + (f", imperfect data PC {how['pc_imperfect']:.4f}" if self.imperfect else "")
+            + (f", imperfect data PC {imperfect:.4f}" if imperfect is not None else "")
         )
 
-    def _imperfect_metrics(self) -> dict[str, float]:
-        """PC of the same examples with imperfect data, for networks trained on such data."""
-        if not self.imperfect:
-            return {}
-        pc = validate(self.averaged, self.imperfect, self.config.model.d_min).pc
-        return {"pc_imperfect": pc}
+    def _write(self) -> None:
+        """Write checkpoint and weights, with the figures of the last validation."""
+        if self.validator.result is None:  # weights are not usable without a calibration
+            self.validator.validate(self.learner.averaged, self.examples)
+        with self.budget.measured("writing"):
+            self.files.write_checkpoint(state_of(self))
+            self._write_weights()
+            self._mark()
+        self.budget.wrote()
 
-    def _finish(self) -> ValidationResult:
+    def _finish(self, progress: Progress, trained: bool) -> ValidationResult:
         """Save the final figures: more examples, predicted as by `predict`."""
-        config = self.config
-        examples = self.data.validation(config.final_examples)
-        result = validate(self.averaged, examples, config.model.d_min, averaged=True)
-        self._save(result, {"orientations": len(ORIENTATIONS), **self._imperfect_metrics()})
-        return result
+        validator, model = self.validator, self.learner.averaged
+        if validator.details.get("after_examples") != self.examples:
+            validator.validate(model, self.examples)
+        validator.validate_finally(model, trained, progress)
+        self._write_weights()
+        assert validator.result is not None
+        return validator.result
 
-    def _save(self, result: ValidationResult, how: dict[str, float]) -> None:
-        save_weights(
-            self.folder / "weights.safetensors",
-            self.averaged,
+    def _write_weights(self) -> None:
+        result = self.validator.result
+        assert result is not None
+        self.files.write_weights(
+            self.learner.averaged,
             {
                 "preset": self.config.name,
                 "data_sha256": self.data_hash,
-                "domain": trained_domain(
-                    self.validation,
-                    self.config.model.d_min,
-                    self.config.measured if self.config.model.conditions else None,
-                ),
+                "domain": self.validator.domain(),
                 "calibration": result.calibration,
-                "metrics": {**result.metrics(), **how},
+                "metrics": {**result.metrics(), **self.validator.details},
                 "training": {
                     "examples": self.examples,
-                    "steps": self.step,
-                    "seconds": round(self.seconds),
+                    "steps": self.learner.step,
+                    "seconds": round(self.budget.seconds),
                     "device": str(self.device),
                     "config": to_dict(self.config),
                 },
             },
         )
 
-    def state(self) -> dict[str, Any]:
-        """Complete state of the run, in plain tensors and values."""
-        return {
-            "config": json.dumps(to_dict(self.config)),
-            "data": self.data_hash,
-            "model": self.model.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "stream": self.stream.state_dict(),
-            "random": torch.get_rng_state(),
-            "random_estimates": self.random.get_state(),
-            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-            "step": self.step,
-            "examples": self.examples,
-            "seconds": self.seconds,
-            "history": self.history,
-        }
 
-    def load(self, state: dict[str, Any]) -> None:
-        """Restore the state of a checkpoint.
-
-        Raises
-        ------
-        InputError
-            If it belongs to another network or other data.
-        """
-        saved = from_dict(json.loads(state["config"]), "checkpoint")
-        if saved.model != self.config.model:
-            raise InputError(f"{self.folder}: the checkpoint holds another network than configured")
-        if state["data"] != self.data_hash:
-            raise InputError(f"{self.folder}: the checkpoint was trained on other data")
-        self.model.load_state_dict(state["model"])
-        self.averaged.load_state_dict(state["averaged"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.stream.load_state_dict(state["stream"])
-        torch.set_rng_state(state["random"].cpu())
-        self.random.set_state(state["random_estimates"].cpu())
-        if state["random_cuda"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all([s.cpu() for s in state["random_cuda"]])
-        self.step = int(state["step"])
-        self.examples = int(state["examples"])
-        self.seconds = float(state["seconds"])
-        self.history = [tuple(row) for row in state["history"]]
+def _first_line(error: BaseException) -> str:
+    """Shorten the message of an error."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

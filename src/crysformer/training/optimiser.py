@@ -11,7 +11,7 @@ from crysformer.training.config import TrainingConfig
 
 
 def learning_rate(
-    config: TrainingConfig, examples: int, seconds: float, max_time: float | None
+    config: TrainingConfig, examples: int, seconds: float, ends: float | None
 ) -> float:
     """Learning rate of a one-cycle schedule: linear warm-up, then half a cosine.
 
@@ -21,12 +21,12 @@ def learning_rate(
         Peak rate, warm-up, and schedule (by examples or by time).
     examples, seconds
         Examples and seconds done so far.
-    max_time
-        Time limit of the whole run, s, if any.
+    ends
+        Seconds at which training ends, if there is a time limit.
     """
     warm = min(1.0, (examples + 1) / max(1, config.warmup))
-    if config.schedule == "time" and max_time is not None:
-        fraction = min(1.0, seconds / max_time)
+    if config.schedule == "time" and ends is not None:
+        fraction = min(1.0, seconds / ends)
     else:
         fraction = min(1.0, examples / config.examples)
     cosine = 0.5 * (1 + math.cos(math.pi * fraction))

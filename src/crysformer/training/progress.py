@@ -78,3 +78,10 @@ class Progress:
             self._bar.console.print(text)
         else:
             log.info(text)
+
+    def warning(self, text: str) -> None:
+        """Print a permanent line about a fault, also if the run is quiet."""
+        if self._shown:
+            self._bar.console.print(text)
+        else:
+            log.warning(text)

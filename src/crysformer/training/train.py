@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from crysformer.training.config import TrainingConfig, to_dict
 from crysformer.training.data import check_fits
 from crysformer.training.loop import Trainer
 from crysformer.training.progress import Progress
+from crysformer.training.run_state import restore
 from crysformer.training.validation import ValidationResult
 from crysformer.training.warm_start import starting_weights
 
@@ -29,12 +31,17 @@ def train(
     device: torch.device | str = "cpu",
     quiet: bool = True,
     start_from: str | Path | None = None,
+    began: float | None = None,
 ) -> ValidationResult:
     """Train a network on synthetic crystals generated on the fly.
 
     The run ends after `config.examples`, or `max_time`, whichever comes first; it then leaves
     ``weights.safetensors`` with ``weights.json``, ``checkpoint.pt``, ``history.csv`` and
-    ``config.json`` in `out`.
+    ``config.json`` in `out`. Weights and checkpoint are also written every `config.write_every`
+    seconds, so that a run that is killed loses little.
+
+    The run goes on eagerly where the network cannot be compiled, halves its batches when memory is
+    short, and returns to the last weights with half the learning rate when the loss is not finite.
 
     Parameters
     ----------
@@ -49,7 +56,8 @@ def train(
     overwrite
         Start afresh in a folder that is not empty.
     max_time
-        Time limit, s, over all resumed parts together.
+        Time limit, s, over all resumed parts together, from the start to the last file: training
+        ends as much earlier as validation and writing take.
     device
         Device of examples and network.
     quiet
@@ -57,6 +65,8 @@ def train(
     start_from
         Weights of the same network to start from (packaged name or file) instead of random ones;
         optimiser and learning rate begin anew.
+    began
+        `time.monotonic` from which the time is counted; by default when this is called.
 
     Raises
     ------
@@ -65,20 +75,21 @@ def train(
     UsageError
         If both a checkpoint and weights are to be started from.
     CrysformerError
-        If the loss is no longer finite.
+        If the loss is no longer finite, also with lower learning rates, or the memory is too small.
     """
+    began = time.monotonic() if began is None else began
     store = FragmentStore.open(data)
     check_fits(store, config)
     if resume and start_from is not None:
         raise UsageError("`resume` goes on from a checkpoint; leave out `start_from`")
-    trainer = Trainer(config, store, Path(out), max_time, torch.device(device))
+    trainer = Trainer(config, store, Path(out), max_time, torch.device(device), began)
     if start_from is not None:
-        initial = starting_weights(start_from, trainer.model)
-        for model in (trainer.model, trainer.averaged):
+        initial = starting_weights(start_from, trainer.learner.model)
+        for model in (trainer.learner.model, trainer.learner.averaged):
             model.load_state_dict(initial)
     folder = prepare_output_dir(out, overwrite=overwrite, resume=resume)
     if resume:
-        trainer.load(load_checkpoint(folder / CHECKPOINT, device))
+        restore(trainer, load_checkpoint(folder / CHECKPOINT, device))
     write_json(folder / "config.json", to_dict(config))
     with Progress(config.examples, max_time, quiet) as progress:
         return trainer.run(progress)

@@ -1,0 +1,67 @@
+"""Faults that a run survives: no compiler, too little memory, a loss that is not finite."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+
+from crysformer.models.crysformer import CrysFormer
+
+
+class CompiledBlocks:
+    """Transformer blocks compiled one by one, in place, and the way back to eager execution.
+
+    Blocks of the same shape share their compiled code, so that each grid shape costs the
+    compilation of one block. Parameters and their names stay the same.
+    """
+
+    def __init__(self, model: CrysFormer, compiled: bool) -> None:
+        self._blocks = list(model.layers)
+        self.active = False
+        if compiled:
+            self._compile()
+
+    def _compile(self) -> None:
+        for block in self._blocks:
+            block.compile()
+        self.active = True
+
+    def give_up(self) -> None:
+        """Run the blocks as they are."""
+        for block in self._blocks:
+            block._compiled_call_impl = None
+        self.active = False
+
+
+class Snapshot:
+    """Weights and optimiser in memory, to return to when the loss is no longer finite."""
+
+    def __init__(
+        self, model: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> None:
+        self._parts: tuple[Any, ...] = (model, averaged, optimizer)
+        self._states = [copy.deepcopy(part.state_dict()) for part in self._parts]
+
+    def restore(self) -> None:
+        """Load the states; the snapshot stays usable."""
+        for part, state in zip(self._parts, self._states, strict=True):
+            part.load_state_dict(copy.deepcopy(state))
+
+
+@torch.no_grad()
+def all_finite(model: nn.Module) -> bool:
+    """Check that no parameter is infinite or NaN."""
+    norms = torch._foreach_norm(list(model.parameters()))
+    return bool(torch.isfinite(torch.stack(norms)).all())
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Check if an error means that memory is short; libraries have errors of their own for it."""
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError)
+        and any(words in text for words in ("out of memory", "alloc_failed", "allocate memory"))
+    )

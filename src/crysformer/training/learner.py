@@ -1,0 +1,111 @@
+"""Network, average and optimiser of a run, and the training step on them."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from crysformer.data.examples.residue_densities import residue_templates
+from crysformer.data.examples.stream import Batch
+from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
+from crysformer.training.config import TrainingConfig
+from crysformer.training.faults import CompiledBlocks
+from crysformer.training.losses import LOSSES
+from crysformer.training.optimiser import make_optimizer
+from crysformer.training.recycling_inputs import starting_estimate
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """A batch with its starting estimates, (B, 1, U, V, W) and (B,), if the network recycles."""
+
+    batch: Batch
+    estimate: Tensor | None
+    blank: Tensor | None
+
+
+class Learner:
+    """The parts of a run that a step changes.
+
+    `backward` and `update` only launch work on the device: they read nothing back from it, so that
+    the host can prepare the next step meanwhile.
+
+    Parameters
+    ----------
+    config
+        Training settings.
+    model
+        The network with the scales of the data.
+    device
+        Compute device.
+
+    Attributes
+    ----------
+    model, averaged
+        The network, and its weights averaged over the steps, in evaluation mode.
+    blocks
+        Compilation of the network's blocks.
+    random
+        Random numbers of imperfections and estimates.
+    step
+        Number of steps done.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, model: CrysFormerConfig, device: torch.device
+    ) -> None:
+        self._config = config
+        self._device = device
+        self.model = CrysFormer(model, residue_templates()).to(device)
+        self.model.checkpointing = config.checkpoint_layers
+        self.averaged = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.blocks = CompiledBlocks(self.model, config.compile)
+        self.optimizer = make_optimizer(self.model, config)
+        # On a GPU the numbers are drawn there; Apple's lack the double precision of some.
+        drawn_on = device if device.type == "cuda" else torch.device("cpu")
+        self.random = torch.Generator(drawn_on).manual_seed(config.seed)
+        self.step = 0
+        self._loss = LOSSES[config.loss]
+        self._parameters: list[Tensor] = list(self.model.parameters())
+        self._averages: list[Tensor] = list(self.averaged.parameters())
+
+    def prepare(self, batch: Batch) -> Inputs:
+        """Draw the starting estimates of a batch."""
+        if not self._config.model.recycling:
+            return Inputs(batch, None, None)
+        with self._autocast():
+            return Inputs(batch, *starting_estimate(self.model, batch, self._config, self.random))
+
+    def backward(self, inputs: Inputs, accumulate: int) -> Tensor:
+        """Add the gradients of a batch, one of `accumulate`, and return its part of the loss."""
+        batch = inputs.batch
+        with self._autocast():
+            predicted = self.model(
+                batch.patterson, batch.residues, batch.lengths, inputs.estimate, batch.measured
+            )
+        loss = self._loss(predicted.float(), batch.density, inputs.blank) / accumulate
+        loss.backward()
+        return loss.detach()
+
+    def update(self, rate: float) -> None:
+        """Change the weights by the gradients, and the average by the weights."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        nn.utils.clip_grad_norm_(self._parameters, self._config.clip, foreach=True)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        # The first weights are random: the average forgets them faster than later ones.
+        decay = min(self._config.ema, self.step / (self.step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(self._averages, self._parameters, 1 - decay)
+
+    def forget_gradients(self) -> None:
+        """Drop the gradients of a step that failed."""
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.bf16)

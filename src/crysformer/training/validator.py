@@ -1,0 +1,132 @@
+"""Validation during a run, within its time budget."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+
+from crysformer.data.examples.stream import Batch
+from crysformer.models.crysformer import CrysFormer
+from crysformer.models.orientations import ORIENTATIONS
+from crysformer.training.config import TrainingConfig
+from crysformer.training.data import TrainingData
+from crysformer.training.domain import trained_domain
+from crysformer.training.progress import Progress
+from crysformer.training.time_budget import TimeBudget
+from crysformer.training.validation import ValidationResult, validate
+
+#: Examples whose validation is timed at the start of a run with a time limit.
+_TIMED = 8
+
+
+class Validator:
+    """Validation examples of a run, and the figures of the last validation.
+
+    Parameters
+    ----------
+    config
+        Number of examples and resolution.
+    data
+        The data set.
+    device
+        Compute device.
+    budget
+        Learns how long validation takes.
+
+    Attributes
+    ----------
+    result
+        Result of the last validation, None before the first.
+    details
+        Number of training examples before it, orientations averaged, and the PC with imperfect
+        data of networks trained on such.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, data: TrainingData, device: torch.device, budget: TimeBudget
+    ) -> None:
+        self._config, self._data, self._budget = config, data, budget
+        torch.zeros(1, device=device)  # so that the device is ready when the time is measured
+        begin = time.monotonic()
+        self._exact = data.validation(config.validation_examples)
+        self._making = (time.monotonic() - begin) / max(1, sum(map(len, self._exact)))
+        self._imperfect = data.all_measured(self._exact)
+        self.result: ValidationResult | None = None
+        self.details: dict[str, Any] = {}
+
+    def domain(self) -> dict[str, Any]:
+        """Range of crystals that the network is trained on."""
+        model = self._config.model
+        measured = self._config.measured if model.conditions else None
+        return trained_domain(self._exact, model.d_min, measured)
+
+    def estimate_times(self, model: CrysFormer) -> None:
+        """Estimate what validation takes, from a few examples."""
+        few = _first(self._exact[0], _TIMED)
+        each = 0.0
+        for _ in range(2):  # the first one is slower
+            begin = time.monotonic()
+            validate(model, [few], self._config.model.d_min)
+            each = (time.monotonic() - begin) / len(few)
+        self._budget.validation = each * sum(map(len, (*self._exact, *self._imperfect)))
+        self._budget.final_example = each * len(ORIENTATIONS) + self._making
+
+    def validate(self, model: CrysFormer, examples: int) -> ValidationResult:
+        """Validate, with imperfect data as well for a network trained on such.
+
+        Parameters
+        ----------
+        model
+            The averaged network.
+        examples
+            Number of training examples so far.
+        """
+        d_min = self._config.model.d_min
+        with self._budget.measured("validation"):
+            begin = time.monotonic()
+            self.result = validate(model, self._exact, d_min)
+            each = (time.monotonic() - begin) / max(1, self.result.n)
+            self.details = {"orientations": 1}
+            if self._imperfect:
+                self.details["pc_imperfect"] = validate(model, self._imperfect, d_min).pc
+            self.details["after_examples"] = examples
+        self._budget.final_example = each * len(ORIENTATIONS) + self._making
+        return self.result
+
+    def validate_finally(self, model: CrysFormer, limited: bool, progress: Progress) -> bool:
+        """Validate on `final_examples`, predicted as by `predict`, as far as the time allows.
+
+        Parameters
+        ----------
+        model
+            The averaged network.
+        limited
+            Keep to the time limit.
+        progress
+            For a message when there is not enough time.
+
+        Returns
+        -------
+        bool
+            False if there was no time for it at all.
+        """
+        wanted = self._config.final_examples
+        n = self._budget.affordable_examples(wanted) if limited else wanted
+        if n < wanted:
+            progress.message(f"final validation: time for {n} of {wanted} examples")
+        if n == 0:
+            return False
+        examples = self._data.validation(n)
+        self.result = validate(model, examples, self._config.model.d_min, averaged=True)
+        self.details["orientations"] = len(ORIENTATIONS)
+        return True
+
+
+def _first(batch: Batch, n: int) -> Batch:
+    """Take the first examples of a batch."""
+    taken: dict[str, Any] = {
+        name: None if value is None else value[:n] for name, value in vars(batch).items()
+    }
+    return Batch(**taken)
