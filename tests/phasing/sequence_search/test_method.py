@@ -10,12 +10,7 @@ import pytest
 import torch
 
 from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
-from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import enantiomorph
-from crysformer.peptide.geometry import build_peptides
-from crysformer.peptide.kinematics import Kinematics
-from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
-from crysformer.phasing.sequence_search.random_poses import random_poses
 from crysformer.phasing.solver import solve
 
 VALINE_ALANINE = 0
@@ -42,28 +37,12 @@ def test_a_noisy_dipeptide_is_solved_with_its_model(dipeptide: Callable[..., Any
     assert sum(n for _, n in names) == len(found.model.b_iso)
 
 
-def packed(cell: gemmi.UnitCell, group: str, sequence: str, d_min: float) -> Any:
-    """Fractional coordinates and numbers of a conformation that overlaps little in this cell."""
-    kinematics = Kinematics(build_peptides((sequence,)))
-    orth = torch.tensor(cell.orth.mat.tolist(), dtype=torch.float32)
-    poses = random_poses(kinematics.peptides, 3000, orth, generator(2))
-    xyz = kinematics.coordinates(poses)[0]
-    hkl = gemmi.make_miller_array(cell, gemmi.SpaceGroup(group), d_min).astype(np.int32)
-    blank = CrystalData(
-        cell, gemmi.SpaceGroup(group), hkl, np.ones(len(hkl)), None, source="no data"
-    )
-    packing = AmplitudeTarget(blank, kinematics.peptides.number, 20.0, overlap=1.0)
-    best = int(packing.evaluate(xyz, gradient=False).overlap.argmin())
-    frac = xyz[best].double().numpy() @ np.linalg.inv(orth.double().numpy()).T
-    return frac, kinematics.peptides.number
-
-
 @pytest.mark.slow
 def test_both_members_of_an_enantiomorphic_pair_are_searched(
-    make_crystal: Callable[..., Any],
+    packed_crystal: Callable[..., Any],
 ) -> None:
     cell = gemmi.UnitCell(10.5, 10.5, 12.5, 90, 90, 90)
-    crystal = make_crystal(cell, "P 43", *packed(cell, "P 43", "TI", 2.0), b_iso=20.0, d_min=2.0)
+    crystal = packed_crystal(cell, "P 43", "TI")
     other = replace(crystal.data, space_group=gemmi.SpaceGroup("P 41"))
     found = solve(other, "TI", method="sequence", copies=1, time_limit=25.0)
     assert found.space_group.xhm() == "P 41"
