@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import json
+import os
 import subprocess
 import sys
 import types
@@ -15,6 +16,7 @@ import pytest
 
 import crysformer
 from crysformer import cli
+from crysformer.cli import SPIN_COUNT, main
 from crysformer.cli._common import emit, with_flags
 from crysformer.errors import CrysformerError, InputError, UsageError
 
@@ -74,6 +76,21 @@ def test_importing_the_package_is_light_and_lists_its_api() -> None:
         "print(sorted(crysformer.__all__))"
     )
     assert done.stdout.splitlines() == ["[]", str(sorted(crysformer.__all__))]
+
+
+@pytest.mark.parametrize("user", [{}, {"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "active"}])
+def test_waiting_threads_sleep_unless_the_user_decides(
+    user: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, "")  # so that what `main` sets is undone
+        monkeypatch.delenv(name)
+    for name, value in user.items():
+        monkeypatch.setenv(name, value)
+    assert main(["--version"]) == 0
+    expected = user or {"GOMP_SPINCOUNT": SPIN_COUNT}
+    assert {name: os.environ[name] for name in expected} == expected
+    assert ("GOMP_SPINCOUNT" in os.environ) == ("GOMP_SPINCOUNT" in expected)
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:

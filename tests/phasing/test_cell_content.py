@@ -13,14 +13,17 @@ from crysformer.phasing.cell_content import cell_content
 
 
 def scattered(
-    make_crystal: Callable[..., Any], group: str = "P 1 21 1", b_iso: float = 20.0
+    make_crystal: Callable[..., Any],
+    group: str = "P 1 21 1",
+    b_iso: float = 20.0,
+    d_min: float = 1.5,
 ) -> Any:
     """60 atoms anywhere in an asymmetric unit that holds them at 18 A^3 each."""
     n = len(gemmi.SpaceGroup(group).operations())
     side = (60 * 18.0 * n) ** (1 / 3)
     cell = gemmi.UnitCell(side, side, side, 90, 90, 90)
     frac = np.random.default_rng(3).random((60, 3))
-    return make_crystal(cell, group, frac, np.full(60, 6), b_iso=b_iso)
+    return make_crystal(cell, group, frac, np.full(60, 6), b_iso=b_iso, d_min=d_min)
 
 
 def test_sequence_counts_atoms_of_the_whole_cell(make_crystal: Callable[..., Any]) -> None:
@@ -65,10 +68,22 @@ def test_b_is_that_of_the_crystal(make_crystal: Callable[..., Any], b_iso: float
     assert cell_content(data).b_iso == pytest.approx(b_iso, abs=4)
 
 
-def test_b_stays_within_limits(make_crystal: Callable[..., Any]) -> None:
-    cold, hot = (scattered(make_crystal, "P 1", b).data for b in (-20.0, 150.0))
-    assert cell_content(cold).b_iso == 3.0
-    assert cell_content(hot).b_iso == 80.0
+@pytest.mark.parametrize(
+    ("d_min", "b_iso", "expected"),
+    [(1.5, 150.0, 80.0), (1.5, -20.0, 3.0), (0.9, -20.0, 0.3), (2.0, -20.0, 3.0)],
+)
+def test_b_stays_within_limits(
+    make_crystal: Callable[..., Any], d_min: float, b_iso: float, expected: float
+) -> None:
+    content = cell_content(scattered(make_crystal, "P 1", b_iso, d_min).data)
+    assert content.b_iso == expected
+    assert content.notes[-1].endswith(f"the search takes {expected:g}")
+
+
+def test_a_low_b_is_believed_at_atomic_resolution(make_crystal: Callable[..., Any]) -> None:
+    content = cell_content(scattered(make_crystal, "P 1", 1.2, d_min=0.9).data)
+    assert content.b_iso == pytest.approx(1.2, abs=0.6)
+    assert content.notes == ()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,9 @@ _MAX_SHELLS = 30
 _ROUNDS = 20
 # The Wilson plot of proteins is straight only beyond this resolution (A).
 _WILSON_D_MAX = 3.5
+# Usual mean B (A^2): the least of crystals measured to _ATOMIC_D_MIN (A), of others, and the most.
+_COLD_B, _LEAST_B, _MOST_B = 0.3, 3.0, 80.0
+_ATOMIC_D_MIN = 1.25
 
 
 def epsilon_factors(hkl: NDArray[np.int32], space_group: gemmi.SpaceGroup) -> NDArray[np.float64]:
@@ -129,6 +132,15 @@ class WilsonFit:
     b_error: float
     d_max: float
     d_min: float
+
+    @property
+    def usual_b(self) -> tuple[float, float]:
+        """Range of the mean B of ordinary crystals at this resolution, A^2.
+
+        Crystals at 100 K that diffract to 1.2 A or better have 0.6 to 2 A^2; at lower resolution
+        so small a value is due to few reflections, or to scattering factors that do not apply.
+        """
+        return (_COLD_B if self.d_min <= _ATOMIC_D_MIN else _LEAST_B), _MOST_B
 
 
 def wilson_b(

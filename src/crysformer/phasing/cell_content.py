@@ -12,8 +12,6 @@ from crysformer.crystal.normalisation import PROTEIN_RESIDUE, wilson_b
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import UsageError
 
-B_RANGE = (3.0, 80.0)
-
 
 @dataclass(frozen=True)
 class CellContent:
@@ -24,7 +22,7 @@ class CellContent:
     n_atoms
         Atoms but hydrogen in the whole cell, or None if there is no sequence.
     b_iso
-        Mean B from the Wilson plot, kept within 3 to 80 A^2.
+        Mean B from the Wilson plot, A^2, kept within what is usual at the resolution.
     sequences
         The chains of one copy; empty if unknown.
     copies
@@ -67,8 +65,10 @@ def cell_content(
         contents, n_atoms = atoms, sum(atoms.values())
     elif copies is not None:
         raise UsageError("`copies` needs `sequence`: without it there is nothing to count")
-    wilson = wilson_b(data, contents).b_iso
-    b_iso = float(np.clip(wilson, *B_RANGE))
-    if b_iso != wilson:
-        notes.append(f"the Wilson plot gives a B of {wilson:.1f} A^2; the search takes {b_iso:g}")
+    wilson = wilson_b(data, contents)
+    b_iso = float(np.clip(wilson.b_iso, *wilson.usual_b))
+    if b_iso != wilson.b_iso:
+        notes.append(
+            f"the Wilson plot gives a B of {wilson.b_iso:.1f} A^2; the search takes {b_iso:g}"
+        )
     return CellContent(n_atoms, b_iso, tuple(sequences), copies or 1, tuple(notes))

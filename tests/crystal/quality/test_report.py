@@ -48,6 +48,12 @@ def test_wilson_b_is_told_with_its_range(wilson: Maker) -> None:
     one_warning(data_report(wilson(b=-10.0)), "the Wilson plot gives a B of -")
 
 
+def test_a_cold_crystal_at_atomic_resolution_passes_without_a_warning(wilson: Maker) -> None:
+    report = data_report(wilson(b=1.5, d_min=0.9))
+    assert 0.3 < report.wilson.b_iso < 3
+    assert report.warnings == ()
+
+
 def test_twins_are_told(wilson: Maker) -> None:
     for twin in (0.25, 0.5):
         report = data_report(wilson(twin=twin, d_min=2.5))

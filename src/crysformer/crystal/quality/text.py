@@ -21,7 +21,6 @@ _TWIN_L, _PERFECT_L = 0.44, 0.375
 _SIGMAS, _MANY_SIGMAS = 4.0, 5.0
 _TNCS_HEIGHT = 0.2
 _COMPLETE, _NEARLY_ALL = 0.8, 0.9
-_B_RANGE = (3.0, 80.0)  # of ordinary crystals of peptides and proteins, A^2
 _FALL_OFF = 10.0  # ratio of intensities between directions at the resolution limit
 _SAME = 0.7  # correlation of intensities that a missing operator relates
 _CUT = 0.5  # F / sigma: weaker reflections show that the file was not cut at a sigma
@@ -50,7 +49,7 @@ def _incomplete(report: DataReport) -> str | None:
 
 
 def _wilson(report: DataReport) -> str | None:
-    low, high = _B_RANGE
+    low, high = report.wilson.usual_b
     b = report.wilson.b_iso
     if low <= b <= high:
         return None
