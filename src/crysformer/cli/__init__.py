@@ -47,7 +47,7 @@ EXIT_BROKEN_PIPE = 141
 
 #: Turns that a thread of libgomp waits in a loop before it sleeps. Its default, thousands of times
 #: more, keeps every core busy between small operations: where another program runs, a solution
-#: took 1.6 to 4 times longer. On an idle machine this value costs 5 to 10 % (docs/phasing.md).
+#: took 2 to 3 times longer. On an idle machine this value costs 6 to 14 % (docs/phasing.md).
 SPIN_COUNT = "1000"
 
 log = logging.getLogger("crysformer")

@@ -16,7 +16,12 @@ from torch import Tensor
 
 from crysformer.crystal.fourier.grids import DIMS
 from crysformer.crystal.normalisation import normalized_e
-from crysformer.phasing.dual_space.projections import timed_iterations, to_half_grid, to_map
+from crysformer.phasing.dual_space.projections import (
+    impose,
+    timed_iterations,
+    to_half_grid,
+    to_map,
+)
 from crysformer.phasing.problem import PhasingProblem
 
 
@@ -64,20 +69,15 @@ def normalised_flipping(
         Half grids (B, ...): |E| with the phases found; unmeasured reflections as the map gives
         them.
     """
-    measured, floating = problem.grid.measured, problem.grid.floating
+    grid = problem.grid
     # a rank among the measured; torch's quantile is limited to 2^24 values
-    values = amplitude[measured]
+    values = amplitude[grid.measured]
     rank = min(int(weak_fraction * len(values)), len(values) - 1)
-    weak = measured & (amplitude < values.kthvalue(rank + 1).values)
-    F = _with_modulus(F, amplitude)
+    weak = grid.measured & (amplitude < values.kthvalue(rank + 1).values)
+    F = impose(grid, F, amplitude)
     for _ in timed_iterations(iterations, reserve, deadline):
-        rho = to_map(problem.grid, F)
+        rho = to_map(grid, F)
         level = threshold * rho.std(dim=DIMS, keepdim=True)
         flipped = to_half_grid(torch.where(rho < level, -rho, rho))
-        strong = _with_modulus(flipped, amplitude)
-        F = torch.where(weak, 1j * flipped, torch.where(floating, flipped, strong))
-    return torch.where(measured, _with_modulus(F, amplitude), F)
-
-
-def _with_modulus(F: Tensor, amplitude: Tensor) -> Tensor:
-    return amplitude * F / F.abs().clamp(min=1e-20)
+        F = torch.where(weak, 1j * flipped, impose(grid, flipped, amplitude))
+    return impose(grid, F, amplitude)
