@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from crysformer.crystal.quality.report import DataReport as DataReport
     from crysformer.crystal.quality.report import data_report as data_report
     from crysformer.crystal.reflections import CrystalData as CrystalData
+    from crysformer.models.density_network import DensityNetwork as DensityNetwork
+    from crysformer.models.density_network import NetworkConfig as NetworkConfig
     from crysformer.phasing.network.predict import Prediction as Prediction
     from crysformer.phasing.network.predict import predict as predict
     from crysformer.phasing.solver import Solution as Solution
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "CrystalData": "crysformer.crystal.reflections",
+    "DensityNetwork": "crysformer.models.density_network",
+    "NetworkConfig": "crysformer.models.density_network",
     "DataReport": "crysformer.crystal.quality.report",
     "DensityMap": "crysformer.crystal.fourier.density_map",
     "Prediction": "crysformer.phasing.network.predict",
@@ -42,6 +46,8 @@ __all__ = [
     "CrystalData",
     "DataReport",
     "DensityMap",
+    "DensityNetwork",
+    "NetworkConfig",
     "Prediction",
     "Solution",
     "data",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor
@@ -44,9 +46,47 @@ def test_partial_tokens_are_the_same_for_every_layer_and_blind_to_the_map(kind: 
         assert torch.equal(u, seen[0])
 
 
-def test_a_layer_gives_back_map_tokens_only() -> None:
+def test_a_layer_returns_partial_tokens_as_they_came() -> None:
     layer = TransformerLayer(24, 2, 12, 32, "gelu", None, 0.0)
-    assert layer(torch.randn(2, 5, 24), torch.randn(2, 9, 24), None).shape == (2, 5, 24)
+    u = torch.randn(2, 9, 24)
+    x, same = layer(torch.randn(2, 5, 24), u, None)
+    assert x.shape == (2, 5, 24)
+    assert same is u
+
+
+@pytest.mark.parametrize("positions", ["table", "metric"])
+def test_joint_attention_updates_both_kinds_of_tokens(positions: str) -> None:
+    model = random_network(dataclasses.replace(TINY, attention="joint", positions=positions))
+    seen: list[Tensor] = []
+    model.layers[0].register_forward_hook(lambda _, args, out: seen.extend((args[1], out[1])))
+    patterson, residues, lengths = random_patterson_maps()
+    with torch.no_grad():
+        density = model(patterson, residues, lengths)
+    assert density.std() > 0
+    before, after = seen
+    assert before.shape == after.shape
+    assert not torch.allclose(before, after, rtol=1e-3)
+
+
+def test_without_partial_structures_the_sequence_does_not_matter() -> None:
+    model = random_network(dataclasses.replace(TINY, partial_structures=False))
+    patterson, residues, lengths = random_patterson_maps()
+    with torch.no_grad():
+        assert torch.equal(
+            model(patterson, residues, lengths), model(patterson, residues.flip(1), lengths)
+        )
+
+
+def test_convolutions_padded_with_zeros_see_the_faces_of_the_cell() -> None:
+    patterson, _, lengths = random_patterson_maps(1)
+    moved = patterson.roll(4, 2)
+    for padding, same in (("circular", True), ("zeros", False)):
+        model = random_network(dataclasses.replace(TINY, padding=padding))
+        with torch.no_grad():
+            one, other = (
+                model.stem(model.input_maps(p, lengths, None, None)) for p in (patterson, moved)
+            )
+        assert torch.allclose(one.roll(4, 2), other, atol=1e-6) == same
 
 
 @pytest.mark.parametrize("kind", KINDS)

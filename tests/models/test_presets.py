@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from crysformer.errors import UsageError
-from crysformer.models.crysformer import CrysFormer, n_parameters
+from crysformer.models.density_network import n_parameters
 from crysformer.models.presets import PRESETS, preset
+from crysformer.models.registry import make_network
 
 
 def test_parameter_count_of_the_paper_setting() -> None:
@@ -20,7 +21,7 @@ def test_parameter_count_of_the_paper_setting() -> None:
     final = 2 * 2 * (channels * channels * 125 + channels) + channels * 27 + 1
     expected = 6 * layer + stems + tables + head + final
     with torch.device("meta"):
-        model = CrysFormer(preset("dipeptide"))
+        model = make_network(preset("dipeptide"))
     assert n_parameters(model) == expected
     # 28 MB in bf16, as published
     assert n_parameters(model) * 2 / 1e6 == pytest.approx(28, abs=1)
@@ -29,6 +30,6 @@ def test_parameter_count_of_the_paper_setting() -> None:
 def test_presets_build_and_an_unknown_one_is_refused() -> None:
     for config in PRESETS.values():
         with torch.device("meta"):
-            assert n_parameters(CrysFormer(config)) > 1e6
+            assert n_parameters(make_network(config)) > 1e6
     with pytest.raises(UsageError, match="dipeptide-small"):
         preset("tripeptide")

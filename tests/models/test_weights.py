@@ -70,7 +70,8 @@ def test_damaged_or_foreign_files_are_refused(saved: tuple[Path, CrysFormer]) ->
         ("{", "not readable JSON"),
         ("{}", "not the description"),
         (text.replace('"width": 24', '"width": 48'), "does not fit"),
-        (text.replace('"width": 24', '"wide": 24'), "does not fit"),
+        (text.replace('"width": 24', '"wide": 24'), "unknown setting 'wide'"),
+        (text.replace('"crysformer"', '"my_net:Net"'), "--model"),
     ):
         description.write_text(broken)
         with pytest.raises(InputError, match=message):

@@ -9,8 +9,13 @@ from __future__ import annotations
 
 import argparse
 import time
+from typing import TYPE_CHECKING
 
 from crysformer.cli._common import add_output_arguments, emit
+from crysformer.errors import UsageError
+
+if TYPE_CHECKING:
+    from crysformer.training.config import TrainingConfig
 
 #: Names of the presets, repeated here so that --help needs no torch.
 PRESETS = (
@@ -18,6 +23,8 @@ PRESETS = (
     "dipeptide-large",
     "dipeptide-robust",
     "dipeptide-small",
+    "dipeptide-unet",
+    "dipeptide-unet-ps",
     "fifteen",
     "fifteen-large",
 )
@@ -30,9 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--config", metavar="TOML", help="a file of settings, which may start from preset = NAME"
     )
-    parser.add_argument(
-        "--data", required=True, metavar="DIR", help="folder made by `crysformer dataset build`"
-    )
+    parser.add_argument("--data", metavar="DIR", help="folder made by `crysformer dataset build`")
     parser.add_argument(
         "--resume", action="store_true", help="continue from the checkpoint in the output folder"
     )
@@ -40,6 +45,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--start-from",
         metavar="NAME|FILE",
         help="weights of the same network to start from (default: random ones)",
+    )
+    parser.add_argument(
+        "--refine",
+        metavar="NAME|FILE",
+        help="weights of a first run: train a second network that takes its predictions",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="architecture instead of the preset's: crysformer, unet, or package.module:Class",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a setting, such as model.width=384 (value as in TOML; repeatable)",
+    )
+    parser.add_argument(
+        "--print-config",
+        action="store_true",
+        help="print all settings as TOML, and do nothing else",
     )
     parser.add_argument(
         "--max-time",
@@ -54,7 +81,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=int, metavar="N", help="CPU threads (default: torch's choice)"
     )
-    add_output_arguments(parser, "weights, checkpoint and history")
+    add_output_arguments(parser, "weights, checkpoint and history", required=False)
 
 
 def seconds(text: str) -> float:
@@ -73,17 +100,24 @@ def seconds(text: str) -> float:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train until the budget is spent."""
+    """Train until the budget is spent, or print the settings."""
     began = time.monotonic()
+    from crysformer.training.config import to_dict, to_toml
+
+    config = _config(args)
+    if args.print_config:
+        emit(args, to_dict(config), to_toml(config).rstrip("\n"))
+        return 0
+    missing = [f"--{name}" for name in ("data", "output") if getattr(args, name) is None]
+    if missing:
+        raise UsageError(f"missing {' and '.join(missing)} (see crysformer train --help)")
     import torch
 
     from crysformer.models.device import pick_device
-    from crysformer.training.config import read_config, training_preset
     from crysformer.training.train import train
 
     if args.threads is not None:
         torch.set_num_threads(max(1, args.threads))
-    config = training_preset(args.preset) if args.preset else read_config(args.config)
     result = train(
         config,
         args.data,
@@ -94,6 +128,7 @@ def run(args: argparse.Namespace) -> int:
         device=pick_device(args.device),
         quiet=args.quiet,
         start_from=args.start_from,
+        refine=args.refine,
         began=began,
     )
     emit(
@@ -110,3 +145,21 @@ def run(args: argparse.Namespace) -> int:
         f"written: {args.output}/weights.safetensors",
     )
     return 0
+
+
+def _config(args: argparse.Namespace) -> TrainingConfig:
+    """Settings of the run: preset or file, then architecture, then single settings."""
+    from crysformer.models.registry import register
+    from crysformer.training.config import (
+        read_config,
+        training_preset,
+        with_architecture,
+        with_changes,
+    )
+
+    if args.model is not None:
+        register(args.model)  # before a file of settings may name it
+    config = training_preset(args.preset) if args.preset else read_config(args.config)
+    if args.model is not None:
+        config = with_architecture(config, args.model)
+    return with_changes(config, args.set)

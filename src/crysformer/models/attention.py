@@ -69,9 +69,38 @@ class OneWayAttention(nn.Module):
         return mixed
 
     def _split(self, projected: Tensor, parts: int) -> tuple[Tensor, ...]:
-        """(B, N, parts * H * d) to `parts` tensors (B, H, N, d)."""
-        shaped = projected.unflatten(2, (parts, self.heads, -1))
-        return shaped.permute(2, 0, 3, 1, 4).unbind(0)
+        return split_heads(projected, parts, self.heads)
+
+
+class SelfAttention(nn.Module):
+    """Exact multi-head attention of tokens over themselves.
+
+    Parameters as for `OneWayAttention`.
+    """
+
+    def __init__(self, width: int, heads: int, head_width: int, dropout: float) -> None:
+        super().__init__()
+        inner = heads * head_width
+        self.heads = heads
+        self.dropout = dropout
+        self.query_key_value = nn.Linear(width, 3 * inner)
+        self.output = nn.Linear(inner, width)
+
+    def forward(self, tokens: Tensor, rotation: Tensor | None = None) -> Tensor:
+        """Attend; tokens (B, N, D), rotary angles (B, 1, N, head_width / 2) or None."""
+        q, k, v = split_heads(self.query_key_value(tokens), 3, self.heads)
+        if rotation is not None:
+            q, k = rotate(q, rotation), rotate(k, rotation)
+        dropout = self.dropout if self.training else 0.0
+        y = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+        mixed: Tensor = self.output(y.transpose(1, 2).flatten(2))
+        return mixed
+
+
+def split_heads(projected: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
+    """(B, N, parts * H * d) to `parts` tensors (B, H, N, d)."""
+    shaped = projected.unflatten(2, (parts, heads, -1))
+    return shaped.permute(2, 0, 3, 1, 4).unbind(0)
 
 
 def rotate(x: Tensor, angle: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crysformer.models.attention import OneWayAttention
+from crysformer.models.attention import OneWayAttention, SelfAttention
 
 Grid = tuple[int, int, int]
 
@@ -46,28 +46,38 @@ class CircularPad(torch.autograd.Function):
 
 
 class CircularConv3d(nn.Conv3d):
-    """A 3D convolution over a periodic cell: size-preserving, commutes with cyclic shifts."""
+    """A 3D convolution over a periodic cell: size-preserving, commutes with cyclic shifts.
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
+    With `padding` "zeros" instead of "circular" it sees nothing beyond the faces of the cell.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, padding: str = "circular"
+    ) -> None:
         super().__init__(in_channels, out_channels, kernel)
         self.halo = kernel // 2
+        self.periodic = padding == "circular"
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, U, V, W) to (B, C', U, V, W); every axis is at least kernel // 2 long."""
+        if not self.periodic:
+            return functional.conv3d(x, self.weight, self.bias, padding=self.halo)
         if self.halo:
             x = CircularPad.apply(x, self.halo)
         return functional.conv3d(x, self.weight, self.bias)
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(act(conv(x))), circular."""
+    """x + conv(act(conv(x)))."""
 
-    def __init__(self, channels: int, kernel: int, activation: str) -> None:
+    def __init__(
+        self, channels: int, kernel: int, activation: str, padding: str = "circular"
+    ) -> None:
         super().__init__()
         self.block = nn.Sequential(
-            CircularConv3d(channels, channels, kernel),
+            CircularConv3d(channels, channels, kernel, padding),
             ACTIVATIONS[activation](),
-            CircularConv3d(channels, channels, kernel),
+            CircularConv3d(channels, channels, kernel, padding),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,24 +108,65 @@ class TransformerLayer(nn.Module):
         self.norm_partial = nn.LayerNorm(width)
         self.attention = OneWayAttention(width, heads, head_width, landmarks, dropout)
         self.norm_feedforward = nn.LayerNorm(width)
-        last = nn.Linear(feedforward, width)
-        self.feedforward = nn.Sequential(
-            nn.Linear(width, feedforward),
-            ACTIVATIONS[activation](),
-            nn.Dropout(dropout),
-            last,
-            nn.Dropout(dropout),
-        )
-        # Every layer starts as the identity, so that depth does not slow the first steps.
-        for linear in (self.attention.output, last):
-            nn.init.zeros_(linear.weight)
-            nn.init.zeros_(linear.bias)
+        self.feedforward = feed_forward(width, feedforward, activation, dropout)
+        start_as_identity(self.attention.output)
 
-    def forward(self, x: Tensor, u: Tensor, rotation: Tensor | None) -> Tensor:
-        """Update the map tokens x (B, N, D); u (B, M, D) comes as given to every layer."""
+    def forward(self, x: Tensor, u: Tensor, rotation: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Update the map tokens x (B, N, D); u (B, M, D) is returned as it is."""
         x = x + self.attention(self.norm_map(x), self.norm_partial(u), rotation)
         y: Tensor = self.feedforward(self.norm_feedforward(x))
-        return x + y
+        return x + y, u
+
+
+class JointLayer(nn.Module):
+    """Pre-norm attention of map and partial tokens over each other, for comparison.
+
+    Both kinds of tokens share all projections, and both are updated. Parameters as for
+    `TransformerLayer`; there are no landmarks.
+    """
+
+    def __init__(
+        self, width: int, heads: int, head_width: int, feedforward: int, activation: str,
+        landmarks: int | None, dropout: float,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if landmarks is not None:
+            raise ValueError("joint attention is exact: expected landmarks = None")
+        self.norm = nn.LayerNorm(width)
+        self.attention = SelfAttention(width, heads, head_width, dropout)
+        self.norm_feedforward = nn.LayerNorm(width)
+        self.feedforward = feed_forward(width, feedforward, activation, dropout)
+        start_as_identity(self.attention.output)
+
+    def forward(self, x: Tensor, u: Tensor, rotation: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Update map tokens x (B, N, D) and partial tokens u (B, M, D)."""
+        n = x.shape[1]
+        if rotation is not None:  # partial structures have no place in the cell
+            rotation = functional.pad(rotation, (0, 0, 0, u.shape[1]))
+        tokens = torch.cat((x, u), dim=1)
+        tokens = tokens + self.attention(self.norm(tokens), rotation)
+        tokens = tokens + self.feedforward(self.norm_feedforward(tokens))
+        return tokens[:, :n], tokens[:, n:]
+
+
+def feed_forward(width: int, hidden: int, activation: str, dropout: float) -> nn.Sequential:
+    """Two linear layers with dropout, (B, N, D) to the same; the output starts at zero."""
+    last = nn.Linear(hidden, width)
+    block = nn.Sequential(
+        nn.Linear(width, hidden),
+        ACTIVATIONS[activation](),
+        nn.Dropout(dropout),
+        last,
+        nn.Dropout(dropout),
+    )
+    start_as_identity(last)
+    return block
+
+
+def start_as_identity(last: nn.Linear) -> None:
+    """Zero the last linear layer of a residual branch, so that depth does not slow first steps."""
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
 
 
 def to_patches(x: Tensor, patch: int) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from crysformer.models.crysformer import CrysFormer
+from crysformer.models.density_network import DensityNetwork
 
 #: Rotations that map an orthogonal cell onto itself, by the axes they reverse: the identity, and
 #: 180 degrees about each axis.
@@ -28,7 +28,7 @@ def rotate_half_grid(values: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 @torch.no_grad()
 def predict_averaged(
-    model: CrysFormer,
+    model: DensityNetwork,
     patterson: Tensor,
     residues: Tensor,
     lengths: Tensor,
@@ -43,7 +43,7 @@ def predict_averaged(
     Parameters
     ----------
     patterson, residues, lengths, estimate, measured
-        As for `CrysFormer.forward`.
+        As for `DensityNetwork.forward`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Named networks: the paper's two settings, one for a CPU, and one for an accelerator."""
+"""Named networks: the paper's settings, some for a CPU, and some for an accelerator."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ from dataclasses import replace
 
 from crysformer.errors import UsageError
 from crysformer.models.crysformer import CrysFormerConfig
+from crysformer.models.density_network import NetworkConfig
+from crysformer.models.unet import UNetConfig
 
 #: The paper's dipeptide network (appendix A and the authors' public settings).
 DIPEPTIDE = CrysFormerConfig()
 
 #: The paper's 15-residue network: attention over partial structures through 64 landmarks.
 FIFTEEN = CrysFormerConfig(n_residues=15, landmarks=64)
+
+#: The paper's baseline, without and with partial structures ("+PS").
+UNET = UNetConfig()
+UNET_PS = UNetConfig(partial_structures=True)
 
 #: Dipeptides on CPUs. A 1.5 A map is band-limited: a 0.75 A grid (Nyquist) represents it exactly.
 #: With 3 A patches that makes about 40 tokens instead of 240.
@@ -56,17 +62,19 @@ DIPEPTIDE_LARGE = replace(
 #: The same for 15 residues in their cell of 41 x 30 x 24 A: 1,120 patches of 3 A.
 FIFTEEN_LARGE = replace(DIPEPTIDE_LARGE, n_residues=15)
 
-PRESETS = {
+PRESETS: dict[str, NetworkConfig] = {
     "dipeptide": DIPEPTIDE,
     "dipeptide-large": DIPEPTIDE_LARGE,
     "dipeptide-robust": DIPEPTIDE_ROBUST,
     "dipeptide-small": DIPEPTIDE_SMALL,
+    "dipeptide-unet": UNET,
+    "dipeptide-unet-ps": UNET_PS,
     "fifteen": FIFTEEN,
     "fifteen-large": FIFTEEN_LARGE,
 }
 
 
-def preset(name: str) -> CrysFormerConfig:
+def preset(name: str) -> NetworkConfig:
     """Look a preset up by name.
 
     Raises

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from crysformer.crystal.fourier.grids import DIMS
-from crysformer.models.crysformer import CrysFormer
+from crysformer.models.density_network import DensityNetwork
 from crysformer.models.phase_improvement import unit_rms
 
 #: Maximum number of rounds, recycling runs in each round, and predictions in each run.
@@ -97,7 +97,7 @@ def next_estimate(
 
 @torch.no_grad()
 def recycle_to_convergence(
-    model: CrysFormer,
+    model: DensityNetwork,
     first: Tensor,
     patterson: Tensor,
     residues: Tensor,

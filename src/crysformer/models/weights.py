@@ -20,7 +20,8 @@ from torch import Tensor
 
 from crysformer.errors import InputError, UsageError
 from crysformer.files import atomic_path, write_json
-from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
+from crysformer.models.density_network import DensityNetwork
+from crysformer.models.registry import config_from_dict, config_to_dict, make_network
 
 FORMAT = 1
 LICENCE = "MIT"
@@ -46,13 +47,13 @@ class Weights:
     """
 
     name: str
-    model: CrysFormer
+    model: DensityNetwork
     info: dict[str, Any]
     sha256: str
 
 
 def save_weights(
-    path: str | Path, model: CrysFormer, info: dict[str, Any], shard_size: int | None = None
+    path: str | Path, model: DensityNetwork, info: dict[str, Any], shard_size: int | None = None
 ) -> None:
     """Write ``path`` (safetensors, half precision) and the JSON beside it, each atomically.
 
@@ -72,10 +73,7 @@ def save_weights(
         written as shards. None: always one file.
     """
     path = Path(path)
-    tensors = {
-        name: value.detach().to("cpu", torch.float16).contiguous()
-        for name, value in model.state_dict().items()
-    }
+    tensors = {name: _stored(value) for name, value in model.state_dict().items()}
     shards = _shards(tensors, shard_size)
     before = _stored_files(path)
     stem = path.stem
@@ -93,7 +91,7 @@ def save_weights(
         listed.append({"file": file.name, "sha256": hashlib.sha256(data).hexdigest()})
     content = {
         "format": FORMAT,
-        "config": dataclasses.asdict(model.config),
+        "config": config_to_dict(model.config),
         "licence": LICENCE,
         "sha256": digest.hexdigest(),
         **({"shards": listed} if len(files) > 1 else {}),
@@ -103,6 +101,12 @@ def save_weights(
     for file in before:
         if file not in files:
             file.unlink(missing_ok=True)
+
+
+def _stored(value: Tensor) -> Tensor:
+    """Half precision on the CPU, and integers (counters of batch normalisation) as they are."""
+    kind = torch.float16 if value.is_floating_point() else value.dtype
+    return value.detach().to("cpu", kind).contiguous()
 
 
 def _shards(tensors: dict[str, Tensor], size: int | None) -> list[dict[str, Tensor]]:
@@ -223,10 +227,11 @@ def load_weights(name_or_file: str | Path, device: torch.device | str = "cpu") -
         if shards and hashlib.sha256(data).hexdigest() != shards[file.name]:
             raise InputError(f"{file}: not the shard that {path.with_suffix('.json').name} lists")
         digest.update(data)
+    config = config_from_dict(info["config"], str(path.with_suffix(".json")))
     try:
-        model = CrysFormer(CrysFormerConfig(**info["config"]))
-        model.load_state_dict({name: value.float() for name, value in tensors.items()})
-    except (TypeError, RuntimeError) as error:
+        model = make_network(config)
+        model.load_state_dict(tensors)
+    except (TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
             f"{path}: does not fit {path.with_suffix('.json').name} ({reason})"

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from crysformer import settings
 from crysformer.data.examples.data_augmentation import AugmentationRanges
 from crysformer.errors import UsageError
 from crysformer.models.crysformer import CrysFormerConfig
+from crysformer.models.density_network import NetworkConfig
 from crysformer.models.presets import PRESETS, preset
+from crysformer.models.registry import KEY, config_to_dict, default_config, register, resolved
 from crysformer.settings import check_ranges, read_toml, updated
 from crysformer.training.losses import LOSSES
 
@@ -26,7 +32,7 @@ class TrainingConfig:
     name
         Name of the weights.
     model
-        The network.
+        The network; `architecture` in its table names another than CrysFormer.
     examples
         Length of the run, training examples.
     schedule
@@ -72,7 +78,7 @@ class TrainingConfig:
     """
 
     name: str = "custom"
-    model: CrysFormerConfig = field(default_factory=CrysFormerConfig)
+    model: NetworkConfig = field(default_factory=CrysFormerConfig)
     examples: int = field(default=1_000_000, metadata=_AT_LEAST_ONE)
     schedule: Literal["examples", "time"] = "examples"
     batch_size: int = field(default=10, metadata=_AT_LEAST_ONE)
@@ -107,8 +113,8 @@ class TrainingConfig:
             raise UsageError("a network for conditions needs scaling = 'amplitudes'")
 
 
-def _preset(name: str, base: TrainingConfig, **settings: Any) -> TrainingConfig:
-    return replace(base, name=name, model=PRESETS[name], **settings)
+def _preset(name: str, base: TrainingConfig, **changes: Any) -> TrainingConfig:
+    return replace(base, name=name, model=PRESETS[name], **changes)
 
 
 _PAPER = TrainingConfig(bf16=True)
@@ -123,12 +129,15 @@ _SMALL = replace(_OWN, examples=200_000, batch_size=16, ema=0.998, validate_ever
 # Not trained yet: learning rate and batch are those of the small network, scaled.
 _LARGE = replace(_OWN, examples=100_000_000, learning_rate=1e-3, ema=0.999, bf16=True)
 
-#: Training settings of each preset. The paper's two: its settings, one-cycle over its 80 epochs.
+#: Training settings of each preset. The paper's: its settings, one-cycle over its 80 epochs, and 50
+#: of the baseline.
 TRAINING_PRESETS = {
     config.name: config
     for config in (
         _preset("dipeptide", _PAPER, examples=80 * 1_894_984, ema=0.999),
         _preset("fifteen", _PAPER, examples=80 * 165_858, checkpoint_layers=True),
+        _preset("dipeptide-unet", _PAPER, examples=50 * 1_894_984, ema=0.999),
+        _preset("dipeptide-unet-ps", _PAPER, examples=50 * 1_894_984, ema=0.999),
         _preset("dipeptide-small", _SMALL, learning_rate=1.5e-3),
         _preset("dipeptide-robust", _SMALL, learning_rate=1e-3),
         _preset(
@@ -165,7 +174,7 @@ def training_preset(name: str) -> TrainingConfig:
 
 def to_dict(config: TrainingConfig) -> dict[str, Any]:
     """Convert to plain dictionaries, for JSON and checkpoints."""
-    return dataclasses.asdict(config)
+    return {**dataclasses.asdict(config), "model": config_to_dict(config.model)}
 
 
 def from_dict(values: dict[str, Any], source: str = "config") -> TrainingConfig:
@@ -182,7 +191,61 @@ def from_dict(values: dict[str, Any], source: str = "config") -> TrainingConfig:
     """
     values = dict(values)
     base = training_preset(str(values.pop("preset"))) if "preset" in values else TrainingConfig()
+    return _updated(base, values, source)
+
+
+def _updated(base: TrainingConfig, values: Mapping[str, Any], source: str) -> TrainingConfig:
+    """Replace settings, also of another architecture."""
+    if isinstance(values.get("model"), Mapping):
+        model, rest = resolved(values["model"], source, base.model)
+        base, values = replace(base, model=model), {**values, "model": rest}
     return updated(base, values, source)
+
+
+def with_changes(config: TrainingConfig, changes: Sequence[str]) -> TrainingConfig:
+    """Change settings given as text, such as ``model.width=384`` or ``loss=mse``.
+
+    Values are written as in TOML; quotes around a word may be left out.
+
+    Raises
+    ------
+    InputError
+        If a key is unknown, or a value has the wrong type or is out of its range.
+    UsageError
+        If a change is not of the form KEY=VALUE, or settings contradict each other.
+    """
+    for change in changes:
+        key, equals, text = change.partition("=")
+        key, text = key.strip(), text.strip()
+        if not equals or not key or not text:
+            raise UsageError(f"{change!r} is no change of a setting; expected KEY=VALUE")
+        try:
+            values = tomllib.loads(f"{key} = {text}")
+        except tomllib.TOMLDecodeError:
+            try:
+                values = tomllib.loads(f"{key} = {json.dumps(text)}")
+            except tomllib.TOMLDecodeError as error:
+                raise UsageError(f"{change!r} is no change of a setting ({error})") from error
+        config = _updated(config, values, change)
+    return config
+
+
+def with_architecture(config: TrainingConfig, name: str) -> TrainingConfig:
+    """Take another architecture in its default settings, for the same examples.
+
+    Raises
+    ------
+    UsageError
+        If there is no such architecture; see `models.registry.register`.
+    """
+    register(name)
+    return replace(config, model=default_config(name, config.model))
+
+
+def to_toml(config: TrainingConfig) -> str:
+    """Write all settings as TOML that `read_config` reads."""
+    name = config_to_dict(config.model)[KEY]
+    return settings.to_toml(config).replace("[model]\n", f'[model]\n{KEY} = "{name}"\n', 1)
 
 
 def read_config(path: str | Path) -> TrainingConfig:

@@ -8,18 +8,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from crysformer.models.crysformer import CrysFormer
+from crysformer.models.density_network import DensityNetwork
 
 
 class CompiledBlocks:
-    """Transformer blocks compiled one by one, in place, and the way back to eager execution.
+    """Blocks of a network compiled one by one, in place, and the way back to eager execution.
 
     Blocks of the same shape share their compiled code, so that each grid shape costs the
     compilation of one block. Parameters and their names stay the same.
     """
 
-    def __init__(self, model: CrysFormer, compiled: bool) -> None:
-        self._blocks = list(model.layers)
+    def __init__(self, model: DensityNetwork, compiled: bool) -> None:
+        self._blocks = list(model.blocks)
         self.active = False
         if compiled:
             self._compile()

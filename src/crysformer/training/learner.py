@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from crysformer.data.examples.residue_densities import residue_templates
 from crysformer.data.examples.stream import Batch
-from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
+from crysformer.models.density_network import NetworkConfig
+from crysformer.models.registry import make_network
 from crysformer.training.config import TrainingConfig
 from crysformer.training.faults import CompiledBlocks
 from crysformer.training.losses import LOSSES
@@ -54,12 +55,10 @@ class Learner:
         Number of steps done.
     """
 
-    def __init__(
-        self, config: TrainingConfig, model: CrysFormerConfig, device: torch.device
-    ) -> None:
+    def __init__(self, config: TrainingConfig, model: NetworkConfig, device: torch.device) -> None:
         self._config = config
         self._device = device
-        self.model = CrysFormer(model, residue_templates()).to(device)
+        self.model = make_network(model, residue_templates()).to(device)
         self.model.checkpointing = config.checkpoint_layers
         self.averaged = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.blocks = CompiledBlocks(self.model, config.compile)
@@ -71,6 +70,7 @@ class Learner:
         self._loss = LOSSES[config.loss]
         self._parameters: list[Tensor] = list(self.model.parameters())
         self._averages: list[Tensor] = list(self.averaged.parameters())
+        self._statistics = list(zip(*map(_statistics, (self.averaged, self.model)), strict=True))
 
     def prepare(self, batch: Batch) -> Inputs:
         """Draw the starting estimates of a batch."""
@@ -102,6 +102,8 @@ class Learner:
         decay = min(self._config.ema, self.step / (self.step + 10))
         with torch.no_grad():
             torch._foreach_lerp_(self._averages, self._parameters, 1 - decay)
+            for average, own in self._statistics:
+                average.copy_(own)
 
     def forget_gradients(self) -> None:
         """Drop the gradients of a step that failed."""
@@ -109,3 +111,9 @@ class Learner:
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.bf16)
+
+
+def _statistics(model: nn.Module) -> list[Tensor]:
+    """List the running statistics of batch normalisation, which training changes as well."""
+    norms = (m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
+    return [buffer for norm in norms for buffer in norm.buffers()]

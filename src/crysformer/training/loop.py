@@ -13,7 +13,7 @@ from torch import Tensor
 from crysformer.data.examples.stream import Batch
 from crysformer.data.store import FragmentStore
 from crysformer.errors import CrysformerError
-from crysformer.models.crysformer import n_parameters
+from crysformer.models.density_network import n_parameters
 from crysformer.training.config import TrainingConfig, to_dict
 from crysformer.training.data import TrainingData
 from crysformer.training.faults import Snapshot, all_finite, out_of_memory
@@ -56,11 +56,7 @@ class Trainer:
         model = config.model
         if model.scaling == "constant":
             scales = store.manifest["scales"]
-            model = dataclasses.replace(
-                model,
-                patterson_scale=scales["patterson"]["scale"],
-                density_scale=scales["density"]["scale"],
-            )
+            model = model.with_scales(scales["patterson"]["scale"], scales["density"]["scale"])
         self.learner = Learner(config, model, device)
         self.losses = RunningLoss()
         self.examples = 0

@@ -8,14 +8,14 @@ from torch import Tensor
 from crysformer.crystal.fourier.grids import DIMS
 from crysformer.data.examples.random_draws import host_uniform
 from crysformer.data.examples.stream import Batch
-from crysformer.models.crysformer import CrysFormer
+from crysformer.models.density_network import DensityNetwork
 from crysformer.models.recycling import disturb_phases, impose_amplitudes, next_estimate
 from crysformer.training.config import TrainingConfig
 
 
 @torch.no_grad()
 def starting_estimate(
-    model: CrysFormer, batch: Batch, config: TrainingConfig, generator: torch.Generator
+    model: DensityNetwork, batch: Batch, config: TrainingConfig, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Draw input estimates: blank, the truth with phase errors, or a prediction from either.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from crysformer.files import atomic_path
-from crysformer.models.crysformer import CrysFormer
+from crysformer.models.density_network import DensityNetwork
 from crysformer.models.weights import save_weights
 from crysformer.training.checkpoint import CHECKPOINT, save_checkpoint
 from crysformer.training.validation import ValidationResult
@@ -48,6 +48,6 @@ class RunFolder:
         """Replace the checkpoint."""
         save_checkpoint(self.folder / CHECKPOINT, state)
 
-    def write_weights(self, model: CrysFormer, info: dict[str, Any]) -> None:
+    def write_weights(self, model: DensityNetwork, info: dict[str, Any]) -> None:
         """Replace the weights, in files of at most `SHARD_SIZE`."""
         save_weights(self.folder / WEIGHTS, model, info, SHARD_SIZE)

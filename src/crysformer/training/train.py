@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import torch
 from crysformer.data.store import FragmentStore
 from crysformer.errors import UsageError
 from crysformer.files import prepare_output_dir, write_json
+from crysformer.models.density_network import NetworkConfig
+from crysformer.models.refining import Refining, RefiningConfig, refining_config
+from crysformer.models.weights import load_weights
 from crysformer.training.checkpoint import CHECKPOINT, load_checkpoint
 from crysformer.training.config import TrainingConfig, to_dict
 from crysformer.training.data import check_fits
@@ -31,6 +35,7 @@ def train(
     device: torch.device | str = "cpu",
     quiet: bool = True,
     start_from: str | Path | None = None,
+    refine: str | Path | None = None,
     began: float | None = None,
 ) -> ValidationResult:
     """Train a network on synthetic crystals generated on the fly.
@@ -65,6 +70,10 @@ def train(
     start_from
         Weights of the same network to start from (packaged name or file) instead of random ones;
         optimiser and learning rate begin anew.
+    refine
+        Weights of a first run (packaged name or file): train a second network of the same
+        architecture that takes its predictions ("+R" of the paper, `models.refining`). The network
+        in `config` is not used.
     began
         `time.monotonic` from which the time is counted; by default when this is called.
 
@@ -73,23 +82,41 @@ def train(
     InputError
         If the data set, the checkpoint or the weights do not fit.
     UsageError
-        If both a checkpoint and weights are to be started from.
+        If both a checkpoint and weights are to be started from, or the network to be refined takes
+        an estimate already.
     CrysformerError
         If the loss is no longer finite, also with lower learning rates, or the memory is too small.
     """
     began = time.monotonic() if began is None else began
     store = FragmentStore.open(data)
+    if start_from is not None and (resume or refine is not None):
+        other = "`refine` starts" if refine is not None else "`resume` goes on"
+        raise UsageError(f"{other} from weights of its own; leave out `start_from`")
+    first = None
+    if refine is not None:
+        first = load_weights(refine).model
+        config = dataclasses.replace(config, model=_refining(first.config, refine))
     check_fits(store, config)
-    if resume and start_from is not None:
-        raise UsageError("`resume` goes on from a checkpoint; leave out `start_from`")
     trainer = Trainer(config, store, Path(out), max_time, torch.device(device), began)
-    if start_from is not None:
-        initial = starting_weights(start_from, trainer.learner.model)
-        for model in (trainer.learner.model, trainer.learner.averaged):
-            model.load_state_dict(initial)
+    for model in (trainer.learner.model, trainer.learner.averaged):
+        if start_from is not None:
+            model.load_state_dict(starting_weights(start_from, model))
+        if first is not None:
+            assert isinstance(model, Refining)
+            model.start_from(first.state_dict())
     folder = prepare_output_dir(out, overwrite=overwrite, resume=resume)
     if resume:
         restore(trainer, load_checkpoint(folder / CHECKPOINT, device))
     write_json(folder / "config.json", to_dict(config))
     with Progress(config.examples, max_time, quiet) as progress:
         return trainer.run(progress)
+
+
+def _refining(first: NetworkConfig, source: str | Path) -> RefiningConfig:
+    """Settings of the network that refines the predictions of `first`."""
+    try:
+        return refining_config(first)
+    except ValueError as error:
+        raise UsageError(
+            f"{source}: {error}; its own recycling is trained by the setting recycled"
+        ) from error

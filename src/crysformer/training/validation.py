@@ -18,7 +18,7 @@ from crysformer.crystal.resolution import within_resolution
 from crysformer.data.examples.stream import Batch, fixed_batches
 from crysformer.data.recipe import Recipe
 from crysformer.data.store import FragmentTable
-from crysformer.models.crysformer import CrysFormer
+from crysformer.models.density_network import DensityNetwork
 from crysformer.models.orientations import predict_averaged
 from crysformer.training.losses import inverse
 
@@ -93,7 +93,7 @@ def select(table: FragmentTable, rows: Sequence[int]) -> FragmentTable:
 
 @torch.no_grad()
 def validate(
-    model: CrysFormer,
+    model: DensityNetwork,
     batches: Sequence[Batch],
     d_min: float,
     averaged: bool = False,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from crysformer.data.examples.stream import Batch
-from crysformer.models.crysformer import CrysFormer
+from crysformer.models.density_network import DensityNetwork
 from crysformer.models.orientations import ORIENTATIONS
 from crysformer.training.config import TrainingConfig
 from crysformer.training.data import TrainingData
@@ -62,7 +62,7 @@ class Validator:
         measured = self._config.measured if model.conditions else None
         return trained_domain(self._exact, model.d_min, measured)
 
-    def estimate_times(self, model: CrysFormer) -> None:
+    def estimate_times(self, model: DensityNetwork) -> None:
         """Estimate what validation takes, from a few examples."""
         few = _first(self._exact[0], _TIMED)
         each = 0.0
@@ -73,7 +73,7 @@ class Validator:
         self._budget.validation = each * sum(map(len, (*self._exact, *self._imperfect)))
         self._budget.final_example = each * len(ORIENTATIONS) + self._making
 
-    def validate(self, model: CrysFormer, examples: int) -> ValidationResult:
+    def validate(self, model: DensityNetwork, examples: int) -> ValidationResult:
         """Validate, with imperfect data as well for a network trained on such.
 
         Parameters
@@ -95,7 +95,7 @@ class Validator:
         self._budget.final_example = each * len(ORIENTATIONS) + self._making
         return self.result
 
-    def validate_finally(self, model: CrysFormer, limited: bool, progress: Progress) -> bool:
+    def validate_finally(self, model: DensityNetwork, limited: bool, progress: Progress) -> bool:
         """Validate on `final_examples`, predicted as by `predict`, as far as the time allows.
 
         Parameters

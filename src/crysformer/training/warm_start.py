@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from crysformer.errors import InputError
-from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
+from crysformer.models.density_network import DensityNetwork, NetworkConfig
 from crysformer.models.weights import load_weights
 
 
-def starting_weights(source: str | Path, model: CrysFormer) -> dict[str, Tensor]:
+def starting_weights(source: str | Path, model: DensityNetwork) -> dict[str, Tensor]:
     """Adapt weights of the same architecture, also of one without the mask of measured reflections.
 
     The additional weights of a network with that mask start at zero, so that its predictions
@@ -38,8 +38,10 @@ def starting_weights(source: str | Path, model: CrysFormer) -> dict[str, Tensor]
     return {name: _padded(found[name], like) for name, like in model.state_dict().items()}
 
 
-def _alike(found: CrysFormerConfig, wanted: CrysFormerConfig) -> bool:
+def _alike(found: NetworkConfig, wanted: NetworkConfig) -> bool:
     """Compare architectures, except for the scales, which belong to the data."""
+    if type(found) is not type(wanted):
+        return False
     adapted = dataclasses.replace(
         found,
         patterson_scale=wanted.patterson_scale,

@@ -23,7 +23,7 @@ from crysformer.crystal.fourier.grids import (
 from crysformer.crystal.normalisation import sum_of_squares, wilson_b
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.resolution import within_resolution
-from crysformer.models.crysformer import CrysFormerConfig
+from crysformer.models.density_network import NetworkConfig
 
 #: Resolution to which a Wilson plot of some hundred reflections tells the B of a peptide: on 60
 #: dipeptides it is right to 1.3 A^2 at 1.5 A and 5 A^2 at 2.0 A, and 12 A^2 too high at 2.5 A.
@@ -69,7 +69,7 @@ class NetworkFrame:
     b_excess: float = 0.0
 
     @classmethod
-    def of(cls, data: CrystalData, sequence: str, config: CrysFormerConfig) -> NetworkFrame:
+    def of(cls, data: CrystalData, sequence: str, config: NetworkConfig) -> NetworkFrame:
         """Reorder the axes of a P1 crystal with right angles, and fill in missing amplitudes.
 
         The scale comes from comparing the measured intensities with those expected of the atoms

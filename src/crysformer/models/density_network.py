@@ -1,0 +1,212 @@
+"""What all networks have in common: their settings, their inputs and the call that predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from crysformer.models.input_scaling import AmplitudeScaling, ConstantScaling
+from crysformer.models.layers import Grid
+from crysformer.models.phase_improvement import unit_rms
+
+TEMPLATE_GRID = 24
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Settings that every network has; those of an architecture are a subclass.
+
+    Attributes
+    ----------
+    n_residues
+        Residues J in a sequence.
+    patch
+        Edges of the grids are multiples of this number of voxels.
+    scaling
+        "constant": one constant a data set, tanh at the end. "amplitudes": each example's own
+        amplitudes set all scales (`AmplitudeScaling`).
+    patterson_scale, density_scale
+        The constants, e^2/A^3 and e/A^3.
+    recycling
+        Takes an estimate of the density as one more input map (the paper's "+R").
+    conditions
+        Takes the mask of the measured reflections: one more input map, their point spread
+        function.
+    d_min, sample_rate
+        Resolution of the data, A, and grid points per d_min of the maps it was trained on.
+    b_iso
+        Displacement parameter of the training crystals, A^2.
+    """
+
+    n_residues: int = 2
+    patch: int = 4
+    scaling: Literal["constant", "amplitudes"] = "constant"
+    patterson_scale: float = 1.0
+    density_scale: float = 1.0
+    recycling: bool = False
+    conditions: bool = False
+    d_min: float = 1.5
+    sample_rate: float = 3.0
+    b_iso: float = 20.0
+
+    def with_scales(self, patterson: float, density: float) -> NetworkConfig:
+        """Return the settings with the constants of a data set, if the network uses constants."""
+        if self.scaling != "constant":
+            return self
+        return replace(self, patterson_scale=patterson, density_scale=density)
+
+
+class DensityNetwork(nn.Module):
+    """A network that predicts densities from Patterson maps; a subclass is one architecture.
+
+    A subclass sets `Config`, builds its layers in `__init__(config, templates)` and implements
+    `forward`. `crysformer train --model package.module:Class` trains one from outside.
+
+    Parameters
+    ----------
+    config
+        Settings, an instance of `Config`.
+    templates
+        Standalone densities of the 20 residues in the order of `residues.CODES`, shape
+        (20, 24, 24, 24), e/A^3; None leaves them to be loaded with the weights.
+
+    Attributes
+    ----------
+    scaling
+        Scaling of input maps and output.
+    input_channels
+        Channels of `input_maps`.
+    estimate_channel
+        The channel that holds the estimate, in networks with recycling.
+    templates
+        The residue densities, a buffer, so that weights are complete without other files.
+    checkpointing
+        Recompute layers in the backward pass to save memory, where the architecture can.
+
+    Raises
+    ------
+    ValueError
+        If the settings contradict each other.
+    """
+
+    Config: ClassVar[type[NetworkConfig]] = NetworkConfig
+
+    config: Any
+    templates: Tensor
+
+    def __init__(self, config: NetworkConfig, templates: Tensor | None = None) -> None:
+        super().__init__()
+        if config.conditions and config.scaling != "amplitudes":
+            raise ValueError("conditions need scaling = 'amplitudes'")
+        self.config = config
+        self.checkpointing = False
+        self.scaling: ConstantScaling | AmplitudeScaling = (
+            ConstantScaling(config.patterson_scale, config.density_scale)
+            if config.scaling == "constant"
+            else AmplitudeScaling(config.d_min, config.b_iso)
+        )
+        if templates is None:
+            templates = torch.zeros(20, TEMPLATE_GRID, TEMPLATE_GRID, TEMPLATE_GRID)
+        self.register_buffer("templates", templates.float())
+        self.estimate_channel = self.scaling.channels
+        self.input_channels = self.scaling.channels + config.recycling + config.conditions
+
+    @property
+    def blocks(self) -> Sequence[nn.Module]:
+        """Modules of equal structure, to be compiled one by one; none by default."""
+        return ()
+
+    def forward(
+        self,
+        patterson: Tensor,
+        residues: Tensor,
+        lengths: Tensor,
+        estimate: Tensor | None = None,
+        measured: Tensor | None = None,
+    ) -> Tensor:
+        """Predict densities.
+
+        Parameters
+        ----------
+        patterson
+            Patterson maps, shape (B, 1, U, V, W), e^2/A^3; U, V, W multiples of the patch.
+        residues
+            The sequences, shape (B, J), indices into `residues.CODES`.
+        lengths
+            Cell edges, shape (B, 3), A.
+        estimate
+            Estimates of the densities, shape (B, 1, U, V, W), any scale; zero or None where
+            there is none. Used by networks with recycling only.
+        measured
+            Mask of the measured reflections, half grid (B, U, V, W // 2 + 1); None if all are
+            measured. Used by networks with `conditions` only.
+
+        Returns
+        -------
+        Tensor
+            Densities, shape (B, 1, U, V, W), e/A^3, the molecule's centre of mass at the cell
+            centre.
+        """
+        raise NotImplementedError
+
+    def input_maps(
+        self,
+        patterson: Tensor,
+        lengths: Tensor,
+        estimate: Tensor | None,
+        measured: Tensor | None,
+    ) -> Tensor:
+        """Input channels (B, C, U, V, W): Patterson map, estimate, mask of measured reflections.
+
+        Arguments as for `forward`.
+        """
+        maps = [self.scaling.inputs(patterson, lengths)]
+        if self.config.recycling:
+            blank = torch.zeros_like(patterson) if estimate is None else unit_rms(estimate)
+            maps.append(blank)
+        mask = self.measured_mask(lengths, patterson.shape, measured)
+        if mask is not None and isinstance(self.scaling, AmplitudeScaling):
+            nu, nv, nw = patterson.shape[-3:]
+            maps.append(self.scaling.point_spread(mask, (nu, nv, nw)))
+        return torch.cat(maps, dim=1)
+
+    def measured_mask(
+        self, lengths: Tensor, shape: Sequence[int], measured: Tensor | None
+    ) -> Tensor | None:
+        """Mask that the network uses: None without `conditions`, all reflections by default."""
+        if not self.config.conditions:
+            return None
+        if measured is None and isinstance(self.scaling, AmplitudeScaling):
+            nu, nv, nw = shape[-3:]
+            return self.scaling.sphere(lengths, (nu, nv, nw))
+        return measured
+
+    def check(self, patterson: Tensor, residues: Tensor) -> Grid:
+        """Return the grid, after a check of the shapes.
+
+        Raises
+        ------
+        ValueError
+            If they are not those that the network takes.
+        """
+        b, channels, *grid = patterson.shape
+        if channels != 1 or any(n % self.config.patch for n in grid):
+            raise ValueError(
+                f"patterson has shape {tuple(patterson.shape)}, expected (B, 1, U, V, W) with "
+                f"U, V, W multiples of {self.config.patch}"
+            )
+        if residues.shape != (b, self.config.n_residues):
+            raise ValueError(
+                f"residues has shape {tuple(residues.shape)}, expected "
+                f"({b}, {self.config.n_residues})"
+            )
+        return grid[0], grid[1], grid[2]
+
+
+def n_parameters(model: nn.Module) -> int:
+    """Number of trained parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
