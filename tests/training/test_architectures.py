@@ -83,11 +83,16 @@ def test_single_settings_may_be_changed() -> None:
     )
     assert config.model == with_changes(config, ["model.width = 384"]).model
     assert (config.loss, config.bf16) == ("mse", True)
+    assert (
+        with_changes(training_preset("fifteen"), ["model.landmarks=none"]).model.landmarks is None
+    )
     for change, message in (
         ("model.wdith=3", "did you mean 'model.width'"),
         ("model.width=wide", "expected int"),
         ("width", "expected KEY=VALUE"),
-        ("a b=1", "no change of a setting"),
+        ("model.width=[1", "expected int"),
+        ("=3", "expected KEY=VALUE"),
+        ("loss=none", "expected str"),
     ):
         with pytest.raises((InputError, UsageError), match=message):
             with_changes(config, [change])

@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "dataset": ("crysformer.cli.dataset", "build, check and export data sets"),
     "train": ("crysformer.cli.train", "train a network"),
+    "experiment": ("crysformer.cli.experiment", "repeat the tables of the CrysFormer paper"),
     "weights": ("crysformer.cli.weights", "list and verify the bundled weights"),
 }
 

@@ -179,7 +179,7 @@ def evaluate(
     quality, settings = quality or DataQuality(), settings or Settings()
     store = FragmentStore.open(data_dir)
     table = store.table(split)
-    chosen = _choose(table, limit, settings.seed, data_dir)
+    chosen = choose(table, limit, settings.seed, data_dir)
     examples: list[Example] = []
     for done, index in enumerate(chosen.tolist(), start=1):
         examples.append(_evaluate_one(table, index, store.recipe, method, quality, settings))
@@ -191,9 +191,10 @@ def evaluate(
     return Evaluation(method, split, settings.seed, quality, examples)
 
 
-def _choose(
+def choose(
     table: FragmentTable, limit: int | None, seed: int, data_dir: str | Path
 ) -> NDArray[np.int64]:
+    """Draw rows of a split at random without replacement, in ascending order."""
     if len(table) == 0:
         raise InputError(f"{data_dir}: no {table.split} fragments; choose another split")
     if limit is not None and limit < 1:

@@ -68,6 +68,8 @@ class TrainingConfig:
         Seconds between weights and checkpoints, beside those after every validation.
     validate_every
         Examples between validations (and checkpoints).
+    validate_seconds
+        Seconds between validations, if that is sooner; None: examples alone count.
     validation_examples
         Number of validation examples, spread evenly over the split.
     final_examples
@@ -101,6 +103,7 @@ class TrainingConfig:
     log_every: int = field(default=50, metadata=_AT_LEAST_ONE)
     write_every: float = field(default=120.0, metadata={"min": 0, "unit": "s"})
     validate_every: int = field(default=20_000, metadata=_AT_LEAST_ONE)
+    validate_seconds: float | None = field(default=None, metadata={"min": 1, "unit": "s"})
     validation_examples: int = 512
     final_examples: int = 256
     seed: int = field(default=0, metadata={"min": 0})
@@ -205,7 +208,8 @@ def _updated(base: TrainingConfig, values: Mapping[str, Any], source: str) -> Tr
 def with_changes(config: TrainingConfig, changes: Sequence[str]) -> TrainingConfig:
     """Change settings given as text, such as ``model.width=384`` or ``loss=mse``.
 
-    Values are written as in TOML; quotes around a word may be left out.
+    Values are written as in TOML; quotes around a word may be left out, and ``none`` unsets an
+    optional value.
 
     Raises
     ------
@@ -219,15 +223,24 @@ def with_changes(config: TrainingConfig, changes: Sequence[str]) -> TrainingConf
         key, text = key.strip(), text.strip()
         if not equals or not key or not text:
             raise UsageError(f"{change!r} is no change of a setting; expected KEY=VALUE")
-        try:
-            values = tomllib.loads(f"{key} = {text}")
-        except tomllib.TOMLDecodeError:
-            try:
-                values = tomllib.loads(f"{key} = {json.dumps(text)}")
-            except tomllib.TOMLDecodeError as error:
-                raise UsageError(f"{change!r} is no change of a setting ({error})") from error
+        *tables, name = key.split(".")
+        values: dict[str, Any] = {name: None if text == "none" else _toml_value(text, change)}
+        for table in reversed(tables):
+            values = {table: values}
         config = _updated(config, values, change)
     return config
+
+
+def _toml_value(text: str, change: str) -> Any:
+    """Read a value of TOML, or a word without quotes."""
+    for spelling in (text, json.dumps(text)):
+        try:
+            read = tomllib.loads(f"value = {spelling}")
+        except tomllib.TOMLDecodeError:
+            continue
+        if len(read) == 1:
+            return read["value"]
+    raise UsageError(f"{change!r} is no change of a setting; expected a value as in TOML")
 
 
 def with_architecture(config: TrainingConfig, name: str) -> TrainingConfig:

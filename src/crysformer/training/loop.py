@@ -61,6 +61,7 @@ class Trainer:
         self.losses = RunningLoss()
         self.examples = 0
         self.seconds = 0.0
+        self._validated = 0.0
         self.returns = 0
         self._mark()
 
@@ -90,7 +91,7 @@ class Trainer:
                     self._go_back(progress)
                     continue
             progress.update(self.examples, self.seconds, self.losses.latest)
-            due = self.examples >= self._next_validation
+            due = self._validation_due()
             if (due or self.budget.write_due()) and not self._done() and self._sound(progress):
                 if due:
                     self._record(progress)
@@ -200,6 +201,11 @@ class Trainer:
         every = self.config.validate_every
         self._next_validation = (self.examples // every + 1) * every
 
+    def _validation_due(self) -> bool:
+        seconds = self.config.validate_seconds
+        late = seconds is not None and self.budget.seconds - self._validated >= seconds
+        return late or self.examples >= self._next_validation
+
     def _learning_rate(self) -> float:
         ends = self.budget.training_ends(self.config.final_examples)
         return 0.5**self.returns * learning_rate(self.config, self.examples, self.seconds, ends)
@@ -212,6 +218,7 @@ class Trainer:
     def _record(self, progress: Progress) -> None:
         """Validate; write weights, checkpoint and a line of history."""
         result = self.validator.validate(self.learner.averaged, self.examples)
+        self._validated = self.budget.seconds
         loss = self.losses.mean()
         self.files.add_to_history(
             self.learner.step, self.examples, self.seconds, self._learning_rate(), loss, result

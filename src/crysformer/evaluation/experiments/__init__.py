@@ -1,0 +1,1 @@
+"""The tables of the paper: networks trained and tested under one budget, beside the solver."""

@@ -1,0 +1,166 @@
+"""Experiments: all rows of a table, one after the other, each complete before the next."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from crysformer.errors import InputError, UsageError
+from crysformer.evaluation.experiments.rows import Row, rows_of
+from crysformer.evaluation.experiments.table import markdown, table_of
+from crysformer.evaluation.experiments.train_row import RESULT, Budget, run_row
+from crysformer.evaluation.methods import Settings
+from crysformer.evaluation.runner import evaluate
+from crysformer.files import atomic_path, write_json
+from crysformer.version import __version__
+
+#: Phasing methods measured beside the networks, and seconds for each crystal.
+PHASING = ("charge-flipping", "solve")
+PHASING_SECONDS = 20.0
+
+#: File in the output folder with what the experiment is.
+SETTING = "experiment.json"
+
+
+def run_experiment(
+    experiment: str,
+    data: str | Path,
+    folder: Path,
+    budget: Budget,
+    progress: Callable[[str], None],
+    rows: Sequence[Row] | None = None,
+    phasing: Sequence[str] = PHASING,
+    pieces: int | None = None,
+) -> dict[str, Any] | None:
+    """Train and test every row of an experiment that is not complete yet, and write its table.
+
+    Leaves ``rows/NAME/`` with the weights and figures of each row, ``EXPERIMENT.json`` and
+    ``EXPERIMENT.md`` in the folder. After an interruption the same call goes on: complete rows are
+    kept, and a row that was being trained continues from its checkpoint.
+
+    Parameters
+    ----------
+    experiment
+        Name of the table.
+    data
+        Data set with training, validation and test split.
+    folder
+        Output folder, which exists.
+    budget
+        Budget of each row.
+    progress
+        Called with a line of text before and after each row.
+    rows
+        Rows instead of those of the experiment.
+    phasing
+        Methods measured on the same crystals.
+    pieces
+        Stop after this many rows or methods; None: all.
+
+    Returns
+    -------
+    dict or None
+        The table, None if rows are left.
+
+    Raises
+    ------
+    InputError
+        If the folder holds an experiment with another budget, or the data set does not fit.
+    UsageError
+        If there is no such experiment.
+    """
+    rows = rows_of(experiment) if rows is None else rows
+    _same_setting(folder / SETTING, experiment, data, budget)
+    done = 0
+    for row in rows:
+        if (folder / "rows" / row.name / RESULT).is_file():
+            continue
+        if done == pieces:
+            return None
+        progress(f"{row.label}: {'testing' if row.tests else 'training'}")
+        run_row(row, folder / "rows", Path(data), budget)
+        found = _read(folder / "rows" / row.name / RESULT)
+        progress(f"{row.label}: PC {found['pc']:.3f} after {found['examples']:,} examples")
+        done += 1
+    for method in phasing:
+        result = folder / "rows" / f"{method}.json"
+        if result.is_file():
+            continue
+        if done == pieces:
+            return None
+        progress(f"{method}: {budget.test_limit} crystals")
+        settings = Settings(PHASING_SECONDS, budget.seed, budget.device)
+        evaluation = evaluate(data, method, budget.split, budget.test_limit, settings=settings)
+        write_json(result, evaluation.metrics())
+        done += 1
+    table = table_of(
+        experiment,
+        {
+            "version": __version__,
+            "date": datetime.date.today().isoformat(),
+            "hardware": f"{platform.machine()}, {os.cpu_count()} CPUs, {budget.device}",
+            "data": Path(data).name,
+            "budget": asdict(budget),
+        },
+        [_read(folder / "rows" / row.name / RESULT) for row in rows],
+        [_read(folder / "rows" / f"{method}.json") for method in phasing],
+    )
+    write_json(folder / f"{experiment}.json", table)
+    with atomic_path(folder / f"{experiment}.md") as path:
+        path.write_text(markdown(table), encoding="utf-8")
+    return table
+
+
+def _same_setting(path: Path, experiment: str, data: str | Path, budget: Budget) -> None:
+    """Write what the experiment is, or check that it is the one begun in this folder."""
+    setting = {"experiment": experiment, "data": str(Path(data).resolve()), **asdict(budget)}
+    setting = json.loads(json.dumps(setting))
+    if not path.is_file():
+        write_json(path, setting)
+        return
+    begun = _read(path)
+    for name, value in setting.items():
+        if begun.get(name) != value:
+            raise InputError(
+                f"{path.parent}: begun with {name} = {begun.get(name)!r}, now {value!r}; choose "
+                "another folder, or the same options to go on"
+            )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not readable JSON ({error}); delete it to repeat it") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: not a result of an experiment; delete it to repeat it")
+    return values
+
+
+def start_afresh(folder: Path) -> None:
+    """Forget the rows of an experiment that was begun in a folder; other files stay."""
+    if (folder / SETTING).is_file():
+        shutil.rmtree(folder / "rows", ignore_errors=True)
+        (folder / SETTING).unlink()
+
+
+def check_budget(budget: Budget) -> None:
+    """Refuse a budget that trains nothing.
+
+    Raises
+    ------
+    UsageError
+        If minutes or examples are missing, both given, or not positive.
+    """
+    given = [x for x in (budget.minutes, budget.examples) if x is not None]
+    if len(given) != 1 or given[0] <= 0:
+        raise UsageError("give either minutes (`budget`) or `examples` for each row, above zero")
+    if budget.test_limit < 1:
+        raise UsageError(f"`test_limit` is {budget.test_limit}: expected at least 1")

@@ -1,0 +1,130 @@
+"""Experiments: rows trained under one budget, interrupted, continued, and written as tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from crysformer.cli import main
+from crysformer.cli.experiment import EXPERIMENTS as OPTIONS
+from crysformer.errors import CrysformerError, InputError, UsageError
+from crysformer.evaluation.experiments import run as runs
+from crysformer.evaluation.experiments.rows import EXPERIMENTS, PUBLISHED, Row, rows_of
+from crysformer.evaluation.experiments.run import check_budget, run_experiment, start_afresh
+from crysformer.evaluation.experiments.train_row import RESULT, Budget, result_of, row_config
+from crysformer.models.refining import refining_config
+from crysformer.models.unet import UNetConfig
+from crysformer.testing import conformer_pairs, write_data_set
+
+SMALL = (
+    "model.width=24", "model.depth=1", "model.heads=2", "model.head_width=12",
+    "model.feedforward=32", "model.partial_patch=12", "model.channels=2",
+    "model.partial_channels=1", "model.kernel=3", "model.final_channels=2",
+    "model.final_blocks=1", "model.final_kernel=3", "model.sample_rate=2.0", "batch_size=4",
+)  # fmt: skip
+ROWS = (
+    Row("plain", "Plain", "dipeptide", SMALL),
+    Row("plain-r", "Plain+R", "dipeptide", SMALL, refines="plain"),
+    Row("wrong", "Plain, wrong residues", tests="plain", wrong_residues=True),
+)
+BUDGET = Budget(examples=16, test_limit=4, validation_examples=4)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data_set(tmp_path_factory.mktemp("data"), "dipeptide", conformer_pairs())
+
+
+def run(folder: Path, data: Path, budget: Budget = BUDGET, pieces: int | None = None):  # type: ignore[no-untyped-def]
+    folder.mkdir(exist_ok=True)
+    return run_experiment(
+        "table1", data, folder, budget, lambda text: None, ROWS, ("random",), pieces
+    )
+
+
+def test_rows_are_trained_in_pieces_and_tabulated(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # in this process: what a process of its own adds is tested below
+    from crysformer.files import write_json
+
+    def here(row: Row, rows: Path, data: Path, budget: Budget) -> None:
+        write_json(rows / row.name / RESULT, result_of(row, rows, data, budget))
+
+    monkeypatch.setattr(runs, "run_row", here)
+    folder = tmp_path / "out"
+    assert run(folder, data, pieces=1) is None
+    assert not (folder / "table1.json").exists()
+    first = (folder / "rows" / "plain" / RESULT).stat().st_mtime_ns
+    table = run(folder, data)
+    assert (folder / "rows" / "plain" / RESULT).stat().st_mtime_ns == first
+    assert json.loads(json.dumps(table)) == json.loads((folder / "table1.json").read_text())
+    plain, refined, wrong = table["rows"]
+    assert plain["examples"] == refined["examples"] == 16
+    assert plain["parameters"] < refined["parameters"] < 1.01 * plain["parameters"] + 1000
+    assert len(plain["validation"]) == 8
+    assert len(refined["pc_of_cycles"]) == 5
+    assert refined["pc_of_cycles"][0] == pytest.approx(plain["pc"], abs=1e-6)
+    assert refined["pc_of_cycles"][1] == pytest.approx(refined["pc"], abs=1e-6)
+    assert wrong["pc"] != plain["pc"]
+    assert table["phasing"][0]["method"] == "random"
+    assert table["paper"]["crysformer"]["pc"] == 0.939
+    text = (folder / "table1.md").read_text()
+    for part in ("| Plain+R |", "random, no training", "| unet-r | 0.775 | 58.67 | 90 | 29.06 |"):
+        assert part in text
+    with pytest.raises(InputError, match="begun with examples = 16, now 32"):
+        run(folder, data, Budget(examples=32, test_limit=4, validation_examples=4))
+    start_afresh(folder)
+    assert not (folder / "rows").exists()
+
+
+@pytest.mark.slow
+def test_a_row_has_a_process_of_its_own(data: Path, tmp_path: Path) -> None:
+    rows = (ROWS[0],)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    table = run_experiment("table1", data, folder, BUDGET, print, rows, ())
+    assert table is not None
+    assert table["rows"][0]["peak_memory"] > 1e8
+    bad = (Row("bad", "Bad", "dipeptide", (*SMALL, "model.n_residues=3")),)
+    with pytest.raises(CrysformerError, match="Bad: "):
+        run_experiment("nystrom", data, tmp_path, BUDGET, print, bad, ())
+
+
+def test_every_row_has_a_configuration_and_what_it_needs() -> None:
+    assert tuple(EXPERIMENTS) == OPTIONS
+    for name, rows in EXPERIMENTS.items():
+        before: set[str] = set()
+        for row in rows:
+            assert {row.refines, row.tests} <= {"", *before}
+            config = row_config(row, Budget(minutes=20.0))
+            assert config.schedule == "time"
+            if row.refines:
+                refining_config(config.model)
+            before.add(row.name)
+        assert set(PUBLISHED.get(name, {})) <= before
+    exact = row_config(rows_of("nystrom")[1], Budget(examples=100))
+    assert exact.model.landmarks is None  # type: ignore[attr-defined]
+    assert (exact.examples, exact.warmup, exact.validate_every) == (100, 10, 12)
+    assert isinstance(row_config(rows_of("table1")[0], Budget(minutes=1)).model, UNetConfig)
+    with pytest.raises(UsageError, match="unknown experiment"):
+        rows_of("table2")
+
+
+@pytest.mark.parametrize(
+    "budget", [Budget(), Budget(minutes=1, examples=1), Budget(minutes=0), Budget(examples=-1)]
+)
+def test_budgets_that_train_nothing(budget: Budget) -> None:
+    with pytest.raises(UsageError, match="either minutes"):
+        check_budget(budget)
+
+
+def test_the_command_refuses_a_folder_in_use(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other.txt").write_text("")
+    command = ["experiment", "table1", "--data", "none", "--examples", "1", "-o", str(tmp_path)]
+    assert main(command) == 2
+    assert "not empty" in capsys.readouterr().err
