@@ -48,6 +48,23 @@ def test_landmarks_that_are_the_tokens_give_exact_attention(parts: tuple[Tensor,
     torch.testing.assert_close(found, by_definition(q, k, v, ku, vu), rtol=1e-6, atol=1e-6)
 
 
+def test_landmarks_for_all_tokens(parts: tuple[Tensor, ...]) -> None:
+    """Without exact keys, landmarks that are the tokens give exact attention over the others."""
+    q, k, v, _, _ = parts
+    none = k[:, :, :0]
+    ku, vu = torch.flip(q, (2,)) * 0.5 + 0.1, v.sin()
+    found = landmark_attention(q, none, none, ku, vu, landmarks=12, iterations=40)
+    expected = by_definition(q, none, none, ku, vu)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    torch.manual_seed(0)
+    attention = OneWayAttention(16, 2, 8, 4, 0.0, "all").double()
+    x, u = torch.randn(2, 7, 16).double(), torch.randn(2, 5, 16).double()
+    exact = OneWayAttention(16, 2, 8, None, 0.0).double()
+    exact.load_state_dict(attention.state_dict())
+    assert attention(x, u).shape == x.shape
+    assert float((attention(x, u) - exact(x, u)).abs().max()) < 0.2
+
+
 def test_fewer_landmarks_come_close_and_closer_with_more() -> None:
     generator = torch.Generator().manual_seed(5)
     smooth = torch.linspace(0, 3, 96, dtype=torch.float64)[:, None]

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from crysformer.models.layers import TransformerLayer
+from crysformer.models.presets import preset
+from crysformer.models.registry import make_network
 from crysformer.testing import random_network, random_patterson_maps, tiny_network
 
 TINY = tiny_network(depth=2)
@@ -137,3 +139,11 @@ def test_wrong_shapes_are_refused() -> None:
         model(patterson[..., :6], residues, lengths)
     with pytest.raises(ValueError, match="expected \\(3, 2\\)"):
         model(patterson, residues[:, :1], lengths)
+
+
+@pytest.mark.parametrize("name", ["dipeptide", "dipeptide-unet"])
+def test_the_paper_networks_start_with_flat_maps(name: str) -> None:
+    config = dataclasses.replace(preset(name), kernel=3)
+    model = make_network(config)
+    with torch.no_grad():
+        assert float(model(*random_patterson_maps(1)).abs().max()) == 0

@@ -36,6 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="for network methods: bundled weights or a .safetensors file (default: the bundled "
         "ones that fit)",
     )
+    parser.add_argument(
+        "--model", metavar="NAME", help="package.module:Class of weights of a network from outside"
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="only N crystals, drawn at random")
     group = parser.add_argument_group("the crystals' data")
     group.add_argument("--d-min", type=float, default=1.5, metavar="A", help="resolution (1.5)")
@@ -65,6 +68,10 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, write, and print the means."""
     if args.weights is not None and not args.method.startswith("network"):
         raise UsageError(f"--weights: {args.method} takes none; expected a network method")
+    if args.model is not None:
+        from crysformer.models.registry import register
+
+        register(args.model)
     with output_folder(args.output, args.overwrite) as folder:
         from crysformer.evaluation.data_quality import DataQuality
         from crysformer.evaluation.figures import phase_error_figure

@@ -22,9 +22,13 @@ class OneWayAttention(nn.Module):
         Number and width of the heads.
     landmarks
         None for exact attention. Otherwise attention over U goes through this many landmarks
-        (`landmark_keys`); attention over X stays exact.
+        (`landmark_attention`).
     dropout
-        Dropout rate of the attention weights in training.
+        Dropout rate of the output in training. Dropout of the attention weights themselves would
+        exclude the fused kernels.
+    landmarks_over
+        "partial": attention over X stays exact (the paper). "all": it goes through the landmarks as
+        well.
 
     References
     ----------
@@ -32,13 +36,15 @@ class OneWayAttention(nn.Module):
     """
 
     def __init__(
-        self, width: int, heads: int, head_width: int, landmarks: int | None, dropout: float
-    ) -> None:
+        self, width: int, heads: int, head_width: int, landmarks: int | None, dropout: float,
+        landmarks_over: str = "partial",
+    ) -> None:  # fmt: skip
         super().__init__()
         inner = heads * head_width
         self.heads = heads
         self.landmarks = landmarks
-        self.dropout = dropout
+        self.landmarks_over = landmarks_over
+        self.dropout = nn.Dropout(dropout)
         self.query_key_value = nn.Linear(width, 3 * inner)
         self.partial_key_value = nn.Linear(width, 2 * inner)
         self.output = nn.Linear(inner, width)
@@ -59,13 +65,15 @@ class OneWayAttention(nn.Module):
         ku, vu = self._split(self.partial_key_value(u), 2)
         if rotation is not None:
             q, k = rotate(q, rotation), rotate(k, rotation)
-        dropout = self.dropout if self.training else 0.0
         if self.landmarks is None:
             k, v = torch.cat((k, ku), dim=2), torch.cat((v, vu), dim=2)
-            y = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+            y = functional.scaled_dot_product_attention(q, k, v)
+        elif self.landmarks_over == "partial":
+            y = landmark_attention(q, k, v, ku, vu, self.landmarks)
         else:
-            y = landmark_attention(q, k, v, ku, vu, self.landmarks, dropout_p=dropout)
-        mixed: Tensor = self.output(y.transpose(1, 2).flatten(2))
+            ku, vu = torch.cat((k, ku), dim=2), torch.cat((v, vu), dim=2)
+            y = landmark_attention(q, k[:, :, :0], v[:, :, :0], ku, vu, self.landmarks)
+        mixed: Tensor = self.dropout(self.output(y.transpose(1, 2).flatten(2)))
         return mixed
 
     def _split(self, projected: Tensor, parts: int) -> tuple[Tensor, ...]:
@@ -82,7 +90,7 @@ class SelfAttention(nn.Module):
         super().__init__()
         inner = heads * head_width
         self.heads = heads
-        self.dropout = dropout
+        self.dropout = nn.Dropout(dropout)
         self.query_key_value = nn.Linear(width, 3 * inner)
         self.output = nn.Linear(inner, width)
 
@@ -91,9 +99,8 @@ class SelfAttention(nn.Module):
         q, k, v = split_heads(self.query_key_value(tokens), 3, self.heads)
         if rotation is not None:
             q, k = rotate(q, rotation), rotate(k, rotation)
-        dropout = self.dropout if self.training else 0.0
-        y = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
-        mixed: Tensor = self.output(y.transpose(1, 2).flatten(2))
+        y = functional.scaled_dot_product_attention(q, k, v)
+        mixed: Tensor = self.dropout(self.output(y.transpose(1, 2).flatten(2)))
         return mixed
 
 
@@ -116,9 +123,11 @@ def rotate(x: Tensor, angle: Tensor) -> Tensor:
 
 def landmark_attention(
     q: Tensor, k: Tensor, v: Tensor, ku: Tensor, vu: Tensor, landmarks: int,
-    dropout_p: float = 0.0, iterations: int = 6,
+    iterations: int = 6,
 ) -> Tensor:  # fmt: skip
     """Exact attention over (k, v) and Nystrom attention over (ku, vu) under one softmax.
+
+    N may be 0 for (k, v).
 
     The Nystrom approximation exp(Q Ku') ~ exp(Q L') exp(P L')^+ exp(P Ku'), with landmarks P of
     the queries and L of the keys, is attention over the m keys L with other values and with
@@ -133,8 +142,6 @@ def landmark_attention(
         Partial tokens, shape (B, H, M, d).
     landmarks
         m; segment means of the queries and of ku.
-    dropout_p
-        Dropout on the weights.
     iterations
         Steps of the pseudo-inverse.
 
@@ -156,7 +163,6 @@ def landmark_attention(
         functional.pad(q, (0, width - q.shape[-1])),
         functional.pad(torch.cat((k, keys), dim=2), (0, width - k.shape[-1])),
         torch.cat((_with_weight(v, torch.ones_like(v[..., :1])), _with_weight(values, weight)), 2),
-        dropout_p=dropout_p,
         scale=scale,
     )
     total = y[..., v.shape[-1], None]

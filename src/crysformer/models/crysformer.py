@@ -10,7 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from crysformer.models.density_network import TEMPLATE_GRID, DensityNetwork, NetworkConfig
+from crysformer.models.density_network import (
+    TEMPLATE_GRID,
+    DensityNetwork,
+    NetworkConfig,
+    start_flat,
+)
 from crysformer.models.layers import (
     CircularConv3d,
     Grid,
@@ -42,8 +47,9 @@ class CrysFormerConfig(NetworkConfig):
         Steps of phase improvement after that (`AmplitudeStep`), and their width.
     activation
         "gelu" (the authors' code) or "relu" (the paper).
-    landmarks
-        Nystrom landmarks for attention over partial structures; None for exact attention.
+    landmarks, landmarks_over
+        Nystrom landmarks for attention over partial structures ("partial", the paper) or over both
+        kinds of tokens ("all"); None for exact attention.
     dropout
         Dropout rate in training.
     positions
@@ -78,6 +84,7 @@ class CrysFormerConfig(NetworkConfig):
     step_channels: int = 16
     activation: str = "gelu"
     landmarks: int | None = None
+    landmarks_over: Literal["partial", "all"] = "partial"
     dropout: float = 0.1
     positions: Literal["table", "metric"] = "table"
     max_patches: int = 32
@@ -137,7 +144,16 @@ class CrysFormer(DensityNetwork):
         layer = TransformerLayer if c.attention == "one-way" else JointLayer
         landmarks = c.landmarks if c.partial_structures else None
         self.layers = nn.ModuleList(
-            layer(c.width, c.heads, c.head_width, c.feedforward, c.activation, landmarks, c.dropout)
+            layer(
+                c.width,
+                c.heads,
+                c.head_width,
+                c.feedforward,
+                c.activation,
+                landmarks,
+                c.dropout,
+                c.landmarks_over,
+            )
             for _ in range(c.depth)
         )
         self.norm = nn.LayerNorm(c.width)
@@ -150,6 +166,7 @@ class CrysFormer(DensityNetwork):
             ),
             CircularConv3d(last, 1, 3, c.padding),
         )
+        start_flat(self.final[-1], self.scaling)
         self.steps = nn.ModuleList(
             AmplitudeStep(last, c.step_channels, c.activation) for _ in range(c.steps)
         )

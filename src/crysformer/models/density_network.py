@@ -207,6 +207,18 @@ class DensityNetwork(nn.Module):
         return grid[0], grid[1], grid[2]
 
 
+def start_flat(last: nn.Module, scaling: nn.Module) -> None:
+    """Zero the last convolution of a network with constant scales, which then predicts flat maps.
+
+    Random weights would start at a loss of ten times that. Scaling by amplitudes gives every map
+    the right rms, so that a flat one has no direction to go.
+    """
+    if isinstance(last, nn.Conv3d) and isinstance(scaling, ConstantScaling):
+        nn.init.zeros_(last.weight)
+        assert last.bias is not None
+        nn.init.zeros_(last.bias)
+
+
 def n_parameters(model: nn.Module) -> int:
     """Number of trained parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)

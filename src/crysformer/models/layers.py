@@ -91,7 +91,7 @@ class TransformerLayer(nn.Module):
 
     Parameters
     ----------
-    width, heads, head_width, landmarks, dropout
+    width, heads, head_width, landmarks, dropout, landmarks_over
         As for `OneWayAttention`.
     feedforward
         Hidden width of the feed-forward network.
@@ -101,12 +101,14 @@ class TransformerLayer(nn.Module):
 
     def __init__(
         self, width: int, heads: int, head_width: int, feedforward: int, activation: str,
-        landmarks: int | None, dropout: float,
+        landmarks: int | None, dropout: float, landmarks_over: str = "partial",
     ) -> None:  # fmt: skip
         super().__init__()
         self.norm_map = nn.LayerNorm(width)
         self.norm_partial = nn.LayerNorm(width)
-        self.attention = OneWayAttention(width, heads, head_width, landmarks, dropout)
+        self.attention = OneWayAttention(
+            width, heads, head_width, landmarks, dropout, landmarks_over
+        )
         self.norm_feedforward = nn.LayerNorm(width)
         self.feedforward = feed_forward(width, feedforward, activation, dropout)
         start_as_identity(self.attention.output)
@@ -127,7 +129,7 @@ class JointLayer(nn.Module):
 
     def __init__(
         self, width: int, heads: int, head_width: int, feedforward: int, activation: str,
-        landmarks: int | None, dropout: float,
+        landmarks: int | None, dropout: float, landmarks_over: str = "partial",
     ) -> None:  # fmt: skip
         super().__init__()
         if landmarks is not None:

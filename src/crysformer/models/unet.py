@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crysformer.models.density_network import DensityNetwork, NetworkConfig
+from crysformer.models.density_network import DensityNetwork, NetworkConfig, start_flat
 from crysformer.models.layers import CircularConv3d
 from crysformer.models.partial_maps import partial_maps
 
@@ -75,6 +75,7 @@ class UNet(DensityNetwork):
             *convolution(c.channels, c.first_channels, c.last_kernel, "zeros"),
             CircularConv3d(c.first_channels, 1, c.last_kernel, "zeros"),
         )
+        start_flat(self.last[-1], self.scaling)
 
     def forward(
         self,
