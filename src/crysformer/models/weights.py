@@ -19,7 +19,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from crysformer.errors import InputError, UsageError
-from crysformer.files import atomic_path, write_json
+from crysformer.files import write_bytes, write_json
 from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
 
 FORMAT = 1
@@ -87,8 +87,7 @@ def save_weights(
     digest, listed = hashlib.sha256(), []
     for file, shard in zip(files, shards, strict=True):
         data = save(shard, metadata={"format": "pt"})
-        with atomic_path(file) as temporary:
-            temporary.write_bytes(data)
+        write_bytes(file, data)
         digest.update(data)
         listed.append({"file": file.name, "sha256": hashlib.sha256(data).hexdigest()})
     content = {
