@@ -180,7 +180,7 @@ def locked_folder(
     prepare_output_dir(target, overwrite=overwrite, resume=resume, accept=accept)
     try:
         with _lock(target):
-            _remove_unfinished(target)
+            remove_unfinished(target)
             require_writable(target)
             yield target
     except BaseException:
@@ -212,7 +212,11 @@ def _lock(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _remove_unfinished(folder: Path) -> None:
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a killed process left of `atomic_path` and `staged_files`.
+
+    The caller holds the lock of the folder, or of one that it belongs to.
+    """
     for item in folder.iterdir():
         if _UNFINISHED.fullmatch(item.name):
             if item.is_dir() and not item.is_symlink():

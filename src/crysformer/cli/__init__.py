@@ -99,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_BROKEN_PIPE
     except KeyboardInterrupt as stop:
         # A command that has something to say on how to go on says it in the exception.
-        return _fail(" ".join(["interrupted", *map(str, stop.args)]), exit_status(stop), args)
+        return _fail("; ".join(["interrupted", *map(str, stop.args)]), exit_status(stop), args)
     except CrysformerError as error:
         return _fail(str(error), error.exit_code, args)
     except Exception as error:

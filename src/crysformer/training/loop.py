@@ -49,17 +49,16 @@ class Trainer:
         self.budget = TimeBudget(max_time, config.write_every, began)
         self.files = RunFolder(folder)
         self._store = store
-        self.data_hash = str(store.manifest.get("hashes", {}).get("fragments.parquet", ""))
+        self.data_hash = store.fragments_hash
         self.halvings = 0
         self._open_data(config)
         self.validator = Validator(config, self.data, device, self.budget)
         model = config.model
         if model.scaling == "constant":
-            scales = store.manifest["scales"]
             model = dataclasses.replace(
                 model,
-                patterson_scale=scales["patterson"]["scale"],
-                density_scale=scales["density"]["scale"],
+                patterson_scale=store.scale("patterson"),
+                density_scale=store.scale("density"),
             )
         self.learner = Learner(config, model, device)
         self.losses = RunningLoss()

@@ -146,10 +146,7 @@ _WRITERS: dict[str, Callable[[SyntheticCrystal, Path], None]] = {
 
 
 def _write_tensors(table: FragmentTable, n: int, store: FragmentStore, folder: Path) -> None:
-    scales = store.manifest["scales"]
-    if "density" not in scales:
-        raise InputError("the data set has no training fragments, so no scales for `format` pt")
-    density_scale, patterson_scale = scales["density"]["scale"], scales["patterson"]["scale"]
+    density_scale, patterson_scale = store.scale("density"), store.scale("patterson")
     templates = residue_templates() / density_scale
     for batch in fixed_batches(table, store.recipe, _BATCH, limit=n):
         for i, index in enumerate(batch.index.tolist()):
