@@ -87,19 +87,22 @@ def updated(settings: Settings, values: Mapping[str, Any], source: str = "settin
 
 
 def check_ranges(settings: Any) -> None:
-    """Check all values against the ranges of their fields, for use in `__post_init__`.
+    """Check all values against the ranges and choices of their fields, as in `__post_init__`.
 
     Raises
     ------
     UsageError
-        If a value is out of its range.
+        If a value is out of its range, or none of the choices.
     """
+    hints = typing.get_type_hints(type(settings))
     for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
+        value, hint = getattr(settings, field.name), hints[field.name]
         if dataclasses.is_dataclass(value):
             check_ranges(value)
         elif problem := _range_problem(value, field):
             raise UsageError(f"{field.name} {problem}")
+        elif typing.get_origin(hint) is Literal and value not in typing.get_args(hint):
+            raise UsageError(f"{field.name} is {value!r}, expected {type_name(hint)}")
 
 
 def to_toml(settings: Any) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from crysformer.errors import UsageError
 from crysformer.models.input_scaling import AmplitudeScaling, ConstantScaling
 from crysformer.models.layers import (
     CircularConv3d,
@@ -20,6 +21,7 @@ from crysformer.models.layers import (
 )
 from crysformer.models.phase_improvement import AmplitudeStep, unit_amplitudes, unit_rms
 from crysformer.models.positions import MetricPositions, TablePositions
+from crysformer.settings import check_ranges, setting
 
 TEMPLATE_GRID = 24
 
@@ -28,76 +30,94 @@ TEMPLATE_GRID = 24
 class CrysFormerConfig:
     """Architecture of the network; the defaults are the paper's dipeptide setting.
 
-    Attributes
-    ----------
-    n_residues
-        Residues J in a sequence.
-    width, depth, heads, head_width, feedforward
-        Transformer: token width D, layers, heads and their width, hidden width.
-    patch, partial_patch
-        Edge of the cubes that maps and partial structures are cut into, voxels.
-    channels, partial_channels, kernel
-        Channels of the first convolutions, of maps and of partial structures, and their kernel.
-    final_channels, final_blocks, final_kernel
-        Residual blocks between the last token and the map.
-    steps, step_channels
-        Steps of phase improvement after that (`AmplitudeStep`), and their width.
-    activation
-        "gelu" (the authors' code) or "relu" (the paper).
-    landmarks
-        Nystrom landmarks for attention over partial structures; None for exact attention.
-    dropout
-        Dropout rate in training.
-    positions
-        "table": one learned table an axis, by patch number. "metric": from the distance to the
-        cell centre in A, and rotary in the attention.
-    max_patches
-        Rows of the tables: patches along an axis at most.
-    scaling
-        "constant": one constant a data set, tanh at the end. "amplitudes": each example's own
-        amplitudes set all scales (`AmplitudeScaling`).
-    patterson_scale, density_scale
-        The constants, e^2/A^3 and e/A^3.
-    recycling
-        Takes an estimate of the density as one more input map (the paper's "+R").
-    conditions
-        Takes the mask of the measured reflections: one more input map, their point spread
-        function, and steps that leave the other amplitudes free.
-    d_min, sample_rate
-        Resolution of the data, A, and grid points per d_min of the maps it was trained on.
-    b_iso
-        Displacement parameter of the training crystals, A^2.
+    Raises
+    ------
+    UsageError
+        If a value is out of its range, or settings contradict each other.
     """
 
-    n_residues: int = 2
-    width: int = 512
-    depth: int = 6
-    heads: int = 8
-    head_width: int = 64
-    feedforward: int = 512
-    patch: int = 4
-    partial_patch: int = 4
-    channels: int = 10
-    partial_channels: int = 10
-    kernel: int = 7
-    final_channels: int = 10
-    final_blocks: int = 2
-    final_kernel: int = 5
-    steps: int = 0
-    step_channels: int = 16
-    activation: str = "gelu"
-    landmarks: int | None = None
-    dropout: float = 0.1
-    positions: Literal["table", "metric"] = "table"
-    max_patches: int = 32
-    scaling: Literal["constant", "amplitudes"] = "constant"
-    patterson_scale: float = 1.0
-    density_scale: float = 1.0
-    recycling: bool = False
-    conditions: bool = False
-    d_min: float = 1.5
-    sample_rate: float = 3.0
-    b_iso: float = 20.0
+    n_residues: int = setting(2, "Residues J in a sequence.", min=1, max=200)
+    width: int = setting(512, "Width D of the tokens.", min=1, max=8192)
+    depth: int = setting(6, "Layers.", min=1, max=100)
+    heads: int = setting(8, "Heads of the attention.", min=1, max=256)
+    head_width: int = setting(64, "Width of a head.", min=1, max=512)
+    feedforward: int = setting(512, "Hidden width of a layer.", min=1, max=65536)
+    patch: int = setting(
+        4, "Edge of the cubes that maps are cut into.", unit="voxels", min=1, max=16
+    )
+    partial_patch: int = setting(
+        4, "The same of partial structures; divides 24.", unit="voxels", min=1, max=24
+    )
+    channels: int = setting(10, "Channels of the first convolution of maps.", min=1, max=1024)
+    partial_channels: int = setting(10, "The same of partial structures.", min=1, max=1024)
+    kernel: int = setting(7, "Kernel of both; odd.", unit="voxels", min=1, max=15)
+    final_channels: int = setting(
+        10, "Channels between the last token and the map.", min=1, max=1024
+    )
+    final_blocks: int = setting(2, "Residual blocks there.", min=0, max=64)
+    final_kernel: int = setting(5, "Their kernel; odd.", unit="voxels", min=1, max=15)
+    steps: int = setting(
+        0, "Steps of phase improvement after that (`AmplitudeStep`).", min=0, max=64
+    )
+    step_channels: int = setting(16, "Their width.", min=1, max=1024)
+    activation: Literal["gelu", "relu"] = setting(
+        "gelu", "gelu: the authors' code. relu: the paper."
+    )
+    landmarks: int | None = setting(
+        None,
+        "Nystrom landmarks for attention over partial structures; exact attention without.",
+        min=1,
+        max=4096,
+    )
+    dropout: float = setting(0.1, "Dropout rate in training.", min=0, max=0.95)
+    positions: Literal["table", "metric"] = setting(
+        "table",
+        "table: one learned table an axis, by patch number. metric: from the distance to the cell "
+        "centre in A, and rotary in the attention.",
+    )
+    max_patches: int = setting(
+        32, "Rows of the tables: patches along an axis at most.", min=1, max=1024
+    )
+    scaling: Literal["constant", "amplitudes"] = setting(
+        "constant",
+        "constant: one constant a data set, tanh at the end. amplitudes: each example's own "
+        "amplitudes set all scales (`AmplitudeScaling`).",
+    )
+    patterson_scale: float = setting(
+        1.0, "Constant of the Patterson maps.", unit="e^2/A^3", min=1e-6, max=1e9
+    )
+    density_scale: float = setting(
+        1.0, "Constant of the densities.", unit="e/A^3", min=1e-6, max=1e9
+    )
+    recycling: bool = setting(
+        False, "Takes an estimate of the density as one more input map (the paper's +R)."
+    )
+    conditions: bool = setting(
+        False,
+        "Takes the mask of the measured reflections: one more input map, their point spread "
+        "function, and steps that leave the other amplitudes free.",
+    )
+    d_min: float = setting(1.5, "Resolution of the data.", unit="A", min=0.5, max=10)
+    sample_rate: float = setting(
+        3.0, "Grid points per d_min of the maps it was trained on.", min=2, max=10
+    )
+    b_iso: float = setting(
+        20.0, "Displacement parameter of the training crystals.", unit="A^2", min=0, max=1000
+    )
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if TEMPLATE_GRID % self.partial_patch:
+            raise UsageError(f"partial_patch is {self.partial_patch}, expected a divisor of 24")
+        for name in ("kernel", "final_kernel"):
+            if getattr(self, name) % 2 == 0:
+                raise UsageError(f"{name} is {getattr(self, name)}, expected an odd number")
+        if self.positions == "metric" and self.head_width % 2:
+            raise UsageError(
+                f"head_width is {self.head_width}, expected an even number with positions 'metric'"
+            )
+        if self.conditions and self.scaling != "amplitudes":
+            raise UsageError("a network for conditions needs scaling = 'amplitudes'")
 
 
 class CrysFormer(nn.Module):
@@ -116,11 +136,6 @@ class CrysFormer(nn.Module):
         Standalone densities of the 20 residues in the order of `residues.CODES`, shape
         (20, 24, 24, 24), e/A^3; None leaves them to be loaded with the weights.
 
-    Raises
-    ------
-    ValueError
-        If the configuration contradicts itself.
-
     References
     ----------
     Dun et al., arXiv:2310.03899, section 3 and appendix A.
@@ -131,8 +146,6 @@ class CrysFormer(nn.Module):
     def __init__(self, config: CrysFormerConfig, templates: Tensor | None = None) -> None:
         super().__init__()
         self.config = c = config
-        if c.conditions and c.scaling != "amplitudes":
-            raise ValueError("conditions need scaling = 'amplitudes'")
         self.checkpointing = False
         self.scaling: ConstantScaling | AmplitudeScaling = (
             ConstantScaling(c.patterson_scale, c.density_scale)
