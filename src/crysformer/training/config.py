@@ -37,7 +37,7 @@ class TrainingConfig:
     )
     batch_size: int = setting(10, "Examples in a forward pass.", min=1, max=65536)
     accumulate: int = setting(4, "Passes in a step.", min=1, max=65536)
-    learning_rate: float = setting(1.4e-3, "Peak of the cycle.", min=1e-9, max=10)
+    learning_rate: float = setting(1.4e-3, "Peak of the cycle.", min=1e-12)
     warmup: int = setting(3200, "Examples of linear warm-up.", min=0)
     final_rate: float = setting(0.02, "End of the cycle as a fraction of the peak.", min=0, max=1)
     weight_decay: float = setting(3e-2, "Of AdamW; only matrices are decayed.", min=0, max=10)
