@@ -20,7 +20,8 @@ from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
 from crysformer.data.store import FragmentStore
 from crysformer.data.synthetic.synthetic_crystal import synthetic_crystal
 from crysformer.files import write_json
-from crysformer.models.weights import read_info, weights_path
+from crysformer.models.weights import weights_path
+from crysformer.models.weights_description import read_info
 from crysformer.phasing.network.predict import predict
 from crysformer.training.validation import calibrate
 

@@ -26,7 +26,8 @@ from crysformer.errors import NotApplicable
 from crysformer.evaluation.calibration import reliability
 from crysformer.evaluation.logistic import cross_validated, fit_logistic
 from crysformer.files import write_json
-from crysformer.models.weights import read_info, weights_path
+from crysformer.models.weights import weights_path
+from crysformer.models.weights_description import read_info
 from crysformer.phasing.network.convergence import terms
 from crysformer.phasing.network.predict import predict
 

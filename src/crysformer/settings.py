@@ -12,13 +12,13 @@ import json
 import math
 import textwrap
 import tomllib
-import types
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from crysformer.errors import InputError, UsageError
+from crysformer.schema import Unfit, alternatives, converted, type_name
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 Settings = TypeVar("Settings", bound="DataclassInstance")
 
 _COMMENT_WIDTH = 98
-
-
-class _Unfit(Exception):  # noqa: N818 (caught here, never seen outside)
-    """A value does not have the type of its field."""
 
 
 def setting(
@@ -64,7 +60,7 @@ def read_toml(path: str | Path) -> dict[str, Any]:
             return tomllib.load(file)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also UTF-8, and numbers of too many digits
         raise InputError(f"{path}: not valid TOML ({error})") from error
 
 
@@ -91,19 +87,22 @@ def updated(settings: Settings, values: Mapping[str, Any], source: str = "settin
 
 
 def check_ranges(settings: Any) -> None:
-    """Check all values against the ranges of their fields, for use in `__post_init__`.
+    """Check all values against the ranges and choices of their fields, as in `__post_init__`.
 
     Raises
     ------
     UsageError
-        If a value is out of its range.
+        If a value is out of its range, or none of the choices.
     """
+    hints = typing.get_type_hints(type(settings))
     for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
+        value, hint = getattr(settings, field.name), hints[field.name]
         if dataclasses.is_dataclass(value):
             check_ranges(value)
         elif problem := _range_problem(value, field):
             raise UsageError(f"{field.name} {problem}")
+        elif typing.get_origin(hint) is Literal and value not in typing.get_args(hint):
+            raise UsageError(f"{field.name} is {value!r}, expected {type_name(hint)}")
 
 
 def to_toml(settings: Any) -> str:
@@ -138,11 +137,11 @@ def _updated(base: Settings, values: Mapping[str, Any], source: str, prefix: str
             changes[name] = _updated(table, value, source, f"{path}.")
             continue
         try:
-            changes[name] = _converted(value, hints[name])
-        except _Unfit:
+            changes[name] = converted(value, hints[name])
+        except Unfit:
             example = "" if old is None else f" like {_toml_value(old)}"
             raise InputError(
-                f"{source}: {path} is {value!r}, expected {_type_name(hints[name])}{example}"
+                f"{source}: {path} is {value!r}, expected {type_name(hints[name])}{example}"
             ) from None
         if problem := _range_problem(changes[name], fields[name]):
             raise InputError(f"{source}: {path} {problem}")
@@ -152,16 +151,11 @@ def _updated(base: Settings, values: Mapping[str, Any], source: str, prefix: str
         raise InputError(f"{source}: {error}") from error
 
 
-def _alternatives(hint: Any) -> tuple[Any, ...]:
-    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
-    return typing.get_args(hint) if union else (hint,)
-
-
 def _table(old: Any, hint: Any) -> Any:
     """Return the dataclass that a table of values changes; None for a field that has no table."""
     if dataclasses.is_dataclass(old):
         return old
-    classes = [t for t in _alternatives(hint) if dataclasses.is_dataclass(t)]
+    classes = [t for t in alternatives(hint) if dataclasses.is_dataclass(t)]
     return _defaults(classes[0]) if classes else None
 
 
@@ -197,59 +191,6 @@ def _paths(settings: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from _paths(value, f"{prefix}{field.name}.")
 
 
-def _converted(value: Any, hint: Any) -> Any:
-    """Return the value as the field's type holds it; raise `_Unfit` if it does not fit."""
-    for exact in (True, False):
-        for alternative in _alternatives(hint):
-            try:
-                return _as_type(value, alternative, exact)
-            except _Unfit:
-                continue
-    raise _Unfit
-
-
-def _as_type(value: Any, hint: Any, exact: bool) -> Any:
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if hint is type(None) and value is None:
-        return None
-    if origin is Literal:
-        if any(type(value) is type(choice) and value == choice for choice in args):
-            return value
-    elif origin is tuple:
-        if isinstance(value, (list, tuple)):
-            each = args[:1] * len(value) if args[1:] == (...,) else args
-            if len(each) == len(value):
-                return tuple(_converted(v, t) for v, t in zip(value, each, strict=True))
-    elif hint is float:
-        if isinstance(value, float) and not math.isnan(value):
-            return value
-        if isinstance(value, int) and not isinstance(value, bool) and not exact:
-            try:
-                return float(value)
-            except OverflowError:
-                raise _Unfit from None
-    elif hint in (bool, int, str):
-        if isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
-            return value
-    elif hint is not type(None) and not dataclasses.is_dataclass(hint):
-        raise TypeError(f"settings cannot be of type {hint}")
-    raise _Unfit
-
-
-def _type_name(hint: Any) -> str:
-    names = []
-    for alternative in _alternatives(hint):
-        args = typing.get_args(alternative)
-        if typing.get_origin(alternative) is Literal:
-            names.append(f"one of: {', '.join(_toml_value(choice) for choice in args)}")
-        elif typing.get_origin(alternative) is tuple:
-            variable = args[1:] == (...,)
-            names.append(f"array of {'' if variable else f'{len(args)} '}{_type_name(args[0])}")
-        elif alternative is not type(None):
-            names.append(getattr(alternative, "__name__", str(alternative)))
-    return " or ".join(names)
-
-
 def _range_problem(value: Any, field: dataclasses.Field[Any]) -> str | None:
     """Say how a value lies outside the range of its field."""
     low = field.metadata.get("min", -math.inf)
@@ -283,7 +224,7 @@ def _toml_lines(settings: Any, defaults: Any, prefix: str) -> Iterator[str]:
             )
         yield from _comments(field, hints[field.name])
         if value is None:
-            yield f"# {field.name} is not set ({_type_name(hints[field.name])})"
+            yield f"# {field.name} is not set ({type_name(hints[field.name])})"
         else:
             yield f"{field.name} = {_toml_value(value)}"
     for field, value, default in tables:
@@ -295,7 +236,7 @@ def _toml_lines(settings: Any, defaults: Any, prefix: str) -> Iterator[str]:
 
 
 def _comments(field: dataclasses.Field[Any], hint: Any) -> Iterator[str]:
-    choices = [_type_name(t) for t in _alternatives(hint) if typing.get_origin(t) is Literal]
+    choices = [type_name(t) for t in alternatives(hint) if typing.get_origin(t) is Literal]
     notes = "; ".join(
         note for note in (field.metadata.get("unit"), _range_text(field), *choices) if note
     )

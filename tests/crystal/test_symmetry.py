@@ -46,7 +46,7 @@ def crystal(
     cell = cell_for(space_group)
     structure = gemmi.SmallStructure()
     structure.cell = cell
-    structure.spacegroup = space_group
+    structure.spacegroup_hm = space_group.xhm()
     rng = np.random.default_rng(3)
     for _ in range(5):
         site = gemmi.SmallStructure.Site()
@@ -54,7 +54,7 @@ def crystal(
         site.fract = gemmi.Fractional(*rng.random(3))
         site.u_iso = 0.2
         structure.add_site(site)
-    structure.setup_cell_images()
+    structure.determine_and_set_spacegroup("2")
     hkl = gemmi.make_miller_array(cell, space_group, d_min)
     calculator = gemmi.StructureFactorCalculatorX(structure.cell)
     F = np.array([calculator.calculate_sf_from_small_structure(structure, h) for h in hkl.tolist()])

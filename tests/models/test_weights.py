@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -72,6 +73,9 @@ def test_damaged_or_foreign_files_are_refused(saved: tuple[Path, CrysFormer]) ->
         (text.replace('"width": 24', '"width": 48'), "does not fit"),
         (text.replace('"width": 24', '"wide": 24'), "unknown setting 'wide'"),
         (text.replace('"crysformer"', '"my_net:Net"'), "--model"),
+        (text.replace('"width": 24', '"width": 1e9'), "width is 1000000000.0, expected int"),
+        (text.replace('"width": 24', '"width": 8192'), "does not fit"),  # nothing is allocated
+        (text.replace('"heads": 2', '"heads": 0'), "heads is 0, expected 1 to"),
     ):
         description.write_text(broken)
         with pytest.raises(InputError, match=message):
@@ -84,6 +88,35 @@ def test_damaged_or_foreign_files_are_refused(saved: tuple[Path, CrysFormer]) ->
     with pytest.raises(InputError, match="not a readable safetensors"):
         load_weights(path)
     assert json.loads(text)["format"] == 1
+
+
+def test_every_byte_counts(saved: tuple[Path, CrysFormer]) -> None:
+    path, model = saved
+    content = path.read_bytes()
+    path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    expected = hashlib.sha256(content).hexdigest()
+    with pytest.raises(InputError, match=f"SHA-256 {found}, expected {expected}"):
+        load_weights(path)
+    with torch.no_grad():
+        model.norm.bias[3] = float("nan")
+    save_weights(path, model, {})
+    with pytest.raises(InputError, match=r"norm\.bias holds values that are no numbers"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize("name", ["../thesis.txt", "thesis.txt", "/etc/passwd"])
+def test_only_shards_are_read_and_replaced(saved: tuple[Path, CrysFormer], name: str) -> None:
+    path, model = saved
+    description, victim = path.with_suffix(".json"), path.parent / "thesis.txt"
+    victim.write_text("years of work")
+    info = json.loads(description.read_text())
+    info["shards"] = [{"file": name, "sha256": "0" * 64}]
+    description.write_text(json.dumps(info))
+    with pytest.raises(InputError, match="no shard of weights"):
+        load_weights(path)
+    save_weights(path, model, {})
+    assert victim.read_text() == "years of work"
 
 
 def test_large_weights_are_written_as_shards(tmp_path: Path) -> None:
@@ -110,7 +143,7 @@ def test_large_weights_are_written_as_shards(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
     content = files[1].read_bytes()
     files[1].write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(InputError, match=f"{files[1].name}: not the shard"):
+    with pytest.raises(InputError, match=f"{files[1].name}: damaged, or not the file"):
         load_weights(path)
     files[1].unlink()
     with pytest.raises(InputError, match=f"{files[1].name}: not a readable"):

@@ -92,7 +92,7 @@ def test_single_settings_may_be_changed() -> None:
         ("width", "expected KEY=VALUE"),
         ("model.width=[1", "expected int"),
         ("=3", "expected KEY=VALUE"),
-        ("loss=none", "expected str"),
+        ("loss=none", "expected one of"),
     ):
         with pytest.raises((InputError, UsageError), match=message):
             with_changes(config, [change])

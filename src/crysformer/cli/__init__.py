@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 import crysformer
 from crysformer.cli._common import common_options, with_flags
 from crysformer.errors import CrysformerError
+from crysformer.signals import exit_status, sigterm_as_exception
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("crysformer.cli.demo", "solve the bundled crystals and compare with the truth"),
@@ -79,15 +80,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 done (also when no convincing solution was found), 1 failure (also Ctrl-C), 2 usage,
-        141 the reader of standard output went away.
+        0 done (also when no convincing solution was found), 1 failure, 2 usage, 130 Ctrl-C, 143
+        SIGTERM, 141 the reader of standard output went away.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _let_waiting_threads_sleep()
     args = argparse.Namespace(verbose=False)
     try:
         args = _parse(arguments)
-        with _logging(args):
+        with _logging(args), sigterm_as_exception():
             status: int = args.run(args)
         sys.stdout.flush()
         return status
@@ -97,8 +98,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # What is still buffered has no reader: send it nowhere, or the interpreter complains.
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         return EXIT_BROKEN_PIPE
-    except KeyboardInterrupt:
-        return _fail("interrupted", 1, args)
+    except KeyboardInterrupt as stop:
+        # A command that has something to say on how to go on says it in the exception.
+        return _fail("; ".join(["interrupted", *map(str, stop.args)]), exit_status(stop), args)
     except CrysformerError as error:
         return _fail(str(error), error.exit_code, args)
     except Exception as error:

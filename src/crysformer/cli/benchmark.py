@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from crysformer.cli._common import common_options, emit, positive, progress_bar, seed
 from crysformer.errors import CrysformerError, UsageError
+from crysformer.files import locked_folder
 
 if TYPE_CHECKING:
     from crysformer.evaluation.regimes.grid import Condition
@@ -126,13 +127,20 @@ def run(args: argparse.Namespace) -> int:
 def _run(
     args: argparse.Namespace, grid: tuple[Condition, ...], chosen: tuple[Condition, ...]
 ) -> int:
+    if not args.time_limit > 0 or (args.budget is not None and args.budget < 0):
+        raise UsageError("--time-limit and --budget: expected a time above zero")
+    with locked_folder(args.output, resume=True):  # what is in it decides `ResultLog`
+        return _run_locked(args, grid, chosen)
+
+
+def _run_locked(
+    args: argparse.Namespace, grid: tuple[Condition, ...], chosen: tuple[Condition, ...]
+) -> int:
     from crysformer.evaluation.methods import METHODS, Settings
     from crysformer.evaluation.regimes.results import ResultLog
     from crysformer.evaluation.regimes.run import chosen_methods, result_options, run_grid
     from crysformer.report.regimes_files import write_report
 
-    if not args.time_limit > 0 or (args.budget is not None and args.budget < 0):
-        raise UsageError("--time-limit and --budget: expected a time above zero")
     methods = chosen_methods(args.methods)
     settings = Settings(args.time_limit, args.seed, args.device)
     log = ResultLog(

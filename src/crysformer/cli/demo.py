@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crysformer.cli._common import emit, progress_bar, seed
-from crysformer.files import output_folder, prepare_output_dir
+from crysformer.files import locked_folder, staged_files
 from crysformer.samples import SAMPLES, Sample
 
 if TYPE_CHECKING:
@@ -110,17 +110,21 @@ class Outcome:
 
 def run(args: argparse.Namespace) -> int:
     """Solve each crystal and report the results."""
+    with locked_folder(args.output, overwrite=args.overwrite) as folder:
+        return _run(args, folder)
+
+
+def _run(args: argparse.Namespace, output: Path) -> int:
     started = time.perf_counter()
-    prepare_output_dir(args.output, overwrite=args.overwrite)
     outcomes = []
     if not args.json:
         print(f"{len(SAMPLES)} crystals, {TIME_BUDGET:.0f} s for all of them together", flush=True)
     for number, sample in enumerate(SAMPLES, start=1):
         if not args.json:
             print(f"[{number}/{len(SAMPLES)}] {sample.title}", flush=True)
-        folder = Path(args.output) / sample.name
+        folder = output / sample.name
         left = max(_LEAST_TIME, TIME_BUDGET - (time.perf_counter() - started))
-        with output_folder(folder, args.overwrite) as staging:
+        with staged_files(folder) as staging:
             outcome = _solve_one(sample, min(sample.time_limit, left), staging, folder, args)
         outcomes.append(outcome)
         if not args.json:

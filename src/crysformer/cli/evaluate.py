@@ -11,11 +11,12 @@ polishing by density modification and random phases polished the same way are me
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from crysformer.cli._common import add_output_arguments, emit, progress_bar, seed
 from crysformer.errors import UsageError
-from crysformer.files import output_folder, write_json
+from crysformer.files import locked_folder, staged_files, write_json
 from crysformer.phasing.method import METHODS as SOLVER_METHODS
 
 #: Names of `crysformer.evaluation.methods.METHODS`, repeated here so that --help loads no numpy.
@@ -72,32 +73,37 @@ def run(args: argparse.Namespace) -> int:
         from crysformer.models.registry import register
 
         register(args.model)
-    with output_folder(args.output, args.overwrite) as folder:
-        from crysformer.evaluation.data_quality import DataQuality
-        from crysformer.evaluation.figures import phase_error_figure
-        from crysformer.evaluation.methods import COMPANIONS, Settings
-        from crysformer.evaluation.runner import evaluate, write_table
+    with locked_folder(args.output, overwrite=args.overwrite) as target:
+        return _run(args, target)
 
-        evaluations = []
-        for method in (args.method, *COMPANIONS.get(args.method, ())):
-            with progress_bar(args, method) as progress:
-                evaluation = evaluate(
-                    args.data,
-                    method,
-                    split=args.split,
-                    limit=args.limit,
-                    quality=DataQuality(args.d_min, args.amplitude_error, args.completeness),
-                    settings=Settings(args.time_limit, args.seed, args.device, args.weights),
-                    progress=progress,
-                )
-            evaluations.append(evaluation)
-        metrics, *companions = (evaluation.metrics() for evaluation in evaluations)
-        if args.weights is not None:
-            metrics["weights"] = args.weights
-        result = {**metrics, **{companion["method"]: companion for companion in companions}}
+
+def _run(args: argparse.Namespace, target: Path) -> int:
+    from crysformer.evaluation.data_quality import DataQuality
+    from crysformer.evaluation.figures import phase_error_figure
+    from crysformer.evaluation.methods import COMPANIONS, Settings
+    from crysformer.evaluation.runner import evaluate, write_table
+
+    evaluations = []
+    for method in (args.method, *COMPANIONS.get(args.method, ())):
+        with progress_bar(args, method) as progress:
+            evaluation = evaluate(
+                args.data,
+                method,
+                split=args.split,
+                limit=args.limit,
+                quality=DataQuality(args.d_min, args.amplitude_error, args.completeness),
+                settings=Settings(args.time_limit, args.seed, args.device, args.weights),
+                progress=progress,
+            )
+        evaluations.append(evaluation)
+    metrics, *companions = (evaluation.metrics() for evaluation in evaluations)
+    if args.weights is not None:
+        metrics["weights"] = args.weights
+    result = {**metrics, **{companion["method"]: companion for companion in companions}}
+    shells = {m["method"]: m["shells"] for m in (metrics, *companions)}
+    with staged_files(target) as folder:
         write_json(folder / "metrics.json", result)
         write_table(evaluations, folder / "examples.csv")
-        shells = {m["method"]: m["shells"] for m in (metrics, *companions)}
         phase_error_figure(shells, folder / "phase_error.png")
     emit(args, result, "\n".join(text(m) for m in (metrics, *companions)))
     return 0

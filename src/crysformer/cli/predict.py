@@ -19,7 +19,9 @@ from crysformer.cli._common import (
     log,
 )
 from crysformer.errors import UsageError
-from crysformer.files import output_folder, write_json
+from crysformer.files import refuse_input, require_writable, staged_files, write_json
+
+_ENDINGS = (".mtz", ".ccp4", ".json")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -55,22 +57,24 @@ def run(args: argparse.Namespace) -> int:
     from crysformer.phasing.network.predict import predict
 
     prefix = output_prefix(args.output)
-    with output_folder(prefix.parent, overwrite=True) as folder:
-        prediction = predict(
-            data, sequences, weights=args.weights, device=args.device, passes=args.passes
-        )
-        for note in prediction.notes:
-            log.info("%s", note)
-        result = {
-            "weights": prediction.weights,
-            "preset": prediction.preset,
-            "seconds": round(prediction.seconds, 3),
-            "grid": list(prediction.grid),
-            "d_min": prediction.d_min,
-            "mean_fom": round(float(prediction.fom[data.measured].mean()), 4),
-            "fom": "expected cosine of the phase error, calibrated on the validation split",
-            "notes": list(prediction.notes),
-        }
+    refuse_input([args.data], [Path(f"{prefix}{ending}") for ending in _ENDINGS])
+    require_writable(prefix.parent)
+    prediction = predict(
+        data, sequences, weights=args.weights, device=args.device, passes=args.passes
+    )
+    for note in prediction.notes:
+        log.info("%s", note)
+    result = {
+        "weights": prediction.weights,
+        "preset": prediction.preset,
+        "seconds": round(prediction.seconds, 3),
+        "grid": list(prediction.grid),
+        "d_min": prediction.d_min,
+        "mean_fom": round(float(prediction.fom[data.measured].mean()), 4),
+        "fom": "expected cosine of the phase error, calibrated on the validation split",
+        "notes": list(prediction.notes),
+    }
+    with staged_files(prefix.parent) as folder:
         write_phases(
             folder / f"{prefix.name}.mtz", data, prediction.f, prediction.phi, prediction.fom
         )
@@ -97,7 +101,7 @@ def output_prefix(text: str) -> Path:
     prefix = Path(text)
     if prefix.name in ("", ".."):
         raise UsageError(f"{text}: a folder, expected the beginning of file names, as out/map")
-    for ending in (".mtz", ".ccp4", ".json"):
+    for ending in _ENDINGS:
         if Path(f"{prefix}{ending}").is_dir():
             raise UsageError(f"{prefix}{ending}: is a folder; choose another output prefix")
     return prefix

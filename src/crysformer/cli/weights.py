@@ -42,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from crysformer.models.weights import packaged_weights, read_info, tensor_files
+    from crysformer.models.weights import packaged_weights, tensor_files
+    from crysformer.models.weights_description import read_info
 
     rows: list[dict[str, Any]] = []
     for name, path in packaged_weights().items():
@@ -79,7 +80,8 @@ def _verify(args: argparse.Namespace) -> int:
     CrysformerError
         If any is damaged.
     """
-    from crysformer.models.weights import load_weights, packaged_weights, read_info, weights_path
+    from crysformer.models.weights import load_weights, packaged_weights, weights_path
+    from crysformer.models.weights_description import read_info
 
     results: dict[str, str] = {}
     for name in args.weights or packaged_weights():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from crysformer.data.molecule import Molecule
-from crysformer.data.recipe import Recipe, recipe_by_name
+from crysformer.data.recipe import RECIPES, Recipe, recipe_by_name
 from crysformer.errors import InputError
 from crysformer.peptide import residues
+from crysformer.schema import read_json_object, shown
 
 Split = Literal["train", "validation", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "test")
@@ -26,6 +27,8 @@ MANIFEST = "manifest.json"
 
 #: Stored coordinates are whole multiples of this, A.
 COORDINATE_STEP = 0.005
+#: Cell edges that are believed, A: any larger, and a map would fill the memory.
+_MIN_EDGE, _MAX_EDGE = 1.0, 500.0
 
 SCHEMA = pa.schema(
     [
@@ -84,10 +87,7 @@ class FragmentTable:
     @cached_property
     def codes(self) -> NDArray[np.uint8]:
         """Residue indices into `residues.CODES`, shape (n, J); fragments have one length."""
-        letters = np.frombuffer("".join(self.sequence).encode("ascii"), dtype=np.uint8)
-        lookup = np.full(128, 255, dtype=np.uint8)
-        lookup[np.frombuffer(residues.CODES.encode("ascii"), dtype=np.uint8)] = np.arange(20)
-        return lookup[letters].reshape(len(self), -1)
+        return _codes(self.sequence)
 
     @cached_property
     def number(self) -> NDArray[np.uint8]:
@@ -115,26 +115,55 @@ class FragmentTable:
         return residues.atom_names(self.sequence[index])
 
     @classmethod
-    def from_arrow(cls, table: pa.Table, split: Split) -> FragmentTable:
-        """Take rows of the Parquet schema as flat arrays."""
+    def from_arrow(cls, table: pa.Table, split: Split, n_residues: int) -> FragmentTable:
+        """Take rows of the Parquet schema as flat arrays.
+
+        Raises
+        ------
+        ValueError
+            If a sequence does not fit the recipe, atoms do not fit their sequence, or a cell is
+            none.
+        """
         xyz = table["xyz"].combine_chunks()
         if isinstance(xyz, pa.ChunkedArray):
             xyz = xyz.chunk(0) if xyz.num_chunks else pa.array([], type=SCHEMA.field("xyz").type)
         flat = xyz.flatten().to_numpy(zero_copy_only=False)
-        lengths = np.diff(xyz.offsets.to_numpy()) // 3
+        lengths, rest = np.divmod(np.diff(xyz.offsets.to_numpy()), 3)
+        if rest.any():
+            raise ValueError("some fragment has an atom without three coordinates")
         cell = table["cell"].combine_chunks()
         if isinstance(cell, pa.ChunkedArray):
             cell = pa.concat_arrays(cell.chunks)
         names = ("sequence", "id", "entry", "chain", "cluster")
         strings = {name: table[name].to_pylist() for name in names}
+        _check_sequences(strings["sequence"], lengths, n_residues)
+        edges = cell.flatten().to_numpy(zero_copy_only=False)
+        if not ((edges >= _MIN_EDGE) & (edges <= _MAX_EDGE)).all():  # also false for NaN
+            raise ValueError(f"some cell edge is not between {_MIN_EDGE} and {_MAX_EDGE} A")
         return cls(
             xyz=flat.reshape(-1, 3).astype(np.float32) * np.float32(COORDINATE_STEP),
             offset=np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
             start=table["start"].to_numpy(),
-            cell=cell.flatten().to_numpy(zero_copy_only=False).reshape(-1, 3),
+            cell=edges.reshape(-1, 3),
             split=split,
             **strings,
         )
+
+
+def _codes(sequences: list[str]) -> NDArray[np.uint8]:
+    letters = np.frombuffer("".join(sequences).encode("ascii"), dtype=np.uint8)
+    lookup = np.full(128, 255, dtype=np.uint8)
+    lookup[np.frombuffer(residues.CODES.encode("ascii"), dtype=np.uint8)] = np.arange(20)
+    return lookup[letters].reshape(len(sequences), len(sequences[0]) if sequences else 0)
+
+
+def _check_sequences(sequences: list[str], n_atoms: NDArray[Any], n_residues: int) -> None:
+    text = "".join(sequences)
+    if any(len(s) != n_residues for s in sequences) or set(text) - set(residues.CODES):
+        raise ValueError(f"some sequence is not {n_residues} of the letters {residues.CODES}")
+    expected = residues.N_ATOMS[_codes(sequences)].sum(axis=1)
+    if not np.array_equal(expected, n_atoms):
+        raise ValueError("some fragment has another number of atoms than its sequence")
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,15 +189,38 @@ class FragmentStore:
                     f"{folder}: no {name} inside; expected a folder made by "
                     "`crysformer dataset build`"
                 )
-        try:
-            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        except (ValueError, OSError) as error:
+        manifest = read_json_object(folder / MANIFEST)
+        if manifest.get("recipe") not in RECIPES:
             raise InputError(
-                f"{folder / MANIFEST}: not readable JSON ({error}); build again"
-            ) from error
-        if not isinstance(manifest, dict) or "recipe" not in manifest:
-            raise InputError(f"{folder / MANIFEST}: names no recipe; build the data set again")
+                f"{folder / MANIFEST}: names the recipe {shown(manifest.get('recipe'))}, expected "
+                f"one of {', '.join(RECIPES)}; build the data set again"
+            )
         return cls(folder, manifest)
+
+    def scale(self, name: str) -> float:
+        """Scale of the training maps, ``"density"`` (e/A^3) or ``"patterson"`` (e^2/A^3).
+
+        Raises
+        ------
+        InputError
+            If the manifest has none, as for a data set without training fragments.
+        """
+        try:
+            value = self.manifest["scales"][name]["scale"]
+            if not 0 < value < math.inf:
+                raise ValueError
+        except (KeyError, TypeError, ValueError):
+            raise InputError(
+                f"{self.folder / MANIFEST}: has no scale of the {name} maps; they are known for "
+                "data sets with training fragments"
+            ) from None
+        return float(value)
+
+    @property
+    def fragments_hash(self) -> str:
+        """SHA-256 of the fragments as the manifest has it; empty if it has none."""
+        hashes = self.manifest.get("hashes")
+        return str(hashes.get(FRAGMENTS, "")) if isinstance(hashes, dict) else ""
 
     @property
     def recipe(self) -> Recipe:
@@ -184,8 +236,31 @@ class FragmentStore:
             If the Parquet file is damaged.
         """
         path = self.folder / FRAGMENTS
+        table = read_table(path, SCHEMA, filters=[("split", "=", split)])
         try:
-            table = pq.read_table(path, filters=[("split", "=", split)])
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(f"{path}: not a readable Parquet file ({error})") from error
-        return FragmentTable.from_arrow(table, split)
+            return FragmentTable.from_arrow(table, split, self.recipe.n_residues)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}; build the data set again") from error
+
+
+def read_table(path: Path, schema: pa.Schema, **options: Any) -> pa.Table:
+    """Read a Parquet file and check its columns.
+
+    Raises
+    ------
+    InputError
+        If it is damaged, or has other columns.
+    """
+    try:
+        table = pq.read_table(path, **options)
+        table.validate(full=True)
+    except (OSError, ValueError, TypeError, pa.ArrowException) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: not a readable Parquet file ({reason})") from error
+    if not table.schema.remove_metadata().equals(schema):
+        names = ", ".join(table.schema.names[:20])
+        raise InputError(f"{path}: has other columns than it should ({names})")
+    for name in schema.names:
+        if table[name].null_count:
+            raise InputError(f"{path}: has empty cells in the column {name}")
+    return table

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from crysformer.errors import UsageError
 from crysformer.models.density_network import (
     TEMPLATE_GRID,
     DensityNetwork,
     NetworkConfig,
+    require_odd,
     start_flat,
 )
 from crysformer.models.layers import (
@@ -27,71 +29,86 @@ from crysformer.models.layers import (
 )
 from crysformer.models.phase_improvement import AmplitudeStep, unit_amplitudes, unit_rms
 from crysformer.models.positions import MetricPositions, TablePositions
+from crysformer.settings import setting
 
 
 @dataclass(frozen=True)
 class CrysFormerConfig(NetworkConfig):
     """Architecture of the network; the defaults are the paper's dipeptide setting.
 
-    Attributes
-    ----------
-    width, depth, heads, head_width, feedforward
-        Transformer: token width D, layers, heads and their width, hidden width.
-    patch, partial_patch
-        Edge of the cubes that maps and partial structures are cut into, voxels.
-    channels, partial_channels, kernel
-        Channels of the first convolutions, of maps and of partial structures, and their kernel.
-    final_channels, final_blocks, final_kernel
-        Residual blocks between the last token and the map.
-    steps, step_channels
-        Steps of phase improvement after that (`AmplitudeStep`), and their width.
-    activation
-        "gelu" (the authors' code) or "relu" (the paper).
-    landmarks, landmarks_over
-        Nystrom landmarks for attention over partial structures ("partial", the paper) or over both
-        kinds of tokens ("all"); None for exact attention.
-    dropout
-        Dropout rate in training.
-    positions
-        "table": one learned table an axis, by patch number. "metric": from the distance to the
-        cell centre in A, and rotary in the attention.
-    max_patches
-        Rows of the tables: patches along an axis at most.
-    partial_structures
-        Attend to partial structures at all; without, the network sees the Patterson map alone.
-    attention
-        "one-way": map tokens attend to partial tokens, which stay the same (the paper). "joint":
-        both attend to both and are updated; always exact.
-    padding
-        Of the convolutions over the cell: "circular" (periodic, as crystals are) or "zeros".
-    final_maps
-        Networks with recycling: the last convolutions take the input maps as well.
+    Raises
+    ------
+    UsageError
+        If a value is out of its range, or settings contradict each other.
     """
 
-    width: int = 512
-    depth: int = 6
-    heads: int = 8
-    head_width: int = 64
-    feedforward: int = 512
-    partial_patch: int = 4
-    channels: int = 10
-    partial_channels: int = 10
-    kernel: int = 7
-    final_channels: int = 10
-    final_blocks: int = 2
-    final_kernel: int = 5
-    steps: int = 0
-    step_channels: int = 16
-    activation: str = "gelu"
-    landmarks: int | None = None
-    landmarks_over: Literal["partial", "all"] = "partial"
-    dropout: float = 0.1
-    positions: Literal["table", "metric"] = "table"
-    max_patches: int = 32
-    partial_structures: bool = True
-    attention: Literal["one-way", "joint"] = "one-way"
-    padding: Literal["circular", "zeros"] = "circular"
-    final_maps: bool = True
+    width: int = setting(512, "Width D of the tokens.", min=1, max=8192)
+    depth: int = setting(6, "Layers.", min=1, max=100)
+    heads: int = setting(8, "Heads of the attention.", min=1, max=256)
+    head_width: int = setting(64, "Width of a head.", min=1, max=512)
+    feedforward: int = setting(512, "Hidden width of a layer.", min=1, max=65536)
+    partial_patch: int = setting(
+        4, "The same of partial structures; divides 24.", unit="voxels", min=1, max=24
+    )
+    channels: int = setting(10, "Channels of the first convolution of maps.", min=1, max=1024)
+    partial_channels: int = setting(10, "The same of partial structures.", min=1, max=1024)
+    kernel: int = setting(7, "Kernel of both; odd.", unit="voxels", min=1, max=15)
+    final_channels: int = setting(
+        10, "Channels between the last token and the map.", min=1, max=1024
+    )
+    final_blocks: int = setting(2, "Residual blocks there.", min=0, max=64)
+    final_kernel: int = setting(5, "Their kernel; odd.", unit="voxels", min=1, max=15)
+    steps: int = setting(
+        0, "Steps of phase improvement after that (`AmplitudeStep`).", min=0, max=64
+    )
+    step_channels: int = setting(16, "Their width.", min=1, max=1024)
+    activation: Literal["gelu", "relu"] = setting(
+        "gelu", "gelu: the authors' code. relu: the paper."
+    )
+    landmarks: int | None = setting(
+        None,
+        "Nystrom landmarks for attention over partial structures; exact attention without.",
+        min=1,
+        max=4096,
+    )
+    landmarks_over: Literal["partial", "all"] = setting(
+        "partial", "all: attention over map tokens goes through the landmarks as well."
+    )
+    dropout: float = setting(0.1, "Dropout rate in training.", min=0, max=0.95)
+    positions: Literal["table", "metric"] = setting(
+        "table",
+        "table: one learned table an axis, by patch number. metric: from the distance to the cell "
+        "centre in A, and rotary in the attention.",
+    )
+    max_patches: int = setting(
+        32, "Rows of the tables: patches along an axis at most.", min=1, max=1024
+    )
+    partial_structures: bool = setting(
+        True, "Attend to partial structures; without, the network sees the Patterson map alone."
+    )
+    attention: Literal["one-way", "joint"] = setting(
+        "one-way",
+        "one-way: map tokens attend to partial tokens, which stay the same (the paper). joint: "
+        "both attend to both and are updated; always exact.",
+    )
+    padding: Literal["circular", "zeros"] = setting(
+        "circular", "Of the convolutions over the cell: periodic, as crystals are, or zeros."
+    )
+    final_maps: bool = setting(
+        True, "Networks with recycling: the last convolutions take the input maps as well."
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if TEMPLATE_GRID % self.partial_patch:
+            raise UsageError(f"partial_patch is {self.partial_patch}, expected a divisor of 24")
+        require_odd(self, "kernel", "final_kernel")
+        if self.positions == "metric" and self.head_width % 2:
+            raise UsageError(
+                f"head_width is {self.head_width}, expected an even number with positions 'metric'"
+            )
+        if self.attention == "joint" and self.landmarks is not None:
+            raise UsageError("attention = 'joint' is exact: expected no landmarks")
 
 
 class CrysFormer(DensityNetwork):

@@ -9,9 +9,11 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from crysformer.errors import UsageError
 from crysformer.models.input_scaling import AmplitudeScaling, ConstantScaling
 from crysformer.models.layers import Grid
 from crysformer.models.phase_improvement import unit_rms
+from crysformer.settings import check_ranges, setting
 
 TEMPLATE_GRID = 24
 
@@ -20,38 +22,51 @@ TEMPLATE_GRID = 24
 class NetworkConfig:
     """Settings that every network has; those of an architecture are a subclass.
 
-    Attributes
-    ----------
-    n_residues
-        Residues J in a sequence.
-    patch
-        Edges of the grids are multiples of this number of voxels.
-    scaling
-        "constant": one constant a data set, tanh at the end. "amplitudes": each example's own
-        amplitudes set all scales (`AmplitudeScaling`).
-    patterson_scale, density_scale
-        The constants, e^2/A^3 and e/A^3.
-    recycling
-        Takes an estimate of the density as one more input map (the paper's "+R").
-    conditions
-        Takes the mask of the measured reflections: one more input map, their point spread
-        function.
-    d_min, sample_rate
-        Resolution of the data, A, and grid points per d_min of the maps it was trained on.
-    b_iso
-        Displacement parameter of the training crystals, A^2.
+    Raises
+    ------
+    UsageError
+        If a value is out of its range, or settings contradict each other.
     """
 
-    n_residues: int = 2
-    patch: int = 4
-    scaling: Literal["constant", "amplitudes"] = "constant"
-    patterson_scale: float = 1.0
-    density_scale: float = 1.0
-    recycling: bool = False
-    conditions: bool = False
-    d_min: float = 1.5
-    sample_rate: float = 3.0
-    b_iso: float = 20.0
+    n_residues: int = setting(2, "Residues J in a sequence.", min=1, max=200)
+    patch: int = setting(
+        4,
+        "Edges of the grids are multiples of it: edge of the cubes that maps are cut into.",
+        unit="voxels",
+        min=1,
+        max=16,
+    )
+    scaling: Literal["constant", "amplitudes"] = setting(
+        "constant",
+        "constant: one constant a data set, tanh at the end. amplitudes: each example's own "
+        "amplitudes set all scales (`AmplitudeScaling`).",
+    )
+    patterson_scale: float = setting(
+        1.0, "Constant of the Patterson maps.", unit="e^2/A^3", min=1e-6, max=1e9
+    )
+    density_scale: float = setting(
+        1.0, "Constant of the densities.", unit="e/A^3", min=1e-6, max=1e9
+    )
+    recycling: bool = setting(
+        False, "Takes an estimate of the density as one more input map (the paper's +R)."
+    )
+    conditions: bool = setting(
+        False,
+        "Takes the mask of the measured reflections: one more input map, their point spread "
+        "function, and steps that leave the other amplitudes free.",
+    )
+    d_min: float = setting(1.5, "Resolution of the data.", unit="A", min=0.5, max=10)
+    sample_rate: float = setting(
+        3.0, "Grid points per d_min of the maps it was trained on.", min=2, max=10
+    )
+    b_iso: float = setting(
+        20.0, "Displacement parameter of the training crystals.", unit="A^2", min=0, max=1000
+    )
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if self.conditions and self.scaling != "amplitudes":
+            raise UsageError("a network for conditions needs scaling = 'amplitudes'")
 
     def with_scales(self, patterson: float, density: float) -> NetworkConfig:
         """Return the settings with the constants of a data set, if the network uses constants."""
@@ -86,11 +101,6 @@ class DensityNetwork(nn.Module):
         The residue densities, a buffer, so that weights are complete without other files.
     checkpointing
         Recompute layers in the backward pass to save memory, where the architecture can.
-
-    Raises
-    ------
-    ValueError
-        If the settings contradict each other.
     """
 
     Config: ClassVar[type[NetworkConfig]] = NetworkConfig
@@ -100,8 +110,6 @@ class DensityNetwork(nn.Module):
 
     def __init__(self, config: NetworkConfig, templates: Tensor | None = None) -> None:
         super().__init__()
-        if config.conditions and config.scaling != "amplitudes":
-            raise ValueError("conditions need scaling = 'amplitudes'")
         self.config = config
         self.checkpointing = False
         self.scaling: ConstantScaling | AmplitudeScaling = (
@@ -205,6 +213,19 @@ class DensityNetwork(nn.Module):
                 f"({b}, {self.config.n_residues})"
             )
         return grid[0], grid[1], grid[2]
+
+
+def require_odd(config: NetworkConfig, *names: str) -> None:
+    """Check that kernels have a middle.
+
+    Raises
+    ------
+    UsageError
+        If one of the settings is even.
+    """
+    for name in names:
+        if getattr(config, name) % 2 == 0:
+            raise UsageError(f"{name} is {getattr(config, name)}, expected an odd number")
 
 
 def start_flat(last: nn.Module, scaling: nn.Module) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crysformer.errors import UsageError
 from crysformer.models.layers import Grid
 
 
@@ -30,8 +31,9 @@ class TablePositions(nn.Module):
         """Embeddings (1, N, D) of a grid of patches."""
         nu, nv, nw = grid
         if max(grid) > self.tables.shape[1]:
-            raise ValueError(
-                f"{max(grid)} patches along an axis, the tables have {self.tables.shape[1]} rows"
+            raise UsageError(
+                f"{max(grid)} patches along an axis, the network's tables have "
+                f"{self.tables.shape[1]} (model.max_patches): the cell is too large for it"
             )
         u, v, w = self.tables
         total = u[:nu, None, None] + v[None, :nv, None] + w[None, None, :nw]

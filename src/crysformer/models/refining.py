@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -12,22 +12,19 @@ from torch import Tensor, nn
 
 from crysformer.models.crysformer import CrysFormerConfig
 from crysformer.models.density_network import DensityNetwork, NetworkConfig
+from crysformer.settings import setting, table
 
 
 @dataclass(frozen=True)
 class RefiningConfig(NetworkConfig):
-    """Settings of a refining network; make them of the first network's with `refining_config`.
+    """Settings of a refining network; make them of the first network's with `refining_config`."""
 
-    Attributes
-    ----------
-    network
-        The first network, which takes no estimate. The second is the same with one.
-    cycles
-        Predictions of the second network, each from the one before.
-    """
-
-    network: NetworkConfig = field(default_factory=CrysFormerConfig)
-    cycles: int = field(default=1, metadata={"min": 1})
+    network: NetworkConfig = table(
+        CrysFormerConfig, "The first network, without an estimate; the second is the same with one."
+    )
+    cycles: int = setting(
+        1, "Predictions of the second network, each from the one before.", min=1, max=100
+    )
 
     def with_scales(self, patterson: float, density: float) -> NetworkConfig:
         """Return the same settings: the scales are those of the first network's run."""

@@ -9,38 +9,55 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crysformer.models.density_network import DensityNetwork, NetworkConfig, start_flat
+from crysformer.errors import UsageError
+from crysformer.models.density_network import (
+    DensityNetwork,
+    NetworkConfig,
+    require_odd,
+    start_flat,
+)
 from crysformer.models.layers import CircularConv3d
 from crysformer.models.partial_maps import partial_maps
+from crysformer.settings import setting
 
 
 @dataclass(frozen=True)
 class UNetConfig(NetworkConfig):
     """Architecture of the baseline; the defaults are those of the paper's reference 9.
 
-    Attributes
-    ----------
-    partial_structures
-        Take the residue densities as one more input map each, in the order of the sequence and at
-        the cell centre (the paper's "+PS").
-    first_channels, channels
-        Channels of the first and the last hidden layer, at full resolution, and between.
-    blocks
-        Residual blocks at half resolution.
-    kernel, last_kernel
-        Kernels before and after the upsampling.
-    reduction
-        Factor between the channels and the hidden units of squeeze-and-excitation.
+    Raises
+    ------
+    UsageError
+        If a value is out of its range, or settings contradict each other.
     """
 
-    patch: int = 2
-    partial_structures: bool = False
-    first_channels: int = 25
-    channels: int = 30
-    blocks: int = 8
-    kernel: int = 7
-    last_kernel: int = 5
-    reduction: int = 2
+    patch: int = setting(2, "Edges of the grids are multiples of it.", unit="voxels", min=2, max=16)
+    partial_structures: bool = setting(
+        False,
+        "Take the residue densities as one more input map each, in the order of the sequence and "
+        "at the cell centre (the paper's +PS).",
+    )
+    first_channels: int = setting(
+        25, "Channels of the first and the last hidden layer, at full resolution.", min=1, max=1024
+    )
+    channels: int = setting(30, "Channels between.", min=2, max=1024)
+    blocks: int = setting(8, "Residual blocks at half resolution.", min=0, max=64)
+    kernel: int = setting(7, "Kernel before the upsampling; odd.", unit="voxels", min=1, max=15)
+    last_kernel: int = setting(5, "Kernel after it; odd.", unit="voxels", min=1, max=15)
+    reduction: int = setting(
+        2,
+        "Factor between the channels and the hidden units of squeeze-and-excitation.",
+        min=1,
+        max=1024,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_odd(self, "kernel", "last_kernel")
+        if self.patch % 2:
+            raise UsageError(f"patch is {self.patch}, expected an even number")
+        if self.reduction > self.channels:
+            raise UsageError(f"reduction is {self.reduction}, expected at most channels")
 
 
 class UNet(DensityNetwork):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,11 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from crysformer.errors import InputError, UsageError
-from crysformer.files import atomic_path, write_json
-from crysformer.models.density_network import DensityNetwork
-from crysformer.models.registry import config_from_dict, config_to_dict, make_network
+from crysformer.files import staged_files, write_bytes, write_json
+from crysformer.models.density_network import DensityNetwork, NetworkConfig
+from crysformer.models.registry import config_to_dict, make_network
+from crysformer.models.weights_description import FORMAT, network, read_info
 
-FORMAT = 1
 LICENCE = "MIT"
 
 #: Upper bounds on the bytes of a safetensors header, and of its entry for a tensor beside the name.
@@ -55,10 +54,11 @@ class Weights:
 def save_weights(
     path: str | Path, model: DensityNetwork, info: dict[str, Any], shard_size: int | None = None
 ) -> None:
-    """Write ``path`` (safetensors, half precision) and the JSON beside it, each atomically.
+    """Write ``path`` (safetensors, half precision) and the JSON beside it, together.
 
-    A process that is killed in between leaves weights that can be read, the earlier or the new
-    ones: shards get names that are not in use, and count from when the JSON lists them.
+    All files are complete before the first gets its name. A process that is killed leaves weights
+    that can be read, the earlier or the new ones: shards get names that are not in use, and count
+    from when the JSON lists them.
 
     Parameters
     ----------
@@ -83,21 +83,21 @@ def save_weights(
     if len(shards) > 1:
         files = [path.with_name(_shard_name(stem, i + 1, len(shards))) for i in range(len(shards))]
     digest, listed = hashlib.sha256(), []
-    for file, shard in zip(files, shards, strict=True):
-        data = save(shard, metadata={"format": "pt"})
-        with atomic_path(file) as temporary:
-            temporary.write_bytes(data)
-        digest.update(data)
-        listed.append({"file": file.name, "sha256": hashlib.sha256(data).hexdigest()})
-    content = {
-        "format": FORMAT,
-        "config": config_to_dict(model.config),
-        "licence": LICENCE,
-        "sha256": digest.hexdigest(),
-        **({"shards": listed} if len(files) > 1 else {}),
-        **info,
-    }
-    write_json(path.with_suffix(".json"), content)
+    with staged_files(path.parent) as staging:
+        for file, shard in zip(files, shards, strict=True):
+            data = save(shard, metadata={"format": "pt"})
+            write_bytes(staging / file.name, data)
+            digest.update(data)
+            listed.append({"file": file.name, "sha256": hashlib.sha256(data).hexdigest()})
+        content = {
+            "format": FORMAT,
+            "config": config_to_dict(model.config),
+            "licence": LICENCE,
+            "sha256": digest.hexdigest(),
+            **({"shards": listed} if len(files) > 1 else {}),
+            **info,
+        }
+        write_json(staging / path.with_suffix(".json").name, content)
     for file in before:
         if file not in files:
             file.unlink(missing_ok=True)
@@ -183,26 +183,6 @@ def _sharded(path: Path) -> bool:
         return False
 
 
-def read_info(path: Path) -> dict[str, Any]:
-    """Read the JSON that belongs to a tensor file.
-
-    Raises
-    ------
-    InputError
-        If it is missing or was not written by `save_weights`.
-    """
-    beside = path.with_suffix(".json")
-    try:
-        info = json.loads(beside.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{beside}: missing; weights are a .safetensors and a .json") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{beside}: not readable JSON ({error})") from error
-    if not isinstance(info, dict) or info.get("format") != FORMAT or "config" not in info:
-        raise InputError(f"{beside}: not the description of weights of format {FORMAT}")
-    return info
-
-
 def load_weights(name_or_file: str | Path, device: torch.device | str = "cpu") -> Weights:
     """Load a network by packaged name or file.
 
@@ -214,7 +194,7 @@ def load_weights(name_or_file: str | Path, device: torch.device | str = "cpu") -
         If the file is damaged or does not fit its description.
     """
     path = weights_path(name_or_file)
-    info = read_info(path)
+    info, beside = read_info(path), path.with_suffix(".json")
     shards = {shard["file"]: shard["sha256"] for shard in info.get("shards", [])}
     tensors: dict[str, Tensor] = {}
     digest = hashlib.sha256()
@@ -222,18 +202,42 @@ def load_weights(name_or_file: str | Path, device: torch.device | str = "cpu") -
         try:
             data = file.read_bytes()
             tensors.update(load(data))
-        except (SafetensorError, OSError) as error:
+        except (SafetensorError, OSError, ValueError, KeyError) as error:
             raise InputError(f"{file}: not a readable safetensors file ({error})") from error
-        if shards and hashlib.sha256(data).hexdigest() != shards[file.name]:
-            raise InputError(f"{file}: not the shard that {path.with_suffix('.json').name} lists")
+        if shards:
+            _check_hash(file, beside, hashlib.sha256(data).hexdigest(), shards[file.name])
         digest.update(data)
-    config = config_from_dict(info["config"], str(path.with_suffix(".json")))
-    try:
-        model = make_network(config)
-        model.load_state_dict(tensors)
-    except (TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"{path}: does not fit {path.with_suffix('.json').name} ({reason})"
-        ) from error
+    if "sha256" in info:  # the first weights had none
+        _check_hash(path, beside, digest.hexdigest(), info["sha256"])
+    config = network(info, str(beside))
+    _check_tensors(tensors, config, path)
+    model = make_network(config)
+    model.load_state_dict(tensors)
     return Weights(path.stem, model.to(device).eval(), info, digest.hexdigest())
+
+
+def _check_hash(file: Path, beside: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise InputError(
+            f"{file}: damaged, or not the file that {beside.name} describes (SHA-256 {found}, "
+            f"expected {expected}); get both again from where they came"
+        )
+
+
+def _check_tensors(tensors: dict[str, Tensor], config: NetworkConfig, path: Path) -> None:
+    """Compare with what the network needs, before anything of the size it claims is allocated."""
+    with torch.device("meta"):
+        expected = make_network(config).state_dict()
+    beside = path.with_suffix(".json").name
+    for name in {**expected, **tensors}:
+        if name not in tensors or name not in expected:
+            what = "has no" if name not in tensors else "has the surplus"
+            raise InputError(f"{path}: does not fit {beside} ({what} tensor {name})")
+        found, wanted = tuple(tensors[name].shape), tuple(expected[name].shape)
+        if found != wanted:
+            raise InputError(
+                f"{path}: does not fit {beside} (tensor {name} is {found}, expected {wanted})"
+            )
+        floating = tensors[name].is_floating_point()
+        if floating != expected[name].is_floating_point() or not tensors[name].isfinite().all():
+            raise InputError(f"{path}: the tensor {name} holds values that are no numbers")

@@ -24,7 +24,7 @@ from torch import Tensor
 from crysformer.crystal.fourier.grids import grid_to_hkl, hkl_to_grid
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, NotApplicable
-from crysformer.files import atomic_path
+from crysformer.files import write_bytes
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.atomic_model import EqualAtoms
@@ -106,8 +106,7 @@ class Checkpoint:
             "runs": self.runs + 1,
             "candidates": candidates,
         }
-        with atomic_path(self.path) as temporary:
-            temporary.write_bytes(save(tensors, metadata={"state": json.dumps(content)}))
+        write_bytes(self.path, save(tensors, metadata={"state": json.dumps(content)}))
         self._written = time.monotonic()
 
     def restore(self, search: Search) -> bool:

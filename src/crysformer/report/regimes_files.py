@@ -14,7 +14,7 @@ from crysformer.evaluation.regimes.tables import (
     write_results,
     write_summaries,
 )
-from crysformer.files import atomic_path, write_json
+from crysformer.files import write_bytes, write_json
 from crysformer.report.hardware import run_head
 from crysformer.report.regimes import heat_maps, reliability_diagram
 from crysformer.report.regimes_text import controls_report, regimes_report
@@ -67,8 +67,7 @@ def write_report(
         text = regimes_report(results, conditions, methods, head, figures)
     else:
         text = controls_report(results, methods, head, figures)
-    with atomic_path(folder / "report.md") as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_bytes(folder / "report.md", text.encode())
     content = {
         "head": head,
         "options": log.options,

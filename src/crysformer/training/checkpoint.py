@@ -16,8 +16,8 @@ CHECKPOINT = "checkpoint.pt"
 
 def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
     """Write tensors, numbers, strings, lists and dictionaries; atomically."""
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        torch.save(state, file)
 
 
 def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dict[str, Any]:

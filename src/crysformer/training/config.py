@@ -6,7 +6,7 @@ import dataclasses
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,103 +17,103 @@ from crysformer.models.crysformer import CrysFormerConfig
 from crysformer.models.density_network import NetworkConfig
 from crysformer.models.presets import PRESETS, preset
 from crysformer.models.registry import KEY, config_to_dict, default_config, register, resolved
-from crysformer.settings import check_ranges, read_toml, updated
-from crysformer.training.losses import LOSSES
-
-_AT_LEAST_ONE = {"min": 1}
+from crysformer.settings import check_ranges, read_toml, setting, table, updated
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """Settings of one training run; in a TOML file, `model` and `measured` are tables.
 
-    Attributes
-    ----------
-    name
-        Name of the weights.
-    model
-        The network; `architecture` in its table names another than CrysFormer.
-    examples
-        Length of the run, training examples.
-    schedule
-        Progress that the one-cycle learning rate follows: "examples", or "time", the fraction of
-        the time limit that has passed (the cycle then ends on time at any speed, but a resumed run
-        does not repeat the same losses), or of the examples where there is no time limit.
-    batch_size, accumulate
-        Examples per forward pass, and passes per step.
-    learning_rate, warmup, final_rate
-        Peak of the cycle, examples of linear warm-up, and the end as a fraction of the peak.
-    weight_decay, beta2, clip
-        AdamW (matrices only are decayed) and the largest norm of the gradient.
-    ema
-        Decay per step of the averaged weights, which are validated and saved; 0 for none.
-    loss
-        "correlation", "better-hand" (the correlation with the truth or its inverse, whichever is
-        higher, for examples whose estimate has no phases) or "mse".
-    blank
-        Recycling networks: fraction of the examples that start from nothing; the others start from
-        the truth with phase errors.
-    recycled
-        Recycling networks: fraction of the batches that start from the network's own prediction.
-    measured
-        Networks for imperfect data: ranges of the simulated imperfections.
-    rotate
-        Rotate every fragment at random each time it is drawn.
-    bf16, compile, checkpoint_layers
-        For GPUs: bfloat16 autocast, torch.compile of the transformer blocks, and recomputing layers
-        to save memory.
-    log_every
-        Steps between readings of the loss, each of which waits for the device.
-    write_every
-        Seconds between weights and checkpoints, beside those after every validation.
-    validate_every
-        Examples between validations (and checkpoints).
-    validate_seconds
-        Seconds between validations, if that is sooner; None: examples alone count.
-    validation_examples
-        Number of validation examples, spread evenly over the split.
-    final_examples
-        Number of examples for the figures stored with the finished weights, predicted as averages
-        over the four equivalent orientations.
-    seed
-        Seed of the weights, the draws and the dropout.
+    Raises
+    ------
+    UsageError
+        If a value is out of its range, or settings contradict each other.
     """
 
-    name: str = "custom"
-    model: NetworkConfig = field(default_factory=CrysFormerConfig)
-    examples: int = field(default=1_000_000, metadata=_AT_LEAST_ONE)
-    schedule: Literal["examples", "time"] = "examples"
-    batch_size: int = field(default=10, metadata=_AT_LEAST_ONE)
-    accumulate: int = field(default=4, metadata=_AT_LEAST_ONE)
-    learning_rate: float = 1.4e-3
-    warmup: int = 3200
-    final_rate: float = 0.02
-    weight_decay: float = 3e-2
-    beta2: float = 0.999
-    clip: float = 1.0
-    ema: float = 0.0
-    loss: str = "mse"
-    blank: float = 0.3
-    recycled: float = 0.5
-    measured: AugmentationRanges = field(default_factory=AugmentationRanges)
-    rotate: bool = True
-    bf16: bool = False
-    compile: bool = False
-    checkpoint_layers: bool = False
-    log_every: int = field(default=50, metadata=_AT_LEAST_ONE)
-    write_every: float = field(default=120.0, metadata={"min": 0, "unit": "s"})
-    validate_every: int = field(default=20_000, metadata=_AT_LEAST_ONE)
-    validate_seconds: float | None = field(default=None, metadata={"min": 1, "unit": "s"})
-    validation_examples: int = 512
-    final_examples: int = 256
-    seed: int = field(default=0, metadata={"min": 0})
+    name: str = setting("custom", "Name of the weights.")
+    model: NetworkConfig = table(
+        CrysFormerConfig, "The network; `architecture` names another than CrysFormer."
+    )
+    examples: int = setting(
+        1_000_000, "Length of the run, training examples.", min=1, max=1_000_000_000_000
+    )
+    schedule: Literal["examples", "time"] = setting(
+        "examples",
+        "Progress that the one-cycle learning rate follows: examples, or the fraction of the time "
+        "limit that has passed (the cycle then ends on time at any speed, but a resumed run does "
+        "not repeat the same losses); of the examples where there is no time limit.",
+    )
+    batch_size: int = setting(10, "Examples in a forward pass.", min=1, max=65536)
+    accumulate: int = setting(4, "Passes in a step.", min=1, max=65536)
+    learning_rate: float = setting(1.4e-3, "Peak of the cycle.", min=1e-12)
+    warmup: int = setting(3200, "Examples of linear warm-up.", min=0)
+    final_rate: float = setting(0.02, "End of the cycle as a fraction of the peak.", min=0, max=1)
+    weight_decay: float = setting(3e-2, "Of AdamW; only matrices are decayed.", min=0, max=10)
+    beta2: float = setting(0.999, "Of AdamW.", min=0, max=0.999999)
+    clip: float = setting(1.0, "Largest norm of the gradient.", min=1e-6)
+    ema: float = setting(
+        0.0,
+        "Decay per step of the averaged weights, which are validated and saved; 0 for none.",
+        min=0,
+        max=0.999999,
+    )
+    loss: Literal["correlation", "better-hand", "mse"] = setting(
+        "mse",
+        "better-hand: the correlation with the truth or its inverse, whichever is higher, for "
+        "examples whose estimate has no phases.",
+    )
+    blank: float = setting(
+        0.3,
+        "Recycling networks: fraction of the examples that start from nothing; the others start "
+        "from the truth with phase errors.",
+        min=0,
+        max=1,
+    )
+    recycled: float = setting(
+        0.5,
+        "Recycling networks: fraction of the batches that start from the network's own prediction.",
+        min=0,
+        max=1,
+    )
+    measured: AugmentationRanges = table(
+        AugmentationRanges, "Networks for imperfect data: ranges of the simulated imperfections."
+    )
+    rotate: bool = setting(True, "Rotate every fragment at random each time it is drawn.")
+    bf16: bool = setting(False, "For GPUs: bfloat16 autocast.")
+    compile: bool = setting(False, "For GPUs: torch.compile of the transformer blocks.")
+    checkpoint_layers: bool = setting(False, "For GPUs: recompute layers to save memory.")
+    log_every: int = setting(
+        50, "Steps between readings of the loss, each of which waits for the device.", min=1
+    )
+    write_every: float = setting(
+        120.0,
+        "Time between weights and checkpoints, beside those after every validation.",
+        unit="s",
+        min=0,
+    )
+    validate_every: int = setting(20_000, "Examples between validations (and checkpoints).", min=1)
+    validate_seconds: float | None = setting(
+        None, "Time between validations, if that is sooner.", unit="s", min=1
+    )
+    validation_examples: int = setting(
+        512, "Validation examples, spread evenly over the split.", min=1, max=1_000_000
+    )
+    final_examples: int = setting(
+        256,
+        "Examples for the figures stored with the finished weights, predicted as averages over "
+        "the four equivalent orientations.",
+        min=0,
+        max=1_000_000,
+    )
+    seed: int = setting(0, "Seed of the weights, the draws and the dropout.", min=0, max=2**62)
 
     def __post_init__(self) -> None:
-        if self.loss not in LOSSES:
-            raise UsageError(f"unknown loss {self.loss!r}; expected one of: {', '.join(LOSSES)}")
         check_ranges(self)
-        if self.model.conditions and self.model.scaling != "amplitudes":
-            raise UsageError("a network for conditions needs scaling = 'amplitudes'")
+        if self.model.conditions and self.measured.d_min < self.model.d_min:
+            raise UsageError(
+                f"measured.d_min is {self.measured.d_min:g} A, expected a lower resolution than "
+                f"model.d_min, {self.model.d_min:g} A"
+            )
 
 
 def _preset(name: str, base: TrainingConfig, **changes: Any) -> TrainingConfig:
@@ -225,8 +225,8 @@ def with_changes(config: TrainingConfig, changes: Sequence[str]) -> TrainingConf
             raise UsageError(f"{change!r} is no change of a setting; expected KEY=VALUE")
         *tables, name = key.split(".")
         values: dict[str, Any] = {name: None if text == "none" else _toml_value(text, change)}
-        for table in reversed(tables):
-            values = {table: values}
+        for above in reversed(tables):
+            values = {above: values}
         config = _updated(config, values, change)
     return config
 

@@ -58,6 +58,11 @@ class TrainingData:
 
     def _table(self, split: Split) -> FragmentTable:
         table = self._store.table(split)
+        if not len(table):
+            raise InputError(
+                f"{self._store.folder}: no {split} fragments, which training needs; build a data "
+                "set of more entries"
+            )
         return subfragments(table, self._config.model.n_residues) if self._cut else table
 
     def stream(self) -> ExampleStream:

@@ -49,14 +49,13 @@ class Trainer:
         self.budget = TimeBudget(max_time, config.write_every, began)
         self.files = RunFolder(folder)
         self._store = store
-        self.data_hash = str(store.manifest.get("hashes", {}).get("fragments.parquet", ""))
+        self.data_hash = store.fragments_hash
         self.halvings = 0
         self._open_data(config)
         self.validator = Validator(config, self.data, device, self.budget)
         model = config.model
         if model.scaling == "constant":
-            scales = store.manifest["scales"]
-            model = model.with_scales(scales["patterson"]["scale"], scales["density"]["scale"])
+            model = model.with_scales(store.scale("patterson"), store.scale("density"))
         self.learner = Learner(config, model, device)
         self.losses = RunningLoss()
         self.examples = 0

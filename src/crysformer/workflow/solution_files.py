@@ -8,11 +8,13 @@ from typing import Any
 from crysformer.crystal.io.write import write_map, write_phases
 from crysformer.crystal.quality.report import DataReport
 from crysformer.crystal.reflections import CrystalData
-from crysformer.files import write_json
+from crysformer.files import write_bytes, write_json
 from crysformer.phasing.solution import Solution
 
 MODEL = "model.cif"
 """Written only if the solution has atoms."""
+RESULTS = ("solution.mtz", "solution.ccp4", "summary.json", MODEL)
+"""All files that `write_solution` may write."""
 
 
 def write_solution(
@@ -44,6 +46,6 @@ def write_solution(
     write_map(folder / "solution.ccp4", solution.density)
     if solution.model is not None:
         structure = solution.model.to_structure()
-        structure.make_mmcif_document().write_file(str(folder / MODEL))
+        write_bytes(folder / MODEL, structure.make_mmcif_document().as_string().encode())
     write_json(folder / "summary.json", summary)
     return summary

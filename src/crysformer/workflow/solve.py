@@ -9,12 +9,12 @@ from typing import Any
 
 from crysformer.crystal.quality.report import DataReport, data_report
 from crysformer.crystal.reflections import CrystalData
-from crysformer.files import output_folder
+from crysformer.files import locked_folder, refuse_input, staged_files
 from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.checkpoint import STATE
 from crysformer.phasing.solution import Solution
 from crysformer.phasing.solver import solve
-from crysformer.workflow.solution_files import MODEL, write_solution
+from crysformer.workflow.solution_files import MODEL, RESULTS, write_solution
 
 
 def solve_to_folder(
@@ -62,7 +62,8 @@ def solve_to_folder(
         As `crysformer.solve`, or if the folder cannot be used.
     """
     target, sequences = Path(folder), sequences_of(sequence)
-    with output_folder(target, overwrite or resume) as staging:
+    refuse_input([data.source], [target / name for name in RESULTS])
+    with locked_folder(target, overwrite=overwrite, resume=resume):
         report = data_report(data, sequences or None, copies)
         on_report(report)
         solution = solve(
@@ -74,7 +75,8 @@ def solve_to_folder(
             **options,
         )
         solution = replace(solution, notes=tuple(translate(note) for note in solution.notes))
-        summary = write_solution(staging, data, solution, report)
-    if solution.model is None:  # that of an earlier run does not belong to these phases
-        (target / MODEL).unlink(missing_ok=True)
+        with staged_files(target) as staging:
+            summary = write_solution(staging, data, solution, report)
+        if solution.model is None:  # that of an earlier run does not belong to these phases
+            (target / MODEL).unlink(missing_ok=True)
     return solution, summary

@@ -58,8 +58,8 @@ class Crystal:
         self.cell = make_cell(self.sg)
         small = gemmi.SmallStructure()
         small.cell = self.cell
-        small.spacegroup = self.sg
-        small.setup_cell_images()
+        small.spacegroup_hm = self.sg.xhm()
+        small.determine_and_set_spacegroup("2")
         for i in range(8):
             site = gemmi.SmallStructure.Site()
             site.label = f"X{i}"

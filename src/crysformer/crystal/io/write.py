@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.io.observed_amplitudes import NO_FLAG
 from crysformer.crystal.reflections import CrystalData
-from crysformer.errors import CrysformerError, InputError
-from crysformer.files import atomic_path, free_bytes
+from crysformer.errors import InputError
+from crysformer.files import atomic_path, write_bytes
 from crysformer.version import __version__
 
 
@@ -74,13 +74,20 @@ def write_phases(
         np.column_stack([data.hkl, *(values for _, _, values in columns)]).astype(np.float32)
     )
     mtz.update_reso()
-    with atomic_path(path) as temporary:
-        try:
-            mtz.write_to_file(str(temporary))
-        except RuntimeError as error:  # gemmi does not say why, and a full disk is the usual cause
-            raise CrysformerError(
-                f"{path}: cannot be written (is the disk full? {free_bytes(temporary)} bytes free)"
-            ) from error
+    write_mtz(path, mtz)
+
+
+def write_mtz(path: str | os.PathLike[str], mtz: gemmi.Mtz) -> None:
+    """Write an MTZ file, whole or not at all.
+
+    gemmi's own writing overlooks a disk that is full when the last buffer is written.
+
+    Raises
+    ------
+    CrysformerError
+        If the file cannot be written.
+    """
+    write_bytes(path, mtz.write_to_bytes())
 
 
 def write_map(path: str | os.PathLike[str], density: DensityMap) -> None:
@@ -103,7 +110,10 @@ def write_map(path: str | os.PathLike[str], density: DensityMap) -> None:
     ccp4.grid = grid
     ccp4.update_ccp4_header(2, True)
     with atomic_path(path) as temporary:
-        ccp4.write_ccp4_map(str(temporary))
+        try:
+            ccp4.write_ccp4_map(str(temporary))
+        except RuntimeError as error:  # gemmi does not say why; a full disk is the usual cause
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         symmetry_bytes = ccp4.header_i32(24)
         if temporary.stat().st_size != 1024 + symmetry_bytes + 4 * density.values.size:
             # gemmi leaves the last buffer to fclose and does not look whether that succeeded

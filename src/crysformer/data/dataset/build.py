@@ -43,7 +43,7 @@ from crysformer.data.examples.scales import map_scales
 from crysformer.data.recipe import Recipe, recipe_by_name
 from crysformer.data.store import FRAGMENTS, MANIFEST
 from crysformer.errors import InputError, UsageError
-from crysformer.files import atomic_path, prepare_output_dir
+from crysformer.files import atomic_path, locked_folder
 
 log = logging.getLogger(__name__)
 
@@ -108,8 +108,6 @@ def build(
     entries = EntryIndex.read(index) if index is not None else EntryIndex({})
     if index is not None:
         log.info("%s: facts on %d structure files", index, len(entries))
-    existed = Path(out).exists()
-    folder = _output_folder(out, overwrite, resume)
     settings = _Settings(
         recipe=asdict(recipe),
         seed=seed,
@@ -118,17 +116,31 @@ def build(
         sources=digest_sources(sources),
         index=None if index is None else {"name": Path(index).name, "sha256": file_hash(index)},
     )
-    if resume and (folder / MANIFEST).is_file() and not (folder / SHARDS).is_dir():
-        return _finished(folder, settings)
+    if (Path(out) / SHARDS).is_dir() and not (overwrite or resume):
+        raise UsageError(
+            f"{out}: holds an unfinished build; pass `resume` to go on, `overwrite` to start anew"
+        )
+    with locked_folder(out, overwrite=overwrite, resume=resume) as folder:
+        if resume and (folder / MANIFEST).is_file() and not (folder / SHARDS).is_dir():
+            return _finished(folder, settings)
+        curator = Curator(recipe, entries, Splitter(entries.entries(), seed), strict)
+        reader = _Reader(sources, limit, progress)
+        return _build(folder, curator, reader, settings, jobs, resume)
+
+
+def _build(
+    folder: Path, curator: Curator, reader: _Reader, settings: _Settings, jobs: int, resume: bool
+) -> Manifest:
     shards = prepare_shards(folder, settings.to_json(), resume)
-    curator = Curator(recipe, entries, Splitter(entries.entries(), seed), strict)
-    table, tally = _curate(curator, _Reader(sources, limit, progress), shards, jobs)
-    if table.num_rows == 0:
-        shutil.rmtree(shards)
-        if not existed:
-            folder.rmdir()
-        raise InputError(_nothing_left(sources, tally))
-    manifest = _write(folder, recipe, settings, table, tally)
+    try:
+        written = write_shards(curator, chunks(reader.files()), shards, jobs, reader.handled)
+        table, tally = join_shards(written)
+        if table.num_rows == 0:
+            shutil.rmtree(shards)
+            raise InputError(_nothing_left(reader.sources, tally))
+        manifest = _write(folder, curator.recipe, settings, table, tally)
+    except KeyboardInterrupt as stop:
+        raise type(stop)(f"{folder}: finished shards are kept; pass `resume` to go on") from stop
     shutil.rmtree(shards)
     return manifest
 
@@ -158,7 +170,7 @@ class _Reader:
         limit: int | None,
         progress: Callable[[float, str], None] | None,
     ) -> None:
-        self._sources = sources
+        self.sources = sources
         self._limit = limit
         self._progress = progress
         self._read = self._handled = 0
@@ -168,7 +180,7 @@ class _Reader:
         return itertools.islice(read_sources(self._each_source()), self._limit)
 
     def _each_source(self) -> Iterator[Path]:
-        for source in self._sources:
+        for source in self.sources:
             yield source
             self._read += 1
 
@@ -176,7 +188,7 @@ class _Reader:
         """Report that `n` more files are finished."""
         self._handled += n
         if self._progress is not None:
-            done = self._handled / self._limit if self._limit else self._read / len(self._sources)
+            done = self._handled / self._limit if self._limit else self._read / len(self.sources)
             self._progress(min(done, 1.0), f"{self._handled} structure files")
 
 
@@ -189,20 +201,9 @@ def _index_beside(paths: Sequence[str | Path]) -> Path | None:
     return found[0] if found else None
 
 
-def _output_folder(out: str | Path, overwrite: bool, resume: bool) -> Path:
-    if (Path(out) / SHARDS).is_dir() and not (overwrite or resume):
-        raise UsageError(
-            f"{out}: holds an unfinished build; pass `resume` to go on, `overwrite` to start anew"
-        )
-    return prepare_output_dir(out, overwrite=overwrite, resume=resume)
-
-
 def _finished(folder: Path, settings: _Settings) -> Manifest:
     """Return the manifest of a complete build, if it has the same settings."""
-    try:
-        manifest = Manifest.read(folder / MANIFEST)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{folder / MANIFEST}: not a readable manifest ({error})") from error
+    manifest = Manifest.read(folder / MANIFEST)
     found = {field.name: getattr(manifest, field.name) for field in fields(settings)}
     found["recipe"] = manifest.constants
     if _as_read(found) != settings.to_json():
@@ -215,16 +216,6 @@ def _finished(folder: Path, settings: _Settings) -> Manifest:
 def _as_read(values: dict[str, Any]) -> dict[str, Any]:
     read: dict[str, Any] = json.loads(json.dumps(values))
     return read
-
-
-def _curate(curator: Curator, reader: _Reader, shards: Path, jobs: int) -> tuple[pa.Table, Tally]:
-    """Convert all structure files, shard by shard, to one table of fragments."""
-    try:
-        done = write_shards(curator, chunks(reader.files()), shards, jobs, reader.handled)
-    except KeyboardInterrupt:
-        log.warning("%s: finished shards are kept; pass `resume` to go on", shards.parent)
-        raise
-    return join_shards(done)
 
 
 def _write(

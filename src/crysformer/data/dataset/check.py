@@ -6,23 +6,26 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
-from crysformer.data.dataset.manifest import FORMAT, content_hash, file_hash, split_counts
+from crysformer.data.dataset.manifest import FORMAT, Manifest, content_hash, file_hash, split_counts
 from crysformer.data.dataset.standardise import PEPTIDE_BOND, PEPTIDE_TOLERANCE
 from crysformer.data.examples.fragment_tensors import FragmentTensors
 from crysformer.data.recipe import Recipe
 from crysformer.data.store import (
     COORDINATE_STEP,
     FRAGMENTS,
+    MANIFEST,
     SCHEMA,
     SPLITS,
     FragmentStore,
     FragmentTable,
+    read_table,
 )
 from crysformer.data.synthetic.fitted_cells import build_cells, image_contacts
+from crysformer.errors import InputError
 from crysformer.peptide import residues
+from crysformer.schema import shown
 
 #: Crystals rebuilt in each split; everything else is checked on every row.
 _REBUILT = 10_000
@@ -47,24 +50,26 @@ def check(folder: str | Path, seed: int = 0) -> list[str]:
         If the folder holds no data set or its files cannot be read at all.
     """
     store = FragmentStore.open(folder)
-    manifest = store.manifest
-    if manifest.get("format") != FORMAT:
-        return [f"manifest format is {manifest.get('format')}, this version reads {FORMAT}"]
+    if store.manifest.get("format") != FORMAT:
+        version = shown(store.manifest.get("format"))
+        return [f"manifest format is {version}, this version reads {FORMAT}"]
+    manifest = Manifest.read(store.folder / MANIFEST)
     path = store.folder / FRAGMENTS
-    if file_hash(path) != manifest["hashes"][FRAGMENTS]:
+    if file_hash(path) != manifest.hashes[FRAGMENTS]:
         return [f"{FRAGMENTS} is not the file the manifest was written for (SHA-256 differs)"]
-    table = pq.read_table(path)
-    if not table.schema.remove_metadata().equals(SCHEMA):
-        return [f"{FRAGMENTS} has another schema: {table.schema.to_string()}"]
+    table = read_table(path, SCHEMA)
     problems = []
-    if content_hash(table) != manifest["hashes"]["content"]:
+    if content_hash(table) != manifest.hashes["content"]:
         problems.append("the values differ from those the manifest was written for")
     counts = split_counts(table)
-    if any(manifest["counts"].get(name) != figures for name, figures in counts.items()):
+    if any(manifest.counts.get(name) != figures for name, figures in counts.items()):
         problems.append(f"counts differ from the manifest's: found {counts}")
     problems += _separation(table)
     for split in SPLITS:
-        fragments = store.table(split)
+        try:
+            fragments = store.table(split)
+        except InputError as error:
+            return [*problems, str(error)]
         if len(fragments):
             found = _contents(fragments, store.recipe) or _crystals(fragments, store.recipe, seed)
             problems += [f"{split}: {problem}" for problem in found]

@@ -26,6 +26,7 @@ from crysformer.data.recipe import Recipe
 from crysformer.data.store import COORDINATE_STEP, SCHEMA
 from crysformer.data.synthetic.fitted_cells import build_cells, image_contacts, order_extents
 from crysformer.peptide import residues
+from crysformer.schema import parse_json, record
 
 _ROWS_AT_ONCE = 4096
 
@@ -63,10 +64,16 @@ class Tally:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Tally:
-        """Read what `to_json` gave."""
-        figures = json.loads(text)
-        problems = figures.pop("problems")
-        return cls(**{name: Counter(part) for name, part in figures.items()}, problems=problems)
+        """Read what `to_json` gave.
+
+        Raises
+        ------
+        ValueError
+            If it is something else.
+        """
+        read = record(_Figures, parse_json(text))
+        counted = {name: Counter(part) for name, part in vars(read).items() if name != "problems"}
+        return cls(**counted, problems=read.problems)
 
     def add(self, other: Tally) -> None:
         """Add another tally's figures to this one."""
@@ -75,6 +82,17 @@ class Tally:
         self.unknowns += other.unknowns
         self.changes += other.changes
         self.problems += other.problems
+
+
+@dataclass(frozen=True)
+class _Figures:
+    """A tally as JSON holds it."""
+
+    counts: dict[str, int]
+    discards: dict[str, int]
+    unknowns: dict[str, int]
+    changes: dict[str, int]
+    problems: list[dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -163,7 +181,7 @@ class Curator:
         keep = np.ones(len(windows), dtype=bool)
         if self.recipe.fixed_cell is not None:
             reach = self.recipe.min_contact
-            keep = (image_contacts(cells.xyz, numbers, cells.lengths, reach) >= reach).numpy()
+            keep &= (image_contacts(cells.xyz, numbers, cells.lengths, reach) >= reach).numpy()
             tally.discards[f"fragment_contact_below_{reach}_A"] += int((~keep).sum())
         stored = np.round(ordered.numpy() / COORDINATE_STEP).astype(np.int16)
         kept = [(w, i) for i, w in enumerate(windows) if keep[i]]

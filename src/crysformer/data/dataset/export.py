@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import shutil
+import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,13 +14,13 @@ import torch
 
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.fourier.grids import hkl_to_grid, patterson_from_grid
-from crysformer.crystal.io.write import write_map
+from crysformer.crystal.io.write import write_map, write_mtz
 from crysformer.data.examples.residue_densities import residue_templates
 from crysformer.data.examples.stream import fixed_batches
 from crysformer.data.store import SPLITS, FragmentStore, FragmentTable, Split
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal, synthetic_crystal
 from crysformer.errors import InputError, UsageError
-from crysformer.files import atomic_path, prepare_output_dir
+from crysformer.files import locked_folder, write_bytes
 
 FORMATS = ("mtz", "ccp4", "pt", "pdb")
 
@@ -78,7 +80,13 @@ def export(
     tables = [table for table in map(store.table, splits) if len(table)]
     if not tables:
         raise InputError(f"{folder}: no fragments in {' or '.join(splits)}; choose another split")
-    target = prepare_output_dir(out, overwrite=overwrite)
+    with locked_folder(out, overwrite=overwrite) as target:
+        return _export(store, tables, target, format, limit)
+
+
+def _export(
+    store: FragmentStore, tables: list[FragmentTable], target: Path, format: str, limit: int | None
+) -> int:
     fresh = not any(target.iterdir())
     written = 0
     try:
@@ -92,7 +100,8 @@ def export(
             written += n
     except BaseException:
         if fresh:
-            shutil.rmtree(target)
+            for item in target.iterdir():
+                shutil.rmtree(item) if item.is_dir() else item.unlink()
         raise
     return written
 
@@ -108,8 +117,7 @@ def _write_mtz(crystal: SyntheticCrystal, folder: Path) -> None:
         mtz.add_column(label, kind)
     columns = (*data.hkl.T, data.f, data.sigf, crystal.f_true, crystal.phi_true)
     mtz.set_data(np.column_stack(columns).astype(np.float32))
-    with atomic_path(folder / f"{crystal.id}.mtz") as temporary:
-        mtz.write_to_file(str(temporary))
+    write_mtz(folder / f"{file_name(crystal.id)}.mtz", mtz)
 
 
 def _write_maps(crystal: SyntheticCrystal, folder: Path) -> None:
@@ -117,16 +125,17 @@ def _write_maps(crystal: SyntheticCrystal, folder: Path) -> None:
     hkl = torch.from_numpy(crystal.data.hkl)
     grid = hkl_to_grid(hkl, torch.from_numpy(crystal.f_true), density.shape)
     patterson = patterson_from_grid(grid[None], density.shape, density.cell.volume)[0]
-    write_map(folder / f"{crystal.id}_density.ccp4", density)
+    name = file_name(crystal.id)
+    write_map(folder / f"{name}_density.ccp4", density)
     write_map(
-        folder / f"{crystal.id}_patterson.ccp4",
+        folder / f"{name}_patterson.ccp4",
         DensityMap(patterson.numpy().astype(np.float32), density.cell, density.space_group),
     )
 
 
 def _write_pdb(crystal: SyntheticCrystal, folder: Path) -> None:
-    with atomic_path(folder / f"{crystal.id}.pdb") as temporary:
-        crystal.structure.write_pdb(str(temporary))
+    text = crystal.structure.make_pdb_string()
+    write_bytes(folder / f"{file_name(crystal.id)}.pdb", text.encode())
 
 
 _WRITERS: dict[str, Callable[[SyntheticCrystal, Path], None]] = {
@@ -137,22 +146,27 @@ _WRITERS: dict[str, Callable[[SyntheticCrystal, Path], None]] = {
 
 
 def _write_tensors(table: FragmentTable, n: int, store: FragmentStore, folder: Path) -> None:
-    scales = store.manifest["scales"]
-    if "density" not in scales:
-        raise InputError("the data set has no training fragments, so no scales for `format` pt")
-    density_scale, patterson_scale = scales["density"]["scale"], scales["patterson"]["scale"]
+    density_scale, patterson_scale = store.scale("density"), store.scale("patterson")
     templates = residue_templates() / density_scale
     for batch in fixed_batches(table, store.recipe, _BATCH, limit=n):
         for i, index in enumerate(batch.index.tolist()):
-            name = table.id[index]
+            name = file_name(table.id[index])
             _save(batch.patterson[i, 0] / patterson_scale, folder / _PATTERSON.format(name))
             _save(batch.density[i, 0] / density_scale, folder / _DENSITY.format(name))
             _save(templates[batch.residues[i]], folder / _PARTIAL.format(name))
-    with atomic_path(folder / f"{table.split}_examples.txt") as temporary:
-        temporary.write_text("".join(f"{name}\n" for name in table.id[:n]), encoding="utf-8")
+    names = "".join(f"{file_name(name)}\n" for name in table.id[:n])
+    write_bytes(folder / f"{table.split}_examples.txt", names.encode())
 
 
 def _save(tensor: torch.Tensor, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        # A slice would be saved with all of its batch.
-        torch.save(tensor.clone(), temporary)
+    buffer = io.BytesIO()
+    torch.save(tensor.clone(), buffer)  # a slice would be saved with all of its batch
+    write_bytes(path, buffer.getvalue())
+
+
+def file_name(id: str) -> str:
+    """Name of the files of a fragment: its id, with what is no plain letter or digit as %XX.
+
+    Names of chains come from structure files and may hold anything, also ``../``.
+    """
+    return urllib.parse.quote(id, safe="+=@,")

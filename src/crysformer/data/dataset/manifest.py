@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,8 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crysformer.data.store import SCHEMA, SPLITS
+from crysformer.data.store import FRAGMENTS, SCHEMA, SPLITS
+from crysformer.errors import InputError
 from crysformer.files import write_json
+from crysformer.schema import read_json_object, record, shown
 
 FORMAT = 1
 
@@ -82,8 +83,27 @@ class Manifest:
 
     @classmethod
     def read(cls, path: str | Path) -> Manifest:
-        """Read a manifest written by `write`."""
-        return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
+        """Read a manifest written by `write`.
+
+        Raises
+        ------
+        InputError
+            If it is damaged, or of another version.
+        """
+        values = read_json_object(path)
+        if values.get("format") != FORMAT:
+            raise InputError(
+                f"{path}: format {shown(values.get('format'))}, this version reads {FORMAT}; build "
+                "the data set again"
+            )
+        try:
+            manifest = record(cls, values)
+        except ValueError as error:
+            raise InputError(f"{path}: not a manifest of a data set ({error})") from error
+        for name in ("content", FRAGMENTS):
+            if name not in manifest.hashes:
+                raise InputError(f"{path}: not a manifest of a data set (no hash of {name})")
+        return manifest
 
 
 def content_hash(table: pa.Table) -> str:

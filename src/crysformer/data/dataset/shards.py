@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 import multiprocessing
 import shutil
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
@@ -16,17 +13,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from crysformer.data.dataset.curate import Curator, Tally
+from crysformer.data.dataset.curate import CURATED, Curator, Tally
 from crysformer.data.dataset.sources import StructureFile
-from crysformer.data.store import SPLITS
+from crysformer.data.store import SPLITS, read_table
 from crysformer.errors import InputError, UsageError
-from crysformer.files import atomic_path, write_json
+from crysformer.files import atomic_path, remove_unfinished, write_json
+from crysformer.schema import read_json_object
+from crysformer.signals import prepare_worker, workers_end_with_block
 
 #: Hidden folder of the shards. Unfinished builds are resumed from it, so the name stays.
 SHARDS = ".parts"
 
 #: Structure files handled, and written to one shard, at a time.
 _FILES_PER_SHARD = 64
+#: Bytes of structure files, unpacked, from which a shard takes no further file.
+_BYTES_PER_SHARD = 128 * 2**20
 
 
 def prepare_shards(folder: Path, settings: dict[str, Any], resume: bool) -> Path:
@@ -49,7 +50,8 @@ def prepare_shards(folder: Path, settings: dict[str, Any], resume: bool) -> Path
     shards = folder / SHARDS
     note = shards / "settings.json"
     if resume and note.is_file():
-        if json.loads(note.read_text(encoding="utf-8")) != settings:
+        remove_unfinished(shards)
+        if read_json_object(note) != settings:
             raise UsageError(
                 f"{folder}: holds shards of a build with other settings or input; "
                 "pass `overwrite` to start anew"
@@ -63,11 +65,15 @@ def prepare_shards(folder: Path, settings: dict[str, Any], resume: bool) -> Path
 
 def chunks(files: Iterable[StructureFile]) -> Iterator[tuple[int, list[StructureFile]]]:
     """Group structure files into numbered chunks, one for each shard."""
-    iterator = iter(files)
-    for number in itertools.count():
-        chunk = list(itertools.islice(iterator, _FILES_PER_SHARD))
-        if not chunk:
-            return
+    number, size = 0, 0
+    chunk: list[StructureFile] = []
+    for file in files:
+        chunk.append(file)
+        size += len(file.content or b"")
+        if len(chunk) >= _FILES_PER_SHARD or size >= _BYTES_PER_SHARD:
+            yield number, chunk
+            number, size, chunk = number + 1, 0, []
+    if chunk:
         yield number, chunk
 
 
@@ -111,7 +117,10 @@ def write_shards(
         return paths
 
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, _start_worker, (curator,)) as pool:
+    with (
+        ProcessPoolExecutor(jobs, context, _start_worker, (curator,)) as pool,
+        workers_end_with_block(),
+    ):
         running: dict[Future[None], int] = {}
         try:
             for path, chunk in missing():
@@ -121,7 +130,7 @@ def write_shards(
             while running:
                 _collect(running, report, FIRST_COMPLETED)
         except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
             raise
     return paths
 
@@ -137,8 +146,7 @@ _curator: Curator | None = None
 
 def _start_worker(curator: Curator) -> None:
     global _curator
-    # Ctrl-C reaches the whole process group; the parent decides what happens then.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    prepare_worker()
     torch.set_num_threads(1)
     _curator = curator
 
@@ -160,8 +168,14 @@ def join_shards(paths: Sequence[Path]) -> tuple[pa.Table, Tally]:
     tables = []
     total = Tally()
     for path in paths:
-        table = pq.read_table(path)
-        total.add(Tally.from_json(table.schema.metadata[b"tally"]))
+        try:
+            table = read_table(path, CURATED)
+            tally = Tally.from_json((table.schema.metadata or {}).get(b"tally", b""))
+        except (InputError, ValueError) as error:
+            raise InputError(
+                f"{path}: a damaged shard ({error}); remove it, and pass `resume`"
+            ) from error
+        total.add(tally)
         tables.append(table.replace_schema_metadata(None))
     if not tables:
         raise InputError("no structure files in the archives given")

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import lzma
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from crysformer.errors import InputError
 
 STRUCTURE_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif")
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
+
+#: Largest structure file, bytes unpacked: the largest entry of the PDB has half of this.
+MAX_STRUCTURE = 512 * 2**20
 
 #: What reading a damaged compressed file can raise.
 READ_ERRORS = (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error)
@@ -90,8 +95,9 @@ def read_sources(sources: Iterable[Path]) -> Iterator[StructureFile]:
             yield from _read_archive(source)
         else:
             try:
-                yield StructureFile(str(source), _expand(source.name, source.read_bytes()))
-            except READ_ERRORS as error:
+                with source.open("rb") as file:
+                    yield _unpacked(str(source), file)
+            except OSError as error:
                 yield StructureFile(str(source), None, f"cannot be read ({error})")
 
 
@@ -105,11 +111,7 @@ def _read_archive(source: Path) -> Iterator[StructureFile]:
                 handle = archive.extractfile(member)
                 if handle is None:
                     continue
-                content = handle.read()
-                try:
-                    yield StructureFile(name, _expand(name, content))
-                except READ_ERRORS as error:
-                    yield StructureFile(name, None, f"cannot be read ({error})")
+                yield _unpacked(name, io.BytesIO(handle.read(MAX_STRUCTURE + 1)))
     except READ_ERRORS as error:
         yield StructureFile(str(source), None, f"archive is damaged, read up to there ({error})")
 
@@ -127,8 +129,20 @@ def digest_sources(sources: Sequence[Path]) -> list[dict[str, str]]:
     return digests
 
 
-def _expand(name: str, content: bytes) -> bytes:
-    return gzip.decompress(content) if name.lower().endswith(".gz") else content
+def _unpacked(name: str, handle: IO[bytes]) -> StructureFile:
+    """Read and unpack one structure file, without believing how large it says it is."""
+    unpacked = handle
+    if name.lower().endswith(".gz"):
+        unpacked = cast(IO[bytes], gzip.GzipFile(fileobj=handle))
+    try:
+        content = unpacked.read(MAX_STRUCTURE + 1)
+    except READ_ERRORS as error:
+        return StructureFile(name, None, f"cannot be read ({error})")
+    if len(content) > MAX_STRUCTURE:
+        return StructureFile(
+            name, None, f"more than {MAX_STRUCTURE >> 20} MiB, too large for a structure file"
+        )
+    return StructureFile(name, content)
 
 
 def _is_structure(name: str) -> bool:

@@ -24,6 +24,7 @@ FAULTS = (
     "residue_missing_atom",
     "residue_zero_occupancy",
     "residue_not_l",
+    "residue_impossible_coordinates",
 )
 
 _SELENOMETHIONINE = {"SE": "SD"}
@@ -58,6 +59,10 @@ class Chain:
     fault: NDArray[np.uint8]
     bonded: NDArray[np.bool_]
     length: int
+
+
+#: Extent of a residue that no real one reaches, A; an extended arginine has 9.
+_LARGEST_RESIDUE = 15.0
 
 
 def parse(file: StructureFile) -> gemmi.Structure:
@@ -174,7 +179,17 @@ def _standardize_residue(
         changes["residue_first_altloc_taken"] += 1
     if not fault and found < len(expected):
         fault = FAULTS.index("residue_missing_atom")
+    if not _compact(xyz):
+        fault = FAULTS.index("residue_impossible_coordinates")
+        xyz[:] = 0.0
     return (index, 0) if not fault else (0, fault)
+
+
+def _compact(xyz: NDArray[np.float64]) -> bool:
+    """Check that coordinates (14, 3), zero where unknown, are finite and near one another."""
+    known = xyz[xyz.any(axis=1)]
+    # Also false for NaN.
+    return len(known) == 0 or bool((np.abs(known - known[0]) < _LARGEST_RESIDUE).all())
 
 
 def _flag_not_l(

@@ -49,10 +49,10 @@ class AugmentationRanges:
     """
 
     exact: float = field(default=0.3, metadata=_FRACTION)
-    d_min: float = field(default=2.5, metadata={"min": 0, "unit": "A"})
-    amplitude_error: float = field(default=0.2, metadata={"min": 0})
+    d_min: float = field(default=2.5, metadata={"min": 0.5, "max": 10, "unit": "A"})
+    amplitude_error: float = field(default=0.2, metadata={"min": 0, "max": 5})
     completeness: float = field(default=0.6, metadata=_FRACTION)
-    b_error: float = field(default=1.5, metadata={"min": 0, "unit": "A^2"})
+    b_error: float = field(default=1.5, metadata={"min": 0, "max": 1000, "unit": "A^2"})
 
 
 def measured_batch(

@@ -35,7 +35,7 @@ def map_scales(train: pa.Table, recipe: Recipe, seed: int, n_examples: int) -> d
     """
     n = min(n_examples, train.num_rows)
     rows = np.sort(np.random.default_rng(seed).choice(train.num_rows, n, replace=False))
-    table = FragmentTable.from_arrow(train.take(rows), "train")
+    table = FragmentTable.from_arrow(train.take(rows), "train", recipe.n_residues)
     low = {"density": np.inf, "patterson": np.inf}
     high = {"density": -np.inf, "patterson": -np.inf}
     squares = {"density": 0.0, "patterson": 0.0}

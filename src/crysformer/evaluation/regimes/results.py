@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterable
@@ -9,8 +10,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from crysformer.errors import InputError, UsageError
+from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.files import prepare_output_dir, write_json
+from crysformer.schema import parse_json, read_json_object, record
+from crysformer.signals import uninterrupted
 
 Status = Literal["done", "not applicable", "crashed"]
 
@@ -102,12 +105,20 @@ class ResultLog:
         self.folder = prepare_output_dir(folder, resume=resume, accept="resume")
         self.options = options
         known = self.folder / OPTIONS
+        self.path = self.folder / RESULTS
         if known.exists():
             _refuse_changes(known, options)
+        elif self.path.exists():
+            raise UsageError(
+                f"{self.folder}: has {RESULTS} and no {OPTIONS}; not a run that can go on, choose "
+                "another folder"
+            )
         else:
             write_json(known, options)
-        self.path = self.folder / RESULTS
-        self.results = _read(self.path)
+        self.results, self._size = {}, 0
+        if self.path.exists():
+            self.results = _read(self.path)
+            self._size = sum(len(line) + 1 for line in _whole_lines(self.path))
 
     def missing(self, keys: Iterable[tuple[str, int, str]]) -> list[tuple[str, int, str]]:
         """Keys without a result; crashes are tried again."""
@@ -115,14 +126,26 @@ class ResultLog:
         return [key for key in keys if key not in done]
 
     def append(self, result: Result) -> None:
-        """Add a result, whose line reaches the disk completely or not at all."""
-        line = json.dumps(asdict(result), allow_nan=False) + "\n"
-        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        """Add a result, whose line reaches the disk completely or not at all.
+
+        Raises
+        ------
+        CrysformerError
+            If it cannot be written.
+        """
+        line = (json.dumps(asdict(result), allow_nan=False) + "\n").encode()
         try:
-            os.write(handle, line.encode())
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+            with uninterrupted(), open(self.path, "ab", buffering=0) as file:
+                file.truncate(self._size)  # a line that was cut off
+                if file.write(line) != len(line):
+                    file.truncate(self._size)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(file.fileno())
+                self._size += len(line)
+        except OSError as error:
+            raise CrysformerError(
+                f"{self.path}: cannot be written ({error.strerror or error})"
+            ) from error
         self.results[result.key] = result
 
 
@@ -143,26 +166,27 @@ def read_results(path: str | Path) -> list[Result]:
 
 def _read(path: Path) -> dict[tuple[str, int, str], Result]:
     results: dict[tuple[str, int, str], Result] = {}
-    if not path.exists():
-        return results
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):  # the machine stopped while writing: that crystal is run again
-        os.truncate(path, whole)
-    for number, line in enumerate(content[:whole].decode("utf-8").splitlines(), start=1):
+    for number, line in enumerate(_whole_lines(path), start=1):
         try:
-            result = Result(**json.loads(line))
-        except (ValueError, TypeError) as error:
+            values = parse_json(line)
+            result = record(Result, values)
+        except ValueError as error:
             raise InputError(f"{path}: line {number} is no result ({error})") from error
         results[result.key] = result
     return results
 
 
-def _refuse_changes(path: Path, options: dict[str, Any]) -> None:
+def _whole_lines(path: Path) -> list[bytes]:
+    """Lines of a record without the last one, if the machine stopped while writing it."""
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: not readable JSON ({error})") from error
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return lines[:-1]
+
+
+def _refuse_changes(path: Path, options: dict[str, Any]) -> None:
+    before = read_json_object(path)
     for name in sorted({*before, *options}):
         if before.get(name) != options.get(name):
             raise UsageError(

@@ -25,6 +25,7 @@ from crysformer.evaluation.regimes.grid import Condition
 from crysformer.evaluation.regimes.results import Result, ResultLog
 from crysformer.evaluation.regimes.synthetic_crystals import grid_crystal
 from crysformer.evaluation.scoring import score
+from crysformer.signals import prepare_worker, workers_end_with_block
 
 LEFT_OUT = ("random",)
 """Methods that are run only if named: the result of chance is known."""
@@ -191,7 +192,10 @@ def _run_all(work: Sequence[Job], jobs: int, deadline: float | None) -> Iterator
         return
     waiting = iter(work)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (1,)) as pool:
+    with (
+        ProcessPoolExecutor(jobs, context, _start_worker) as pool,
+        workers_end_with_block(),
+    ):
         running: set[Future[list[Result]]] = set()
         try:
             while True:
@@ -203,8 +207,12 @@ def _run_all(work: Sequence[Job], jobs: int, deadline: float | None) -> Iterator
                 for future in finished:
                     yield future.result()
         finally:
-            for future in running:
-                future.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    prepare_worker()
+    torch.set_num_threads(1)
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,8 @@ from typing import Any
 from crysformer.crystal.cell_composition import count_atoms
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import NotApplicable
-from crysformer.models.weights import packaged_weights, read_info
+from crysformer.models.weights import packaged_weights
+from crysformer.models.weights_description import network, read_info, required
 from crysformer.peptide.chain import letters_of
 from crysformer.phasing.network.frame import NetworkFrame
 
@@ -48,7 +49,7 @@ def check_applicable(data: CrystalData, chains: Sequence[str], info: dict[str, A
     NotApplicable
         With the first reason found.
     """
-    n_residues = info["config"]["n_residues"]
+    n_residues = network(info, "weights").n_residues
     if data.space_group.number != 1:
         raise NotApplicable(
             f"the network knows P 1 crystals only, this is {data.space_group.xhm()}"
@@ -69,7 +70,7 @@ def check_applicable(data: CrystalData, chains: Sequence[str], info: dict[str, A
             f"the network knows right angles only, this cell has {cell.alpha:g} {cell.beta:g} "
             f"{cell.gamma:g}"
         )
-    domain = info["domain"]
+    domain = required(info, "domain")
     edges = sorted((cell.a, cell.b, cell.c), reverse=True)
     for edge, low, high in zip(edges, domain["min_edges"], domain["max_edges"], strict=True):
         if not low * (1 - _EDGE_MARGIN) <= edge <= high * (1 + _EDGE_MARGIN):
@@ -98,7 +99,7 @@ def check_completeness(frame: NetworkFrame, info: dict[str, Any]) -> None:
     NotApplicable
         With what was found and what is needed.
     """
-    least = info["domain"].get("min_completeness", _MIN_COMPLETENESS)
+    least = required(info, "domain").get("min_completeness", _MIN_COMPLETENESS)
     if frame.completeness < least * (1 - _EDGE_MARGIN):
         raise NotApplicable(
             f"{100 * frame.completeness:.0f} % of the reflections to {frame.d_min:g} A are "

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crysformer.errors import NotApplicable
-from crysformer.models.weights import read_info, weights_path
+from crysformer.models.weights import weights_path
+from crysformer.models.weights_description import read_info
 from crysformer.phasing.atoms.atomic_candidates import with_quick_atoms
 from crysformer.phasing.budget import Budget
 from crysformer.phasing.candidate import Candidate

@@ -20,6 +20,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import UsageError
 from crysformer.models.orientations import rotate_map
 from crysformer.models.recycling import impose_amplitudes
+from crysformer.models.weights_description import required
 from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.network.frame import NetworkFrame
 from crysformer.phasing.network.placement import place_map
@@ -211,7 +212,7 @@ def _expected_cosine(
     For a converged run times the probability that it is right and has the right hand; the phases
     of others are worth nothing.
     """
-    calibration, certainty = runner.info["calibration"], 1.0
+    calibration, certainty = required(runner.info, "calibration"), 1.0
     if trajectory.converged:
         calibration = runner.info.get("calibration_arrived", calibration)
         certainty = trajectory.probability_correct * hand
