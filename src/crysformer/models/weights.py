@@ -208,7 +208,11 @@ def load_weights(name_or_file: str | Path, device: torch.device | str = "cpu") -
     config = network(info, str(beside))
     _check_tensors(tensors, config, path)
     model = CrysFormer(config)
-    model.load_state_dict({name: value.float() for name, value in tensors.items()})
+    try:
+        model.load_state_dict({name: value.float() for name, value in tensors.items()})
+    except RuntimeError as error:  # tensors that are missing, surplus, or of another shape
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: does not fit {beside.name} ({reason})") from error
     return Weights(path.stem, model.to(device).eval(), info, digest.hexdigest())
 
 
@@ -220,19 +224,27 @@ def _check_hash(file: Path, beside: Path, found: str, expected: str) -> None:
         )
 
 
-def _check_tensors(tensors: dict[str, Tensor], config: CrysFormerConfig, path: Path) -> None:
-    """Compare with what the network needs, before anything of the size it claims is allocated."""
-    with torch.device("meta"):
-        expected = CrysFormer(config).state_dict()
+def _check_tensors(tensors: dict[str, Tensor], c: CrysFormerConfig, path: Path) -> None:
+    """Compare all sizes in the configuration with the tensors, before anything is allocated."""
     beside = path.with_suffix(".json").name
-    for name in {**expected, **tensors}:
-        if name not in tensors or name not in expected:
-            what = "has no" if name not in tensors else "has the surplus"
-            raise InputError(f"{path}: does not fit {beside} ({what} tensor {name})")
-        found, wanted = tuple(tensors[name].shape), tuple(expected[name].shape)
+    inner, n, last = c.heads * c.head_width, c.patch**3, f"layers.{c.depth - 1}."
+    expected = {
+        "order": (c.n_residues, 1, c.width),
+        "embed.weight": (c.width, c.channels * n),
+        "unembed.weight": (c.final_channels * n, c.width),
+        "partial_stem.weight": (c.partial_channels, 1, *[c.kernel] * 3),
+        "partial_embed.weight": (c.width, c.partial_channels * c.partial_patch**3),
+        f"{last}attention.output.weight": (c.width, inner),
+        f"{last}feedforward.0.weight": (c.feedforward, c.width),
+    }
+    if c.positions == "table":
+        expected["positions.tables"] = (3, c.max_patches, c.width)
+    for name, wanted in expected.items():
+        found = tuple(tensors[name].shape) if name in tensors else "missing"
         if found != wanted:
             raise InputError(
                 f"{path}: does not fit {beside} (tensor {name} is {found}, expected {wanted})"
             )
-        if not (tensors[name].is_floating_point() and tensors[name].isfinite().all()):
+    for name, value in tensors.items():
+        if not (value.is_floating_point() and value.isfinite().all()):
             raise InputError(f"{path}: the tensor {name} holds values that are no numbers")

@@ -9,7 +9,7 @@ import torch
 
 from crysformer.data.store import FragmentStore
 from crysformer.errors import UsageError
-from crysformer.files import prepare_output_dir, write_json
+from crysformer.files import locked_folder, write_json
 from crysformer.training.checkpoint import CHECKPOINT, load_checkpoint
 from crysformer.training.config import TrainingConfig, to_dict
 from crysformer.training.data import check_fits
@@ -87,9 +87,9 @@ def train(
         initial = starting_weights(start_from, trainer.learner.model)
         for model in (trainer.learner.model, trainer.learner.averaged):
             model.load_state_dict(initial)
-    folder = prepare_output_dir(out, overwrite=overwrite, resume=resume)
-    if resume:
-        restore(trainer, load_checkpoint(folder / CHECKPOINT, device))
-    write_json(folder / "config.json", to_dict(config))
-    with Progress(config.examples, max_time, quiet) as progress:
-        return trainer.run(progress)
+    with locked_folder(out, overwrite=overwrite, resume=resume) as folder:
+        if resume:
+            restore(trainer, load_checkpoint(folder / CHECKPOINT, device))
+        write_json(folder / "config.json", to_dict(config))
+        with Progress(config.examples, max_time, quiet) as progress:
+            return trainer.run(progress)
