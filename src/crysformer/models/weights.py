@@ -227,8 +227,10 @@ def _check_hash(file: Path, beside: Path, found: str, expected: str) -> None:
 def _check_tensors(tensors: dict[str, Tensor], c: CrysFormerConfig, path: Path) -> None:
     """Compare all sizes in the configuration with the tensors, before anything is allocated."""
     beside = path.with_suffix(".json").name
+    maps = 1 + c.recycling + c.conditions
     inner, n, last = c.heads * c.head_width, c.patch**3, f"layers.{c.depth - 1}."
     expected = {
+        "stem.weight": (c.channels, maps, *[c.kernel] * 3),
         "order": (c.n_residues, 1, c.width),
         "embed.weight": (c.width, c.channels * n),
         "unembed.weight": (c.final_channels * n, c.width),
@@ -237,6 +239,10 @@ def _check_tensors(tensors: dict[str, Tensor], c: CrysFormerConfig, path: Path) 
         f"{last}attention.output.weight": (c.width, inner),
         f"{last}feedforward.0.weight": (c.feedforward, c.width),
     }
+    channels = c.final_channels + maps * c.recycling
+    expected[f"final.{c.final_blocks}.weight"] = (1, channels, 3, 3, 3)
+    if c.steps:
+        expected[f"steps.{c.steps - 1}.correct.4.weight"] = (1, c.step_channels, 3, 3, 3)
     if c.positions == "table":
         expected["positions.tables"] = (3, c.max_patches, c.width)
     for name, wanted in expected.items():
