@@ -20,6 +20,7 @@ from torch import Tensor
 from crysformer.errors import InputError, UsageError
 from crysformer.files import staged_files, write_bytes, write_json
 from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
+from crysformer.models.input_scaling import AmplitudeScaling, ConstantScaling
 from crysformer.models.weights_description import FORMAT, network, read_info
 
 LICENCE = "MIT"
@@ -227,7 +228,8 @@ def _check_hash(file: Path, beside: Path, found: str, expected: str) -> None:
 def _check_tensors(tensors: dict[str, Tensor], c: CrysFormerConfig, path: Path) -> None:
     """Compare all sizes in the configuration with the tensors, before anything is allocated."""
     beside = path.with_suffix(".json").name
-    maps = 1 + c.recycling + c.conditions
+    scaling = ConstantScaling if c.scaling == "constant" else AmplitudeScaling
+    maps = scaling.channels + c.recycling + c.conditions
     inner, n, last = c.heads * c.head_width, c.patch**3, f"layers.{c.depth - 1}."
     expected = {
         "stem.weight": (c.channels, maps, *[c.kernel] * 3),
