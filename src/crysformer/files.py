@@ -230,10 +230,14 @@ def require_writable(path: str | os.PathLike[str]) -> None:
 
     Raises
     ------
+    UsageError
+        If a part of the path is a file.
     CrysformerError
         If they cannot.
     """
     folder = _existing(Path(path))
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: is a file, expected a folder; choose another output path")
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass

@@ -10,7 +10,7 @@ import gzip
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +175,62 @@ def random_patterson_maps(n: int = 3) -> tuple[Tensor, Tensor, Tensor]:
     codes = torch.randint(20, (n, 2), generator=generator)
     lengths = torch.tensor([[11.0, 8.5, 5.5]]) + torch.rand(n, 3, generator=generator)
     return patterson / 1000, codes, lengths
+
+
+#: Values that a reader may not expect where it finds them.
+ODD: list[Any] = [
+    None, True, False, -1, 0, 1, 2**31, 2**63, -(2**70), 10**400, 0.0, -0.5, 1e308, float("nan"),
+    float("inf"), "", "x", "../../x", "nan", "\x00", "é" * 40, [], [[]], [None], [1, "a"], {},
+    {"a": {"b": []}}, [0.0] * 3, "a" * 5000,
+]  # fmt: skip
+
+
+def damaged_bytes(content: bytes, rng: np.random.Generator) -> bytes:
+    """Flip, overwrite, remove, repeat or insert bytes, once or several times, or cut the end."""
+    data = bytearray(content)
+    for _ in range(int(rng.integers(1, 6))):
+        if not data:
+            break
+        at = int(rng.integers(len(data)))
+        n = int(rng.integers(1, 17))
+        kind = int(rng.integers(6))
+        if kind == 0:
+            data[at] ^= 1 << int(rng.integers(8))
+        elif kind == 1:
+            data[at : at + n] = rng.integers(256, size=n, dtype=np.uint8).tobytes()
+        elif kind == 2:
+            del data[at : at + n]
+        elif kind == 3:
+            data[at:at] = data[at : at + n]
+        elif kind == 4:
+            data[at : at + n] = bytes([int(rng.choice([0, 255, 127, 10, 34]))]) * n
+        else:
+            del data[at:]
+    return bytes(data)
+
+
+def damaged_values(content: Any, rng: np.random.Generator) -> Any:
+    """Copy plain values with one replaced, removed, renamed or added, at any depth."""
+    copy = json.loads(json.dumps(content))
+    places = list(_places(copy))
+    holder, key = places[int(rng.integers(len(places)))]
+    odd = ODD[int(rng.integers(len(ODD)))]
+    kind = int(rng.integers(5))
+    if kind <= 2:
+        holder[key] = odd
+    elif kind == 3:
+        del holder[key]
+    elif isinstance(holder, dict):
+        holder["surplus"] = odd
+    else:
+        holder.append(odd)
+    return copy
+
+
+def _places(values: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place in nested lists and dictionaries, as holder and key."""
+    items = values.items() if isinstance(values, dict) else enumerate(values)
+    for key, value in items:
+        yield values, key
+        if isinstance(value, (dict, list)):
+            yield from _places(value)

@@ -307,7 +307,7 @@ def test_interruption_leaves_nothing(
 
     monkeypatch.setattr(crysformer.workflow.solve, "solve", interrupted)
     out = tmp_path / "new" / "out"
-    assert main(quick_solve(out)) == 1
+    assert main(quick_solve(out)) == 130
     assert one_error(capsys) == "crysformer: error: interrupted"
     assert not out.parent.exists()
 

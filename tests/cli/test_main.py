@@ -19,6 +19,7 @@ from crysformer import cli
 from crysformer.cli import SPIN_COUNT, main
 from crysformer.cli._common import emit, with_flags
 from crysformer.errors import CrysformerError, InputError, UsageError
+from crysformer.signals import Terminated
 
 HEAVY = ("torch", "gemmi", "numpy", "scipy", "matplotlib", "rich")
 
@@ -124,7 +125,8 @@ def test_no_command_shows_help(capsys: pytest.CaptureFixture[str]) -> None:
         (InputError("a.mtz: empty file"), 1, "a.mtz: empty file"),
         (CrysformerError("failed"), 1, "failed"),
         (UsageError("--a contradicts --b"), 2, "--a contradicts --b"),
-        (KeyboardInterrupt(), 1, "interrupted"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (Terminated("out: kept"), 143, "interrupted; out: kept"),
         (MemoryError(), 1, "out of memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: tried"), 1, "out of memory"),
         (OSError(errno.ENOSPC, "No space left on device", "x.map"), 1, "x.map: No space left"),

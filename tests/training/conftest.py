@@ -15,7 +15,7 @@ def dipeptides(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_data_set(tmp_path_factory.mktemp("dipeptides"), "dipeptide", conformer_pairs())
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny() -> TrainingConfig:
     model = tiny_network(scaling="amplitudes", positions="metric", sample_rate=2.0, recycling=True)
     return TrainingConfig(

@@ -5,22 +5,22 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
-import json
 import logging
 import multiprocessing
 import os
-import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from crysformer.cli._common import emit, log, progress_bar, with_flags
 from crysformer.crystal.io.crystal_list import ListedCrystal, read_list
 from crysformer.errors import CrysformerError, InputError, UsageError
-from crysformer.files import atomic_path, prepare_output_dir, write_json
+from crysformer.files import atomic_path, locked_folder, write_json
+from crysformer.schema import read_json_object, record
+from crysformer.signals import end_processes, prepare_worker
 
 #: Columns of results.tsv.
 FIELDS = (
@@ -29,7 +29,38 @@ FIELDS = (
 )  # fmt: skip
 #: What is in the folder of a crystal that is complete.
 RESULTS = ("solution.mtz", "solution.ccp4", "summary.json")
+#: Seconds in which an interrupted crystal writes its best candidate.
+_GRACE = 20.0
 _POLL = 0.5  # seconds between looks at processes that have nothing to say
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Line of the results; its fields are `FIELDS`."""
+
+    name: str
+    data: str
+    sequence: str | None
+    copies: int | None
+    status: str
+    confidence: float | None
+    method: str | None
+    hand_probability: float | None
+    seconds: float | None
+    starts: int | None
+    warnings: int | None
+    message: str | None
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """Content of results.json."""
+
+    n: int
+    solved: int
+    not_solved: int
+    failed: int
+    crystals: list[dict[str, Any]]
 
 
 @dataclass
@@ -50,7 +81,11 @@ def run(args: argparse.Namespace) -> int:
     if args.jobs < 1:
         raise UsageError(f"--jobs {args.jobs}: expected a whole number from 1")
     crystals = read_list(args.data)
-    folder = prepare_output_dir(args.output, overwrite=args.overwrite, resume=args.resume)
+    with locked_folder(args.output, overwrite=args.overwrite, resume=args.resume) as folder:
+        return _run(args, crystals, folder)
+
+
+def _run(args: argparse.Namespace, crystals: tuple[ListedCrystal, ...], folder: Path) -> int:
     done = _complete(folder, crystals) if args.resume else {}
     if args.resume:
         log.info("%d of %d are complete already", len(done), len(crystals))
@@ -66,6 +101,10 @@ def run(args: argparse.Namespace) -> int:
                     solved = sum(r["status"] == "solved" for r in done.values())
                     text = f"{len(done)} of {len(crystals)}, {solved} solved"
                     progress((len(done) + fraction) / len(crystals), text)
+    except KeyboardInterrupt as stop:
+        raise type(stop)(
+            f"{folder}: what was found so far is kept; pass `resume` to go on"
+        ) from stop
     finally:
         _write(folder, crystals, done)
     records = [done[crystal.name] for crystal in crystals]
@@ -98,10 +137,7 @@ def _solve_all(
                     running.remove(job)
                 yield record, sum(other.fraction for other in running)
     finally:
-        for job in running:
-            job.process.terminate()
-        for job in running:
-            job.process.join()
+        end_processes([job.process for job in running], _GRACE)
 
 
 def _start(
@@ -139,17 +175,13 @@ def _listen(job: _Job) -> dict[str, Any] | None:
 
 
 def _child(options: argparse.Namespace, pipe: Connection, threads: int) -> None:
-    """Solve one crystal and tell of it; terminating leaves no half-written files."""
+    """Solve one crystal and tell of it; SIGTERM leaves the best so far, for --resume."""
     import torch
 
     from crysformer.cli import describe_error
     from crysformer.cli._solve_one import solve_one
 
-    def stop(*_: object) -> NoReturn:
-        raise SystemExit(1)
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all: the parent decides
-    signal.signal(signal.SIGTERM, stop)
+    prepare_worker(_GRACE)
     log.addHandler(logging.NullHandler())  # what it would say is in its summary
     torch.set_num_threads(threads)
 
@@ -159,6 +191,8 @@ def _child(options: argparse.Namespace, pipe: Connection, threads: int) -> None:
 
     try:
         summary, _ = solve_one(options, progress)
+    except KeyboardInterrupt:
+        raise SystemExit(143) from None
     except CrysformerError as error:
         pipe.send(("failed", with_flags(str(error), options)))
     except Exception as error:
@@ -188,19 +222,20 @@ def _solved(crystal: ListedCrystal, summary: dict[str, Any]) -> dict[str, Any]:
 
 def _complete(folder: Path, crystals: Sequence[ListedCrystal]) -> dict[str, dict[str, Any]]:
     """Records, by name, of the crystals that an earlier run with the same list row finished."""
-    try:
-        records = json.loads((folder / "results.json").read_text(encoding="utf-8"))["crystals"]
-        earlier = {record["name"]: record for record in records}
-    except FileNotFoundError:
+    path = folder / "results.json"
+    if not path.exists():
         return {}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{folder / 'results.json'}: not the results of a list ({error}); remove it"
-        ) from error
+    try:
+        stored = record(_Stored, read_json_object(path))
+        earlier = {values["name"]: asdict(record(_Row, values)) for values in stored.crystals}
+    except (ValueError, KeyError) as error:
+        raise InputError(f"{path}: not the results of a list ({error}); remove it") from error
     return {
         crystal.name: earlier[crystal.name]
         for crystal in crystals
         if earlier.get(crystal.name, {}).get("status") in ("solved", "not solved")
+        and earlier[crystal.name]["confidence"] is not None
+        and earlier[crystal.name]["seconds"] is not None
         and all(
             earlier[crystal.name][name] == value
             for name, value in _record(crystal, "").items()

@@ -190,7 +190,7 @@ class FragmentStore:
                     "`crysformer dataset build`"
                 )
         manifest = read_json_object(folder / MANIFEST)
-        if manifest.get("recipe") not in RECIPES:
+        if str(manifest.get("recipe")) not in RECIPES:
             raise InputError(
                 f"{folder / MANIFEST}: names the recipe {shown(manifest.get('recipe'))}, expected "
                 f"one of {', '.join(RECIPES)}; build the data set again"

@@ -9,35 +9,54 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import gemmi
 import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from crysformer.crystal.fourier.grids import grid_to_hkl, hkl_to_grid
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, NotApplicable
 from crysformer.files import write_bytes
-from crysformer.peptide.geometry import build_peptides
-from crysformer.peptide.model import PeptideModel
-from crysformer.phasing.atomic_model import EqualAtoms
-from crysformer.phasing.candidate import Candidate
-from crysformer.phasing.merit.figures import AtomFigures, DensityFigures, SequenceFigures
-from crysformer.phasing.p1_grid import P1Grid
+from crysformer.phasing.method import METHODS
 from crysformer.phasing.problem import PhasingProblem
 from crysformer.phasing.search import Search
+from crysformer.phasing.stored_candidate import restored_candidate, stored_tensors, stored_values
+from crysformer.schema import parse_json, record
 
 STATE: Final = "state.safetensors"
 _FORMAT: Final = 4
 _INTERVAL: Final = 10.0  # seconds between writes: short runs are not slowed down
-_FIGURES: Final = {cls.__name__: cls for cls in (DensityFigures, AtomFigures, SequenceFigures)}
+
+
+@dataclass(frozen=True)
+class _Content:
+    """JSON of a state."""
+
+    format: int
+    data: str
+    sequence: str
+    copies: int | None
+    options: dict[str, Any]
+    settings: str
+    methods: dict[str, dict[str, Any]]
+    seconds: float
+    runs: int
+    candidates: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Counters:
+    """State of a method, as `TurnCounter` gives it."""
+
+    tried: int
+    turns: int
+    finished: bool
 
 
 class Checkpoint:
@@ -81,21 +100,9 @@ class Checkpoint:
         tensors = {f"generator.{name}": g.get_state() for name, g in search.generators.items()}
         candidates = []
         for i, candidate in enumerate(search.pool.candidates):
-            own = _tensors(self._problem.grid, candidate)
+            own = stored_tensors(self._problem.grid, candidate)
             tensors |= {f"{i}.{name}": x for name, x in own.items()}
-            candidates.append(
-                {
-                    "method": candidate.method,
-                    "figures": {
-                        "kind": type(candidate.figures).__name__,
-                        **asdict(candidate.figures),
-                    },
-                    "positive_fraction": candidate.positive_fraction,
-                    "hand_log_odds": candidate.hand_log_odds,
-                    "symmetry": candidate.symmetry,
-                    "peptide": _described(candidate.peptide),
-                }
-            )
+            candidates.append(stored_values(candidate))
         content = {
             "format": _FORMAT,
             **self._of,
@@ -106,7 +113,11 @@ class Checkpoint:
             "runs": self.runs + 1,
             "candidates": candidates,
         }
-        write_bytes(self.path, save(tensors, metadata={"state": json.dumps(content)}))
+        text = json.dumps(content)
+        write_bytes(
+            self.path,
+            save(tensors, metadata={"state": text, "sha256": _content_hash(text, tensors)}),
+        )
         self._written = time.monotonic()
 
     def restore(self, search: Search) -> bool:
@@ -119,32 +130,51 @@ class Checkpoint:
         """
         if not self.path.exists():
             return False
+        content, tensors = self._read()
+        self._check(content)
+        try:
+            read = record(_Content, content)
+            candidates = [
+                restored_candidate(self._problem, values, _own(tensors, i))
+                for i, values in enumerate(read.candidates)
+            ]
+            if not (0 <= read.seconds < math.inf and read.runs >= 0):
+                raise ValueError(f"{read.seconds} s in {read.runs} runs")
+            changed = read.settings != _settings_hash(search)
+            for name, values in read.methods.items():
+                state = record(_Counters, values)
+                if state.tried < 0 or state.turns < 0:
+                    raise ValueError(f"{state.tried} attempts in {state.turns} turns of {name}")
+                # with other settings a finished method may find something else
+                finished = state.finished and not changed
+                _restore_method(search, name, replace(state, finished=finished), tensors)
+        except (ValueError, RuntimeError, TypeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InputError(
+                f"{self.path}: not a whole state of a search ({reason}); remove it"
+            ) from error
+        self.seconds, self.runs = read.seconds, read.runs
+        search.pool.add(candidates)
+        return True
+
+    def _read(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Content and tensors of the file, undamaged."""
         try:
             with safe_open(self.path, framework="pt") as file:
-                content = json.loads((file.metadata() or {})["state"])
+                metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            text = metadata["state"]
+            # Earlier files have no hash.
+            if metadata.get("sha256", "") not in ("", _content_hash(text, tensors)):
+                raise ValueError("damaged: its SHA-256 differs")
+            content = parse_json(text)
+            if not isinstance(content, dict):
+                raise ValueError("no table of values")
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
             raise InputError(
                 f"{self.path}: not a readable state of a search ({error}); remove it"
             ) from error
-        self._check(content)
-        try:
-            candidates = [
-                _candidate(self._problem, values, tensors, i)
-                for i, values in enumerate(content["candidates"])
-            ]
-            changed = content["settings"] != _settings_hash(search)
-            for name, state in content["methods"].items():
-                # with other settings a finished method may find something else
-                state["finished"] = state["finished"] and not changed
-                _restore_method(search, name, state, tensors)
-            self.seconds, self.runs = content["seconds"], content["runs"]
-        except (KeyError, TypeError) as error:
-            raise InputError(
-                f"{self.path}: not a whole state of a search (no {error}); remove it"
-            ) from error
-        search.pool.add(candidates)
-        return True
+        return content, tensors
 
     def _check(self, content: dict[str, Any]) -> None:
         if content.get("format") != _FORMAT:
@@ -166,11 +196,28 @@ def _settings_hash(search: Search) -> str:
     return hashlib.sha256(repr(search.settings).encode()).hexdigest()
 
 
+def _content_hash(text: str, tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        x = tensors[name].contiguous()
+        digest.update(f"{name} {x.dtype} {tuple(x.shape)}".encode())
+        digest.update(x.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _own(tensors: dict[str, Tensor], i: int) -> dict[str, Tensor]:
+    """Tensors of one candidate."""
+    prefix = f"{i}."
+    return {name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)}
+
+
 def _restore_method(
-    search: Search, name: str, state: dict[str, Any], tensors: dict[str, Tensor]
+    search: Search, name: str, state: _Counters, tensors: dict[str, Tensor]
 ) -> None:
+    if name not in METHODS:
+        raise ValueError(f"an unknown method {name!r}")
     try:
-        search.method(name).restore(state)
+        search.method(name).restore(asdict(state))
     except NotApplicable:  # an option of this run, such as its settings, rules it out
         return
     if f"generator.{name}" in tensors:
@@ -185,74 +232,3 @@ def data_hash(data: CrystalData) -> str:
         if column is not None:
             digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()
-
-
-def _measured(grid: P1Grid) -> Tensor:
-    return torch.as_tensor(grid.data.hkl[grid.data.measured], device=grid.device)
-
-
-def _tensors(grid: P1Grid, candidate: Candidate) -> dict[str, Tensor]:
-    hkl = _measured(grid)
-    found = {
-        name: torch.view_as_real(grid_to_hkl(F, hkl).resolve_conj())
-        for name, F in (("F", candidate.F), ("model", candidate.model))
-    }
-    if candidate.atoms is not None:
-        found |= vars(candidate.atoms)
-    if candidate.peptide is not None:
-        model = candidate.peptide
-        found["peptide_xyz"] = torch.from_numpy(model.xyz)
-        found["peptide_b"] = torch.from_numpy(model.b_iso)
-        found["peptide_waters"] = torch.from_numpy(model.waters)
-        found["peptide_waters_b"] = torch.from_numpy(model.waters_b)
-        found["peptide_F"] = torch.view_as_real(torch.from_numpy(model.F.astype(np.complex128)))
-    return {name: x.detach().cpu().contiguous() for name, x in found.items()}
-
-
-def _described(model: PeptideModel | None) -> dict[str, Any] | None:
-    """Parts of a peptide model that are no arrays; its topology follows from the sequences."""
-    if model is None:
-        return None
-    return {
-        "sequences": list(model.peptides.sequences),
-        "space_group": model.space_group.xhm(),
-        "agreement": model.agreement,
-    }
-
-
-def _candidate(
-    problem: PhasingProblem,
-    values: dict[str, Any],
-    tensors: dict[str, Tensor],
-    i: int,
-) -> Candidate:
-    hkl = _measured(problem.grid)
-    own = {
-        name.split(".", 1)[1]: tensor if "peptide" in name else tensor.to(problem.device)
-        for name, tensor in tensors.items()
-        if name.startswith(f"{i}.")
-    }
-    F, model = (
-        hkl_to_grid(hkl, torch.view_as_complex(own[name]), problem.grid.shape)
-        for name in ("F", "model")
-    )
-    atoms = EqualAtoms(own["frac"], own["occupancy"], own["b_iso"]) if "frac" in own else None
-    described = values.pop("peptide")
-    figures = values.pop("figures")
-    kind = _FIGURES[figures.pop("kind")]
-    peptide = None
-    if described is not None:
-        peptide = PeptideModel(
-            peptides=build_peptides(described["sequences"]),
-            xyz=own["peptide_xyz"].numpy(),
-            b_iso=own["peptide_b"].numpy(),
-            cell=problem.data.cell,
-            space_group=gemmi.SpaceGroup(described["space_group"]),
-            F=torch.view_as_complex(own["peptide_F"]).numpy(),
-            agreement=described["agreement"],
-            waters=own["peptide_waters"].numpy(),
-            waters_b=own["peptide_waters_b"].numpy(),
-        )
-    return Candidate(
-        F=F, model=model, figures=kind(**figures), atoms=atoms, peptide=peptide, **values
-    )

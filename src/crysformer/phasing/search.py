@@ -156,13 +156,15 @@ class Search:
         Parameters
         ----------
         checkpoint
-            Kept up to date after every turn.
+            Written at once, and kept up to date after every turn.
 
         Raises
         ------
         NotApplicable
             If the one method that was asked for does not apply.
         """
+        if checkpoint is not None:
+            checkpoint.write(self)
         strategy = self.settings.strategy
         if self.requested == AUTO:
             turns = auto(self, strategy)
@@ -180,10 +182,15 @@ class Search:
             If it is the one method that was asked for and does not apply.
         """
         until = min(self.deadline, time.monotonic() + turn.seconds)
-        budget = Budget(until, self.deadline, self.generator(turn.method), self._report)
+        generator = self.generator(turn.method)
+        before = generator.get_state()
+        budget = Budget(until, self.deadline, generator, self._report)
         try:
             method = self.method(turn.method)
             found = method.advance(budget)
+        except KeyboardInterrupt:
+            generator.set_state(before)  # a resumed search tries what this turn has tried
+            raise
         except NotApplicable as reason:
             if turn.method == self.requested:
                 raise

@@ -65,6 +65,8 @@ class Solution:
         Settings of the search.
     model
         The atoms, where the sequence search found them.
+    interruption
+        The Ctrl-C or SIGTERM that ended the search early.
     """
 
     solved: bool
@@ -84,6 +86,7 @@ class Solution:
     starts: int = 0
     settings: SolveSettings = field(default_factory=SolveSettings)
     model: PeptideModel | None = None
+    interruption: KeyboardInterrupt | None = None
 
     def to_summary(self) -> dict[str, Any]:
         """The content of ``summary.json``: plain numbers, strings and lists."""

@@ -16,12 +16,13 @@ from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.budget import Progress, method_generator
 from crysformer.phasing.checkpoint import Checkpoint
 from crysformer.phasing.method import check_method
-from crysformer.phasing.origin.crystal_setting import to_crystal_setting
+from crysformer.phasing.origin.crystal_setting import CrystalSetting, to_crystal_setting
 from crysformer.phasing.problem import phasing_problem
 from crysformer.phasing.search import Search
 from crysformer.phasing.settings import SolveSettings
 from crysformer.phasing.solution import CandidateReport, Solution
 from crysformer.settings import check_ranges
+from crysformer.signals import uninterrupted
 
 SOLVED = 0.9
 """Confidence from which a solution is claimed."""
@@ -41,6 +42,7 @@ def solve(
     progress: Progress | None = None,
     state: str | Path | None = None,
     resume: bool = False,
+    return_interrupted: bool = False,
 ) -> Solution:
     """Find the phases of a crystal from its amplitudes.
 
@@ -70,10 +72,16 @@ def solve(
         A file (``state.safetensors``) to keep what was found in, written after turns; one that is
         there is replaced.
     resume
-        Continue from `state`, if it is there, for another `time_limit`.
+        Continue from `state`, if it is there, for another `time_limit`; a note says if it is not.
+
+    return_interrupted
+        On Ctrl-C or SIGTERM, return the best candidate so far with the `interruption`, instead of
+        raising it; a second signal is not caught.
 
     Raises
     ------
+    KeyboardInterrupt
+        On Ctrl-C or SIGTERM, after `state` is written.
     UsageError
         If an option has no meaning.
     InputError
@@ -103,21 +111,33 @@ def solve(
     if state is not None:
         options = {"method": method, "seed": seed, "time_limit": time_limit}
         checkpoint = Checkpoint(state, problem, options)
-        if not resume:
-            checkpoint.path.unlink(missing_ok=True)
-        elif checkpoint.restore(search):
+        if resume and checkpoint.restore(search):
             notes.append(f"resumed after {checkpoint.seconds:.0f} s and {search.starts} starts")
-    search.run(checkpoint)
+        elif resume:
+            notes.append(f"no {checkpoint.path.name} to resume from: the search started anew")
+    interruption = _run(search, checkpoint)
     notes += search.notes
 
     best = search.best
-    if best is None:
+    if best is None and interruption is None:
         raise NotApplicable(f"{method}: nothing was found that fits the amplitudes")
-    placed = to_crystal_setting(problem, best, method_generator(seed, "crystal setting"))
-    if best.symmetry is None:
-        best = replace(best, symmetry=placed.symmetry)
-    if checkpoint is not None:
-        checkpoint.write(search)
+    if interruption is not None and (best is None or not return_interrupted):
+        what = "no candidate was found yet" if best is None else "the search was not complete"
+        kept = "" if checkpoint is None else "; the state is kept, pass `resume` to go on"
+        raise type(interruption)(f"{what}{kept}") from interruption
+    assert best is not None
+    placed: CrystalSetting | None = None
+    try:
+        with uninterrupted():
+            placed = to_crystal_setting(problem, best, method_generator(seed, "crystal setting"))
+            if best.symmetry is None:
+                best = replace(best, symmetry=placed.symmetry)
+            if checkpoint is not None:
+                checkpoint.write(search)
+    except KeyboardInterrupt as late:
+        if placed is None or not return_interrupted:
+            raise
+        interruption = late
     return Solution(
         solved=best.confidence >= SOLVED,
         confidence=best.confidence,
@@ -139,4 +159,22 @@ def solve(
         notes=(*notes, *placed.notes),
         settings=settings,
         model=placed.model,
+        interruption=interruption,
     )
+
+
+def _run(search: Search, checkpoint: Checkpoint | None) -> KeyboardInterrupt | None:
+    """Run the search; on Ctrl-C or SIGTERM write its state, and return the interruption."""
+    interruption = None
+    try:
+        search.run(checkpoint)
+    except KeyboardInterrupt as stop:
+        interruption = stop
+    except NotApplicable:
+        if checkpoint is not None and not search.starts:  # nothing to go on from
+            checkpoint.path.unlink(missing_ok=True)
+        raise
+    if checkpoint is not None:
+        with uninterrupted():
+            checkpoint.write(search)
+    return interruption

@@ -14,6 +14,8 @@ from crysformer.data.examples.stream import Batch
 from crysformer.data.store import FragmentStore
 from crysformer.errors import CrysformerError
 from crysformer.models.density_network import n_parameters
+from crysformer.signals import uninterrupted
+from crysformer.training.checkpoint import CHECKPOINT
 from crysformer.training.config import TrainingConfig, to_dict
 from crysformer.training.data import TrainingData
 from crysformer.training.faults import Snapshot, all_finite, out_of_memory
@@ -62,6 +64,7 @@ class Trainer:
         self.seconds = 0.0
         self._validated = 0.0
         self.returns = 0
+        self._stepping = False
         self._mark()
 
     def _open_data(self, config: TrainingConfig) -> None:
@@ -70,7 +73,19 @@ class Trainer:
         self.batches: Iterator[Batch] = iter(self.stream)
 
     def run(self, progress: Progress) -> ValidationResult:
-        """Train until the budget is spent; validate, and write checkpoints and history."""
+        """Train until the budget is spent; validate, and write checkpoints and history.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            On Ctrl-C or SIGTERM, after the state is written.
+        """
+        try:
+            return self._run(progress)
+        except KeyboardInterrupt as stop:
+            raise type(stop)(f"{self.folder}: {self._keep()}") from stop
+
+    def _run(self, progress: Progress) -> ValidationResult:
         if self.budget.limit is not None:
             self.budget.expect_bytes(_CHECKPOINT_BYTES * n_parameters(self.learner.model))
             self.validator.estimate_times(self.learner.averaged)
@@ -125,7 +140,10 @@ class Trainer:
         """Train one step; if it fails in a way that can be avoided, avoid it and return False."""
         # What is done about an error comes after its traceback, which keeps tensors alive.
         try:
-            self.train_step()
+            with uninterrupted():
+                self._stepping = True
+                self.train_step()
+                self._stepping = False
             return True
         except Exception as error:
             short, reason = out_of_memory(error), _first_line(error)
@@ -136,8 +154,10 @@ class Trainer:
             if not short and not self.learner.blocks.active:
                 raise
         self.learner.forget_gradients()
+        self._stepping = False
         if short:
-            self.halve()
+            with uninterrupted():
+                self.halve()
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
             progress.warning(
@@ -179,9 +199,10 @@ class Trainer:
         what = f"the loss is {self.losses.latest} after {self.examples} examples"
         if self.returns == _MAX_RETURNS:
             raise CrysformerError(f"{self.folder}: {what}; resume with a lower learning_rate")
-        self.returns += 1
-        self._snapshot.restore()
-        self.learner.step, self.examples = self._marked
+        with uninterrupted():
+            self.returns += 1
+            self._snapshot.restore()
+            self.learner.step, self.examples = self._marked
         self.losses = RunningLoss()
         self._plan_validation()
         progress.warning(
@@ -242,6 +263,20 @@ class Trainer:
             self._write_weights()
             self._mark()
         self.budget.wrote()
+
+    def _keep(self) -> str:
+        """Write the state of an interrupted run, if it is sound; say what is kept."""
+        with uninterrupted():
+            path = self.folder / CHECKPOINT
+            broken = self._stepping or not (self.losses.read() and all_finite(self.learner.model))
+            if not broken and self.learner.step > self._marked[0]:
+                self.files.write_checkpoint(state_of(self))
+                if self.validator.result is not None:
+                    self._write_weights()
+                self._marked = self.learner.step, self.examples
+        if not path.is_file():
+            return "nothing is kept yet; start again with `overwrite`"
+        return f"the state after {self._marked[1]} examples is kept; pass `resume` to go on"
 
     def _finish(self, progress: Progress, trained: bool) -> ValidationResult:
         """Save the final figures: more examples, predicted as by `predict`."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from crysformer.errors import InputError
+from crysformer.errors import InputError, UsageError
+from crysformer.schema import parse_json, record
+from crysformer.training.checkpoint import CHECKPOINT
 from crysformer.training.config import from_dict, to_dict
+from crysformer.training.faults import all_finite
+from crysformer.training.run_folder import COLUMNS
 
 if TYPE_CHECKING:
     from crysformer.training.loop import Trainer
@@ -36,35 +41,83 @@ def state_of(trainer: Trainer) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class _Counters:
+    """Plain values of a checkpoint."""
+
+    step: int
+    examples: int
+    seconds: float
+    history: list[list[str]]
+    halvings: int = 0
+    returns: int = 0
+
+
 def restore(trainer: Trainer, state: dict[str, Any]) -> None:
     """Continue from the state of a checkpoint.
 
     Raises
     ------
     InputError
-        If it belongs to another network or other data.
+        If it is damaged, or belongs to another network, other data or another kind of device.
     """
-    learner = trainer.learner
-    saved = from_dict(json.loads(state["config"]), "checkpoint")
+    learner, source = trainer.learner, f"{trainer.folder / CHECKPOINT}"
+    try:
+        saved = from_dict(parse_json(state["config"]), source)
+        counters = _counters(state)
+    except (KeyError, TypeError, ValueError, UsageError) as error:
+        raise InputError(f"{source}: not a checkpoint of a training run ({error})") from error
     if saved.model != trainer.config.model:
         raise InputError(f"{trainer.folder}: the checkpoint holds another network than configured")
-    if state["data"] != trainer.data_hash:
+    if state.get("data") != trainer.data_hash:
         raise InputError(f"{trainer.folder}: the checkpoint was trained on other data")
-    for _ in range(int(state.get("halvings", 0))):
+    for _ in range(counters.halvings):
         trainer.halve()
+    try:
+        _restore_tensors(trainer, state)
+    except InputError:
+        raise
+    except Exception as error:  # what torch's loading of other content raises is not documented
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{source}: does not fit this run ({reason})") from error
+    learner.step, trainer.examples = counters.step, counters.examples
+    trainer.budget.resume(counters.seconds)
+    trainer.seconds = trainer.budget.seconds
+    trainer.returns = counters.returns
+    trainer.files.history = [tuple(row) for row in counters.history]
+
+
+def _counters(state: dict[str, Any]) -> _Counters:
+    names = {field.name for field in fields(_Counters)}
+    found = record(_Counters, {name: state[name] for name in names & state.keys()})
+    limits = {"step": 2**62, "examples": 2**62, "seconds": 1e12, "halvings": 32, "returns": 32}
+    for name, most in limits.items():
+        if not 0 <= getattr(found, name) <= most:
+            raise ValueError(f"{name} is {getattr(found, name)}")
+    if any(len(row) != len(COLUMNS) for row in found.history):
+        raise ValueError("a line of the history has another length")
+    return found
+
+
+def _restore_tensors(trainer: Trainer, state: dict[str, Any]) -> None:
+    learner = trainer.learner
     learner.model.load_state_dict(state["model"])
     learner.averaged.load_state_dict(state["averaged"])
     learner.optimizer.load_state_dict(state["optimizer"])
+    if not (all_finite(learner.model) and all_finite(learner.averaged)):
+        raise ValueError("weights that are no numbers")
+    for parameter, moments in learner.optimizer.state.items():
+        for name in ("exp_avg", "exp_avg_sq"):
+            if moments[name].shape != parameter.shape or not moments[name].isfinite().all():
+                raise ValueError(f"{name} of the optimiser")
     trainer.stream.load_state_dict(state["stream"])
     torch.set_rng_state(state["random"].cpu())
     estimates = state["random_estimates"].cpu()
-    if estimates.shape == learner.random.get_state().shape:  # else of another kind of device
-        learner.random.set_state(estimates)
+    if estimates.shape != learner.random.get_state().shape:
+        raise InputError(
+            f"{trainer.folder}: the checkpoint was written on another kind of device, whose random "
+            "numbers differ; resume on that kind, or start anew from the weights with `start_from`"
+        )
+    learner.random.set_state(estimates)
     if state["random_cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all([s.cpu() for s in state["random_cuda"]])
-    learner.step = int(state["step"])
-    trainer.examples = int(state["examples"])
-    trainer.budget.resume(float(state["seconds"]))
-    trainer.seconds = trainer.budget.seconds
-    trainer.returns = int(state.get("returns", 0))
-    trainer.files.history = [tuple(row) for row in state["history"]]

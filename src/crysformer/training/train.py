@@ -10,7 +10,7 @@ import torch
 
 from crysformer.data.store import FragmentStore
 from crysformer.errors import UsageError
-from crysformer.files import prepare_output_dir, write_json
+from crysformer.files import locked_folder, write_json
 from crysformer.models.density_network import NetworkConfig
 from crysformer.models.refining import Refining, RefiningConfig, refining_config
 from crysformer.models.weights import load_weights
@@ -104,12 +104,12 @@ def train(
         if first is not None:
             assert isinstance(model, Refining)
             model.start_from(first.state_dict())
-    folder = prepare_output_dir(out, overwrite=overwrite, resume=resume)
-    if resume:
-        restore(trainer, load_checkpoint(folder / CHECKPOINT, device))
-    write_json(folder / "config.json", to_dict(config))
-    with Progress(config.examples, max_time, quiet) as progress:
-        return trainer.run(progress)
+    with locked_folder(out, overwrite=overwrite, resume=resume) as folder:
+        if resume:
+            restore(trainer, load_checkpoint(folder / CHECKPOINT, device))
+        write_json(folder / "config.json", to_dict(config))
+        with Progress(config.examples, max_time, quiet) as progress:
+            return trainer.run(progress)
 
 
 def _refining(first: NetworkConfig, source: str | Path) -> RefiningConfig:

@@ -14,6 +14,7 @@ from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.checkpoint import STATE
 from crysformer.phasing.solution import Solution
 from crysformer.phasing.solver import solve
+from crysformer.signals import uninterrupted
 from crysformer.workflow.solution_files import MODEL, RESULTS, write_solution
 
 
@@ -60,6 +61,8 @@ def solve_to_folder(
     ------
     CrysformerError
         As `crysformer.solve`, or if the folder cannot be used.
+    KeyboardInterrupt
+        On Ctrl-C or SIGTERM, after the best candidate so far and the state are written.
     """
     target, sequences = Path(folder), sequences_of(sequence)
     refuse_input([data.source], [target / name for name in RESULTS])
@@ -72,11 +75,24 @@ def solve_to_folder(
             copies=copies,
             state=target / STATE,  # where a killed run leaves it
             resume=resume,
+            return_interrupted=True,
             **options,
         )
         solution = replace(solution, notes=tuple(translate(note) for note in solution.notes))
-        with staged_files(target) as staging:
-            summary = write_solution(staging, data, solution, report)
-        if solution.model is None:  # that of an earlier run does not belong to these phases
-            (target / MODEL).unlink(missing_ok=True)
+        interruption = solution.interruption
+        summary: dict[str, Any] | None = None
+        try:
+            with uninterrupted():
+                with staged_files(target) as staging:
+                    summary = write_solution(staging, data, solution, report)
+                if solution.model is None:  # that of an earlier run is not of these phases
+                    (target / MODEL).unlink(missing_ok=True)
+        except KeyboardInterrupt as late:
+            interruption = late
+        if interruption is not None:
+            what = "the state is" if summary is None else "the best candidate and the state are"
+            raise type(interruption)(
+                f"{what} in {target}; pass `resume` to go on"
+            ) from interruption
+    assert summary is not None
     return solution, summary

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import errno
+import gzip
+import math
 import os
+import struct
+import zlib
 
 import gemmi
 import numpy as np
@@ -15,6 +19,13 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError
 from crysformer.files import atomic_path, write_bytes
 from crysformer.version import __version__
+
+#: Header of a CCP4 map, and bytes of a value in each mode that is read.
+_HEADER_BYTES = 1024
+_VALUE_BYTES = {0: 1, 1: 2, 2: 4, 6: 2}
+#: Largest cells that are believed: points for each point stored (192 in the highest symmetry, and
+#: asymmetric units need not fit the grid), and cell constants in A or degrees.
+_LARGEST_EXPANSION, _LARGEST_CELL = 1000, 1e5
 
 
 def write_phases(
@@ -129,6 +140,8 @@ def read_map(path: str | os.PathLike[str]) -> DensityMap:
         If the file is not a CCP4 map, is truncated, or does not cover the asymmetric unit.
     """
     source = os.fspath(path)
+    if problem := _header_problem(source):
+        raise InputError(f"{source}: cannot be read as a CCP4 map ({problem})")
     try:
         ccp4 = gemmi.read_ccp4_map(source)
         ccp4.setup(float("nan"))
@@ -147,3 +160,32 @@ def read_map(path: str | os.PathLike[str]) -> DensityMap:
         cell=ccp4.grid.unit_cell,
         space_group=ccp4.grid.spacegroup or gemmi.SpaceGroup("P 1"),
     )
+
+
+def _header_problem(source: str) -> str | None:
+    """Look for what gemmi does not check: a grid of no points, for one, ends the interpreter."""
+    try:
+        with gzip.open(source) if source.endswith(".gz") else open(source, "rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except (OSError, EOFError, zlib.error) as error:
+        return getattr(error, "strerror", None) or str(error)
+    if len(header) < _HEADER_BYTES or header[208:212] != b"MAP ":
+        return "no CCP4 header"
+    for order in "<>":
+        words = struct.unpack(f"{order}24i", header[:96])
+        if words[3] in _VALUE_BYTES and sorted(words[16:19]) == [1, 2, 3]:
+            break
+    else:
+        return "neither its mode nor its axes are known"
+    points, sampling, cell = words[:3], words[7:10], struct.unpack(f"{order}6f", header[40:64])
+    if min(*points, *sampling) < 1:
+        return f"a grid of {points} points, sampled {sampling}"
+    n = math.prod(points)
+    if math.prod(sampling) > _LARGEST_EXPANSION * n:
+        return f"{n} points for a cell of {math.prod(sampling)}"
+    if not all(0 < x < _LARGEST_CELL for x in cell):  # also false for NaN
+        return f"the cell {cell}"
+    size = _HEADER_BYTES + words[23] + n * _VALUE_BYTES[words[3]]
+    if words[23] < 0 or (not source.endswith(".gz") and os.path.getsize(source) < size):
+        return f"shorter than the {size} bytes of its header"
+    return None

@@ -193,12 +193,26 @@ class ExampleStream:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from the `state_dict` of a stream with the same table and settings."""
-        self._pool = int(state["pool"])
-        self._emitted = int(state["emitted"])
-        for name in ("waiting_index", "waiting_rotation"):
-            own = getattr(self, f"_{name}")
-            setattr(self, f"_{name}", state[name].to(own.device))
+        """Continue from the `state_dict` of a stream with the same table and settings.
+
+        Raises
+        ------
+        ValueError
+            If it is the state of another stream.
+        """
+        pool, emitted = int(state["pool"]), int(state["emitted"])
+        index, rotation = state["waiting_index"], state["waiting_rotation"]
+        if (
+            min(pool, emitted) < 0
+            or index.ndim != 1
+            or rotation.shape != (len(index), 4)
+            or (len(index) and not 0 <= int(index.min()) <= int(index.max()) < len(self._fragments))
+            or not rotation.isfinite().all()
+        ):
+            raise ValueError("the state of another stream of examples")
+        self._pool, self._emitted = pool, emitted
+        self._waiting_index = index.to(self._waiting_index)
+        self._waiting_rotation = rotation.to(self._waiting_rotation)
 
     def __iter__(self) -> Iterator[Batch]:
         while True:
