@@ -186,10 +186,20 @@ def candidates(
 
 def writer_of(out: Path, handle: TextIO) -> Any:
     """A table writer on an open file, with the header if the file is new."""
+    columns = ["recipe", "id", "regime", "kind", *FIGURES, "cosine"]
+    require_table(out, columns)
     writer = csv.writer(handle, delimiter="\t")
     if out.stat().st_size == 0:
-        writer.writerow(["recipe", "id", "regime", "kind", *FIGURES, "cosine"])
+        writer.writerow(columns)
     return writer
+
+
+def require_table(path: Path, columns: list[str]) -> None:
+    """Refuse to append to a file that is not a table with these columns."""
+    if path.exists() and path.stat().st_size:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            if file.readline().rstrip("\r\n").split("\t") != columns:
+                raise SystemExit(f"{path}: is not such a table of candidates; choose a new file")
 
 
 def values_of(figures: Figures, cosine: float) -> list[str]:

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from calibrate_confidence import COLUMN_OF
+from calibrate_confidence import COLUMN_OF, require_table
 from crysformer.crystal.comparison.compare import compare_phases
 from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factors
 from crysformer.data.recipe import DIPEPTIDE, Recipe
@@ -302,13 +302,13 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     tables = load_tables(args.dipeptide, args.fifteen)
+    columns = ["recipe", "id", "regime", "kind", "seconds", *FIGURES, "cosine", "inverted"]
+    require_table(args.out, columns)
     new = not args.out.exists()
     with args.out.open("a", newline="") as handle:
         writer = csv.writer(handle, delimiter="\t")
         if new:
-            writer.writerow(
-                ["recipe", "id", "regime", "kind", "seconds", *FIGURES, "cosine", "inverted"]
-            )
+            writer.writerow(columns)
         for regime in REGIMES:
             if args.regime and regime.name not in args.regime:
                 continue

@@ -55,7 +55,9 @@ def uninterrupted() -> Iterator[None]:
         yield
         return
     handled = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in handled}
+    current = {number: signal.getsignal(number) for number in handled}
+    # None: a handler that was not installed from Python, and could not be put back.
+    before = {n: h for n, h in current.items() if h not in (None, signal.SIG_IGN)}
     received: list[int] = []
 
     def restore() -> None:
@@ -69,9 +71,8 @@ def uninterrupted() -> Iterator[None]:
         received.append(number)
 
     try:
-        for number, handler in before.items():
-            if handler is not signal.SIG_IGN:
-                signal.signal(number, put_off)
+        for number in before:
+            signal.signal(number, put_off)
         yield
     finally:
         restore()

@@ -6,7 +6,7 @@ FOM), solution.ccp4 (the map), summary.json and, where the search with the seque
 solution, model.cif into the output folder, and prints a verdict. A run that finds nothing
 convincing is not a failure: the best candidate is written, with solved: false.
 The state of the search is kept in state.safetensors; --resume continues from it, also after the run
-was killed.
+was killed. Ctrl-C and SIGTERM end the search and write the best candidate so far.
 
 DATA may be a list, LIST.tsv: tab-separated, with the header data, sequence, copies (and name, if
 file names are not enough). Paths are relative to the list; sequence and copies may be empty. Every

@@ -207,7 +207,7 @@ def load_weights(name_or_file: str | Path, device: torch.device | str = "cpu") -
         if shards:
             _check_hash(file, beside, hashlib.sha256(data).hexdigest(), shards[file.name])
         digest.update(data)
-    if "sha256" in info:  # the first weights had none
+    if "sha256" in info:  # optional: a description may have been written by hand
         _check_hash(path, beside, digest.hexdigest(), info["sha256"])
     config = network(info, str(beside))
     _check_tensors(tensors, config, path)

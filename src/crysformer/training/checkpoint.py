@@ -9,6 +9,7 @@ import torch
 
 from crysformer.errors import InputError
 from crysformer.files import atomic_path
+from crysformer.training.faults import first_line
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -32,8 +33,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
     except FileNotFoundError as error:
         raise InputError(f"{path}: no checkpoint to resume from; start without `resume`") from error
     except Exception as error:  # of damaged bytes the unpickler may raise anything
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a readable checkpoint ({reason})") from error
+        raise InputError(f"{path}: not a readable checkpoint ({first_line(error)})") from error
     if not isinstance(state, dict) or "model" not in state:
         raise InputError(f"{path}: not a checkpoint of a training run")
     return state

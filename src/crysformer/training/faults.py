@@ -65,3 +65,8 @@ def out_of_memory(error: Exception) -> bool:
         isinstance(error, RuntimeError)
         and any(words in text for words in ("out of memory", "alloc_failed", "allocate memory"))
     )
+
+
+def first_line(error: BaseException) -> str:
+    """Shorten the message of an error."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -18,7 +18,7 @@ from crysformer.signals import uninterrupted
 from crysformer.training.checkpoint import CHECKPOINT
 from crysformer.training.config import TrainingConfig, to_dict
 from crysformer.training.data import TrainingData
-from crysformer.training.faults import Snapshot, all_finite, out_of_memory
+from crysformer.training.faults import Snapshot, all_finite, first_line, out_of_memory
 from crysformer.training.learner import Learner
 from crysformer.training.optimiser import learning_rate
 from crysformer.training.progress import Progress
@@ -73,13 +73,7 @@ class Trainer:
         self.batches: Iterator[Batch] = iter(self.stream)
 
     def run(self, progress: Progress) -> ValidationResult:
-        """Train until the budget is spent; validate, and write checkpoints and history.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            On Ctrl-C or SIGTERM, after the state is written.
-        """
+        """Train until the budget is spent or Ctrl-C; validate, write checkpoints and history."""
         try:
             return self._run(progress)
         except KeyboardInterrupt as stop:
@@ -146,7 +140,7 @@ class Trainer:
                 self._stepping = False
             return True
         except Exception as error:
-            short, reason = out_of_memory(error), _first_line(error)
+            short, reason = out_of_memory(error), first_line(error)
             if short and self.config.batch_size == 1:
                 raise CrysformerError(
                     f"{self.folder}: not enough memory for a single example ({reason})"
@@ -308,8 +302,3 @@ class Trainer:
                 },
             },
         )
-
-
-def _first_line(error: BaseException) -> str:
-    """Shorten the message of an error."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

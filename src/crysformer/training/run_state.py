@@ -12,7 +12,7 @@ from crysformer.errors import InputError, UsageError
 from crysformer.schema import parse_json, record
 from crysformer.training.checkpoint import CHECKPOINT
 from crysformer.training.config import from_dict, to_dict
-from crysformer.training.faults import all_finite
+from crysformer.training.faults import all_finite, first_line
 from crysformer.training.run_folder import COLUMNS
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
     except InputError:
         raise
     except Exception as error:  # what torch's loading of other content raises is not documented
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{source}: does not fit this run ({reason})") from error
+        raise InputError(f"{source}: does not fit this run ({first_line(error)})") from error
     learner.step, trainer.examples = counters.step, counters.examples
     trainer.budget.resume(counters.seconds)
     trainer.seconds = trainer.budget.seconds
