@@ -11,6 +11,7 @@ from pathlib import Path
 import gemmi
 
 from crysformer.crystal.io.column_selection import choose_columns
+from crysformer.crystal.io.measurement_warnings import wrong_radiation
 from crysformer.crystal.io.mtz import read_mtz
 from crysformer.crystal.io.observed_amplitudes import measured_rows
 from crysformer.crystal.io.reflection_table import ReflectionTable
@@ -64,6 +65,7 @@ def read_crystal(
         space_group or table.space_group,
     )
     rows = measured_rows(table, choice, cell, group)
+    wavelength = choice.values[0].wavelength or table.wavelength
     return CrystalData(
         cell=cell,
         space_group=group,
@@ -74,7 +76,22 @@ def read_crystal(
         radiation=radiation,
         source=source,
         labels=choice.labels,
-        notes=(*table.notes, *_override_notes(table.space_group, group), *rows.notes),
+        notes=(
+            *table.notes,
+            *choice.notes,
+            *_override_notes(table.space_group, group),
+            *rows.notes,
+        ),
+        warnings=(
+            *table.warnings,
+            *choice.warnings,
+            *rows.warnings,
+            *wrong_radiation(radiation, wavelength, table.probe),
+        ),
+        kind=choice.kind,
+        free_label=rows.free_label,
+        wavelength=wavelength,
+        data_set=table.block or next(iter(choice.values[0].datasets[1:]), ""),
     )
 
 

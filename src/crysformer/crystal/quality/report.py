@@ -20,7 +20,7 @@ from crysformer.crystal.quality.text import full_text, summary_lines, warnings_o
 from crysformer.crystal.quality.translational_ncs import PattersonPeak, patterson_peak
 from crysformer.crystal.quality.twin_laws import TwinLaw, twin_laws
 from crysformer.crystal.quality.twinning import LTest, l_test
-from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.reflections import CrystalData, Kind
 from crysformer.errors import InputError
 from crysformer.peptide.sequence_file import sequences_of
 
@@ -35,6 +35,16 @@ class DataReport:
     ----------
     source, space_group
         The file, and the space group's symbol.
+    cell
+        Unit cell, A and degrees.
+    columns, kind, data_set
+        Labels of the columns used, what they hold, and where they stand in the file.
+    free_set
+        Label of the free flags, None without.
+    wavelength
+        As the file gives it, A, or None.
+    doubts
+        What reading found to be wrong or doubtful, one sentence each.
     d_max, d_min
         Resolution limits of the measured reflections, A.
     completeness
@@ -68,6 +78,13 @@ class DataReport:
 
     source: str
     space_group: str
+    cell: tuple[float, ...]
+    columns: tuple[str, ...]
+    kind: Kind
+    data_set: str
+    free_set: str | None
+    wavelength: float | None
+    doubts: tuple[str, ...]
     d_max: float
     d_min: float
     completeness: Completeness
@@ -88,7 +105,7 @@ class DataReport:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Assumptions of the methods that fail, one sentence each."""
-        return warnings_of(self)
+        return (*self.doubts, *warnings_of(self))
 
     def lines(self) -> list[str]:
         """The report in a few lines, without the warnings."""
@@ -106,6 +123,13 @@ class DataReport:
         ]
         peak = self.patterson
         return {
+            "cell": _plain(list(self.cell)),
+            "columns": list(self.columns),
+            "kind": self.kind,
+            "data_set": self.data_set or None,
+            "free_set": self.free_set,
+            "wavelength": _plain(self.wavelength),
+            "n_reflections": self.completeness.measured,
             "reflections": self.completeness.measured,
             "d_max": round(self.d_max, 3),
             "d_min": round(self.d_min, 3),
@@ -184,6 +208,13 @@ def data_report(
     return DataReport(
         source=data.source,
         space_group=data.space_group.xhm(),
+        cell=data.cell.parameters,
+        columns=data.labels,
+        kind=data.kind,
+        data_set=data.data_set,
+        free_set=data.free_label or None,
+        wavelength=data.wavelength,
+        doubts=data.warnings,
         d_max=data.d_max,
         d_min=data.d_min,
         completeness=completeness(data),

@@ -155,11 +155,12 @@ def summary_lines(report: DataReport) -> list[str]:
     """A few lines for the log of a run."""
     shells, wilson = report.completeness.shells, report.wilson
     lines = [
+        _source_line(report),
         f"data: {100 * report.completeness.overall:.1f} % complete to {report.d_min:.2f} A "
         f"({100 * shells[0].completeness:.0f} % in the lowest shell, "
         f"{100 * shells[-1].completeness:.0f} % in the highest); "
         f"Wilson B {wilson.b_iso:.1f} +- {wilson.b_error:.1f} A^2 from {wilson.d_max:.2f} to "
-        f"{wilson.d_min:.2f} A; spread with direction {report.anisotropy.spread:.1f} A^2"
+        f"{wilson.d_min:.2f} A; spread with direction {report.anisotropy.spread:.1f} A^2",
     ]
     figures = []
     if report.acentric is not None:
@@ -172,6 +173,14 @@ def summary_lines(report: DataReport) -> list[str]:
     if figures:
         lines.append("intensities: " + "; ".join(figures))
     return lines
+
+
+def _source_line(report: DataReport) -> str:
+    """Which columns of the file were used, and what else was read from it."""
+    where = f" of {report.data_set}" if report.data_set else ""
+    wave = "" if report.wavelength is None else f"; wavelength {report.wavelength:.5g} A"
+    free = "no free flags" if report.free_set is None else f"free flags {report.free_set}"
+    return f"columns: {', '.join(report.columns) or 'none'} ({report.kind}){where}; {free}{wave}"
 
 
 def _moments(found: Moments) -> str:
@@ -187,6 +196,7 @@ def full_text(report: DataReport) -> str:
     lines = [
         f"{report.source}: {report.completeness.measured} amplitudes, {report.space_group}, "
         f"{report.d_max:.2f} to {report.d_min:.2f} A",
+        _source_line(report),
         "",
         f"completeness {100 * report.completeness.overall:.1f} % "
         f"({report.completeness.measured} of {report.completeness.possible} unique)",
