@@ -28,6 +28,7 @@ def read_crystal(
     space_group: gemmi.SpaceGroup | str | None = None,
     labin: str | None = None,
     radiation: Radiation = "xray",
+    block: str | None = None,
 ) -> CrystalData:
     """Read measured amplitudes: MTZ, SF-mmCIF or SHELX .hkl, gzipped or not.
 
@@ -49,6 +50,9 @@ def read_crystal(
         Labels to use where several would fit, such as ``"FP,SIGFP"``.
     radiation
         Which scattering factors apply.
+    block
+        Which block of a CIF to read, ``NAME`` or ``NAME/CRYSTAL/WAVELENGTH`` as far as necessary;
+        by default the first one with measured reflections.
 
     Raises
     ------
@@ -57,7 +61,7 @@ def read_crystal(
         unknown or contradict each other.
     """
     source = os.fspath(path)
-    table = _read_table(Path(path), source, labin)
+    table = _read_table(Path(path), source, labin, block)
     choice = choose_columns(table, labin)
     cell, group = resolve_symmetry(
         source,
@@ -108,7 +112,7 @@ def _override_notes(given: gemmi.SpaceGroup | None, used: gemmi.SpaceGroup) -> l
     return notes
 
 
-def _read_table(path: Path, source: str, labin: str | None) -> ReflectionTable:
+def _read_table(path: Path, source: str, labin: str | None, block: str | None) -> ReflectionTable:
     content, compressed = _read_bytes(path, source)
     if content[:4] == b"MTZ ":
         if not compressed:
@@ -119,10 +123,10 @@ def _read_table(path: Path, source: str, labin: str | None) -> ReflectionTable:
             return read_mtz(plain, source)
     text = content.decode("utf-8", errors="replace")
     if "\0" not in text:
-        if any(line.startswith("data_") for line in text.splitlines()):
-            return read_sf_cif(text, source)
-        if looks_like_hkl(text):
+        if looks_like_hkl(text):  # first: text after the list may be that of a CIF
             return read_hkl(text, path, source, labin)
+        if any(line.startswith("data_") for line in text.splitlines()):
+            return read_sf_cif(text, source, block)
         if text.startswith(("HEADER", "CRYST1", "ATOM ", "REMARK", "TITLE")):
             raise InputError(
                 f"{source}: a PDB coordinate file, expected reflections (.mtz, SF-mmCIF or "
