@@ -11,12 +11,13 @@ from pathlib import Path
 import gemmi
 
 from crysformer.crystal.io.column_selection import choose_columns
+from crysformer.crystal.io.hkl_records import looks_like_hkl
 from crysformer.crystal.io.measurement_warnings import wrong_radiation
 from crysformer.crystal.io.mtz import read_mtz
 from crysformer.crystal.io.observed_amplitudes import measured_rows
 from crysformer.crystal.io.reflection_table import ReflectionTable
 from crysformer.crystal.io.sf_mmcif import read_sf_cif
-from crysformer.crystal.io.shelx_hkl import looks_like_hkl, read_hkl
+from crysformer.crystal.io.shelx_hkl import read_hkl
 from crysformer.crystal.reflections import CrystalData, Radiation
 from crysformer.crystal.unit_cell import resolve_symmetry
 from crysformer.errors import InputError
