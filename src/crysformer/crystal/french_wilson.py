@@ -26,6 +26,8 @@ REJECT_BELOW: Final = -4.0
 #: Reflections in a resolution shell, and the largest number of shells.
 _PER_SHELL: Final = 50
 _MAX_SHELLS: Final = 60
+#: Rounds in which the weights of a shell's measurements follow its mean.
+_ROUNDS: Final = 10
 #: Beyond this |h| the integrals are taken from their asymptotic series (error < 1e-8).
 _ASYMPTOTIC: Final = 25.0
 
@@ -70,7 +72,7 @@ def french_wilson(
     inverse_d_sq = np.asarray(cell.calculate_1_d2_array(hkl), dtype=np.float64)
 
     value, error = intensity[use], sigma[use]
-    expected = epsilon * mean_intensity(value / epsilon, inverse_d_sq)
+    expected = epsilon * mean_intensity(value / epsilon, inverse_d_sq, error / epsilon)
     h = value / error - error / (np.where(centric, 2.0, 1.0) * expected)
     amplitude, spread, _ = posterior(h, centric)
     f[use] = amplitude * np.sqrt(error)
@@ -79,13 +81,16 @@ def french_wilson(
 
 
 def mean_intensity(
-    intensity: NDArray[np.float64], inverse_d_sq: NDArray[np.float64]
+    intensity: NDArray[np.float64],
+    inverse_d_sq: NDArray[np.float64],
+    sigma: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Expected intensity at each reflection's resolution, shape (n,).
 
     Means over shells of equally many reflections, joined by straight lines in ln(mean) against
-    1/d^2. The mean of a shell without signal is replaced by its own standard error, so that the
-    prior stays proper.
+    1/d^2. With uncertainties each measurement counts as much as it says about the mean: its
+    variance is that of Wilson's distribution plus its own. The mean of a shell without signal is
+    replaced by its own standard error, so that the prior stays proper.
 
     Parameters
     ----------
@@ -93,15 +98,35 @@ def mean_intensity(
         I / epsilon, shape (n,), finite.
     inverse_d_sq
         1/d^2 in A^-2, shape (n,).
+    sigma
+        Standard uncertainties of `intensity`, shape (n,), positive; without them all count alike.
     """
     shells = resolution_shells(inverse_d_sq, per_shell=_PER_SHELL, most=_MAX_SHELLS)
     centres = np.empty(len(shells))
     means = np.empty(len(shells))
     for i, shell in enumerate(shells):
         centres[i] = inverse_d_sq[shell].mean()
-        floor = intensity[shell].std() / np.sqrt(len(shell))
-        means[i] = max(intensity[shell].mean(), floor, np.finfo(np.float64).tiny)
+        if sigma is None:
+            mean, floor = intensity[shell].mean(), intensity[shell].std() / np.sqrt(len(shell))
+        else:
+            mean, floor = _weighted_mean(intensity[shell], sigma[shell])
+        means[i] = max(mean, floor, np.finfo(np.float64).tiny)
     return np.exp(np.interp(inverse_d_sq, centres, np.log(means)))
+
+
+def _weighted_mean(
+    intensity: NDArray[np.float64], sigma: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Mean of a shell and its standard error, with weights 1 / (mean^2 + sigma^2)."""
+    # from the ordinary uncertainty, the weights come to rest within a few rounds
+    mean, error = 0.0, 0.0
+    spread = float(np.median(sigma))
+    for _ in range(_ROUNDS):
+        weight = 1.0 / (spread**2 + sigma**2)
+        error = float(1.0 / np.sqrt(weight.sum()))
+        mean = float((weight * intensity).sum() / weight.sum())
+        spread = max(mean, error)
+    return mean, error
 
 
 def posterior(

@@ -63,6 +63,10 @@ def read_crystal(
     """
     source = os.fspath(path)
     table = _read_table(Path(path), source, labin, block)
+    if block is not None and not table.is_cif:
+        raise InputError(
+            f"{source}: not a CIF file, so `block` {block} has no meaning; leave it out"
+        )
     choice = choose_columns(table, labin)
     cell, group = resolve_symmetry(
         source,

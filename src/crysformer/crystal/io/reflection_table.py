@@ -66,6 +66,8 @@ class ReflectionTable:
         As the file gives it for all columns, A, or None.
     probe
         Radiation that the file names ("xray", "electron", "neutron"), or None.
+    is_cif
+        Whether the file has blocks.
     block
         The block used, where the file has several.
     warnings
@@ -80,5 +82,6 @@ class ReflectionTable:
     notes: tuple[str, ...] = ()
     wavelength: float | None = None
     probe: Probe | None = None
+    is_cif: bool = False
     block: str = ""
     warnings: tuple[str, ...] = ()

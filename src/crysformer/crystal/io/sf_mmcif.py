@@ -105,6 +105,7 @@ def _read_part(
         notes=tuple(notes),
         wavelength=_wavelength(block.block, part.wavelength),
         probe=_probe(block.block),
+        is_cif=True,
         block=name,
         warnings=tuple(warnings),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -124,7 +124,7 @@ class _Instructions:
     space_group: gemmi.SpaceGroup | None = None
     hklf: int | None = None
     wavelength: float | None = None
-    transform: HklfTransform = HklfTransform()
+    transform: HklfTransform = field(default_factory=HklfTransform)
 
 
 def _read_instructions(path: Path) -> _Instructions:
