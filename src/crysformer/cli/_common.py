@@ -127,7 +127,11 @@ def load_data(args: argparse.Namespace) -> CrystalData:
         radiation=args.radiation,
         block=args.block,
     )
-    data = replace(data, notes=tuple(with_flags(note, args) for note in data.notes))
+    data = replace(
+        data,
+        notes=tuple(with_flags(note, args) for note in data.notes),
+        warnings=tuple(with_flags(warning, args) for warning in data.warnings),
+    )
     for note in data.notes:
         log.info("%s", note)
     return data

@@ -74,7 +74,7 @@ def solve_to_folder(
             **options,
         )
         solution = replace(solution, notes=tuple(translate(note) for note in solution.notes))
-        summary = write_solution(staging, data, solution, report)
+        summary = write_solution(staging, data, solution, report, translate)
     if solution.model is None:  # that of an earlier run does not belong to these phases
         (target / MODEL).unlink(missing_ok=True)
     return solution, summary

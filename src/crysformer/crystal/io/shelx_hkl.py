@@ -49,7 +49,7 @@ def read_hkl(text: str, path: Path, source: str, labin: str | None = None) -> Re
         notes.append(f"cell and symmetry are looked up in {instructions.name}")
     hklf = instructions.hklf
     if labin is not None:
-        hklf = 3 if labin.startswith("F") else 4
+        hklf = 3 if labin.split(",")[0].split("=")[-1].strip().startswith("F") else 4
     elif hklf is None:
         hklf = 4
         notes.append("taken as HKLF 4 (intensities); for amplitudes (HKLF 3) give `labin` F,SIGF")

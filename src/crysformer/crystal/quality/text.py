@@ -12,6 +12,7 @@ import numpy as np
 
 from crysformer.crystal.quality.moments import Moments
 from crysformer.crystal.quality.translational_ncs import PattersonPeak
+from crysformer.crystal.quality.wrong_kind import wrong_kind
 
 if TYPE_CHECKING:
     from crysformer.crystal.quality.report import DataReport
@@ -29,7 +30,34 @@ _CUT = 0.5  # F / sigma: weaker reflections show that the file was not cut at a 
 def warnings_of(report: DataReport) -> tuple[str, ...]:
     """Write one sentence for each assumption that fails."""
     rules = (_incomplete, _wilson, _anisotropic, _translational_ncs, _twinned, _centric)
+    wrong = _wrong_kind(report)
+    if wrong is not None:  # no statistic of the intensities means anything
+        return wrong, *filter(None, (_incomplete(report), _translational_ncs(report)))
     return tuple(sentence for rule in rules if (sentence := rule(report)) is not None)
+
+
+def _wrong_kind(report: DataReport) -> str | None:
+    figures = wrong_kind(
+        report.kind,
+        report.acentric,
+        report.centric,
+        report.l_test,
+        report.completeness.overall,
+    )
+    if figures is None:
+        return None
+    other, letter = ("amplitudes", "F") if report.kind == "intensities" else ("intensities", "I")
+    pair = report.columns[:2]
+    names = (letter, f"SIG{letter}")[: len(pair)]
+    # a SHELX list has no labels of its own
+    same = not report.data_set and pair in (("I", "SIGI"), ("F", "SIGF"))
+    option = ",".join(
+        name if same else f"{name}={label}" for name, label in zip(names, pair, strict=True)
+    )
+    return (
+        f"the {report.kind} {pair[0] if pair else ''} are distributed as {other} are "
+        f"({figures}); if they are, give `labin` {option}"
+    )
 
 
 def _incomplete(report: DataReport) -> str | None:
