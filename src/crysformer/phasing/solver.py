@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crysformer.crystal.quality.outliers import wilson_outliers, without_outliers
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.models.device import pick_device
@@ -16,11 +17,12 @@ from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.budget import Progress, method_generator
 from crysformer.phasing.checkpoint import Checkpoint
 from crysformer.phasing.method import check_method
-from crysformer.phasing.origin.crystal_setting import to_crystal_setting
+from crysformer.phasing.origin.crystal_setting import to_crystal_setting, weighted_map
 from crysformer.phasing.problem import phasing_problem
 from crysformer.phasing.search import Search
 from crysformer.phasing.settings import SolveSettings
 from crysformer.phasing.solution import CandidateReport, Solution
+from crysformer.phasing.suspected_reflections import restore
 from crysformer.settings import check_ranges
 
 SOLVED = 0.9
@@ -96,7 +98,10 @@ def solve(
             f"{data.source}: {n_measured} amplitudes, too few to phase; expected at least "
             f"{_MIN_REFLECTIONS}"
         )
-    problem = phasing_problem(data, sequences, copies, pick_device(device))
+    suspected = wilson_outliers(data)
+    problem = phasing_problem(
+        without_outliers(data, suspected), sequences, copies, pick_device(device)
+    )
     search = Search(problem, method, settings, time_limit, seed, progress, begun)
     notes = [*data.notes, *problem.content.notes]
     checkpoint = None
@@ -113,7 +118,17 @@ def solve(
     best = search.best
     if best is None:
         raise NotApplicable(f"{method}: nothing was found that fits the amplitudes")
-    placed = to_crystal_setting(problem, best, method_generator(seed, "crystal setting"))
+    unexplained = np.zeros(len(data), dtype=bool)
+    whole, chosen = problem, best
+    if len(suspected):
+        restored = restore(data, suspected, problem, best)
+        whole, chosen, unexplained = restored.problem, restored.candidate, restored.unexplained
+        notes.append(restored.note)
+    placed = to_crystal_setting(whole, chosen, method_generator(seed, "crystal setting"))
+    fom = np.where(unexplained, 0.0, placed.fom)
+    density = placed.density
+    if unexplained.any():
+        density = weighted_map(data, fom, placed.phi)
     if best.symmetry is None:
         best = replace(best, symmetry=placed.symmetry)
     if checkpoint is not None:
@@ -122,10 +137,10 @@ def solve(
         solved=best.confidence >= SOLVED,
         confidence=best.confidence,
         method=best.method,
-        f=np.where(np.isfinite(data.f), data.f, 0.0) * placed.fom,
+        f=np.where(np.isfinite(data.f), data.f, 0.0) * fom,
         phi=placed.phi,
-        fom=placed.fom,
-        density=placed.density,
+        fom=fom,
+        density=density,
         space_group=data.space_group,
         hand_probability=placed.hand_probability,
         enantiomorph=placed.enantiomorph,

@@ -9,7 +9,7 @@ do crystals of a few heavy atoms: a flag is a suspicion, and no measurement is d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -112,8 +112,6 @@ def without_outliers(data: CrystalData, outliers: Outliers) -> CrystalData:
     """The same crystal, in which the suspected reflections count as not measured."""
     if not len(outliers):
         return data
-    from dataclasses import replace
-
     return replace(data, f=np.where(outliers.flags(len(data)), np.nan, data.f))
 
 

@@ -15,6 +15,7 @@ from crysformer.crystal.normalisation import WilsonFit, wilson_b
 from crysformer.crystal.quality.anisotropy import Anisotropy, fit_anisotropy
 from crysformer.crystal.quality.completeness import Completeness, completeness
 from crysformer.crystal.quality.moments import Moments, moments
+from crysformer.crystal.quality.outliers import Outliers, wilson_outliers, without_outliers
 from crysformer.crystal.quality.resolution_limits import STRONG, directional_limits, signal_limit
 from crysformer.crystal.quality.text import full_text, summary_lines, warnings_of
 from crysformer.crystal.quality.translational_ncs import PattersonPeak, patterson_peak
@@ -45,6 +46,8 @@ class DataReport:
         As the file gives it, A, or None.
     doubts
         What reading found to be wrong or doubtful, one sentence each.
+    outliers
+        Reflections too strong for Wilson's distribution; no statistic counts them.
     d_max, d_min
         Resolution limits of the measured reflections, A.
     completeness
@@ -85,6 +88,7 @@ class DataReport:
     free_set: str | None
     wavelength: float | None
     doubts: tuple[str, ...]
+    outliers: Outliers
     d_max: float
     d_min: float
     completeness: Completeness
@@ -146,6 +150,16 @@ class DataReport:
                 "uncertainty": _plain(self.anisotropy.uncertainty),
                 "limits": _plain(list(self.axis_limits)),
             },
+            "outliers": [
+                {"hkl": hkl, "d": _plain(d), "e": _plain(e), "probability": _plain(p)}
+                for hkl, d, e, p in zip(
+                    self.outliers.hkl.tolist(),
+                    self.outliers.d.tolist(),
+                    self.outliers.e.tolist(),
+                    self.outliers.probability.tolist(),
+                    strict=True,
+                )
+            ],
             "statistics_d_min": _plain(self.strong_d_min),
             "acentric": None if self.acentric is None else _plain(asdict(self.acentric)),
             "centric": None if self.centric is None else _plain(asdict(self.centric)),
@@ -197,6 +211,9 @@ def data_report(
             copies = estimate_copies(data.cell, data.space_group, chains).copies
         check_fits(data.cell, data.space_group, chains, copies)
         packed = solvent_content(data.cell, data.space_group, chains, copies)
+    everything = data
+    outliers = wilson_outliers(data)
+    data = without_outliers(data, outliers)
     anisotropy = fit_anisotropy(data)
     wilson = _wilson(data, chains, packed)
     strong = signal_limit(data, data.measured, STRONG)
@@ -215,9 +232,10 @@ def data_report(
         free_set=data.free_label or None,
         wavelength=data.wavelength,
         doubts=data.warnings,
-        d_max=data.d_max,
-        d_min=data.d_min,
-        completeness=completeness(data),
+        outliers=outliers,
+        d_max=everything.d_max,
+        d_min=everything.d_min,
+        completeness=completeness(everything),
         wilson=wilson,
         anisotropy=anisotropy,
         principal_b=tuple((wilson.b_iso + anisotropy.deviations).tolist()),

@@ -29,7 +29,7 @@ _CUT = 0.5  # F / sigma: weaker reflections show that the file was not cut at a 
 
 def warnings_of(report: DataReport) -> tuple[str, ...]:
     """Write one sentence for each assumption that fails."""
-    rules = (_incomplete, _wilson, _anisotropic, _translational_ncs, _twinned, _centric)
+    rules = (_incomplete, _outliers, _wilson, _anisotropic, _translational_ncs, _twinned, _centric)
     wrong = _wrong_kind(report)
     if wrong is not None:  # no statistic of the intensities means anything
         return wrong, *filter(None, (_incomplete(report), _translational_ncs(report)))
@@ -74,6 +74,15 @@ def _incomplete(report: DataReport) -> str | None:
             f"{lowest.d_min:.2f} A are measured; strong ones are among the missing"
         )
     return None
+
+
+def _outliers(report: DataReport) -> str | None:
+    if not len(report.outliers):
+        return None
+    return (
+        f"too strong for Wilson's distribution: {report.outliers.names()}; left out of the search "
+        "unless its solution explains them"
+    )
 
 
 def _wilson(report: DataReport) -> str | None:
