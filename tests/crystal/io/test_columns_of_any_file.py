@@ -34,8 +34,32 @@ def f() -> np.ndarray:
 
 @pytest.mark.parametrize(
     "label",
-    "DANO SIGDANO ANOM SIGANOM DF SIGDF dF D_F DISO SIGDISO DP SIGDP DelF DELF FDIFF delta_F "
-    "F_anom Diff DelAnom DPH sigma(DANO) F_ano DIMEAN DDISP".split(),
+    [
+        "DANO",
+        "SIGDANO",
+        "ANOM",
+        "SIGANOM",
+        "DF",
+        "SIGDF",
+        "dF",
+        "D_F",
+        "DISO",
+        "SIGDISO",
+        "DP",
+        "SIGDP",
+        "DelF",
+        "DELF",
+        "FDIFF",
+        "delta_F",
+        "F_anom",
+        "Diff",
+        "DelAnom",
+        "DPH",
+        "sigma(DANO)",
+        "F_ano",
+        "DIMEAN",
+        "DDISP",
+    ],
 )
 def test_labels_of_differences(label: str) -> None:
     assert is_difference(label)
@@ -43,17 +67,63 @@ def test_labels_of_differences(label: str) -> None:
 
 @pytest.mark.parametrize(
     "label",
-    "F FP FOBS F-obs SIGF SIGFP IMEAN SIGIMEAN F_meas_au FOBS_X native FNAT D123 Data F-model FDNA "
-    "F_peak Fpeak F_DIFFRACTION I-obs SIGI Dataset1_F Danish".split(),
+    [
+        "F",
+        "FP",
+        "FOBS",
+        "F-obs",
+        "SIGF",
+        "SIGFP",
+        "IMEAN",
+        "SIGIMEAN",
+        "F_meas_au",
+        "FOBS_X",
+        "native",
+        "FNAT",
+        "D123",
+        "Data",
+        "F-model",
+        "FDNA",
+        "F_peak",
+        "Fpeak",
+        "F_DIFFRACTION",
+        "I-obs",
+        "SIGI",
+        "Dataset1_F",
+        "Danish",
+    ],
 )
 def test_labels_of_others(label: str) -> None:
     assert not is_difference(label)
 
 
 def test_what_labels_claim() -> None:
-    for label in "F FP Fobs F-obs F_meas_au FOBS_X F(+) Fo fmean AMPLITUDE".split():
+    for label in [
+        "F",
+        "FP",
+        "Fobs",
+        "F-obs",
+        "F_meas_au",
+        "FOBS_X",
+        "F(+)",
+        "Fo",
+        "fmean",
+        "AMPLITUDE",
+    ]:
         assert kind_by_label(label) == "amplitudes", label
-    for label in "I IMEAN Iobs I-obs I(+) intensity_meas F_squared_meas Fo^2 FSQ JUNK J".split():
+    for label in [
+        "I",
+        "IMEAN",
+        "Iobs",
+        "I-obs",
+        "I(+)",
+        "intensity_meas",
+        "F_squared_meas",
+        "Fo^2",
+        "FSQ",
+        "JUNK",
+        "J",
+    ]:
         expected = None if label == "JUNK" else "intensities"
         assert kind_by_label(label) == expected, label
     assert kind_by_label("native") is None

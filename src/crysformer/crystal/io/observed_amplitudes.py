@@ -148,7 +148,8 @@ def _refuse_negative(source: str, column: Column, kind: Kind) -> None:
             f"{source}: {negative} of {len(values)} amplitudes {column.label} are negative, which "
             "no amplitude can be; choose other columns with `labin`"
         )
-    if kind == "intensities" and len(values) and values.mean() <= 0:
+    # one measurement of huge uncertainty can make the mean negative, noise the median
+    if kind == "intensities" and len(values) and max(values.mean(), np.median(values)) <= 0:
         raise InputError(
             f"{source}: the mean of the intensities {column.label} is {values.mean():.4g}, "
             "expected it positive; choose other columns with `labin`"
