@@ -28,10 +28,9 @@ def block(
     tags = ["index_h", "index_k", "index_l", *values.split()]
     groups = ids.split(",") if ids else [""]
     tags += ["crystal_id", "wavelength_id"] if ids else []
+    pairs = len(values.split()) // 2
     rows = [
-        f"1 2 {l} "
-        + " ".join([str(10 * (i + 1) + l), "1.0"] * (len(values.split()) // 2))
-        + f" {g}"
+        " ".join([f"1 2 {l}", *[str(10 * (i + 1) + l), "1.0"] * pairs, g])
         for i, g in enumerate(groups)
         for l in range(1, n + 1)  # noqa: E741
     ]

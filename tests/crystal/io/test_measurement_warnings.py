@@ -103,7 +103,7 @@ def test_intensities_alone_when_asked_for(
     write_mtz: WriteMtz, tmp_path: Path, unique_hkl: np.ndarray, intensities: np.ndarray
 ) -> None:
     path = write_mtz(tmp_path / "x.mtz", unique_hkl, [("IMEAN", "J", intensities)])
-    with pytest.raises(Exception, match="intensities without uncertainties are meant, .*IMEAN"):
+    with pytest.raises(Exception, match=r"intensities without uncertainties are meant, .*IMEAN"):
         read_crystal(path)
     np.testing.assert_allclose(read_crystal(path, labin="IMEAN").f, np.sqrt(intensities), rtol=1e-6)
 

@@ -76,9 +76,8 @@ def test_broken_matrices_are_named(tmp_path: Path, numbers: str) -> None:
 
 
 def test_hklf_without_numbers_changes_nothing() -> None:
-    assert read_hklf(["HKLF", "4"]) == read_hklf(
-        ["HKLF", "4", "1", "1", "0", "0", "0", "1", "0", "0", "0", "1", "1", "0"]
-    )
+    written_out = ["HKLF", "4", "1", *"100010001", "1", "0"]
+    assert read_hklf(["HKLF", "4"]) == read_hklf(written_out)
 
 
 # --- batch numbers --------------------------------------------------------------------------------

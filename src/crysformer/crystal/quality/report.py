@@ -214,7 +214,7 @@ def data_report(
     everything = data
     outliers = wilson_outliers(data)
     data = without_outliers(data, outliers)
-    anisotropy = fit_anisotropy(data)
+    anisotropy = fit_anisotropy(everything, outliers.flags(len(data)))
     wilson = _wilson(data, chains, packed)
     strong = signal_limit(data, data.measured, STRONG)
     if data.sigf is None:
