@@ -1,7 +1,7 @@
 """State of a search on disk: a killed or unfinished run is resumed from it.
 
 One safetensors file: the random generator of each method, and of each candidate the structure
-factors of the listed reflections (nothing else of its half grids is used) and the atoms or the
+factors of the measured reflections (nothing else of its half grids is used) and the atoms or the
 peptide. Counters, figures of merit and a description of the search are JSON in the file's metadata.
 """
 
@@ -192,21 +192,12 @@ def _measured(grid: P1Grid) -> Tensor:
     return torch.as_tensor(grid.data.hkl[grid.data.measured], device=grid.device)
 
 
-def _unmeasured(grid: P1Grid) -> Tensor:
-    """Listed reflections of the grid without an amplitude: a model may predict one for them."""
-    listed = grid.data.hkl[~grid.data.measured]
-    inside = (2 * np.abs(listed) < grid.shape).all(axis=1)
-    return torch.as_tensor(listed[inside], device=grid.device)
-
-
 def _tensors(grid: P1Grid, candidate: Candidate) -> dict[str, Tensor]:
     hkl = _measured(grid)
     found = {
         name: torch.view_as_real(grid_to_hkl(F, hkl).resolve_conj())
         for name, F in (("F", candidate.F), ("model", candidate.model))
     }
-    unmeasured = grid_to_hkl(candidate.model, _unmeasured(grid))
-    found["unmeasured"] = torch.view_as_real(unmeasured.resolve_conj())
     if candidate.atoms is not None:
         found |= vars(candidate.atoms)
     if candidate.peptide is not None:
@@ -246,9 +237,6 @@ def _candidate(
         hkl_to_grid(hkl, torch.view_as_complex(own[name]), problem.grid.shape)
         for name in ("F", "model")
     )
-    if "unmeasured" in own:  # absent from states of earlier versions
-        further = torch.view_as_complex(own["unmeasured"])
-        model = model + hkl_to_grid(_unmeasured(problem.grid), further, problem.grid.shape)
     atoms = EqualAtoms(own["frac"], own["occupancy"], own["b_iso"]) if "frac" in own else None
     described = values.pop("peptide")
     figures = values.pop("figures")

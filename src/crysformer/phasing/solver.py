@@ -121,7 +121,8 @@ def solve(
     unexplained = np.zeros(len(data), dtype=bool)
     whole, chosen = problem, best
     if len(suspected):
-        restored = restore(data, suspected, problem, best)
+        generator = method_generator(seed, "suspected reflections")
+        restored = restore(data, suspected, problem, best, generator)
         whole, chosen, unexplained = restored.problem, restored.candidate, restored.unexplained
         notes.append(restored.note)
     placed = to_crystal_setting(whole, chosen, method_generator(seed, "crystal setting"))

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.normalisation import epsilon_factors, normalized_amplitudes
@@ -20,6 +21,8 @@ from crysformer.crystal.quality.outliers import Outliers
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.phasing.candidate import Candidate
+from crysformer.phasing.dual_space.polishing import polish_by_density_modification
+from crysformer.phasing.dual_space.starting_parameters import positive_fractions
 from crysformer.phasing.merit.r_factor import amplitude_scale
 from crysformer.phasing.p1_grid import p1_grid
 from crysformer.phasing.problem import PhasingProblem
@@ -50,7 +53,11 @@ class Restored:
 
 
 def restore(
-    data: CrystalData, suspected: Outliers, problem: PhasingProblem, candidate: Candidate
+    data: CrystalData,
+    suspected: Outliers,
+    problem: PhasingProblem,
+    candidate: Candidate,
+    generator: torch.Generator,
 ) -> Restored:
     """Put the suspected reflections back into a solution that was found without them.
 
@@ -62,8 +69,11 @@ def restore(
         Reflections of `data` that `problem` lacks.
     problem, candidate
         The search and its solution.
+    generator
+        Random numbers for the density modification.
     """
-    model = model_amplitudes(problem, candidate)
+    predicted = with_prediction(problem, candidate, generator)
+    model = model_amplitudes(problem, predicted)
     used = problem.data.measured
     model = model * amplitude_scale(problem.data.f[used], np.nan_to_num(model)[used])
     rows = suspected.rows
@@ -83,27 +93,43 @@ def restore(
     expanded, mapping = expand_to_p1(everything)
     grid = p1_grid(expanded, problem.device, mapping.parent)
     change = problem.grid.scale / grid.scale
-    phases = torch.where(candidate.F.abs() > 0, candidate.F, candidate.model)
+    phases = torch.where(candidate.F.abs() > 0, candidate.F, predicted)
     unexplained = np.zeros(len(data), dtype=bool)
     unexplained[rows[~explained]] = True
     return Restored(
         problem=PhasingProblem(everything, grid, mapping, problem.content),
-        candidate=replace(
-            candidate, F=grid.with_amplitudes(phases), model=candidate.model * change
-        ),
+        candidate=replace(candidate, F=grid.with_amplitudes(phases), model=predicted * change),
         unexplained=unexplained,
         note=_note(suspected, explained),
     )
 
 
-def model_amplitudes(problem: PhasingProblem, candidate: Candidate) -> NDArray[np.float64]:
-    """Amplitudes of a candidate's model at `problem.data.hkl`, shape (n,); NaN off the grid.
+def with_prediction(
+    problem: PhasingProblem, candidate: Candidate, generator: torch.Generator
+) -> Tensor:
+    """A candidate's model, half grid, and what its density says where the model has nothing.
+
+    Models of atoms are calculated for the measured reflections; the modified density of their
+    phases predicts the others.
+    """
+    fraction = candidate.positive_fraction
+    fractions = (
+        torch.tensor([fraction]) if fraction > 0 else positive_fractions(problem, 1, generator)
+    )
+    polished = polish_by_density_modification(
+        problem, candidate.method, candidate.F[None], fractions, 1, generator
+    )[0]
+    return torch.where(candidate.model.abs() > 0, candidate.model, polished.model)
+
+
+def model_amplitudes(problem: PhasingProblem, model: Tensor) -> NDArray[np.float64]:
+    """Amplitudes of a model, half grid, at `problem.data.hkl`, shape (n,); NaN off the grid.
 
     The mean over symmetry mates, on the model's scale.
     """
     hkl = problem.grid.data.hkl
     inside = (2 * np.abs(hkl) < problem.grid.shape).all(axis=1)
-    values = grid_to_hkl(candidate.model, torch.as_tensor(hkl[inside])).abs().cpu().numpy()
+    values = grid_to_hkl(model, torch.as_tensor(hkl[inside])).abs().cpu().numpy()
     parent, n = problem.mapping.parent[inside], len(problem.data)
     count = np.bincount(parent, minlength=n)
     total = np.bincount(parent, values, n)
