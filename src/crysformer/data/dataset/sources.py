@@ -22,8 +22,8 @@ _COMPRESSED = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decom
 _EXPECTED = f"{', '.join(STRUCTURE_SUFFIXES + ARCHIVE_SUFFIXES)} (structures may be .gz, .bz2, .xz)"
 #: Names that look like structures or archives of them, whatever follows: .pdb1, .cif.Z, .ent.zst.
 _LIKE_STRUCTURES = re.compile(
-    r"\.(pdb|ent|cif|mmcif|bcif|pdbx|mmtf|pdbqt)([0-9]+|\.?[a-z0-9]*)$|\.(tar\.|t)(z|zst|lzma|lz4)$|"
-    r"\.(zip|7z|rar)$",
+    r"\.(pdb|ent|cif|mmcif|bcif|pdbx|mmtf|pdbqt)[0-9]*(\.[a-z0-9]+)?$|"
+    r"\.(tar\.|t)(z|zst|lzma|lz4)$|\.(zip|7z|rar)$",
     re.IGNORECASE,
 )
 
@@ -150,7 +150,10 @@ def digest_sources(sources: Sequence[Path]) -> list[dict[str, str]]:
 
 def _expand(name: str, content: bytes) -> bytes:
     decompress = _COMPRESSED.get(Path(name).suffix.lower())
-    return content if decompress is None else decompress(content)
+    try:
+        return content if decompress is None else decompress(content)
+    except ValueError as error:  # bz2 says so of a truncated file, unlike the others
+        raise EOFError(error) from error
 
 
 def _is_structure(name: str) -> bool:
