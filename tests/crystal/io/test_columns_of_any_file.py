@@ -351,3 +351,39 @@ def test_merged_mates_with_isym_are_read(
         tmp_path / "x.mtz", hkl, [("M/ISYM", "Y", isym), ("I", "J", i), ("SIGI", "Q", i / 10)]
     )
     assert len(read_crystal(path)) == len(unique_hkl)
+
+
+def test_repeated_indices_without_any_batch_column(
+    write_mtz: WriteMtz, tmp_path: Path, unique_hkl: np.ndarray
+) -> None:
+    hkl = np.repeat(unique_hkl, 2, axis=0)
+    i = np.full(len(hkl), 100.0)
+    columns = [("I", "J", i), ("SIGI", "Q", i / 10)]
+    with pytest.raises(InputError, match="unmerged data \\(1168 rows for 584 different Miller"):
+        read_crystal(write_mtz(tmp_path / "x.mtz", hkl, columns))
+    text = "data_x\nloop_\n" + "".join(
+        f"_refln.{tag}\n"
+        for tag in ("index_h", "index_k", "index_l", "F_meas_au", "F_meas_sigma_au")
+    )
+    (tmp_path / "x.cif").write_text(
+        text + "".join(f"{h} {k} {l} 10 1\n" for h, k, l in hkl.tolist())  # noqa: E741
+    )
+    with pytest.raises(InputError, match="unmerged data"):
+        read_crystal(tmp_path / "x.cif", cell=gemmi.UnitCell(20, 23, 31, 90, 90, 90))
+    # a slip is none
+    few = np.vstack([unique_hkl, unique_hkl[:5]])
+    f = np.full(len(few), 10.0)
+    path = write_mtz(tmp_path / "y.mtz", few, [("F", "F", f), ("SIGF", "Q", f / 10)])
+    assert len(read_crystal(path)) == len(unique_hkl)
+
+
+def test_mates_of_the_wrong_type_get_an_option_for_both(f: np.ndarray) -> None:
+    columns = table(
+        ("I(+)", "G", f), ("SIGI(+)", "L", f), ("I(-)", "G", f + 1), ("SIGI(-)", "L", f)
+    )
+    found = choose_columns(columns)
+    assert found.kind == "amplitudes"
+    pasted = found.warnings[0].split("`labin` ")[1].strip("'")
+    other = choose_columns(columns, pasted)
+    assert other.kind == "intensities"
+    assert other.labels == found.labels == ("I(+)", "SIGI(+)", "I(-)", "SIGI(-)")

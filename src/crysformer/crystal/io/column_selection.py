@@ -7,6 +7,7 @@ a column cannot be what its type says.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -19,7 +20,7 @@ from crysformer.crystal.io.column_labels import (
     plain,
     plain_sigma,
 )
-from crysformer.crystal.io.labin import column_names, columns_by_name, option
+from crysformer.crystal.io.labin import assignment, column_names, columns_by_name, option
 from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.crystal.reflections import Kind
 from crysformer.errors import InputError
@@ -181,14 +182,10 @@ def _doubts(choice: ColumnChoice, table: ReflectionTable) -> list[str]:
     value = choice.values[0]
     said = kind_by_label(value.label)
     if value.type != "R" and said is not None and said != choice.kind:
-        letter = "I" if said == "intensities" else "F"
-        pasted = ",".join(
-            f"{name}={c.label}"
-            for name, c in zip((letter, f"SIG{letter}"), choice.columns, strict=False)
-        )
+        pasted = assignment(said, [column.label for column in choice.columns])
         return [
             f"{value.label} counts as {choice.kind} because its type is {value.type}, but its "
-            f"label names {said}; if they are, give `labin` {pasted}"
+            f"label names {said}; if they are, give `labin` {shlex.quote(pasted)}"
         ]
     if choice.kind == "amplitudes" and len(choice.values) == 1:
         unlike = disagrees_with(value, table.columns)

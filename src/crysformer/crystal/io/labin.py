@@ -134,6 +134,22 @@ def _kind_of(column: Column) -> Kind:
     return _VALUE_TYPES[column.type]
 
 
+def assignment(kind: Kind, labels: Sequence[str]) -> str:
+    """The value of `labin` that says that columns hold amplitudes or intensities.
+
+    Parameters
+    ----------
+    kind
+        What they hold.
+    labels
+        One, two, or four names, in the order of ``labin``.
+    """
+    letter = "F" if kind == "amplitudes" else "I"
+    mates = ("(+)", "(-)") if len(labels) == 4 else ("",)
+    names = [f"{sigma}{letter}{mate}" for mate in mates for sigma in ("", "SIG")]
+    return ",".join(f"{name}={label}" for name, label in zip(names, labels, strict=False))
+
+
 def option(table: ReflectionTable, columns: Sequence[Column]) -> str:
     """The option that picks these columns, ready to paste."""
     names = dict(zip(map(id, table.columns), column_names(table.columns), strict=True))

@@ -22,7 +22,7 @@ _STRONGEST: Final = 20
 _MAX_DROPPED: Final = 0.1
 #: R(merge) of the intensities of strong reflections above which equivalents are not equal: data of
 #: a wrong symmetry, of twin domains, or of images that are not on one scale.
-_MAX_R_MERGE: Final = 0.4
+_MAX_R_MERGE: Final = 0.3
 _FEW_EQUIVALENTS: Final = 30
 #: Electrons of 60 to 400 keV have 0.05 to 0.016 A; no X-ray beam line is below 0.1 A.
 _ELECTRON_WAVELENGTH: Final = 0.1

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.io.column_labels import plain
 from crysformer.crystal.io.reflection_table import Column, ReflectionTable
+from crysformer.crystal.io.unmerged import ADVICE, refuse_repeated
 from crysformer.errors import InputError
 
 _INDICES: Final = ("H", "K", "L")
@@ -46,9 +47,12 @@ def read_mtz(path: Path, source: str) -> ReflectionTable:
     if len(columns) < 3 or mtz.nreflections == 0:
         raise InputError(f"{source}: an MTZ file without reflections (broken, or cut short?)")
     indices = _index_columns(columns, source)
+    hkl = _whole_numbers(indices, source)
+    if not any(c.type == "Y" for c in columns):  # which tells the Friedel mates apart
+        refuse_repeated(hkl, source)
     return ReflectionTable(
         source=source,
-        hkl=_whole_numbers(indices, source),
+        hkl=hkl,
         columns=tuple(column for column in columns if column not in indices),
         cell=mtz.cell if mtz.cell.is_crystal() else None,
         space_group=mtz.spacegroup,
@@ -128,7 +132,4 @@ def _refuse_unmerged(mtz: gemmi.Mtz, columns: tuple[Column, ...], source: str) -
             labels = ", ".join(c.label for c in telling)
             found = f"unmerged data (columns {labels}) without batch headers"
     if found:
-        raise InputError(
-            f"{source}: {found}; scale and merge them first (for example with aimless or "
-            "dials.merge)"
-        )
+        raise InputError(f"{source}: {found}; {ADVICE}")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.io.cif_parts import Part, choose_part, other_parts, parts_of
 from crysformer.crystal.io.reflection_table import Column, Probe, ReflectionTable
+from crysformer.crystal.io.unmerged import refuse_repeated
 from crysformer.errors import InputError
 
 #: Measured items of the _refln category with their MTZ types, each value before its uncertainty.
@@ -96,9 +97,13 @@ def _read_part(
             [gemmi.cif.as_string(s) for s in block.block.find_values("_refln.status")]
         )
         _apply_status(status[keep], columns, notes)
+    hkl = np.array(block.make_miller_array(), dtype=np.int32)[keep]
+    loop = block.default_loop
+    if loop is not None and loop.tags[0].startswith("_refln."):  # core CIF lists may be unmerged
+        refuse_repeated(hkl, source)
     return ReflectionTable(
         source=source,
-        hkl=np.array(block.make_miller_array(), dtype=np.int32)[keep],
+        hkl=hkl,
         columns=tuple(columns),
         cell=block.cell if block.cell.is_crystal() else None,
         space_group=block.spacegroup,
@@ -127,7 +132,10 @@ def _wavelength(block: gemmi.cif.Block, wanted: str) -> float | None:
 
 def _probe(block: gemmi.cif.Block) -> Probe | None:
     """The radiation that the experiment's method or the source's type names."""
-    tags = ("_exptl.method", "_diffrn_radiation.probe", "_diffrn_radiation.type")
+    tags = (
+        "_exptl.method", "_diffrn_radiation.probe", "_diffrn_radiation.type",
+        "_diffrn_source.source",
+    )  # fmt: skip
     said = " ".join(block.find_value(tag) or " ".join(block.find_values(tag)) for tag in tags)
     words: tuple[tuple[str, Probe], ...] = (
         ("ELECTRON", "electron"), ("NEUTRON", "neutron"), ("X-RAY", "xray"),

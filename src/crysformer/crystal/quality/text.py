@@ -6,14 +6,17 @@ number, not an alarm. The limits are the usual ones of the field, and are stated
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crysformer.crystal.io.labin import assignment
 from crysformer.crystal.quality.moments import Moments
 from crysformer.crystal.quality.outliers import PROBABILITY
 from crysformer.crystal.quality.translational_ncs import PattersonPeak
 from crysformer.crystal.quality.wrong_kind import wrong_kind
+from crysformer.crystal.reflections import Kind
 
 if TYPE_CHECKING:
     from crysformer.crystal.quality.report import DataReport
@@ -48,16 +51,14 @@ def _wrong_kind(report: DataReport) -> str | None:
     )
     if figures is None:
         return None
-    other, letter = ("amplitudes", "F") if report.kind == "intensities" else ("intensities", "I")
-    pair = report.columns[:2]
-    names = (letter, f"SIG{letter}")[: len(pair)]
+    other: Kind = "amplitudes" if report.kind == "intensities" else "intensities"
     # a SHELX list has no labels of its own
-    same = not report.data_set and pair in (("I", "SIGI"), ("F", "SIGF"))
-    option = ",".join(
-        name if same else f"{name}={label}" for name, label in zip(names, pair, strict=True)
-    )
+    if not report.data_set and report.columns in (("I", "SIGI"), ("F", "SIGF")):
+        option = "F,SIGF" if other == "amplitudes" else "I,SIGI"
+    else:
+        option = shlex.quote(assignment(other, report.columns))
     return (
-        f"the {report.kind} {pair[0] if pair else ''} are distributed as {other} are "
+        f"the {report.kind} {', '.join(report.columns[::2])} are distributed as {other} are "
         f"({figures}); if they are, give `labin` {option}"
     )
 
