@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from crysformer.crystal.io.read import read_crystal
+from crysformer.crystal.quality.outliers import wilson_outliers
 
 WriteMtz = Callable[..., Path]
 
@@ -141,3 +142,23 @@ def test_one_measurement_of_huge_uncertainty(
         assert after.f[row] == pytest.approx(np.sqrt(np.pi * 100) / 2, rel=0.2)
         assert after.sigf is not None
         assert after.sigf[row] == pytest.approx(np.sqrt((1 - np.pi / 4) * 100), rel=0.2)
+
+
+@pytest.mark.parametrize("relative", [0.01, 0.1, 0.25])
+def test_one_impossible_intensity_stays_as_measured(
+    written: Callable[..., Path], unique_hkl: np.ndarray, relative: float
+) -> None:
+    """The prior neither hides it nor hangs on it."""
+    rng = np.random.default_rng(3)
+    true = rng.exponential(100, len(unique_hkl))
+    i, sigma = true + rng.normal(0, 20, len(true)), np.full(len(true), 20.0)
+    before = read_crystal(written(unique_hkl, i, sigma))
+    row = int(np.flatnonzero(unique_hkl.all(axis=1))[200])
+    i[row], sigma[row] = 2e5, relative * 2e5
+    after = read_crystal(written(unique_hkl, i, sigma))
+    assert after.f[row] == pytest.approx(np.sqrt(2e5), rel=1e-4)
+    assert after.sigf is not None
+    assert after.sigf[row] == pytest.approx(relative * np.sqrt(2e5) / 2, rel=1e-4)
+    others = np.arange(len(i)) != row
+    np.testing.assert_allclose(after.f[others], before.f[others], rtol=0.02)
+    assert wilson_outliers(after).rows.tolist() == [row]
