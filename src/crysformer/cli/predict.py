@@ -48,6 +48,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read, predict, write."""
     data = load_data(args)
+    log.info("columns: %s (%s)", ", ".join(data.labels), data.kind)
+    for warning in data.warnings:
+        log.warning("%s", warning)
     sequences = load_sequences(args)
     assert sequences is not None
 
