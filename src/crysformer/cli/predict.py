@@ -48,9 +48,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read, predict, write."""
     data = load_data(args)
-    log.info("columns: %s (%s)", ", ".join(data.labels), data.kind)
-    for warning in data.warnings:
-        log.warning("%s", warning)
     sequences = load_sequences(args)
     assert sequences is not None
 
@@ -58,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     from crysformer.phasing.network.predict import predict
 
     prefix = output_prefix(args.output)
+    log.info("columns: %s (%s)", ", ".join(data.labels), data.kind)
     with output_folder(prefix.parent, overwrite=True) as folder:
         prediction = predict(
             data, sequences, weights=args.weights, device=args.device, passes=args.passes
