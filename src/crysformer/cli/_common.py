@@ -77,6 +77,7 @@ def add_data_arguments(
         "--space-group", metavar="SYMBOL", help="space group, such as P1 or 'P 21 21 21'; likewise"
     )
     group.add_argument("--labin", metavar="F,SIGF", help="columns to use, where several fit")
+    group.add_argument("--block", metavar="NAME", help="block of a CIF to read, if not the first")
     group.add_argument(
         "--radiation",
         choices=("xray", "electron"),
@@ -124,8 +125,13 @@ def load_data(args: argparse.Namespace) -> CrystalData:
         space_group=args.space_group,
         labin=args.labin,
         radiation=args.radiation,
+        block=args.block,
     )
-    data = replace(data, notes=tuple(with_flags(note, args) for note in data.notes))
+    data = replace(
+        data,
+        notes=tuple(with_flags(note, args) for note in data.notes),
+        warnings=tuple(with_flags(warning, args) for warning in data.warnings),
+    )
     for note in data.notes:
         log.info("%s", note)
     return data

@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="PDB or mmCIF files (.gz), tar archives of them, or folders of either",
+        help="PDB or mmCIF files (.gz, .bz2, .xz), tar archives of them, or folders of either",
     )
     build.add_argument("-o", "--output", metavar="DIR", required=True, help="the data set's folder")
     build.add_argument(

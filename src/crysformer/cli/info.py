@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     """Report on the data, or on the installation."""
     if args.data is not None:
         return _report_on_data(args)
-    for option in ("cell", "space_group", "labin", "sequence", "copies"):
+    for option in ("cell", "space_group", "labin", "block", "sequence", "copies"):
         if getattr(args, option) is not None:
             raise UsageError(f"--{option.replace('_', '-')} needs DATA; name a reflection file")
     result = {

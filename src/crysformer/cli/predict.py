@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from crysformer.phasing.network.predict import predict
 
     prefix = output_prefix(args.output)
+    log.info("columns: %s (%s)", ", ".join(data.labels), data.kind)
     refuse_input([args.data], [Path(f"{prefix}{ending}") for ending in _ENDINGS])
     require_writable(prefix.parent)
     prediction = predict(

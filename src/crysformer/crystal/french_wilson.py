@@ -26,6 +26,14 @@ REJECT_BELOW: Final = -4.0
 #: Reflections in a resolution shell, and the largest number of shells.
 _PER_SHELL: Final = 50
 _MAX_SHELLS: Final = 60
+#: Multiple of the mean intensity that Wilson's distribution does not reach (p 1e-13 acentric).
+_IMPOSSIBLE: Final = 30.0
+#: Multiples of the expected intensity, acentric and centric, less probable than 1e-6, and
+#: uncertainties by which a measurement must be above them to refute the prior.
+_REFUTES: Final = (13.8, 23.9)
+_REFUTES_SIGMAS: Final = 3.0
+#: Rounds in which the weights of a shell's measurements follow its mean.
+_ROUNDS: Final = 10
 #: Beyond this |h| the integrals are taken from their asymptotic series (error < 1e-8).
 _ASYMPTOTIC: Final = 25.0
 
@@ -39,7 +47,9 @@ def french_wilson(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Best amplitudes and their uncertainties from merged intensities.
 
-    Anisotropy of the diffraction is not modelled: Sigma depends on the resolution alone.
+    Anisotropy of the diffraction is not modelled: Sigma depends on the resolution alone. Where a
+    measurement refutes the prior, being too strong for Wilson's distribution beyond its
+    uncertainty, the amplitude is the square root of what was measured.
 
     Parameters
     ----------
@@ -70,22 +80,28 @@ def french_wilson(
     inverse_d_sq = np.asarray(cell.calculate_1_d2_array(hkl), dtype=np.float64)
 
     value, error = intensity[use], sigma[use]
-    expected = epsilon * mean_intensity(value / epsilon, inverse_d_sq)
+    expected = epsilon * mean_intensity(value / epsilon, inverse_d_sq, error / epsilon)
     h = value / error - error / (np.where(centric, 2.0, 1.0) * expected)
     amplitude, spread, _ = posterior(h, centric)
-    f[use] = amplitude * np.sqrt(error)
-    sigf[use] = spread * np.sqrt(error)
+    limit = np.where(centric, _REFUTES[1], _REFUTES[0]) * expected
+    refuted = value - _REFUTES_SIGMAS * error > limit
+    root = np.sqrt(np.where(refuted, value, 1.0))
+    f[use] = np.where(refuted, root, amplitude * np.sqrt(error))
+    sigf[use] = np.where(refuted, error / (2 * root), spread * np.sqrt(error))
     return f, sigf
 
 
 def mean_intensity(
-    intensity: NDArray[np.float64], inverse_d_sq: NDArray[np.float64]
+    intensity: NDArray[np.float64],
+    inverse_d_sq: NDArray[np.float64],
+    sigma: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Expected intensity at each reflection's resolution, shape (n,).
 
     Means over shells of equally many reflections, joined by straight lines in ln(mean) against
-    1/d^2. The mean of a shell without signal is replaced by its own standard error, so that the
-    prior stays proper.
+    1/d^2. With uncertainties each measurement counts as much as it says about the mean: its
+    variance is that of Wilson's distribution plus its own. The mean of a shell without signal is
+    replaced by its own standard error, so that the prior stays proper.
 
     Parameters
     ----------
@@ -93,15 +109,41 @@ def mean_intensity(
         I / epsilon, shape (n,), finite.
     inverse_d_sq
         1/d^2 in A^-2, shape (n,).
+    sigma
+        Standard uncertainties of `intensity`, shape (n,), positive; without them all count alike.
     """
     shells = resolution_shells(inverse_d_sq, per_shell=_PER_SHELL, most=_MAX_SHELLS)
     centres = np.empty(len(shells))
     means = np.empty(len(shells))
     for i, shell in enumerate(shells):
         centres[i] = inverse_d_sq[shell].mean()
-        floor = intensity[shell].std() / np.sqrt(len(shell))
-        means[i] = max(intensity[shell].mean(), floor, np.finfo(np.float64).tiny)
+        if sigma is None:
+            mean, floor = intensity[shell].mean(), intensity[shell].std() / np.sqrt(len(shell))
+        else:
+            mean, floor = _weighted_mean(intensity[shell], sigma[shell])
+        means[i] = max(mean, floor, np.finfo(np.float64).tiny)
     return np.exp(np.interp(inverse_d_sq, centres, np.log(means)))
+
+
+def _weighted_mean(
+    intensity: NDArray[np.float64], sigma: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Mean of a shell and its standard error, with weights 1 / (mean^2 + sigma^2).
+
+    Without impossible intensities, of which one would be the mean of all others.
+    """
+    spread = float(np.median(sigma))
+    usual = max(float(np.median(intensity)) / np.log(2), spread / np.sqrt(len(intensity)))
+    possible = intensity < _IMPOSSIBLE * usual
+    intensity, sigma = intensity[possible], sigma[possible]
+    # from the ordinary uncertainty, the weights come to rest within a few rounds
+    mean, error = 0.0, 0.0
+    for _ in range(_ROUNDS):
+        weight = 1.0 / (spread**2 + sigma**2)
+        error = float(1.0 / np.sqrt(weight.sum()))
+        mean = float((weight * intensity).sum() / weight.sum())
+        spread = max(mean, error)
+    return mean, error
 
 
 def posterior(

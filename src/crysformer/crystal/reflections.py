@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from crysformer.crystal.unit_cell import frac_matrix, orth_matrix
 
 Radiation = Literal["xray", "electron"]
+Kind = Literal["amplitudes", "intensities"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,16 @@ class CrystalData:
         The columns used, for example ``("FP", "SIGFP")``.
     notes
         Corrections and assumptions made on reading, each one sentence for the user.
+    warnings
+        What the file shows to be wrong or doubtful, likewise.
+    kind
+        What the columns used hold: amplitudes, or intensities that became amplitudes.
+    free_label
+        The column of the free flags, empty without.
+    wavelength
+        As the file gives it, A, or None.
+    data_set
+        The data set (MTZ) or block (CIF) of the file that was used, where it has a name.
     """
 
     cell: gemmi.UnitCell
@@ -53,6 +64,11 @@ class CrystalData:
     source: str = ""
     labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    kind: Kind = "amplitudes"
+    free_label: str = ""
+    wavelength: float | None = None
+    data_set: str = ""
 
     def __post_init__(self) -> None:
         n = len(self.f)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crysformer.crystal.quality.outliers import wilson_outliers, without_outliers
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.models.device import pick_device
@@ -16,11 +17,16 @@ from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.budget import Progress, method_generator
 from crysformer.phasing.checkpoint import Checkpoint
 from crysformer.phasing.method import check_method
-from crysformer.phasing.origin.crystal_setting import CrystalSetting, to_crystal_setting
+from crysformer.phasing.origin.crystal_setting import (
+    CrystalSetting,
+    to_crystal_setting,
+    weighted_map,
+)
 from crysformer.phasing.problem import phasing_problem
 from crysformer.phasing.search import Search
 from crysformer.phasing.settings import SolveSettings
 from crysformer.phasing.solution import CandidateReport, Solution
+from crysformer.phasing.suspected_reflections import restore
 from crysformer.settings import check_ranges
 from crysformer.signals import uninterrupted
 
@@ -104,7 +110,10 @@ def solve(
             f"{data.source}: {n_measured} amplitudes, too few to phase; expected at least "
             f"{_MIN_REFLECTIONS}"
         )
-    problem = phasing_problem(data, sequences, copies, pick_device(device))
+    suspected = wilson_outliers(data)
+    problem = phasing_problem(
+        without_outliers(data, suspected), sequences, copies, pick_device(device)
+    )
     search = Search(problem, method, settings, time_limit, seed, progress, begun)
     notes = [*data.notes, *problem.content.notes]
     checkpoint = None
@@ -129,7 +138,19 @@ def solve(
     placed: CrystalSetting | None = None
     try:
         with uninterrupted():
-            placed = to_crystal_setting(problem, best, method_generator(seed, "crystal setting"))
+            unexplained = np.zeros(len(data), dtype=bool)
+            whole, chosen = problem, best
+            if len(suspected):
+                generator = method_generator(seed, "suspected reflections")
+                restored = restore(data, suspected, problem, best, generator)
+                whole, chosen = restored.problem, restored.candidate
+                unexplained = restored.unexplained
+                notes.append(restored.note)
+            placed = to_crystal_setting(whole, chosen, method_generator(seed, "crystal setting"))
+            fom = np.where(unexplained, 0.0, placed.fom)
+            density = placed.density
+            if unexplained.any():
+                density = weighted_map(data, fom, placed.phi)
             if best.symmetry is None:
                 best = replace(best, symmetry=placed.symmetry)
             if checkpoint is not None:
@@ -142,10 +163,10 @@ def solve(
         solved=best.confidence >= SOLVED,
         confidence=best.confidence,
         method=best.method,
-        f=np.where(np.isfinite(data.f), data.f, 0.0) * placed.fom,
+        f=np.where(np.isfinite(data.f), data.f, 0.0) * fom,
         phi=placed.phi,
-        fom=placed.fom,
-        density=placed.density,
+        fom=fom,
+        density=density,
         space_group=data.space_group,
         hand_probability=placed.hand_probability,
         enantiomorph=placed.enantiomorph,

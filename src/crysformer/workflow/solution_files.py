@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,11 @@ RESULTS = ("solution.mtz", "solution.ccp4", "summary.json", MODEL)
 
 
 def write_solution(
-    folder: Path, data: CrystalData, solution: Solution, report: DataReport | None = None
+    folder: Path,
+    data: CrystalData,
+    solution: Solution,
+    report: DataReport | None = None,
+    translate: Callable[[str], str] = str,
 ) -> dict[str, Any]:
     """Write solution.mtz, solution.ccp4, summary.json and, if there are atoms, model.cif.
 
@@ -32,6 +37,8 @@ def write_solution(
         Of `crysformer.solve`.
     report
         Quality of the data, for summary.json.
+    translate
+        Applied to the report's warnings.
 
     Returns
     -------
@@ -40,8 +47,9 @@ def write_solution(
     """
     summary = solution.to_summary()
     if report is not None:
-        summary["data"] = report.to_dict()
-        summary["notes"] += report.warnings
+        warnings = [translate(warning) for warning in report.warnings]
+        summary["data"] = {**report.to_dict(), "warnings": warnings}
+        summary["notes"] += warnings
     write_phases(folder / "solution.mtz", data, solution.f, solution.phi, solution.fom)
     write_map(folder / "solution.ccp4", solution.density)
     if solution.model is not None:

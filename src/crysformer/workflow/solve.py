@@ -84,7 +84,7 @@ def solve_to_folder(
         try:
             with uninterrupted():
                 with staged_files(target) as staging:
-                    summary = write_solution(staging, data, solution, report)
+                    summary = write_solution(staging, data, solution, report, translate)
                 if solution.model is None:  # that of an earlier run is not of these phases
                     (target / MODEL).unlink(missing_ok=True)
         except KeyboardInterrupt as late:

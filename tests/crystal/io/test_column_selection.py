@@ -120,7 +120,6 @@ def test_labin_takes_friedel_mates() -> None:
         ("PHIC,SIGFP", "a phase"),
         ("DP,SIGDP", "an anomalous difference"),
         ("FP,PHIC", "expected a standard uncertainty"),
-        ("I", "need their standard uncertainties"),
         ("FP,SIGFP,I,SIGI", "mixes"),
     ],
 )

@@ -353,7 +353,7 @@ def test_sf_cif_amplitudes_and_status(tmp_path: Path) -> None:
     assert data.free.tolist() == [1, 0, 1, 1]
     assert data.labels == ("F_meas_au", "F_meas_sigma_au")
     assert said(data.notes, "1 reflections of status x or -")
-    assert said(data.notes, "further crystals")
+    assert said(data.notes, "others: r1abcsf/2/1 (1 amplitudes); to choose give `block`")
 
 
 def test_sf_cif_empty_amplitudes_beside_intensities(tmp_path: Path) -> None:

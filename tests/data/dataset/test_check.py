@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -24,6 +25,15 @@ def replaced(table: pa.Table, name: str, change: Callable[[list], list]) -> pa.T
     i = SCHEMA.get_field_index(name)
     column = pa.array(change(table[name].to_pylist()), type=SCHEMA.field(name).type)
     return table.set_column(i, SCHEMA.field(i), column)
+
+
+def write_again(table: pa.Table, source: Path, folder: Path) -> None:
+    """A changed table as a data set whose hashes and counts agree with it."""
+    pq.write_table(table, folder / FRAGMENTS)
+    manifest = json.loads((source / MANIFEST).read_text())
+    manifest["hashes"] = {"content": content_hash(table), FRAGMENTS: file_hash(folder / FRAGMENTS)}
+    manifest["counts"].update(split_counts(table))
+    (folder / MANIFEST).write_text(json.dumps(manifest))
 
 
 def swap_split(rows: list[str]) -> list[str]:
@@ -52,14 +62,7 @@ def test_wrong_values_are_found_though_the_hashes_agree(
     tmp_path: Path,
 ) -> None:
     table = replaced(pq.read_table(dipeptides.folder / FRAGMENTS), name, change)
-    pq.write_table(table, tmp_path / FRAGMENTS)
-    manifest = json.loads((dipeptides.folder / MANIFEST).read_text())
-    manifest["hashes"] = {
-        "content": content_hash(table),
-        FRAGMENTS: file_hash(tmp_path / FRAGMENTS),
-    }
-    manifest["counts"].update(split_counts(table))
-    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    write_again(table, dipeptides.folder, tmp_path)
     assert any(message in problem for problem in check(tmp_path))
 
 
@@ -78,3 +81,25 @@ def test_content_hash_sees_every_column(dipeptides: FragmentStore) -> None:
     for name in ("id", "entry", "chain", "seqid", "cluster", "split", "sequence"):
         changed = replaced(table, name, lambda rows: [rows[0] + "x", *rows[1:]])
         assert content_hash(changed) != reference
+
+
+def test_a_sequence_in_two_splits_is_found(dipeptides: FragmentStore, tmp_path: Path) -> None:
+    """The copy of a test chain under another entry and cluster, in training."""
+    table = pq.read_table(dipeptides.folder / FRAGMENTS)
+    test = table.filter(pc.equal(table["split"], "test"))
+    name = test["entry"][0].as_py()
+    chain = test.filter(pc.equal(test["entry"], name))
+    renames = {
+        "id": lambda rows: [f"copy{i}" for i in range(len(rows))],
+        "entry": lambda rows: ["copy"] * len(rows),
+        "cluster": lambda rows: ["copy"] * len(rows),
+        "split": lambda rows: ["train"] * len(rows),
+    }
+    for column, change in renames.items():
+        chain = replaced(chain, column, change)
+    write_again(pa.concat_tables([chain, table]), dipeptides.folder, tmp_path)
+    problems = check(tmp_path)
+    assert len(problems) == 1
+    assert problems[0].startswith("1 chains share 15 residues with a chain of another split: ")
+    assert f"{name}_" in problems[0]
+    assert "copy_" in problems[0]

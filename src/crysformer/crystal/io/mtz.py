@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import gemmi
 import numpy as np
+from numpy.typing import NDArray
 
+from crysformer.crystal.io.column_labels import plain
 from crysformer.crystal.io.reflection_table import Column, ReflectionTable
+from crysformer.crystal.io.unmerged import ADVICE, refuse_repeated
 from crysformer.errors import InputError
+
+_INDICES: Final = ("H", "K", "L")
+#: Labels of the columns that only unmerged files have, as `plain` writes them.
+_UNMERGED_LABELS: Final = ("batch", "misym", "moverisym")
 
 
 def read_mtz(path: Path, source: str) -> ReflectionTable:
@@ -24,28 +32,28 @@ def read_mtz(path: Path, source: str) -> ReflectionTable:
     Raises
     ------
     InputError
-        If the file is truncated or broken, or holds unmerged data in batches.
+        If the file is truncated or broken, has no Miller indices, or holds unmerged data.
     """
     try:
         mtz = gemmi.read_mtz_file(str(path))
-        columns = tuple(_column(mtz, column) for column in mtz.columns[3:])
+        columns = tuple(_column(mtz, column) for column in mtz.columns)
     except (RuntimeError, ValueError) as error:
         reason = str(error).replace(str(path), "").strip(" :")
         raise InputError(
             f"{source}: a truncated or broken MTZ file ({reason}); get it again from where it "
             "was made"
         ) from error
-    if len(mtz.batches) > 0:
-        raise InputError(
-            f"{source}: unmerged data in {len(mtz.batches)} batches; scale and merge them first "
-            "(for example with aimless or dials.merge)"
-        )
-    if len(mtz.columns) < 3 or mtz.nreflections == 0:
+    _refuse_unmerged(mtz, columns, source)
+    if len(columns) < 3 or mtz.nreflections == 0:
         raise InputError(f"{source}: an MTZ file without reflections (broken, or cut short?)")
+    indices = _index_columns(columns, source)
+    hkl = _whole_numbers(indices, source)
+    if not any(c.type == "Y" for c in columns):  # which tells the Friedel mates apart
+        refuse_repeated(hkl, source)
     return ReflectionTable(
         source=source,
-        hkl=np.ascontiguousarray(mtz.make_miller_array(), dtype=np.int32),
-        columns=columns,
+        hkl=hkl,
+        columns=tuple(column for column in columns if column not in indices),
         cell=mtz.cell if mtz.cell.is_crystal() else None,
         space_group=mtz.spacegroup,
     )
@@ -57,4 +65,71 @@ def _column(mtz: gemmi.Mtz, column: gemmi.Mtz.Column) -> Column:
     # VALM names the number that stands for a missing value; NaN where it is NaN itself.
     values[values == np.float32(mtz.valm)] = np.nan
     cell = mtz.get_cell(column.dataset_id)
-    return Column(column.label, column.type, values, cell if cell.is_crystal() else None)
+    wavelength: float | None = None
+    names: tuple[str, ...] = ()
+    for dataset in mtz.datasets:
+        if dataset.id == column.dataset_id:
+            wavelength = dataset.wavelength if dataset.wavelength > 0 else None
+            own = dataset.dataset_name
+            names = (own, f"{dataset.crystal_name}/{own}", str(dataset.id))
+    return Column(
+        column.label,
+        column.type,
+        values,
+        cell if cell.is_crystal() else None,
+        wavelength,
+        names,
+    )
+
+
+def _index_columns(columns: tuple[Column, ...], source: str) -> tuple[Column, ...]:
+    """The columns of the Miller indices: those of type H, else those labelled H, K and L."""
+    typed = [c for c in columns if c.type == "H"]
+    for among in (typed, columns):
+        named = [[c for c in among if c.label.upper() == label] for label in _INDICES]
+        if all(len(found) == 1 for found in named):
+            return tuple(found[0] for found in named)
+    if len(typed) == 3:
+        return tuple(typed)
+    labels = " ".join(f"{c.label}({c.type})" for c in columns)
+    raise InputError(
+        f"{source}: {len(typed)} columns of Miller indices (type H) among {labels}, expected "
+        "three, or columns H, K and L"
+    )
+
+
+def _whole_numbers(indices: tuple[Column, ...], source: str) -> NDArray[np.int32]:
+    values = np.stack([c.values for c in indices], axis=1)
+    limit = np.iinfo(np.int32).max
+    if not (np.abs(values) < limit).all() or (values != np.round(values)).any():
+        labels = " ".join(c.label for c in indices)
+        raise InputError(
+            f"{source}: the Miller indices {labels} are not all whole numbers; the file is "
+            "broken, get it again from where it was made"
+        )
+    return np.ascontiguousarray(values, dtype=np.int32)
+
+
+def _mates_only(columns: tuple[Column, ...], telling: list[Column], source: str) -> bool:
+    """Test for merged reflections whose M/ISYM only tells the Friedel mates apart (1 and 2)."""
+    if len(telling) > 1 or plain(telling[0].label) in _UNMERGED_LABELS[:1]:
+        return False
+    if telling[0].type == "B" or not set(telling[0].values) <= {1.0, 2.0}:
+        return False
+    each = [c.values for c in (*_index_columns(columns, source), telling[0])]
+    return len(np.unique(np.stack(each), axis=1).T) == len(telling[0].values)
+
+
+def _refuse_unmerged(mtz: gemmi.Mtz, columns: tuple[Column, ...], source: str) -> None:
+    """Refuse measurements that are not on one scale yet: averaging them is not merging."""
+    found = ""
+    if len(mtz.batches) > 0:
+        found = f"unmerged data in {len(mtz.batches)} batches"
+    else:
+        telling = [c for c in columns if c.type == "B" or plain(c.label) in _UNMERGED_LABELS[:1]]
+        telling += [c for c in columns if c.type == "Y" or plain(c.label) in _UNMERGED_LABELS[1:]]
+        if telling and not _mates_only(columns, telling, source):
+            labels = ", ".join(c.label for c in telling)
+            found = f"unmerged data (columns {labels}) without batch headers"
+    if found:
+        raise InputError(f"{source}: {found}; {ADVICE}")

@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.french_wilson import french_wilson
-from crysformer.crystal.io.column_selection import ColumnChoice, Kind, find_free_flags
+from crysformer.crystal.io.column_evidence import is_signed
+from crysformer.crystal.io.column_selection import ColumnChoice, find_free_flags
+from crysformer.crystal.io.measurement_warnings import disagreement, dropped, saturation
 from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.crystal.merging import group_equivalents, merge
+from crysformer.crystal.reflections import Kind
 from crysformer.errors import InputError
 
 #: Free flag of a reflection that has none in the input.
@@ -20,8 +23,6 @@ NO_FLAG: Final = int(np.iinfo(np.int32).min)
 
 #: No crystal diffracts to indices like these: the file is broken.
 _LARGEST_INDEX: Final = 5000
-#: Above this fraction of negative amplitudes the column is refused instead of cleaned.
-_MAX_NEGATIVE: Final = 0.01
 
 
 @dataclass
@@ -36,15 +37,19 @@ class Rows:
         Measurements and uncertainties (or None), shape (n,); NaN where not measured.
     free
         Free flags, shape (n,), `NO_FLAG` where the file has none; or None.
-    notes
-        What was done, one sentence each.
+    free_label
+        The column of the free flags, empty without.
+    notes, warnings
+        What was done, and what looks wrong, one sentence each.
     """
 
     hkl: NDArray[np.int32]
     values: NDArray[np.float64]
     sigmas: NDArray[np.float64] | None
     free: NDArray[np.int32] | None
+    free_label: str
     notes: list[str]
+    warnings: list[str]
 
 
 def measured_rows(
@@ -70,7 +75,8 @@ def measured_rows(
         If nothing measured is left, or if many amplitudes are negative.
     """
     rows = _selected_rows(table, choice)
-    _merge_equivalents(rows, space_group)
+    rows.warnings += saturation(table, choice, space_group)
+    _merge_equivalents(rows, choice.kind, space_group)
     _drop_absences(rows, space_group)
     if choice.kind == "intensities":
         _to_amplitudes(rows, cell, space_group)
@@ -94,15 +100,17 @@ def _selected_rows(table: ReflectionTable, choice: ColumnChoice) -> Rows:
             f"{table.source}: a Miller index of {largest}; the file is broken, get it again"
         )
     notes: list[str] = []
+    warnings: list[str] = []
     labels = ", ".join(choice.labels)
     values, sigmas = [], []
     for i, column in enumerate(choice.values):
         sigma = choice.sigmas[i].values if choice.sigmas else None
         _refuse_negative(table.source, column, choice.kind)
-        cleaned, sigma, note = _clean(column, sigma, choice.kind)
+        cleaned, sigma, note, warning = _clean(column, sigma, choice.kind)
         values.append(cleaned)
         sigmas.append(sigma)
         notes += note
+        warnings += warning
     keep = table.hkl.any(axis=1)
     if not keep.all():
         notes.append("F(000) in the file is not used")
@@ -125,7 +133,9 @@ def _selected_rows(table: ReflectionTable, choice: ColumnChoice) -> Rows:
         values=value[keep],
         sigmas=None if sigma is None else sigma[keep],
         free=None if free is None else _flags(free)[keep],
+        free_label="" if free is None else free.label,
         notes=notes,
+        warnings=warnings,
     )
 
 
@@ -133,12 +143,13 @@ def _refuse_negative(source: str, column: Column, kind: Kind) -> None:
     """Refuse a column whose negative values are too many to be a few bad reflections."""
     values = column.values[np.isfinite(column.values)]
     negative = int((values < 0).sum())
-    if kind == "amplitudes" and negative > _MAX_NEGATIVE * len(values):
+    if kind == "amplitudes" and is_signed(column):
         raise InputError(
             f"{source}: {negative} of {len(values)} amplitudes {column.label} are negative, which "
             "no amplitude can be; choose other columns with `labin`"
         )
-    if kind == "intensities" and len(values) and values.mean() <= 0:
+    # one measurement of huge uncertainty can make the mean negative, noise the median
+    if kind == "intensities" and len(values) and max(values.mean(), np.median(values)) <= 0:
         raise InputError(
             f"{source}: the mean of the intensities {column.label} is {values.mean():.4g}, "
             "expected it positive; choose other columns with `labin`"
@@ -147,9 +158,9 @@ def _refuse_negative(source: str, column: Column, kind: Kind) -> None:
 
 def _clean(
     column: Column, sigma: NDArray[np.float64] | None, kind: Kind
-) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, list[str]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, list[str], list[str]]:
     """One column without infinities, negative amplitudes, and values of unknown uncertainty."""
-    notes = []
+    notes: list[str] = []
     there = np.isfinite(column.values)
     if kind == "amplitudes":
         negative = there & (column.values < 0)
@@ -158,15 +169,17 @@ def _clean(
         there &= ~negative
     values = np.where(there, column.values, np.nan)
     if sigma is None:
-        return values, None, notes
+        return values, None, notes, []
     usable = np.isfinite(sigma) & (sigma > 0)
-    if kind == "amplitudes" and there.any() and not usable[there].any():
+    if there.any() and not usable[there].any():
         notes.append(f"no {column.label} has a positive uncertainty, so uncertainties are not used")
-        return values, None, notes
+        return values, None, notes, []
     without = int((there & ~usable).sum())
-    if without:
-        notes.append(f"{without} {column.label} without a positive uncertainty are not used")
-    return np.where(usable, values, np.nan), np.where(usable, sigma, np.nan), notes
+    text, serious = dropped(column.label, without, int(there.sum()))
+    cleaned = np.where(usable, values, np.nan), np.where(usable, sigma, np.nan)
+    if serious:
+        return *cleaned, notes, [text]
+    return *cleaned, notes + ([text] if without else []), []
 
 
 def _flags(column: Column) -> NDArray[np.int32]:
@@ -174,11 +187,12 @@ def _flags(column: Column) -> NDArray[np.int32]:
     return np.where(there, column.values, NO_FLAG).astype(np.int32)
 
 
-def _merge_equivalents(rows: Rows, space_group: gemmi.SpaceGroup) -> None:
+def _merge_equivalents(rows: Rows, kind: Kind, space_group: gemmi.SpaceGroup) -> None:
     first, group = group_equivalents(rows.hkl, space_group)
     n_rows = len(rows.hkl)
     if len(first) == n_rows:
         return
+    rows.warnings += disagreement(group, rows.values, rows.sigmas, kind, space_group)
     rows.values, rows.sigmas = merge(group, rows.values, rows.sigmas)
     rows.hkl = rows.hkl[first]
     if rows.free is not None:
@@ -200,7 +214,14 @@ def _drop_absences(rows: Rows, space_group: gemmi.SpaceGroup) -> None:
 
 
 def _to_amplitudes(rows: Rows, cell: gemmi.UnitCell, space_group: gemmi.SpaceGroup) -> None:
-    assert rows.sigmas is not None  # choose_columns refuses intensities without them
+    if rows.sigmas is None:
+        negative = int((rows.values < 0).sum())
+        rows.values = np.sqrt(np.maximum(rows.values, 0.0))
+        text = "intensities without uncertainties became amplitudes by their square root"
+        if negative:
+            text += f"; {negative} negative ones count as 0"
+        rows.notes.append(text)
+        return
     before = np.isfinite(rows.values)
     rows.values, rows.sigmas = french_wilson(rows.values, rows.sigmas, rows.hkl, cell, space_group)
     rows.notes.append("intensities became amplitudes by French & Wilson's method")

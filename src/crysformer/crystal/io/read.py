@@ -11,11 +11,13 @@ from pathlib import Path
 import gemmi
 
 from crysformer.crystal.io.column_selection import choose_columns
+from crysformer.crystal.io.hkl_records import looks_like_hkl
+from crysformer.crystal.io.measurement_warnings import wrong_radiation
 from crysformer.crystal.io.mtz import read_mtz
 from crysformer.crystal.io.observed_amplitudes import measured_rows
 from crysformer.crystal.io.reflection_table import ReflectionTable
 from crysformer.crystal.io.sf_mmcif import read_sf_cif
-from crysformer.crystal.io.shelx_hkl import looks_like_hkl, read_hkl
+from crysformer.crystal.io.shelx_hkl import read_hkl
 from crysformer.crystal.reflections import CrystalData, Radiation
 from crysformer.crystal.unit_cell import resolve_symmetry
 from crysformer.errors import InputError
@@ -27,6 +29,7 @@ def read_crystal(
     space_group: gemmi.SpaceGroup | str | None = None,
     labin: str | None = None,
     radiation: Radiation = "xray",
+    block: str | None = None,
 ) -> CrystalData:
     """Read measured amplitudes: MTZ, SF-mmCIF or SHELX .hkl, gzipped or not.
 
@@ -48,6 +51,9 @@ def read_crystal(
         Labels to use where several would fit, such as ``"FP,SIGFP"``.
     radiation
         Which scattering factors apply.
+    block
+        Which block of a CIF to read, ``NAME`` or ``NAME/CRYSTAL/WAVELENGTH`` as far as necessary;
+        by default the first one with measured reflections.
 
     Raises
     ------
@@ -56,7 +62,11 @@ def read_crystal(
         unknown or contradict each other.
     """
     source = os.fspath(path)
-    table = _read_table(Path(path), source, labin)
+    table = _read_table(Path(path), source, labin, block)
+    if block is not None and not table.is_cif:
+        raise InputError(
+            f"{source}: not a CIF file, so `block` {block} has no meaning; leave it out"
+        )
     choice = choose_columns(table, labin)
     cell, group = resolve_symmetry(
         source,
@@ -64,6 +74,7 @@ def read_crystal(
         space_group or table.space_group,
     )
     rows = measured_rows(table, choice, cell, group)
+    wavelength = choice.values[0].wavelength or table.wavelength
     return CrystalData(
         cell=cell,
         space_group=group,
@@ -74,7 +85,22 @@ def read_crystal(
         radiation=radiation,
         source=source,
         labels=choice.labels,
-        notes=(*table.notes, *_override_notes(table.space_group, group), *rows.notes),
+        notes=(
+            *table.notes,
+            *choice.notes,
+            *_override_notes(table.space_group, group),
+            *rows.notes,
+        ),
+        warnings=(
+            *table.warnings,
+            *choice.warnings,
+            *rows.warnings,
+            *wrong_radiation(radiation, wavelength, table.probe),
+        ),
+        kind=choice.kind,
+        free_label=rows.free_label,
+        wavelength=wavelength,
+        data_set=table.block or next(iter(choice.values[0].datasets[1:]), ""),
     )
 
 
@@ -91,7 +117,7 @@ def _override_notes(given: gemmi.SpaceGroup | None, used: gemmi.SpaceGroup) -> l
     return notes
 
 
-def _read_table(path: Path, source: str, labin: str | None) -> ReflectionTable:
+def _read_table(path: Path, source: str, labin: str | None, block: str | None) -> ReflectionTable:
     content, compressed = _read_bytes(path, source)
     if content[:4] == b"MTZ ":
         if not compressed:
@@ -102,10 +128,10 @@ def _read_table(path: Path, source: str, labin: str | None) -> ReflectionTable:
             return read_mtz(plain, source)
     text = content.decode("utf-8", errors="replace")
     if "\0" not in text:
-        if any(line.startswith("data_") for line in text.splitlines()):
-            return read_sf_cif(text, source)
-        if looks_like_hkl(text):
+        if looks_like_hkl(text):  # first: text after the list may be that of a CIF
             return read_hkl(text, path, source, labin)
+        if any(line.startswith("data_") for line in text.splitlines()):
+            return read_sf_cif(text, source, block)
         if text.startswith(("HEADER", "CRYST1", "ATOM ", "REMARK", "TITLE")):
             raise InputError(
                 f"{source}: a PDB coordinate file, expected reflections (.mtz, SF-mmCIF or "

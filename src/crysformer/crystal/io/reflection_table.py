@@ -8,10 +8,13 @@ M their uncertainties; D anomalous difference; I integer flags; R any real numbe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import gemmi
 import numpy as np
 from numpy.typing import NDArray
+
+Probe = Literal["xray", "electron", "neutron"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +31,18 @@ class Column:
         Shape (n,), NaN where the file has no value.
     cell
         Unit cell of the data set the column belongs to, where the file says so.
+    wavelength
+        Of that data set, A, where the file says so.
+    datasets
+        Names of that data set, shortest first: its own, with the crystal's, its number.
     """
 
     label: str
     type: str
     values: NDArray[np.float64]
     cell: gemmi.UnitCell | None = None
+    wavelength: float | None = None
+    datasets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +62,16 @@ class ReflectionTable:
         As the file gives them, or None.
     notes
         What reading had to assume, one sentence each.
+    wavelength
+        As the file gives it for all columns, A, or None.
+    probe
+        Radiation that the file names ("xray", "electron", "neutron"), or None.
+    is_cif
+        Whether the file has blocks.
+    block
+        The block used, where the file has several.
+    warnings
+        What may be wrong with the file, one sentence each.
     """
 
     source: str
@@ -61,3 +80,8 @@ class ReflectionTable:
     cell: gemmi.UnitCell | None = None
     space_group: gemmi.SpaceGroup | None = None
     notes: tuple[str, ...] = ()
+    wavelength: float | None = None
+    probe: Probe | None = None
+    is_cif: bool = False
+    block: str = ""
+    warnings: tuple[str, ...] = ()

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 import gemmi
 import numpy as np
 
+from crysformer.crystal.io.hkl_records import HklList, read_hkl_list
+from crysformer.crystal.io.hklf_transform import HklfTransform, read_hklf, transform_indices
 from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.errors import InputError
 
-_Record = tuple[int, int, int, float, float]
-
 #: Lattice of each |LATT| number, as the Hall symbol of the group that has nothing else.
 _LATTICES: Final = ("", "P 1", "I 1", "R 1", "F 1", "A 1", "B 1", "C 1")
-
-
-def looks_like_hkl(text: str) -> bool:
-    """Test that the first line that is not blank reads as h k l, value, uncertainty."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    try:
-        _fixed(first)
-    except ValueError:
-        try:
-            _spaced(first)
-        except ValueError:
-            return False
-    return True
 
 
 def read_hkl(text: str, path: Path, source: str, labin: str | None = None) -> ReflectionTable:
@@ -36,13 +23,13 @@ def read_hkl(text: str, path: Path, source: str, labin: str | None = None) -> Re
 
     The file itself does not say which of the two it is. The HKLF instruction of a .ins or .res
     file of the same name decides, else `labin` (``F,SIGF`` or ``I,SIGI``), else HKLF 4 is taken.
-    CELL, LATT and SYMM of that file give the unit cell and space group.
+    CELL, LATT and SYMM of that file give the unit cell and space group; the matrix and scales of
+    HKLF are applied. Batch numbers of 1 and -1 are free flags.
 
     Parameters
     ----------
     text
-        The file's content: h k l value sigma in SHELX's fixed columns (3I4, 2F8), or separated by
-        spaces; 0 0 0 ends the list.
+        The file's content, as `read_hkl_list` reads it.
     path
         Where the file lies.
     source
@@ -53,18 +40,16 @@ def read_hkl(text: str, path: Path, source: str, labin: str | None = None) -> Re
     Raises
     ------
     InputError
-        If a line cannot be read, or HKLF is neither 3 nor 4.
+        If a line cannot be read, if HKLF is neither 3 nor 4, or if the list is one of twin domains.
     """
-    records = _records(text, source)
-    if not records:
-        raise InputError(f"{source}: no reflections before the closing 0 0 0 line")
+    listed = read_hkl_list(text, source)
     instructions = _read_instructions(path)
     notes = []
     if instructions.name:
         notes.append(f"cell and symmetry are looked up in {instructions.name}")
     hklf = instructions.hklf
     if labin is not None:
-        hklf = 3 if labin.startswith("F") else 4
+        hklf = 3 if labin.split(",")[0].split("=")[-1].strip().startswith("F") else 4
     elif hklf is None:
         hklf = 4
         notes.append("taken as HKLF 4 (intensities); for amplitudes (HKLF 3) give `labin` F,SIGF")
@@ -73,57 +58,61 @@ def read_hkl(text: str, path: Path, source: str, labin: str | None = None) -> Re
             f"{source}: HKLF {hklf} in {instructions.name} (twinned or unusual data), expected "
             "HKLF 3 or 4"
         )
-    value, value_type = ("F", "F") if hklf == 3 else ("I", "J")
-    array = np.array(records, dtype=np.float64)
+    free, numbered = _batches(listed, source)
+    hkl, keep, transformed = transform_indices(listed.hkl, instructions.transform, source)
+    columns = _columns(listed, hklf, instructions.transform)
     return ReflectionTable(
         source=source,
-        hkl=array[:, :3].astype(np.int32),
-        columns=(
-            Column(value, value_type, array[:, 3]),
-            Column(f"SIG{value}", "Q", array[:, 4]),
-        ),
+        hkl=hkl,
+        columns=tuple(replace(c, values=c.values[keep]) for c in (*columns, *free)),
         cell=instructions.cell,
         space_group=instructions.space_group,
-        notes=tuple(notes),
+        notes=(*notes, *listed.notes, *numbered, *transformed),
+        wavelength=instructions.wavelength,
     )
 
 
-def _records(text: str, source: str) -> list[_Record]:
-    """All reflections before the 0 0 0 line, in fixed columns or else separated by spaces."""
-    lines = text.splitlines()
-    problem = ""
-    for parse in (_fixed, _spaced):
-        records: list[_Record] = []
-        for i, line in enumerate(lines):
-            if not line.strip():
-                continue
-            try:
-                record = parse(line)
-            except ValueError:
-                problem = f"line {i + 1} ({line.strip()[:40]!r})"
-                break
-            if record[:3] == (0, 0, 0):
-                return records
-            records.append(record)
-        else:
-            return records
-    raise InputError(f"{source}: {problem} is not h k l, value, uncertainty; is the file whole?")
+def _columns(listed: HklList, hklf: int, transform: HklfTransform) -> list[Column]:
+    """Value and uncertainty, or those of both Friedel mates, on the scale of HKLF."""
+    name, mean, mate, sigma = ("F", "F", "G", "L") if hklf == 3 else ("I", "J", "K", "M")
+    scale, wide = transform.scale, transform.scale * transform.sigma_scale
+    if listed.mates is None:
+        columns = [Column(name, mean, listed.values * scale)]
+        if np.isfinite(listed.sigmas).any():
+            return [*columns, Column(f"SIG{name}", "Q", listed.sigmas * wide)]
+        # an uncertainty of zero: it is unknown, and the list is to be read all the same
+        return [*columns, Column(f"SIG{name}", "Q", np.zeros(len(listed.values)))]
+    minus, sig_minus = listed.mates.T
+    return [
+        Column(f"{name}(+)", mate, listed.values * scale),
+        Column(f"SIG{name}(+)", sigma, listed.sigmas * wide),
+        Column(f"{name}(-)", mate, minus * scale),
+        Column(f"SIG{name}(-)", sigma, sig_minus * wide),
+    ]
 
 
-def _fixed(line: str) -> _Record:
-    h, k, l = int(line[0:4]), int(line[4:8]), int(line[8:12])  # noqa: E741
-    if (h, k, l) == (0, 0, 0):
-        return 0, 0, 0, 0.0, 0.0
-    return h, k, l, float(line[12:20]), float(line[20:28])
+def _batches(listed: HklList, source: str) -> tuple[list[Column], list[str]]:
+    """Free flags that batch numbers mark, and notes; a list of twin domains is refused.
 
-
-def _spaced(line: str) -> _Record:
-    h, k, l, *rest = line.split()  # noqa: E741
-    if not int(h) and not int(k) and not int(l):
-        return 0, 0, 0, 0.0, 0.0
-    if len(rest) < 2:
-        raise ValueError("value or uncertainty is missing")
-    return int(h), int(k), int(l), float(rest[0]), float(rest[1])
+    In HKLF 5 all reflections of an overlap but the last have negative numbers of their domain.
+    With two domains a 2 or -2 occurs; -1 beside 1 alone marks the free set.
+    """
+    numbers = set() if listed.batches is None else set(listed.batches.tolist()) - {0}
+    if listed.batches is not None and min(numbers, default=0) < 0:
+        if numbers <= {1, -1}:
+            free = np.where(listed.batches < 0, 0.0, 1.0)
+            return [Column("FREE", "I", free)], ["batch number -1 marks the free set"]
+        raise InputError(
+            f"{source}: negative batch numbers in columns 29 to 32 ({min(numbers)} to "
+            f"{max(numbers)}) mean HKLF 5, overlapping reflections of twin domains; expected HKLF "
+            "4: give the detwinned reflections or those of one domain"
+        )
+    if len(numbers) > 1:
+        return [], [
+            f"{len(numbers)} batch numbers ({min(numbers)} to {max(numbers)}) are taken as one "
+            "scale; if they number twin domains (HKLF 5), give the reflections of one of them"
+        ]
+    return [], []
 
 
 @dataclass(frozen=True)
@@ -134,6 +123,8 @@ class _Instructions:
     cell: gemmi.UnitCell | None = None
     space_group: gemmi.SpaceGroup | None = None
     hklf: int | None = None
+    wavelength: float | None = None
+    transform: HklfTransform = field(default_factory=HklfTransform)
 
 
 def _read_instructions(path: Path) -> _Instructions:
@@ -153,10 +144,12 @@ def _read_instructions(path: Path) -> _Instructions:
 
 def _parse_instructions(path: Path) -> _Instructions:
     cell, hklf, lattice, operators = None, None, 1, ["x,y,z"]
+    wavelength, transform = None, HklfTransform()
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         words = line.split()
         keyword = words[0].upper() if words else ""
         if keyword == "CELL":
+            wavelength = float(words[1])
             cell = gemmi.UnitCell(*(float(w) for w in words[2:8]))
         elif keyword == "LATT":
             lattice = int(words[1])
@@ -164,6 +157,7 @@ def _parse_instructions(path: Path) -> _Instructions:
             operators.append(line.split(None, 1)[1].lower().replace(" ", ""))
         elif keyword == "HKLF":
             hklf = abs(int(words[1]))
+            transform = read_hklf(words)
     group = None
     if cell is not None:
         operations = gemmi.GroupOps([gemmi.Op(op) for op in operators])
@@ -172,4 +166,5 @@ def _parse_instructions(path: Path) -> _Instructions:
             operations.add_inversion()
         operations.add_missing_elements()
         group = gemmi.find_spacegroup_by_ops(operations)
-    return _Instructions(path.name, cell, group, hklf)
+    wavelength = wavelength if wavelength is not None and wavelength > 0 else None
+    return _Instructions(path.name, cell, group, hklf, wavelength, transform)

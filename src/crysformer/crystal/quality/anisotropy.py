@@ -64,18 +64,38 @@ class Anisotropy:
     uncertainty: float
 
 
-def fit_anisotropy(data: CrystalData) -> Anisotropy:
-    """Fit the anisotropic decay of the measured intensities; at least one must be above zero."""
+def fit_anisotropy(
+    data: CrystalData,
+    without: NDArray[np.bool_] | None = None,
+    translation: NDArray[np.float64] | None = None,
+) -> Anisotropy:
+    """Fit the anisotropic decay of the measured intensities; at least one must be above zero.
+
+    Parameters
+    ----------
+    data
+        The crystal.
+    without
+        Reflections that do not decide the fit, shape (n,); they get an E^2 from it all the same.
+    translation
+        Fractional vector of a pseudo-translation, shape (3,), whose modulation of the expected
+        intensities is fitted too.
+    """
     used = data.measured
     hkl = data.hkl[used]
     operations = data.space_group.operations()
     intensity = data.f[used] ** 2 / epsilon_factors(hkl, data.space_group)
     weight = np.where(operations.centric_flag_array(hkl), 0.5, 1.0)
     s_sq = data.d[used] ** -2.0
-    design = np.hstack([_hats(s_sq), _quadratic(data, hkl)])
-    eta, tensor, covariance = _gamma_regression(design, intensity, weight, s_sq)
+    columns = [_hats(s_sq), _quadratic(data, hkl)]
+    if translation is not None:
+        columns.insert(1, _modulation(data, hkl, translation))
+    design = np.hstack(columns)
+    fit = np.ones(len(hkl), dtype=bool) if without is None else ~without[used]
+    beta, covariance = _gamma_regression(design[fit], intensity[fit], weight[fit], s_sq[fit])
+    tensor = beta[-len(_BASIS) :]
     e_squared = np.full(len(data), np.nan)
-    e_squared[used] = intensity / np.exp(eta)
+    e_squared[used] = intensity / np.exp(design @ beta)
     values, vectors = np.linalg.eigh(np.tensordot(tensor, _BASIS, axes=1))
     change = np.einsum("ia,kij,ja->ka", vectors, _BASIS, vectors)
     gradient = change[:, 2] - change[:, 0]
@@ -105,13 +125,22 @@ def _quadratic(data: CrystalData, hkl: NDArray[np.int32]) -> NDArray[np.float64]
     return -0.5 * total / len(rotations)
 
 
+def _modulation(
+    data: CrystalData, hkl: NDArray[np.int32], translation: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Harmonics of the phase difference of two copies a translation apart, (n, 3)."""
+    rotations = operators(data.space_group).rotations
+    angles = 2 * np.pi * np.stack([hkl @ rotation @ translation for rotation in rotations])
+    return np.stack([np.cos(k * angles).mean(axis=0) for k in (1, 2, 3)], axis=1)
+
+
 def _gamma_regression(
     design: NDArray[np.float64],
     intensity: NDArray[np.float64],
     weight: NDArray[np.float64],
     s_sq: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Logarithms of the expected values, the tensor's coefficients and their covariance.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Coefficients of the logarithms of expected values, and the covariance of the tensor's.
 
     Fisher scoring, whose weights do not change with a logarithmic link; a step that makes the
     likelihood worse is halved. What symmetry makes undetermined comes out as zero.
@@ -144,4 +173,4 @@ def _gamma_regression(
     dispersion = float(weight @ residual**2) / freedom
     covariance = dispersion * (inverse @ inverse.T)
     n = len(_BASIS)
-    return eta, beta[-n:], covariance[-n:, -n:]
+    return beta, covariance[-n:, -n:]

@@ -15,12 +15,13 @@ from crysformer.crystal.normalisation import WilsonFit, wilson_b
 from crysformer.crystal.quality.anisotropy import Anisotropy, fit_anisotropy
 from crysformer.crystal.quality.completeness import Completeness, completeness
 from crysformer.crystal.quality.moments import Moments, moments
+from crysformer.crystal.quality.outliers import Outliers, wilson_outliers, without_outliers
 from crysformer.crystal.quality.resolution_limits import STRONG, directional_limits, signal_limit
 from crysformer.crystal.quality.text import full_text, summary_lines, warnings_of
 from crysformer.crystal.quality.translational_ncs import PattersonPeak, patterson_peak
 from crysformer.crystal.quality.twin_laws import TwinLaw, twin_laws
 from crysformer.crystal.quality.twinning import LTest, l_test
-from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.reflections import CrystalData, Kind
 from crysformer.errors import InputError
 from crysformer.peptide.sequence_file import sequences_of
 
@@ -35,6 +36,18 @@ class DataReport:
     ----------
     source, space_group
         The file, and the space group's symbol.
+    cell
+        Unit cell, A and degrees.
+    columns, kind, data_set
+        Labels of the columns used, what they hold, and where they stand in the file.
+    free_set
+        Label of the free flags, None without.
+    wavelength
+        As the file gives it, A, or None.
+    doubts
+        What reading found to be wrong or doubtful, one sentence each.
+    outliers
+        Reflections too strong for Wilson's distribution; no statistic counts them.
     d_max, d_min
         Resolution limits of the measured reflections, A.
     completeness
@@ -68,6 +81,14 @@ class DataReport:
 
     source: str
     space_group: str
+    cell: tuple[float, ...]
+    columns: tuple[str, ...]
+    kind: Kind
+    data_set: str
+    free_set: str | None
+    wavelength: float | None
+    doubts: tuple[str, ...]
+    outliers: Outliers
     d_max: float
     d_min: float
     completeness: Completeness
@@ -88,7 +109,7 @@ class DataReport:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Assumptions of the methods that fail, one sentence each."""
-        return warnings_of(self)
+        return (*self.doubts, *warnings_of(self))
 
     def lines(self) -> list[str]:
         """The report in a few lines, without the warnings."""
@@ -106,6 +127,13 @@ class DataReport:
         ]
         peak = self.patterson
         return {
+            "cell": _plain(list(self.cell)),
+            "columns": list(self.columns),
+            "kind": self.kind,
+            "data_set": self.data_set or None,
+            "free_set": self.free_set,
+            "wavelength": _plain(self.wavelength),
+            "n_reflections": self.completeness.measured,
             "reflections": self.completeness.measured,
             "d_max": round(self.d_max, 3),
             "d_min": round(self.d_min, 3),
@@ -122,6 +150,16 @@ class DataReport:
                 "uncertainty": _plain(self.anisotropy.uncertainty),
                 "limits": _plain(list(self.axis_limits)),
             },
+            "outliers": [
+                {"hkl": hkl, "d": _plain(d), "e": _plain(e), "probability": _plain(p)}
+                for hkl, d, e, p in zip(
+                    self.outliers.hkl.tolist(),
+                    self.outliers.d.tolist(),
+                    self.outliers.e.tolist(),
+                    self.outliers.probability.tolist(),
+                    strict=True,
+                )
+            ],
             "statistics_d_min": _plain(self.strong_d_min),
             "acentric": None if self.acentric is None else _plain(asdict(self.acentric)),
             "centric": None if self.centric is None else _plain(asdict(self.centric)),
@@ -173,7 +211,10 @@ def data_report(
             copies = estimate_copies(data.cell, data.space_group, chains).copies
         check_fits(data.cell, data.space_group, chains, copies)
         packed = solvent_content(data.cell, data.space_group, chains, copies)
-    anisotropy = fit_anisotropy(data)
+    everything = data
+    outliers = wilson_outliers(data)
+    data = without_outliers(data, outliers)
+    anisotropy = fit_anisotropy(everything, outliers.flags(len(data)))
     wilson = _wilson(data, chains, packed)
     strong = signal_limit(data, data.measured, STRONG)
     if data.sigf is None:
@@ -184,9 +225,17 @@ def data_report(
     return DataReport(
         source=data.source,
         space_group=data.space_group.xhm(),
-        d_max=data.d_max,
-        d_min=data.d_min,
-        completeness=completeness(data),
+        cell=data.cell.parameters,
+        columns=data.labels,
+        kind=data.kind,
+        data_set=data.data_set,
+        free_set=data.free_label or None,
+        wavelength=data.wavelength,
+        doubts=data.warnings,
+        outliers=outliers,
+        d_max=everything.d_max,
+        d_min=everything.d_min,
+        completeness=completeness(everything),
         wilson=wilson,
         anisotropy=anisotropy,
         principal_b=tuple((wilson.b_iso + anisotropy.deviations).tolist()),

@@ -6,12 +6,17 @@ number, not an alarm. The limits are the usual ones of the field, and are stated
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crysformer.crystal.io.labin import assignment
 from crysformer.crystal.quality.moments import Moments
+from crysformer.crystal.quality.outliers import PROBABILITY
 from crysformer.crystal.quality.translational_ncs import PattersonPeak
+from crysformer.crystal.quality.wrong_kind import wrong_kind
+from crysformer.crystal.reflections import Kind
 
 if TYPE_CHECKING:
     from crysformer.crystal.quality.report import DataReport
@@ -23,13 +28,39 @@ _TNCS_HEIGHT = 0.2
 _COMPLETE, _NEARLY_ALL = 0.8, 0.9
 _FALL_OFF = 10.0  # ratio of intensities between directions at the resolution limit
 _SAME = 0.7  # correlation of intensities that a missing operator relates
+_WILD = 1e-12  # probability of an E as large; acentric E above 5.3, centric above 7.1
 _CUT = 0.5  # F / sigma: weaker reflections show that the file was not cut at a sigma
 
 
 def warnings_of(report: DataReport) -> tuple[str, ...]:
     """Write one sentence for each assumption that fails."""
-    rules = (_incomplete, _wilson, _anisotropic, _translational_ncs, _twinned, _centric)
+    rules = (_incomplete, _outliers, _wilson, _anisotropic, _translational_ncs, _twinned, _centric)
+    wrong = _wrong_kind(report)
+    if wrong is not None:  # no statistic of the intensities means anything
+        return wrong, *filter(None, (_incomplete(report), _translational_ncs(report)))
     return tuple(sentence for rule in rules if (sentence := rule(report)) is not None)
+
+
+def _wrong_kind(report: DataReport) -> str | None:
+    figures = wrong_kind(
+        report.kind,
+        report.acentric,
+        report.centric,
+        report.l_test,
+        report.completeness.overall,
+    )
+    if figures is None:
+        return None
+    other: Kind = "amplitudes" if report.kind == "intensities" else "intensities"
+    # a SHELX list has no labels of its own
+    if not report.data_set and report.columns in (("I", "SIGI"), ("F", "SIGF")):
+        option = "F,SIGF" if other == "amplitudes" else "I,SIGI"
+    else:
+        option = shlex.quote(assignment(other, report.columns))
+    return (
+        f"the {report.kind} {', '.join(report.columns[::2])} are distributed as {other} are "
+        f"({figures}); if they are, give `labin` {option}"
+    )
 
 
 def _incomplete(report: DataReport) -> str | None:
@@ -46,6 +77,26 @@ def _incomplete(report: DataReport) -> str | None:
             f"{lowest.d_min:.2f} A are measured; strong ones are among the missing"
         )
     return None
+
+
+def _outliers(report: DataReport) -> str | None:
+    """Warn of reflections that no structure is likely to have; others are only named."""
+    wild = report.outliers.probability < _WILD
+    if not wild.any():
+        return None
+    return (
+        f"far too strong for Wilson's distribution: {report.outliers.names(wild)}; "
+        "wrong measurements, unless the structure is very regular or has heavy atoms"
+    )
+
+
+def _suspected(report: DataReport) -> list[str]:
+    if not len(report.outliers):
+        return []
+    return [
+        f"less probable than {PROBABILITY:g}: {report.outliers.names()}; left out at the start of "
+        "a search, restored where its solution explains them"
+    ]
 
 
 def _wilson(report: DataReport) -> str | None:
@@ -155,11 +206,12 @@ def summary_lines(report: DataReport) -> list[str]:
     """A few lines for the log of a run."""
     shells, wilson = report.completeness.shells, report.wilson
     lines = [
+        _source_line(report),
         f"data: {100 * report.completeness.overall:.1f} % complete to {report.d_min:.2f} A "
         f"({100 * shells[0].completeness:.0f} % in the lowest shell, "
         f"{100 * shells[-1].completeness:.0f} % in the highest); "
         f"Wilson B {wilson.b_iso:.1f} +- {wilson.b_error:.1f} A^2 from {wilson.d_max:.2f} to "
-        f"{wilson.d_min:.2f} A; spread with direction {report.anisotropy.spread:.1f} A^2"
+        f"{wilson.d_min:.2f} A; spread with direction {report.anisotropy.spread:.1f} A^2",
     ]
     figures = []
     if report.acentric is not None:
@@ -171,7 +223,15 @@ def summary_lines(report: DataReport) -> list[str]:
         figures.append(f"<|L|> {test.mean_abs:.3f} +- {test.error:.3f}")
     if figures:
         lines.append("intensities: " + "; ".join(figures))
-    return lines
+    return lines + _suspected(report)
+
+
+def _source_line(report: DataReport) -> str:
+    """Which columns of the file were used, and what else was read from it."""
+    where = f" of {report.data_set}" if report.data_set else ""
+    wave = "" if report.wavelength is None else f"; wavelength {report.wavelength:.5g} A"
+    free = "no free flags" if report.free_set is None else f"free flags {report.free_set}"
+    return f"columns: {', '.join(report.columns) or 'none'} ({report.kind}){where}; {free}{wave}"
 
 
 def _moments(found: Moments) -> str:
@@ -187,6 +247,7 @@ def full_text(report: DataReport) -> str:
     lines = [
         f"{report.source}: {report.completeness.measured} amplitudes, {report.space_group}, "
         f"{report.d_max:.2f} to {report.d_min:.2f} A",
+        _source_line(report),
         "",
         f"completeness {100 * report.completeness.overall:.1f} % "
         f"({report.completeness.measured} of {report.completeness.possible} unique)",
@@ -207,7 +268,7 @@ def full_text(report: DataReport) -> str:
         reach = "" if limit is None else f", I/sigma 2 at {_limit(limit)}"
         direction = ", ".join(f"{x:5.2f}" for x in axis)
         lines.append(f"  B {b:5.1f} A^2 along ({direction}){reach}")
-    lines += ["", *_statistics(report), "", *_symmetry(report)]
+    lines += ["", *_statistics(report), *_suspected(report), "", *_symmetry(report)]
     if report.packing is not None:
         packed = report.packing
         lines += [

@@ -25,6 +25,7 @@ from crysformer.data.dataset.manifest import (
     sorted_counts,
     split_counts,
 )
+from crysformer.data.dataset.sequences import entry_sequences
 from crysformer.data.dataset.shards import (
     SHARDS,
     chunks,
@@ -36,6 +37,7 @@ from crysformer.data.dataset.sources import (
     StructureFile,
     digest_sources,
     find_sources,
+    passed_over,
     read_sources,
 )
 from crysformer.data.dataset.splits import Splitter
@@ -70,7 +72,8 @@ def build(
     Parameters
     ----------
     paths
-        Structure files (PDB, mmCIF, also gzipped), tar archives of them, or folders of either.
+        Structure files (PDB, mmCIF, also .gz, .bz2, .xz), tar archives of them, or folders of
+        either.
     out
         Folder for ``fragments.parquet`` and ``manifest.json``.
     recipe
@@ -123,18 +126,31 @@ def build(
     with locked_folder(out, overwrite=overwrite, resume=resume) as folder:
         if resume and (folder / MANIFEST).is_file() and not (folder / SHARDS).is_dir():
             return _finished(folder, settings)
-        curator = Curator(recipe, entries, Splitter(entries.entries(), seed), strict)
+        files = itertools.islice(read_sources(sources), limit)
+        splitter = Splitter(entries.entries(), seed, entry_sequences(files, entries))
+        curator = Curator(recipe, entries, splitter, strict)
         reader = _Reader(sources, limit, progress)
-        return _build(folder, curator, reader, settings, jobs, resume)
+        return _build(folder, curator, reader, settings, passed_over(paths), jobs, resume)
 
 
 def _build(
-    folder: Path, curator: Curator, reader: _Reader, settings: _Settings, jobs: int, resume: bool
-) -> Manifest:
+    folder: Path, curator: Curator, reader: _Reader, settings: _Settings,
+    not_read: Sequence[Path], jobs: int, resume: bool,
+) -> Manifest:  # fmt: skip
     shards = prepare_shards(folder, settings.to_json(), resume)
     try:
         written = write_shards(curator, chunks(reader.files()), shards, jobs, reader.handled)
         table, tally = join_shards(written)
+        for path in not_read:
+            tally.discards["file_passed_over"] += 1
+            tally.problems.append(
+                {
+                    "file": str(path),
+                    "kind": "file_passed_over",
+                    "reason": "passed over for its ending",
+                }
+            )
+            log.warning("%s: passed over, its ending is none of those that are read", path)
         if table.num_rows == 0:
             shutil.rmtree(shards)
             raise InputError(_nothing_left(reader.sources, tally))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pyarrow as pa
 import torch
 
 from crysformer.data.dataset.manifest import FORMAT, Manifest, content_hash, file_hash, split_counts
+from crysformer.data.dataset.sequences import SHARED, stretches
 from crysformer.data.dataset.standardise import PEPTIDE_BOND, PEPTIDE_TOLERANCE
 from crysformer.data.examples.fragment_tensors import FragmentTensors
 from crysformer.data.recipe import Recipe
@@ -36,9 +39,9 @@ _BOND_ROUNDING = 2 * COORDINATE_STEP
 def check(folder: str | Path, seed: int = 0) -> list[str]:
     """Verify a data set made by `build`.
 
-    Hashes, schema, counts, split separation, sequences against coordinates, centres of mass and
-    overlap of fragments are checked on every row; cells, contacts and peptide bonds on up to
-    10,000 rows of each split, chosen with `seed`.
+    Hashes, schema, counts, split separation, sequences shared between splits, sequences against
+    coordinates, centres of mass and overlap of fragments are checked on every row; cells,
+    contacts and peptide bonds on up to 10,000 rows of each split, chosen with `seed`.
 
     Returns
     -------
@@ -65,6 +68,7 @@ def check(folder: str | Path, seed: int = 0) -> list[str]:
     if any(manifest.counts.get(name) != figures for name, figures in counts.items()):
         problems.append(f"counts differ from the manifest's: found {counts}")
     problems += _separation(table)
+    problems += _shared_stretches(table)
     for split in SPLITS:
         try:
             fragments = store.table(split)
@@ -85,6 +89,40 @@ def _separation(table: pa.Table) -> list[str]:
         if pairs.num_rows != len(table[column].unique()):
             problems.append(f"some {column} is in more than one split")
     return problems
+
+
+def _shared_stretches(table: pa.Table) -> list[str]:
+    """Find chains of two splits that share 15 residues, whatever their entries and clusters."""
+    held_out: dict[str, tuple[str, str]] = {}
+    sharing: dict[str, str] = {}
+    columns = (table[name].to_pylist() for name in ("split", "entry", "chain", "start", "sequence"))
+    rows = sorted(zip(*columns, strict=True))  # test, train, validation
+    for order in (("test",), ("validation",), ("train",)):
+        chosen = (row for row in rows if row[0] in order)
+        for (split, entry, chain), pieces in itertools.groupby(chosen, key=lambda row: row[:3]):
+            name = f"{entry}_{chain}"
+            for stretch in stretches(_joined((start, text) for *_, start, text in pieces)):
+                other, its_split = held_out.get(stretch, (name, split))
+                if its_split != split:
+                    sharing.setdefault(
+                        other, f"{other} ({its_split}) and {name} ({split}) have {stretch}"
+                    )
+                elif split != "train":
+                    held_out[stretch] = (name, split)
+    if not sharing:
+        return []
+    return [
+        f"{len(sharing)} chains share {SHARED} residues with a chain of another split: "
+        f"{next(iter(sharing.values()))}"
+    ]
+
+
+def _joined(pieces: Iterable[tuple[int, str]]) -> str:
+    """Sequence of a chain from its fragments, X where it has none."""
+    letters: dict[int, str] = {}
+    for start, text in pieces:
+        letters.update(zip(itertools.count(start), text, strict=False))
+    return "".join(letters.get(i, "X") for i in range(max(letters, default=-1) + 1))
 
 
 def _contents(table: FragmentTable, recipe: Recipe) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import io
 import lzma
+import re
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +22,14 @@ ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
 
 #: Largest structure file, bytes unpacked: the largest entry of the PDB has half of this.
 MAX_STRUCTURE = 512 * 2**20
+_COMPRESSED = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_EXPECTED = f"{', '.join(STRUCTURE_SUFFIXES + ARCHIVE_SUFFIXES)} (structures may be .gz, .bz2, .xz)"
+#: Names that look like structures or archives of them, whatever follows: .pdb1, .cif.Z, .ent.zst.
+_LIKE_STRUCTURES = re.compile(
+    r"\.(pdb|ent|cif|mmcif|bcif|pdbx|mmtf|pdbqt)[0-9]*(\.[a-z0-9]+)?$|"
+    r"\.(tar\.|t)(z|zst|lzma|lz4)$|\.(zip|7z|rar)$",
+    re.IGNORECASE,
+)
 
 #: What reading a damaged compressed file can raise.
 READ_ERRORS = (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error)
@@ -47,14 +57,14 @@ class StructureFile:
     def stem(self) -> str:
         """File name without folders and structure suffixes."""
         stem = Path(self.name).name
-        for suffix in (".gz", *STRUCTURE_SUFFIXES):
+        for suffix in (*_COMPRESSED, *STRUCTURE_SUFFIXES):
             stem = stem.removesuffix(suffix)
         return stem
 
     @property
     def is_cif(self) -> bool:
         """True if the name ends as mmCIF files do."""
-        return self.name.lower().removesuffix(".gz").endswith((".cif", ".mmcif"))
+        return _uncompressed(self.name).endswith((".cif", ".mmcif"))
 
 
 def find_sources(paths: Sequence[str | Path]) -> list[Path]:
@@ -72,19 +82,29 @@ def find_sources(paths: Sequence[str | Path]) -> list[Path]:
             inside = sorted(p for p in path.rglob("*") if p.is_file() and _is_source(p.name))
             if not inside:
                 raise InputError(
-                    f"{path}: no structure files or archives inside; expected "
-                    f"{', '.join(STRUCTURE_SUFFIXES + ARCHIVE_SUFFIXES)} (structures may be .gz)"
+                    f"{path}: no structure files or archives inside; expected {_EXPECTED}"
                 )
             found += inside
         elif not path.exists():
             raise InputError(f"{path}: no such file or folder; give structure files or archives")
         elif not _is_source(path.name):
             raise InputError(
-                f"{path}: not a structure file or archive by its ending; expected "
-                f"{', '.join(STRUCTURE_SUFFIXES + ARCHIVE_SUFFIXES)} (structures may be .gz)"
+                f"{path}: not a structure file or archive by its ending; expected {_EXPECTED}"
             )
         else:
             found.append(path)
+    return list(dict.fromkeys(found))
+
+
+def passed_over(paths: Sequence[str | Path]) -> list[Path]:
+    """List files in the folders among `paths` that look like structures but are not read."""
+    found = [
+        file
+        for path in map(Path, paths)
+        if path.is_dir()
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and not _is_source(file.name) and _LIKE_STRUCTURES.search(file.name)
+    ]
     return list(dict.fromkeys(found))
 
 
@@ -131,12 +151,11 @@ def digest_sources(sources: Sequence[Path]) -> list[dict[str, str]]:
 
 def _unpacked(name: str, handle: IO[bytes]) -> StructureFile:
     """Read and unpack one structure file, without believing how large it says it is."""
-    unpacked = handle
-    if name.lower().endswith(".gz"):
-        unpacked = cast(IO[bytes], gzip.GzipFile(fileobj=handle))
+    unpack = _COMPRESSED.get(Path(name).suffix.lower())
     try:
+        unpacked = handle if unpack is None else cast(IO[bytes], unpack(handle))
         content = unpacked.read(MAX_STRUCTURE + 1)
-    except READ_ERRORS as error:
+    except (*READ_ERRORS, ValueError) as error:  # bz2 has the latter for truncated files
         return StructureFile(name, None, f"cannot be read ({error})")
     if len(content) > MAX_STRUCTURE:
         return StructureFile(
@@ -146,7 +165,13 @@ def _unpacked(name: str, handle: IO[bytes]) -> StructureFile:
 
 
 def _is_structure(name: str) -> bool:
-    return name.lower().removesuffix(".gz").endswith(STRUCTURE_SUFFIXES)
+    return _uncompressed(name).endswith(STRUCTURE_SUFFIXES)
+
+
+def _uncompressed(name: str) -> str:
+    """A name in lower case without the ending of its compression."""
+    lower = name.lower()
+    return lower.removesuffix(Path(lower).suffix) if Path(lower).suffix in _COMPRESSED else lower
 
 
 def _is_source(name: str) -> bool:

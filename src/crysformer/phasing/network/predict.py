@@ -16,6 +16,7 @@ from torch import Tensor
 from crysformer.crystal.comparison.alignment import apply_alignment
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.fourier.grids import Shape, density_from_grid, grid_from_density
+from crysformer.crystal.quality.outliers import Outliers, wilson_outliers, without_outliers
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import UsageError
 from crysformer.models.orientations import rotate_map
@@ -134,7 +135,9 @@ def predict(
     if passes not in (None, 1):
         raise UsageError(f"`passes` is {passes}: expected 1, or none for recycling runs")
     begin = time.perf_counter()
-    runner = NetworkRunner(data, sequences_of(sequence), weights, device)
+    suspected = wilson_outliers(data)
+    clean = without_outliers(data, suspected)
+    runner = NetworkRunner(clean, sequences_of(sequence), weights, device)
     generator = torch.Generator().manual_seed(seed)
     trajectory = runner.single_pass() if passes == 1 else runner.run(generator, deadline)
     density, hand = trajectory.single, 0.5
@@ -158,7 +161,7 @@ def predict(
         agreement=trajectory.agreement,
         probability_correct=trajectory.probability_correct,
         hand=hand,
-        notes=(*_notes(data, frame), _course(runner, trajectory, hand)),
+        notes=(*_notes(clean, frame, suspected), _course(runner, trajectory, hand)),
     )
 
 
@@ -195,10 +198,17 @@ def _course(runner: NetworkRunner, trajectory: Trajectory, hand: float) -> str:
     return f"a single prediction: recycling runs did not converge ({agreement}, {need})"
 
 
-def _notes(data: CrystalData, frame: NetworkFrame) -> tuple[str, ...]:
+def _notes(data: CrystalData, frame: NetworkFrame, suspected: Outliers) -> tuple[str, ...]:
+    notes = []
+    if len(suspected):
+        notes.append(
+            f"too strong for Wilson's distribution, and not given to the network: "
+            f"{suspected.names()}"
+        )
     if frame.completeness > 0.99:
-        return ()
+        return tuple(notes)
     return (
+        *notes,
         f"{100 * (1 - frame.completeness):.0f} % of the reflections to {frame.d_min:g} A are not "
         f"measured (the data end at {data.d_min:.2f} A) and entered with their expected amplitude",
     )
