@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from crysformer.crystal.io.column_labels import plain
 from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.crystal.io.unmerged import ADVICE, refuse_repeated
+from crysformer.crystal.space_groups import SymmetryRecords, identify_space_group
 from crysformer.errors import InputError
 
 _INDICES: Final = ("H", "K", "L")
 #: Labels of the columns that only unmerged files have, as `plain` writes them.
 _UNMERGED_LABELS: Final = ("batch", "misym", "moverisym")
+#: Length of a header record, bytes.
+_RECORD: Final = 80
 
 
 def read_mtz(path: Path, source: str) -> ReflectionTable:
@@ -50,13 +53,35 @@ def read_mtz(path: Path, source: str) -> ReflectionTable:
     hkl = _whole_numbers(indices, source)
     if not any(c.type == "Y" for c in columns):  # which tells the Friedel mates apart
         refuse_repeated(hkl, source)
+    cell = mtz.cell if mtz.cell.is_crystal() else None
+    space_group, notes = identify_space_group(_symmetry(mtz, path.read_bytes()), cell)
     return ReflectionTable(
         source=source,
         hkl=hkl,
         columns=tuple(column for column in columns if column not in indices),
-        cell=mtz.cell if mtz.cell.is_crystal() else None,
-        space_group=mtz.spacegroup,
+        cell=cell,
+        space_group=space_group,
+        notes=notes,
     )
+
+
+def _symmetry(mtz: gemmi.Mtz, content: bytes) -> SymmetryRecords:
+    """SYMINF as gemmi reads it, and the SYMM records, which gemmi skips."""
+    try:
+        symbol = mtz.spacegroup_name
+    except UnicodeDecodeError:
+        symbol = ""
+    at = content.rfind(b"VERS MTZ")
+    header = content[at:] if at >= 0 else b""
+    operators: list[str] = []
+    for start in range(0, len(header), _RECORD):
+        record = header[start : start + _RECORD]
+        if record.startswith(b"SYMM"):
+            operators += record[4:].decode("ascii", errors="replace").split("*")
+        elif record.startswith(b"END"):
+            break
+    given = tuple(text.strip() for text in operators if text.strip())
+    return SymmetryRecords(symbol, number=mtz.spacegroup_number or None, operators=given)
 
 
 def _column(mtz: gemmi.Mtz, column: gemmi.Mtz.Column) -> Column:

@@ -19,7 +19,7 @@ from crysformer.crystal.io.reflection_table import ReflectionTable
 from crysformer.crystal.io.sf_mmcif import read_sf_cif
 from crysformer.crystal.io.shelx_hkl import read_hkl
 from crysformer.crystal.reflections import CrystalData, Radiation
-from crysformer.crystal.unit_cell import resolve_symmetry
+from crysformer.crystal.space_groups import resolve_symmetry
 from crysformer.errors import InputError
 
 
@@ -46,7 +46,8 @@ def read_crystal(
     cell
         Unit cell, for files that lack it or to override theirs.
     space_group
-        Space group or its symbol (``"P 21 21 21"``, ``"P212121"``), likewise.
+        Space group, or a text that `parse_space_group` reads: a symbol (``"P 21 21 21"``,
+        ``"P2(1)2(1)2(1)"``), a number, a Hall symbol or operators; likewise.
     labin
         Labels to use where several would fit, such as ``"FP,SIGFP"``.
     radiation
@@ -72,6 +73,7 @@ def read_crystal(
         source,
         cell or choice.values[0].cell or table.cell,
         space_group or table.space_group,
+        "; ".join(table.notes),
     )
     rows = measured_rows(table, choice, cell, group)
     wavelength = choice.values[0].wavelength or table.wavelength
