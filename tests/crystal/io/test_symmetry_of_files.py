@@ -34,8 +34,8 @@ def test_mtz_symbol_unknown(mtz: Path) -> None:
     mtz.write_bytes(content.replace(b"'P 21 21 21'", b"'made up'   "))
     data = read_crystal(mtz)
     assert data.space_group.xhm() == "P 21 21 21"
-    assert "symbol 'made up' is not understood" in data.notes[0]
-    assert "taken from the file's operators" in data.notes[1]
+    assert "symbol 'made up' is not understood" in data.warnings[0]
+    assert "taken from the file's operators" in data.warnings[1]
 
 
 def test_mtz_number_alone(mtz: Path) -> None:
@@ -43,7 +43,7 @@ def test_mtz_number_alone(mtz: Path) -> None:
     mtz.write_bytes(content.replace(b"'P 21 21 21'", b"'?'         ").replace(b"SYMM ", b"XXXX "))
     data = read_crystal(mtz)
     assert data.space_group.xhm() == "P 21 21 21"
-    assert data.notes == ("space group P 21 21 21 taken from the file's number",)
+    assert data.warnings == ("space group P 21 21 21 taken from the file's number",)
 
 
 def test_mtz_without_any_statement_that_can_be_read(mtz: Path) -> None:

@@ -61,7 +61,7 @@ def read_mtz(path: Path, source: str) -> ReflectionTable:
         columns=tuple(column for column in columns if column not in indices),
         cell=cell,
         space_group=space_group,
-        notes=notes,
+        symmetry_warnings=notes,
     )
 
 

@@ -18,6 +18,7 @@ from crysformer.crystal.io.observed_amplitudes import measured_rows
 from crysformer.crystal.io.reflection_table import ReflectionTable
 from crysformer.crystal.io.sf_mmcif import read_sf_cif
 from crysformer.crystal.io.shelx_hkl import read_hkl
+from crysformer.crystal.io.shelx_instructions import instructions_beside
 from crysformer.crystal.reflections import CrystalData, Radiation
 from crysformer.crystal.space_groups import resolve_symmetry
 from crysformer.errors import InputError
@@ -69,11 +70,12 @@ def read_crystal(
             f"{source}: not a CIF file, so `block` {block} has no meaning; leave it out"
         )
     choice = choose_columns(table, labin)
+    given = space_group or None
     cell, group = resolve_symmetry(
         source,
         cell or choice.values[0].cell or table.cell,
-        space_group or table.space_group,
-        "; ".join(table.notes),
+        table.space_group if given is None else given,
+        "; ".join(table.symmetry_warnings),
     )
     rows = measured_rows(table, choice, cell, group)
     wavelength = choice.values[0].wavelength or table.wavelength
@@ -90,11 +92,12 @@ def read_crystal(
         notes=(
             *table.notes,
             *choice.notes,
-            *_override_notes(table.space_group, group),
+            *(() if given is None else _override_notes(table.space_group, group)),
             *rows.notes,
         ),
         warnings=(
             *table.warnings,
+            *(table.symmetry_warnings if given is None else ()),
             *choice.warnings,
             *rows.warnings,
             *wrong_radiation(radiation, wavelength, table.probe),
@@ -106,17 +109,17 @@ def read_crystal(
     )
 
 
-def _override_notes(given: gemmi.SpaceGroup | None, used: gemmi.SpaceGroup) -> list[str]:
+def _override_notes(given: gemmi.SpaceGroup | None, used: gemmi.SpaceGroup) -> tuple[str, ...]:
     """Notes on a space group of the user that replaces the file's."""
     if given is None or given.xhm() == used.xhm():
-        return []
+        return ()
     notes = [f"space group {used.xhm()} used instead of the file's {given.xhm()}"]
     if len(used.operations().sym_ops) < len(given.operations().sym_ops):
         notes.append(
             f"the file is merged in {given.xhm()}, so it covers only part of the reflections of "
             f"{used.xhm()}"
         )
-    return notes
+    return tuple(notes)
 
 
 def _read_table(path: Path, source: str, labin: str | None, block: str | None) -> ReflectionTable:
@@ -131,9 +134,9 @@ def _read_table(path: Path, source: str, labin: str | None, block: str | None) -
     text = content.decode("utf-8", errors="replace")
     if "\0" not in text:
         if looks_like_hkl(text):  # first: text after the list may be that of a CIF
-            return read_hkl(text, path, source, labin)
+            return read_hkl(text, instructions_beside(path), source, labin)
         if any(line.startswith("data_") for line in text.splitlines()):
-            return read_sf_cif(text, source, block)
+            return read_sf_cif(text, source, block, labin)
         if text.startswith(("HEADER", "CRYST1", "ATOM ", "REMARK", "TITLE")):
             raise InputError(
                 f"{source}: a PDB coordinate file, expected reflections (.mtz, SF-mmCIF or "
