@@ -52,6 +52,7 @@ def write_solution(
     write_map(folder / "solution.ccp4", solution.density)
     if solution.model is not None:
         structure = solution.model.to_structure()
-        structure.make_mmcif_document().write_file(str(folder / MODEL))
+        text = structure.make_mmcif_document().as_string()
+        (folder / MODEL).write_text(text, encoding="utf-8")
     write_json(folder / "summary.json", summary)
     return summary

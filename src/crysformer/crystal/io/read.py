@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import tempfile
-import zlib
 from pathlib import Path
 
 import gemmi
@@ -22,6 +19,7 @@ from crysformer.crystal.io.shelx_instructions import instructions_beside
 from crysformer.crystal.reflections import CrystalData, Radiation
 from crysformer.crystal.space_groups import resolve_symmetry
 from crysformer.errors import InputError
+from crysformer.files import file_with, read_content
 
 
 def read_crystal(
@@ -43,7 +41,7 @@ def read_crystal(
     Parameters
     ----------
     path
-        The file.
+        The file, which may be a pipe; ``-`` is standard input.
     cell
         Unit cell, for files that lack it or to override theirs.
     space_group
@@ -123,13 +121,9 @@ def _override_notes(given: gemmi.SpaceGroup | None, used: gemmi.SpaceGroup) -> t
 
 
 def _read_table(path: Path, source: str, labin: str | None, block: str | None) -> ReflectionTable:
-    content, compressed = _read_bytes(path, source)
+    content = read_content(path, "a reflection file")
     if content[:4] == b"MTZ ":
-        if not compressed:
-            return read_mtz(path, source)
-        with tempfile.TemporaryDirectory() as folder:
-            plain = Path(folder) / "data.mtz"
-            plain.write_bytes(content)
+        with file_with(path, content) as plain:
             return read_mtz(plain, source)
     text = content.decode("utf-8", errors="replace")
     if "\0" not in text:
@@ -146,26 +140,3 @@ def _read_table(path: Path, source: str, labin: str | None, block: str | None) -
         f"{source}: neither MTZ, SF-mmCIF nor SHELX .hkl (recognised by content); expected a "
         "reflection file in one of these formats"
     )
-
-
-def _read_bytes(path: Path, source: str) -> tuple[bytes, bool]:
-    """Read a file: its content, decompressed, and a flag of compression."""
-    if path.is_dir():
-        raise InputError(f"{source}: is a folder, expected a reflection file")
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{source}: no such file; check the path") from None
-    except OSError as error:
-        raise InputError(f"{source}: cannot be read ({error.strerror or error})") from error
-    compressed = content[:2] == b"\x1f\x8b"
-    if compressed:
-        try:
-            content = gzip.decompress(content)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise InputError(
-                f"{source}: a truncated or broken gzip file ({error}); get it again"
-            ) from error
-    if not content.strip():
-        raise InputError(f"{source}: is empty, expected reflections")
-    return content, compressed

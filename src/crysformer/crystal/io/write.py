@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import gemmi
 import numpy as np
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.io.observed_amplitudes import NO_FLAG
 from crysformer.crystal.reflections import CrystalData
-from crysformer.errors import CrysformerError, InputError
-from crysformer.files import atomic_path, free_bytes
+from crysformer.errors import InputError
+from crysformer.files import atomic_path, file_with, read_content, unicode_path
 from crysformer.version import __version__
 
 
@@ -75,12 +76,7 @@ def write_phases(
     )
     mtz.update_reso()
     with atomic_path(path) as temporary:
-        try:
-            mtz.write_to_file(str(temporary))
-        except RuntimeError as error:  # gemmi does not say why, and a full disk is the usual cause
-            raise CrysformerError(
-                f"{path}: cannot be written (is the disk full? {free_bytes(temporary)} bytes free)"
-            ) from error
+        temporary.write_bytes(mtz.write_to_bytes())
 
 
 def write_map(path: str | os.PathLike[str], density: DensityMap) -> None:
@@ -102,10 +98,10 @@ def write_map(path: str | os.PathLike[str], density: DensityMap) -> None:
     ccp4 = gemmi.Ccp4Map()
     ccp4.grid = grid
     ccp4.update_ccp4_header(2, True)
-    with atomic_path(path) as temporary:
-        ccp4.write_ccp4_map(str(temporary))
+    with atomic_path(path) as temporary, unicode_path(temporary) as plain:
+        ccp4.write_ccp4_map(str(plain))
         symmetry_bytes = ccp4.header_i32(24)
-        if temporary.stat().st_size != 1024 + symmetry_bytes + 4 * density.values.size:
+        if plain.stat().st_size != 1024 + symmetry_bytes + 4 * density.values.size:
             # gemmi leaves the last buffer to fclose and does not look whether that succeeded
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -119,11 +115,13 @@ def read_map(path: str | os.PathLike[str]) -> DensityMap:
         If the file is not a CCP4 map, is truncated, or does not cover the asymmetric unit.
     """
     source = os.fspath(path)
+    content = read_content(path, "a CCP4 map")
     try:
-        ccp4 = gemmi.read_ccp4_map(source)
+        with file_with(Path(path), content) as plain:
+            ccp4 = gemmi.read_ccp4_map(str(plain))
         ccp4.setup(float("nan"))
     except (RuntimeError, ValueError, OSError) as error:
-        reason = str(error).replace(source, "").strip(" :")
+        reason = str(error).replace(str(plain), "").strip(" :")
         raise InputError(f"{source}: cannot be read as a CCP4 map ({reason})") from error
     values = np.array(ccp4.grid.array, dtype=np.float32)
     missing = int(np.isnan(values).sum())
