@@ -60,7 +60,7 @@ def with_flags(text: str, args: argparse.Namespace) -> str:
 
 def add_data_arguments(
     parser: argparse.ArgumentParser,
-    help: str = "reflections: .mtz, SF-mmCIF (.cif, .ent) or SHELX .hkl; .gz",
+    help: str = "reflections: .mtz, CIF (.cif, .ent, .fcf), SHELX .hkl, XDS_ASCII or .sca; also .gz; - for stdin",
     *,
     required: bool = True,
 ) -> None:
@@ -74,7 +74,9 @@ def add_data_arguments(
         help="unit cell in A and degrees, for files without one or to override theirs",
     )
     group.add_argument(
-        "--space-group", metavar="SYMBOL", help="space group, such as P1 or 'P 21 21 21'; likewise"
+        "--space-group",
+        metavar="SYMBOL",
+        help="space group: symbol, number, Hall symbol or operators, such as P1 or 'P 21 21 21'; likewise",
     )
     group.add_argument("--labin", metavar="F,SIGF", help="columns to use, where several fit")
     group.add_argument("--block", metavar="NAME", help="block of a CIF to read, if not the first")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from typing import Final
 
 import gemmi
 
@@ -13,13 +15,20 @@ from crysformer.crystal.io.measurement_warnings import wrong_radiation
 from crysformer.crystal.io.mtz import read_mtz
 from crysformer.crystal.io.observed_amplitudes import measured_rows
 from crysformer.crystal.io.reflection_table import ReflectionTable
+from crysformer.crystal.io.scalepack import looks_like_scalepack, read_scalepack
 from crysformer.crystal.io.sf_mmcif import read_sf_cif
 from crysformer.crystal.io.shelx_hkl import read_hkl
 from crysformer.crystal.io.shelx_instructions import instructions_beside
+from crysformer.crystal.io.xds_ascii import looks_like_xds, read_xds
 from crysformer.crystal.reflections import CrystalData, Radiation
 from crysformer.crystal.space_groups import resolve_symmetry
 from crysformer.errors import InputError
 from crysformer.files import file_with, read_content
+
+#: Endings of lists that look like SHELX .hkl, with other columns than intensity and uncertainty.
+_WITH_PHASES: Final = (".fcf", ".phs")
+#: Beginning of a block of a CIF.
+_CIF: Final = re.compile(r"^[ \t]*data_\S", re.IGNORECASE | re.MULTILINE)
 
 
 def read_crystal(
@@ -30,7 +39,7 @@ def read_crystal(
     radiation: Radiation = "xray",
     block: str | None = None,
 ) -> CrystalData:
-    """Read measured amplitudes: MTZ, SF-mmCIF or SHELX .hkl, gzipped or not.
+    """Read measured amplitudes: MTZ, CIF, SHELX .hkl, XDS_ASCII or scalepack, gzipped or not.
 
     The format is recognised by content, not by name. Columns are chosen as `choose_columns`
     says; phases and calculated columns are never read. Intensities become amplitudes by French &
@@ -125,18 +134,28 @@ def _read_table(path: Path, source: str, labin: str | None, block: str | None) -
     if content[:4] == b"MTZ ":
         with file_with(path, content) as plain:
             return read_mtz(plain, source)
-    text = content.decode("utf-8", errors="replace")
+    text = content.decode("utf-8-sig", errors="replace")
     if "\0" not in text:
+        if looks_like_xds(text):
+            with file_with(path, content) as plain:
+                return read_xds(plain, text, source)
+        if looks_like_scalepack(text):
+            return read_scalepack(text, source)
+        if looks_like_hkl(text) and path.suffix.lower() in _WITH_PHASES:
+            raise InputError(
+                f"{source}: a list of reflections with phases, not in CIF ({path.suffix}), whose "
+                "columns cannot be told apart; give the .hkl file, or a .fcf file of LIST 4 or 6"
+            )
         if looks_like_hkl(text):  # first: text after the list may be that of a CIF
             return read_hkl(text, instructions_beside(path), source, labin)
-        if any(line.startswith("data_") for line in text.splitlines()):
+        if _CIF.search(text):
             return read_sf_cif(text, source, block, labin)
         if text.startswith(("HEADER", "CRYST1", "ATOM ", "REMARK", "TITLE")):
             raise InputError(
-                f"{source}: a PDB coordinate file, expected reflections (.mtz, SF-mmCIF or "
-                "SHELX .hkl)"
+                f"{source}: a PDB coordinate file, expected reflections (.mtz, SF-mmCIF, "
+                "SHELX .hkl, XDS_ASCII or scalepack)"
             )
     raise InputError(
-        f"{source}: neither MTZ, SF-mmCIF nor SHELX .hkl (recognised by content); expected a "
-        "reflection file in one of these formats"
+        f"{source}: neither MTZ, SF-mmCIF, SHELX .hkl, XDS_ASCII nor scalepack (recognised by "
+        "content); expected a reflection file in one of these formats"
     )
