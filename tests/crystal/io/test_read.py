@@ -10,7 +10,7 @@ import gemmi
 import numpy as np
 import pytest
 
-from crysformer.crystal.io.observed_amplitudes import NO_FLAG
+from crysformer.crystal.io.free_flags import NO_FLAG
 from crysformer.crystal.io.read import read_crystal
 
 WriteMtz = Callable[..., Path]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.density_map import DensityMap
-from crysformer.crystal.io.observed_amplitudes import NO_FLAG
+from crysformer.crystal.io.free_flags import NO_FLAG
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError
 from crysformer.files import atomic_path, file_with, read_content, unicode_path
