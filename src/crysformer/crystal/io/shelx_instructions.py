@@ -107,18 +107,21 @@ def parse_instructions(text: str, name: str) -> Instructions:
     for line in _logical_lines(text):
         words = line.split()
         keyword = words[0].upper()
-        if keyword == "CELL":
-            wavelength = float(words[1])
-            cell = gemmi.UnitCell(*(float(w) for w in words[2:8]))
-        elif keyword == "LATT":
-            lattice = int(words[1])
-        elif keyword == "SYMM":
-            operators.append(line.split(None, 1)[1].lower().replace(" ", ""))
-        elif keyword == "HKLF":
-            hklf = abs(int(words[1]))
-            transform = read_hklf(words)
-        elif keyword == "END":
-            break
+        try:
+            if keyword == "CELL":
+                wavelength, a, b, c, alpha, beta, gamma = (float(w) for w in words[1:8])
+                cell = gemmi.UnitCell(a, b, c, alpha, beta, gamma)
+            elif keyword == "LATT":
+                lattice = int(words[1])
+            elif keyword == "SYMM":
+                operators.append(line.split(None, 1)[1].lower().replace(" ", ""))
+            elif keyword == "HKLF":
+                hklf = abs(int(words[1]))
+                transform = read_hklf(words)
+            elif keyword == "END":
+                break
+        except (ValueError, IndexError) as error:
+            raise ValueError(f"{line.strip()!r:.60}") from error
     group = None
     if cell is not None:
         operations = gemmi.GroupOps([gemmi.Op(op) for op in dict.fromkeys(operators)])
