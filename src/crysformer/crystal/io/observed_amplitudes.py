@@ -92,7 +92,7 @@ def measured_rows(
 
 def _selected_rows(table: ReflectionTable, choice: ColumnChoice) -> Rows:
     """Rows with a usable value and uncertainty, Friedel mates averaged, F(000) left out."""
-    largest = int(np.abs(table.hkl).max(initial=0))
+    largest = int(np.abs(table.hkl.astype(np.int64)).max(initial=0))  # -2^31 has no int32
     if largest > _LARGEST_INDEX:
         raise InputError(
             f"{table.source}: a Miller index of {largest}; the file is broken, get it again"

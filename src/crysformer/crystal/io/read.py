@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import gemmi
+import numpy as np
 
 from crysformer.crystal.io.column_selection import choose_columns
 from crysformer.crystal.io.hkl_records import looks_like_hkl
@@ -20,6 +21,7 @@ from crysformer.crystal.io.sf_mmcif import read_sf_cif
 from crysformer.crystal.io.shelx_hkl import read_hkl
 from crysformer.crystal.io.shelx_instructions import instructions_beside
 from crysformer.crystal.io.xds_ascii import looks_like_xds, read_xds
+from crysformer.crystal.possible_reflections import check_possible
 from crysformer.crystal.reflections import CrystalData, Radiation
 from crysformer.crystal.space_groups import resolve_symmetry
 from crysformer.errors import InputError
@@ -85,6 +87,7 @@ def read_crystal(
         "; ".join(table.symmetry_warnings),
     )
     rows = measured_rows(table, choice, cell, group)
+    check_possible(source, cell, group, rows.hkl[np.isfinite(rows.values)])
     wavelength = choice.values[0].wavelength or table.wavelength
     return CrystalData(
         cell=cell,
