@@ -41,7 +41,7 @@ def read_mtz(path: Path, source: str) -> ReflectionTable:
         mtz = gemmi.read_mtz_file(str(path))
         columns = tuple(_column(mtz, column) for column in mtz.columns)
     except (RuntimeError, ValueError) as error:
-        reason = str(error).replace(str(path), "").strip(" :")
+        reason = " ".join(str(error).replace(str(path), "").split()).strip(" :")
         raise InputError(
             f"{source}: a truncated or broken MTZ file ({reason}); get it again from where it "
             "was made"

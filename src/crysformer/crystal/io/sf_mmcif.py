@@ -107,7 +107,8 @@ def read_sf_cif(
             table = _read_part(part, name, source, *other_parts(parts, part))
             return with_symmetry(table, [part.block.block, *(b.block for b in blocks)])
     except (ValueError, RuntimeError, IndexError) as error:
-        raise InputError(f"{source}: a truncated or broken CIF file ({error})") from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"{source}: a truncated or broken CIF file ({reason:.200})") from error
     contents = [b.block for b in blocks]
     embedded = read_embedded_hkl(contents, source, labin)
     if embedded is not None:

@@ -121,7 +121,7 @@ def read_map(path: str | os.PathLike[str]) -> DensityMap:
             ccp4 = gemmi.read_ccp4_map(str(plain))
         ccp4.setup(float("nan"))
     except (RuntimeError, ValueError, OSError) as error:
-        reason = str(error).replace(str(plain), "").strip(" :")
+        reason = " ".join(str(error).replace(str(plain), "").split()).strip(" :")
         raise InputError(f"{source}: cannot be read as a CCP4 map ({reason})") from error
     values = np.array(ccp4.grid.array, dtype=np.float32)
     missing = int(np.isnan(values).sum())

@@ -56,7 +56,7 @@ def read_xds(path: Path, text: str, source: str) -> ReflectionTable:
     try:
         xds = gemmi.read_xds_ascii(str(path))
     except (RuntimeError, ValueError, IndexError) as error:
-        reason = str(error).replace(str(path), "").strip(" :")
+        reason = " ".join(str(error).replace(str(path), "").split()).strip(" :")
         raise InputError(
             f"{source}: a truncated or broken XDS file ({reason}); get it again from where it was "
             "made"

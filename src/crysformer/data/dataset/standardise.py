@@ -24,7 +24,10 @@ FAULTS = (
     "residue_missing_atom",
     "residue_zero_occupancy",
     "residue_not_l",
+    "residue_impossible_coordinates",
 )
+#: No atom of a standard residue is farther from its CA, A.
+_FARTHEST = 12.0
 
 _SELENOMETHIONINE = {"SE": "SD"}
 
@@ -174,7 +177,16 @@ def _standardize_residue(
         changes["residue_first_altloc_taken"] += 1
     if not fault and found < len(expected):
         fault = FAULTS.index("residue_missing_atom")
+    if not fault and not _possible(xyz[: len(expected)]):
+        fault = FAULTS.index("residue_impossible_coordinates")
+    if not np.isfinite(xyz).all():
+        fault, xyz[:] = fault or FAULTS.index("residue_impossible_coordinates"), 0.0
     return (index, 0) if not fault else (0, fault)
+
+
+def _possible(xyz: NDArray[np.float64]) -> bool:
+    """Test that coordinates (n, 3), CA in the second row, are finite and those of one residue."""
+    return bool(np.isfinite(xyz).all() and np.abs(xyz - xyz[1]).max() < _FARTHEST)
 
 
 def _flag_not_l(
