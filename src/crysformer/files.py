@@ -142,11 +142,6 @@ def _in_use(folder: Path) -> bool:
         raise CrysformerError(f"{folder}: cannot be read ({error.strerror or error})") from error
 
 
-def free_bytes(path: str | os.PathLike[str]) -> int:
-    """Bytes free on the file system that holds `path` (or its nearest existing parent)."""
-    return shutil.disk_usage(_existing(Path(path))).free
-
-
 def _existing(folder: Path) -> Path:
     """The folder, or its nearest existing parent."""
     folder = folder.absolute()

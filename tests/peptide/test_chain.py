@@ -11,6 +11,7 @@ from crysformer.errors import InputError
 from crysformer.peptide.chain import Chain, letters_of, parse_chain
 from crysformer.peptide.residues import D_NAME_OF
 from crysformer.peptide.sequence_file import read_sequences
+from crysformer.peptide.three_letter import one_letter_notation
 
 
 @pytest.mark.parametrize(
@@ -46,10 +47,11 @@ def test_what_is_written_is_read_again(
     d_residues = frozenset(i for i in mirrored if i < len(letters) and letters[i] != "G")
     chain = Chain(letters, d_residues, acetyl, amide)
     assert parse_chain(str(chain)) == chain
-    assert read_sequences(str(chain)) == (str(chain),)
+    if one_letter_notation(str(chain)) is None:  # some, as ALAGLY, are names as well
+        assert read_sequences(str(chain)) == (str(chain),)
 
 
-@pytest.mark.parametrize("text", ["A(XYZ)", "(D-Xaa)", "A-NH3", "A*", "Ac-", "Ac--NH2", "A(DAL"])
+@pytest.mark.parametrize("text", ["A(XYZ)", "(D-Xyz)", "A-NH3", "A*A", "Ac-", "Ac--NH2", "A(DAL"])
 def test_what_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(InputError):
         read_sequences(text)

@@ -29,8 +29,8 @@ def test_codes(text: str, chains: tuple[str, ...]) -> None:
 def test_chains_given_one_by_one_are_checked_too() -> None:
     assert sequences_of(None) == ()
     assert sequences_of(["lvh", "SSN,A(MSE)G"]) == ("LVH", "SSN", "AMG")
-    with pytest.raises(InputError, match="unknown letter 'X'"):
-        sequences_of(("LVH", "SXN"))
+    with pytest.raises(InputError, match="unknown letter '1'"):
+        sequences_of(("LVH", "S1N"))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_fasta(tmp_path: Path, content: str, chains: tuple[str, ...]) -> None:
     assert read_sequences(str(path)) == chains
 
 
-@pytest.mark.parametrize("letter", [*"XBZJOU*-1(", "é"])
+@pytest.mark.parametrize("letter", [*"*-1(?", "é"])
 def test_unknown_letter_is_named_with_its_position(letter: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         read_sequences(f"GNN{letter}QNY")
@@ -78,7 +78,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a folder"):
         read_sequences(tmp_path)
     (tmp_path / "empty.fa").write_text("")
-    with pytest.raises(InputError, match="an empty chain"):
+    with pytest.raises(InputError, match="is empty"):
         read_sequences(tmp_path / "empty.fa")
     (tmp_path / "header.fa").write_text(">one\n")
     with pytest.raises(InputError, match="an empty chain"):

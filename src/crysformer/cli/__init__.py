@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import logging
 import os
 import sys
@@ -85,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _let_waiting_threads_sleep()
+    _escape_what_cannot_be_encoded()
     args = argparse.Namespace(verbose=False)
     try:
         args = _parse(arguments)
@@ -111,6 +113,13 @@ def _let_waiting_threads_sleep() -> None:
     """Set libgomp's waiting, which it reads when torch is loaded, unless the user has set it."""
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+
+
+def _escape_what_cannot_be_encoded() -> None:
+    """Print file names with characters that the terminal lacks, or that are not UTF-8, escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:

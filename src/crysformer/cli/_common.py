@@ -60,7 +60,7 @@ def with_flags(text: str, args: argparse.Namespace) -> str:
 
 def add_data_arguments(
     parser: argparse.ArgumentParser,
-    help: str = "reflections: .mtz, SF-mmCIF (.cif, .ent) or SHELX .hkl; .gz",
+    help: str = "reflections: .mtz, CIF, SHELX .hkl, XDS_ASCII or .sca, also .gz; - for stdin",
     *,
     required: bool = True,
 ) -> None:
@@ -74,7 +74,9 @@ def add_data_arguments(
         help="unit cell in A and degrees, for files without one or to override theirs",
     )
     group.add_argument(
-        "--space-group", metavar="SYMBOL", help="space group, such as P1 or 'P 21 21 21'; likewise"
+        "--space-group",
+        metavar="SYMBOL",
+        help="space group, such as P1 or 'P 21 21 21'; its number or operators; likewise",
     )
     group.add_argument("--labin", metavar="F,SIGF", help="columns to use, where several fit")
     group.add_argument("--block", metavar="NAME", help="block of a CIF to read, if not the first")
@@ -143,8 +145,8 @@ def add_sequence_arguments(parser: argparse.ArgumentParser, *, required: bool = 
         "--sequence",
         required=required,
         metavar="SEQ|FASTA",
-        help="one-letter codes (several chains: separated by commas) or a FASTA file; D residues "
-        "and blocked ends as in Ac-ELLK(D-Ala)LG-NH2",
+        help="one- or three-letter codes (several chains: separated by commas) or a FASTA or PIR "
+        "file; D residues and blocked ends as in Ac-ELLK(D-Ala)LG-NH2",
     )
 
 
@@ -158,13 +160,18 @@ def add_copies_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_sequences(args: argparse.Namespace) -> tuple[str, ...] | None:
-    """Sequences of the chains; None without --sequence."""
-    if args.sequence is None:
-        return None
-    from crysformer.peptide.sequence_file import read_sequences
+def load_inputs(args: argparse.Namespace) -> tuple[CrystalData, tuple[str, ...] | None]:
+    """DATA, and the sequences of the chains (None without --sequence).
 
-    return read_sequences(args.sequence)
+    What had to be assumed about the sequences is among the warnings of the data.
+    """
+    data = load_data(args)
+    if args.sequence is None:
+        return data, None
+    from crysformer.peptide.sequence_file import read_sequences_with_notes
+
+    reading = read_sequences_with_notes(args.sequence)
+    return replace(data, warnings=(*data.warnings, *reading.notes)), reading.chains
 
 
 def add_output_arguments(

@@ -264,7 +264,7 @@ def _write(
     write_json(folder / "results.json", _content(records))
     with (
         atomic_path(folder / "results.tsv") as path,
-        open(path, "w", encoding="utf-8", newline="") as file,
+        open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
         table = csv.DictWriter(file, FIELDS, delimiter="\t", lineterminator="\n")
         table.writeheader()

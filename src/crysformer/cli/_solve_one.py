@@ -7,7 +7,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crysformer.cli._common import load_data, load_sequences, log, with_flags
+from crysformer.cli._common import load_inputs, log, with_flags
 
 if TYPE_CHECKING:
     from crysformer.crystal.quality.report import DataReport
@@ -29,8 +29,7 @@ def solve_one(args: argparse.Namespace, progress: Progress | None) -> tuple[dict
 
     `args.settings` holds the settings themselves (`load_settings`).
     """
-    data = load_data(args)
-    sequences = load_sequences(args)
+    data, sequences = load_inputs(args)
     from crysformer.workflow.solve import solve_to_folder
 
     log.info("%s", describe(data))

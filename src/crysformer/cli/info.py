@@ -24,8 +24,7 @@ from crysformer.cli._common import (
     add_data_arguments,
     add_sequence_arguments,
     emit,
-    load_data,
-    load_sequences,
+    load_inputs,
 )
 from crysformer.errors import UsageError
 
@@ -69,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 def _report_on_data(args: argparse.Namespace) -> int:
     from crysformer.crystal.quality.report import data_report
 
-    report = data_report(load_data(args), load_sequences(args), args.copies)
+    report = data_report(*load_inputs(args), args.copies)
     result = {"source": report.source, "space_group": report.space_group, **report.to_dict()}
     emit(args, result, report.text())
     return 0

@@ -14,8 +14,7 @@ from crysformer.cli._common import (
     add_data_arguments,
     add_sequence_arguments,
     emit,
-    load_data,
-    load_sequences,
+    load_inputs,
     log,
 )
 from crysformer.errors import UsageError
@@ -49,9 +48,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, predict, write."""
-    data = load_data(args)
-    sequences = load_sequences(args)
+    data, sequences = load_inputs(args)
     assert sequences is not None
+    for warning in data.warnings:
+        log.warning("%s", warning)
 
     from crysformer.crystal.io.write import write_map, write_phases
     from crysformer.phasing.network.predict import predict

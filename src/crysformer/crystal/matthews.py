@@ -9,11 +9,14 @@ from typing import Final
 import gemmi
 
 from crysformer.crystal.cell_composition import count_atoms
-from crysformer.peptide.chain import parse_chain
+from crysformer.peptide.chain import UNMODELLED, parse_chain
+from crysformer.peptide.modified_residues import modified_composition
 
 _WATER: Final = 18.015
 #: Masses that blocking groups add to a free end, Da.
 _ACETYL, _AMIDE = 42.037, -0.984
+#: Hydrogens for each other atom of a residue that has no model, Da: about one, as in proteins.
+_HYDROGENS: Final = 1.008
 #: Specific volume of protein, A^3/Da (Matthews, J. Mol. Biol. 33, 491, 1968).
 _PROTEIN_VOLUME: Final = 1.23
 
@@ -63,7 +66,13 @@ def chain_mass(sequence: str) -> float:
         If the chain is not written as `crysformer.peptide.chain.parse_chain` reads it.
     """
     chain = parse_chain(sequence)
-    names = gemmi.expand_one_letter_sequence(chain.letters, gemmi.ResidueKind.AA)
-    residues = sum(gemmi.find_tabulated_residue(name).weight for name in names)
-    ends = _ACETYL * chain.acetyl + _AMIDE * chain.amide
-    return float(residues - (len(names) - 1) * _WATER + ends)
+    modelled = chain.letters.replace(UNMODELLED, "")
+    names = gemmi.expand_one_letter_sequence(modelled, gemmi.ResidueKind.AA)
+    residues = sum(gemmi.find_tabulated_residue(name).weight - _WATER for name in names)
+    residues += sum(
+        count * (gemmi.Element(element).weight + _HYDROGENS)
+        for name in chain.unmodelled
+        for element, count in modified_composition(name).items()
+    )
+    ends = _WATER + _ACETYL * chain.acetyl + _AMIDE * chain.amide
+    return float(residues + ends)

@@ -1,13 +1,51 @@
-"""Sequences of one or more chains, as text or from a FASTA file."""
+"""Sequences of one or more chains, as text or from a file."""
 
 from __future__ import annotations
 
 import os
+import re
+import stat
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from crysformer.errors import InputError
-from crysformer.peptide.chain import letters_of, parse_chain
+from crysformer.file_content import STDIN, read_content
+from crysformer.peptide.chain import Chain, parse_chain
+from crysformer.peptide.three_letter import is_residue_name, one_letter_notation
+
+#: Header of an entry in PIR format, whose next line describes it.
+_PIR: Final = re.compile(r">[A-Z][A-Z0-9];")
+#: Numbers of residues between or before their letters.
+_COUNTS: Final = re.compile(r"(?<!\S)\d+(?!\S)")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f]")
+#: Marks of the encoding at the beginning of a file.
+_ENCODINGS: Final = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig"))
+_INVISIBLE: Final = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060"))
+_DASHES: Final = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212"), "-")
+
+
+class Chains(tuple[str, ...]):
+    """Chains as read: `sequences_of` does not read them again, since notations can be alike."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class SequenceReading:
+    """Chains, and what reading had to assume.
+
+    Attributes
+    ----------
+    chains
+        One string for each chain, as `read_sequences` returns them.
+    notes
+        One sentence each.
+    """
+
+    chains: Chains
+    notes: tuple[str, ...] = ()
 
 
 def read_sequences(text_or_path: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -17,8 +55,10 @@ def read_sequences(text_or_path: str | os.PathLike[str]) -> tuple[str, ...]:
     ----------
     text_or_path
         One-letter codes, several chains separated by commas (``"GNNQQNY"``, ``"LVH,SSN"``), or a
-        FASTA file with one or more chains. Small letters are accepted. D residues, blocked ends
-        (``Ac-ELLK(D-Ala)LG-NH2``) and ``(MSE)`` as `crysformer.peptide.chain.parse_chain` says.
+        file with one or more chains: FASTA, PIR, or SEQRES records of the PDB. Small letters and
+        three-letter names (``"Gly-Asn-Asn"``) are accepted. D residues, blocked ends
+        (``Ac-ELLK(D-Ala)LG-NH2``) and other residues as `crysformer.peptide.chain.parse_chain`
+        says.
 
     Returns
     -------
@@ -29,21 +69,22 @@ def read_sequences(text_or_path: str | os.PathLike[str]) -> tuple[str, ...]:
     Raises
     ------
     InputError
-        If the file is missing or empty, or a letter is not one of the twenty residues.
+        If the file is missing or empty, or a letter or residue is unknown.
     """
+    return read_sequences_with_notes(text_or_path).chains
+
+
+def read_sequences_with_notes(text_or_path: str | os.PathLike[str]) -> SequenceReading:
+    """Read sequences as `read_sequences` does, and say what had to be assumed."""
     text = os.fspath(text_or_path)
-    path = Path(text)
-    try:
-        is_file, is_folder = path.is_file(), path.is_dir() and os.sep in text
-    except OSError:  # longer than any file name: codes
-        is_file, is_folder = False, False
-    if is_file:
-        return _read_file(path)
-    if is_folder or (os.sep in text or "." in text):
+    if text == STDIN or _is_file(text):
+        return _read_file(text)
+    is_folder = os.sep in text and Path(text).is_dir()
+    if is_folder or os.sep in text or "." in text:
         what = "is a folder" if is_folder else "no such file"
         raise InputError(f"{text}: {what}, expected a FASTA file or one-letter codes")
-    chains = [str(parse_chain(chain, f"sequence {text!r:.60}")) for chain in text.split(",")]
-    return _checked(chains, f"sequence {text!r:.60}")
+    where = f"sequence {text!r:.60}"
+    return _reading([(where, part) for part in _chains_of(text)], where)
 
 
 def sequences_of(sequence: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -66,33 +107,107 @@ def sequences_of(sequence: str | Sequence[str] | None) -> tuple[str, ...]:
     """
     if sequence is None:
         return ()
+    if isinstance(sequence, Chains):
+        return sequence
     parts = [sequence] if isinstance(sequence, str) else sequence
-    return tuple(chain for part in parts for chain in read_sequences(part))
+    return Chains(chain for part in parts for chain in read_sequences(part))
 
 
-def _read_file(path: Path) -> tuple[str, ...]:
+def _is_file(text: str) -> bool:
+    """Test for a file or pipe; text that no file could be called is codes."""
     try:
-        content = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a FASTA file ({error})") from error
+        mode = os.stat(text).st_mode
+    except (OSError, ValueError):  # ValueError: a null character
+        return False
+    return not stat.S_ISDIR(mode)
+
+
+def _read_file(name: str) -> SequenceReading:
+    text = _decoded(read_content(name, "a sequence"), name)
     chains: list[tuple[str, str]] = []
-    for line in content.splitlines():
-        if line.startswith(">"):
-            chains.append((line[1:].strip()[:40] or str(len(chains) + 1), ""))
-        elif line.strip() and not line.startswith(";"):
+    described = False
+    for line in _seqres(text) or text.splitlines():
+        if described:  # the second line of a PIR entry
+            described = False
+        elif line.lstrip().startswith(">"):
+            described = _PIR.match(line.lstrip()) is not None
+            header = line.lstrip()[1:].strip()
+            chains.append((header[:40] or str(len(chains) + 1), ""))
+        elif line.strip() and not line.startswith((";", "#")):
             if not chains:
                 chains.append(("1", ""))
-            name, letters = chains[-1]
-            chains[-1] = (name, letters + line.strip())
-    cleaned = [
-        str(parse_chain(part, f"{path}: chain {name}"))
-        for name, letters in chains
-        for part in letters.split(",")
+            header, letters = chains[-1]
+            chains[-1] = (header, f"{letters} {_COUNTS.sub(' ', line).strip()}")
+    parts = [
+        (f"{name}: chain {header}", part)
+        for header, letters in chains
+        for part in _chains_of(letters.replace("/", ","))  # PIR separates chains by slashes
     ]
-    return _checked(cleaned, str(path))
+    return _reading(parts, name)
 
 
-def _checked(chains: list[str], where: str) -> tuple[str, ...]:
-    if not chains or not all(letters_of(chain) for chain in chains):
+def _decoded(content: bytes, name: str) -> str:
+    """Text in UTF-8 or UTF-16, else Latin-1: what is not ASCII can only be a header."""
+    encoding = next(encoding for mark, encoding in _ENCODINGS if content.startswith(mark))
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    text = text.rstrip("\x1a")  # the end of a file of DOS
+    if _CONTROL.search(text):
+        raise InputError(f"{name}: cannot be read as a FASTA file (binary content)")
+    return text
+
+
+def _seqres(text: str) -> list[str]:
+    """SEQRES records as lines of FASTA; empty if there are none."""
+    lines: list[str] = []
+    last = ""
+    for line in text.splitlines():
+        if line.startswith("SEQRES"):
+            chain = line[11:12]
+            if not lines or chain != last:
+                lines.append(f">{chain.strip() or '1'}")
+            lines.append(line[19:70])
+            last = chain
+    return lines
+
+
+def _chains_of(text: str) -> list[str]:
+    """Chains between commas; three or more names of residues between commas are one chain."""
+    parts = text.split(",")
+    return ["-".join(parts)] if len(parts) > 2 and all(map(is_residue_name, parts)) else parts
+
+
+def _reading(parts: list[tuple[str, str]], where: str) -> SequenceReading:
+    """Parse the chains, each with what to call it in messages."""
+    chains, notes = [], []
+    for name, text in parts:
+        plain = text.translate(_INVISIBLE).translate(_DASHES).strip().removesuffix("*")
+        letters = one_letter_notation(plain)
+        chain = parse_chain(plain if letters is None else letters, name)
+        if letters is not None:
+            notes.append(f"{name}: read as three-letter names, {chain}")
+        notes += _notes(chain, plain if letters is None else letters, name)
+        chains.append(chain)
+    if not chains or not all(chain.letters for chain in chains):
         raise InputError(f"{where}: an empty chain; expected one-letter codes such as GNNQQNY")
-    return tuple(chains)
+    return SequenceReading(Chains(map(str, chains)), tuple(notes))
+
+
+def _notes(chain: Chain, text: str, where: str) -> list[str]:
+    notes = []
+    codes = re.sub(r"\([^()]*\)|^\s*(Ac|H)-|-(NH2|OH)\s*$", "", text, flags=re.IGNORECASE)
+    small = sorted({letter for letter in codes if letter.islower()})
+    if small and any(letter.isupper() for letter in codes):
+        notes.append(
+            f"{where}: the small letters {''.join(small)} count as L residues, as capitals do; "
+            "write D residues as (D-Ala) or (DAL)"
+        )
+    if chain.unmodelled:
+        names = ", ".join(dict.fromkeys(chain.unmodelled))
+        notes.append(
+            f"{where}: {names} counted in the composition of the cell, but without a model; the "
+            "sequence search and the network do not apply"
+        )
+    return notes

@@ -58,7 +58,7 @@ def test_empty(tmp_path: Path, content: bytes) -> None:
 def test_unknown_content(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.mtz"
     path.write_bytes(content)
-    assert "neither MTZ, SF-mmCIF nor SHELX" in refusal(path)
+    assert "neither MTZ, SF-mmCIF, SHELX .hkl, XDS_ASCII nor scalepack" in refusal(path)
 
 
 def test_coordinates(tmp_path: Path) -> None:

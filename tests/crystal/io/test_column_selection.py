@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crysformer.crystal.io.column_selection import choose_columns, find_free_flags
+from crysformer.crystal.io.column_selection import choose_columns
+from crysformer.crystal.io.free_flags import find_free_flags
 from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.errors import InputError, UsageError
 
@@ -146,5 +147,5 @@ def test_malformed_labin(labin: str) -> None:
     ],
 )
 def test_free_flags(spec: str, label: str | None) -> None:
-    found = find_free_flags(table(spec))
+    found, _ = find_free_flags(table(spec))
     assert (found.label if found else None) == label

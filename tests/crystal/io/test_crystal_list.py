@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,26 @@ def test_lists_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "binary.tsv").write_bytes(b"\xff\xfe\x00\x80")
     with pytest.raises(InputError, match="cannot be read"):
         read_list(tmp_path / "binary.tsv")
-    (tmp_path / "folder.tsv").mkdir()
+    (tmp_path / "wide.tsv").write_text("data\tsequence\tcopies\nx.mtz\t" + "A" * 200_000 + "\t\n")
     with pytest.raises(InputError, match="cannot be read"):
+        read_list(tmp_path / "wide.tsv")
+    (tmp_path / "folder.tsv").mkdir()
+    with pytest.raises(InputError, match="is a folder"):
         read_list(tmp_path / "folder.tsv")
+
+
+@pytest.mark.parametrize("length", [255, 256, 300, 5000])
+def test_sequences_longer_than_any_file_name(tmp_path: Path, length: int) -> None:
+    rows = listed(tmp_path, f"data\tsequence\tcopies\nx.mtz\t{'A' * length}\t\ny.mtz\tGG\t\n")
+    assert [row.sequence for row in rows] == ["A" * length, "GG"]
+
+
+def test_names_longer_than_any_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be the name of a folder"):
+        listed(tmp_path, f"data\tsequence\tcopies\n{'x' * 300}.mtz\tGG\t\n")
+
+
+def test_file_names_that_are_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "list.tsv"
+    path.write_bytes(b"data\tsequence\tcopies\ncaf\xe9.mtz\tGG\t\n")
+    assert os.fsencode(read_list(path)[0].data).endswith(b"/caf\xe9.mtz")

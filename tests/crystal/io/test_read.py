@@ -10,7 +10,7 @@ import gemmi
 import numpy as np
 import pytest
 
-from crysformer.crystal.io.observed_amplitudes import NO_FLAG
+from crysformer.crystal.io.free_flags import NO_FLAG
 from crysformer.crystal.io.read import read_crystal
 
 WriteMtz = Callable[..., Path]
@@ -437,7 +437,7 @@ def test_shelx_alone_unmerged_and_spaced(tmp_path: Path) -> None:
 def test_shelx_large_numbers_fill_their_columns(tmp_path: Path) -> None:
     path = tmp_path / "x.hkl"
     path.write_text("-100-101-1021234567.12345.67\n   1   2   3  100.00    1.00\n")
-    data = read_crystal(path, cell=gemmi.UnitCell(90, 90, 90, 90, 90, 90), space_group="P 1")
+    data = read_crystal(path, cell=gemmi.UnitCell(90, 90, 90, 90, 90, 90), space_group="P 2 3")
     np.testing.assert_array_equal(data.hkl, [[-100, -101, -102], [1, 2, 3]])
     assert data.f[0] == pytest.approx(np.sqrt(1234567), rel=1e-2)
 

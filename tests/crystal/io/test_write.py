@@ -13,7 +13,7 @@ import pytest
 
 import crysformer
 from crysformer.crystal.fourier.density_map import DensityMap
-from crysformer.crystal.io.observed_amplitudes import NO_FLAG
+from crysformer.crystal.io.free_flags import NO_FLAG
 from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.io.write import read_map, write_map, write_phases
 from crysformer.crystal.reflections import CrystalData

@@ -97,11 +97,17 @@ def parts_of(block: gemmi.ReflnBlock, items: Sequence[str]) -> list[Part]:
 
 
 def _is_value(tag: str) -> bool:
-    return tag.startswith(_VALUES) and "sigma" not in tag
+    return tag.startswith(_VALUES) and "sigma" not in tag and not tag.endswith("_su")
+
+
+def refln_values(block: gemmi.ReflnBlock, tag: str) -> gemmi.cif.Column:
+    """Texts of one item of the reflections, under its name in mmCIF or in core CIF."""
+    column = block.block.find_values(f"_refln.{tag}")
+    return column if len(column) > 0 else block.block.find_values(f"_refln_{tag}")
 
 
 def _ids(block: gemmi.ReflnBlock, tag: str, n: int) -> NDArray[np.str_]:
-    found = [gemmi.cif.as_string(x) for x in block.block.find_values(f"_refln.{tag}")]
+    found = [gemmi.cif.as_string(x) for x in refln_values(block, tag)]
     return np.array(found if len(found) == n else [""] * n)
 
 

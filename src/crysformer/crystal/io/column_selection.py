@@ -35,17 +35,6 @@ _KIND: Final[dict[str, Kind]] = {
 #: Labels looked for where a file does not type its columns (type R), most usual first.
 _KNOWN_AMPLITUDES: Final = ("FP", "F", "FOBS", "FO", "FMEAN", "FMEAS")
 _KNOWN_INTENSITIES: Final = ("IMEAN", "I", "IOBS", "IMEAS")
-_FREE_LABELS: Final = (
-    "freerflag",
-    "free",
-    "rfreeflags",
-    "rfreeflag",
-    "freer",
-    "rfree",
-    "freeflag",
-    "pdbxrfreeflag",
-    "test",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,12 +134,6 @@ def choose_columns(table: ReflectionTable, labin: str | None = None) -> ColumnCh
                 f"{options}"
             )
     raise InputError(f"{table.source}: {_nothing_found(table, notes)}")
-
-
-def find_free_flags(table: ReflectionTable) -> Column | None:
-    """Free-R flags: a column of integers under one of the usual labels."""
-    integers = {plain(c.label): c for c in reversed(table.columns) if c.type == "I"}
-    return next((integers[label] for label in _FREE_LABELS if label in integers), None)
 
 
 def _named(table: ReflectionTable, choice: ColumnChoice, warnings: list[str]) -> ColumnChoice:

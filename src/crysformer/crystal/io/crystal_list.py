@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import csv
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from crysformer.errors import InputError
+from crysformer.file_content import read_content
 
 COLUMNS: Final = ("data", "sequence", "copies")
 #: A further column that may be there.
 NAME: Final = "name"
-_ENDINGS: Final = (".gz", ".mtz", ".cif", ".ent", ".hkl")
+_ENDINGS: Final = (
+    ".gz", ".bz2", ".xz", ".mtz", ".cif", ".ent", ".hkl", ".fcf", ".sca",
+)  # fmt: skip
+#: Bytes of a name of a folder.
+_LONGEST_NAME: Final = 200
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,16 @@ def read_list(path: str | Path) -> tuple[ListedCrystal, ...]:
         of the same name.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a tab-separated list ({error})") from error
+    # names of files need not be UTF-8
+    text = read_content(path, "a list of crystals").decode("utf-8", errors="surrogateescape")
+    text = text.removeprefix("\ufeff")
+    if "\0" in text:
+        raise InputError(f"{path}: cannot be read as a tab-separated list (binary content)")
     table = csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
-    rows = [(table.line_num, [cell.strip() for cell in row]) for row in table]
+    try:
+        rows = [(table.line_num, [cell.strip() for cell in row]) for row in table]
+    except csv.Error as error:  # a cell of more than 131,072 characters
+        raise InputError(f"{path}: cannot be read as a tab-separated list ({error})") from error
     rows = [(number, row) for number, row in rows if any(row)]
     if not rows:
         raise InputError(f"{path}: is empty; expected a header line {' '.join(COLUMNS)} and rows")
@@ -93,12 +101,20 @@ def _crystal(path: Path, number: int, header: list[str], row: list[str]) -> List
         raise InputError(f"{where}: copies {copies!r}, expected a whole number from 1, or nothing")
     data = path.parent / cells["data"]
     name = cells.get(NAME) or _stem(data)
-    if name != Path(name).name or name.startswith("."):
-        raise InputError(f"{where}: {name!r} cannot be the name of a folder; choose another")
+    if name != Path(name).name or name.startswith(".") or len(os.fsencode(name)) > _LONGEST_NAME:
+        raise InputError(f"{where}: {name!r:.80} cannot be the name of a folder; choose another")
     sequence: str | None = cells["sequence"] or None
-    if sequence and ("/" in sequence or (path.parent / sequence).is_file()):
+    if sequence and ("/" in sequence or _is_file(path.parent / sequence)):
         sequence = str(path.parent / sequence)
     return ListedCrystal(name, data, sequence, int(copies) if copies else None)
+
+
+def _is_file(path: Path) -> bool:
+    """Test for a file; a sequence may be longer than any file name."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _stem(data: Path) -> str:

@@ -16,6 +16,8 @@ from crysformer.errors import InputError
 #: Text after a list may hold this fraction of lines that read as reflections, by chance.
 _CHANCE: Final = 0.1
 _NUMBER: Final = re.compile(r"\s*[+-]?[\d.]+([eEdD][+-]?\d+)?\s*")
+#: A number beyond this is damage: it does not fit 32 bits.
+_LARGEST: Final = 2**31 - 1
 _INTEGER: Final = re.compile(r"[+-]?\d+")
 #: A line that begins like this is text, not a damaged reflection.
 _TEXT: Final = re.compile(r"\s*[A-Za-z_#!;'\"\x1a]")
@@ -167,9 +169,11 @@ def _is_tail(parse: _Parse, lines: list[str], n_records: int) -> bool:
 
 def _parsed(parse: _Parse, line: str) -> _Record | None:
     try:
-        return parse(line)
+        record = parse(line)
     except ValueError:
         return None
+    numbers = (*record.hkl, record.batch or 0)
+    return record if max(map(abs, numbers)) <= _LARGEST else None
 
 
 def _fixed(line: str) -> _Record:

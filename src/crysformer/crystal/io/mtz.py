@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import gemmi
 import numpy as np
@@ -12,11 +13,16 @@ from numpy.typing import NDArray
 from crysformer.crystal.io.column_labels import plain
 from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.crystal.io.unmerged import ADVICE, refuse_repeated
+from crysformer.crystal.space_groups import SymmetryRecords, identify_space_group
 from crysformer.errors import InputError
 
 _INDICES: Final = ("H", "K", "L")
 #: Labels of the columns that only unmerged files have, as `plain` writes them.
 _UNMERGED_LABELS: Final = ("batch", "misym", "moverisym")
+#: Numbers of columns and reflections in the header.
+_SIZE: Final = re.compile(rb"NCOL\s+(\d+)\s+(\d+)")
+#: Length of a header record, bytes.
+_RECORD: Final = 80
 
 
 def read_mtz(path: Path, source: str) -> ReflectionTable:
@@ -34,11 +40,13 @@ def read_mtz(path: Path, source: str) -> ReflectionTable:
     InputError
         If the file is truncated or broken, has no Miller indices, or holds unmerged data.
     """
+    content = path.read_bytes()
+    _refuse_short(content, source)
     try:
         mtz = gemmi.read_mtz_file(str(path))
         columns = tuple(_column(mtz, column) for column in mtz.columns)
-    except (RuntimeError, ValueError) as error:
-        reason = str(error).replace(str(path), "").strip(" :")
+    except (RuntimeError, ValueError, MemoryError) as error:
+        reason = " ".join(str(error).replace(str(path), "").split()).strip(" :")
         raise InputError(
             f"{source}: a truncated or broken MTZ file ({reason}); get it again from where it "
             "was made"
@@ -50,13 +58,55 @@ def read_mtz(path: Path, source: str) -> ReflectionTable:
     hkl = _whole_numbers(indices, source)
     if not any(c.type == "Y" for c in columns):  # which tells the Friedel mates apart
         refuse_repeated(hkl, source)
+    cell = mtz.cell if mtz.cell.is_crystal() else None
+    space_group, notes = identify_space_group(_symmetry(mtz, content), cell)
     return ReflectionTable(
         source=source,
         hkl=hkl,
         columns=tuple(column for column in columns if column not in indices),
-        cell=mtz.cell if mtz.cell.is_crystal() else None,
-        space_group=mtz.spacegroup,
+        cell=cell,
+        space_group=space_group,
+        symmetry_warnings=notes,
     )
+
+
+def _refuse_short(content: bytes, source: str) -> None:
+    """Refuse a file too short for its header or columns, before gemmi makes room for them."""
+    # byte 9 of the machine stamp: integers with the most significant byte first
+    order: Literal["big", "little"] = "big" if b"\x10" <= content[9:10] < b"\x20" else "little"
+    header = int.from_bytes(content[4:8], order, signed=True)
+    if header == -1:  # a large file
+        header = int.from_bytes(content[12:20], order, signed=True)
+    found = _SIZE.search(content, max(0, content.rfind(b"VERS MTZ")))
+    what = ""
+    if not 0 < 4 * header <= len(content):
+        what = f"a header at word {header}"
+    elif found and 4 * int(found[1]) * int(found[2]) > len(content):
+        what = f"{int(found[1])} columns of {int(found[2])} reflections"
+    if what:
+        raise InputError(
+            f"{source}: a truncated or broken MTZ file ({what} in {len(content)} bytes); get it "
+            "again from where it was made"
+        )
+
+
+def _symmetry(mtz: gemmi.Mtz, content: bytes) -> SymmetryRecords:
+    """SYMINF as gemmi reads it, and the SYMM records, which gemmi skips."""
+    try:
+        symbol = mtz.spacegroup_name
+    except UnicodeDecodeError:
+        symbol = ""
+    at = content.rfind(b"VERS MTZ")
+    header = content[at:] if at >= 0 else b""
+    operators: list[str] = []
+    for start in range(0, len(header), _RECORD):
+        record = header[start : start + _RECORD]
+        if record.startswith(b"SYMM"):
+            operators += record[4:].decode("ascii", errors="replace").split("*")
+        elif record.startswith(b"END"):
+            break
+    given = tuple(text.strip() for text in operators if text.strip())
+    return SymmetryRecords(symbol, number=mtz.spacegroup_number or None, operators=given)
 
 
 def _column(mtz: gemmi.Mtz, column: gemmi.Mtz.Column) -> Column:

@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.french_wilson import french_wilson
 from crysformer.crystal.io.column_evidence import is_signed
-from crysformer.crystal.io.column_selection import ColumnChoice, find_free_flags
+from crysformer.crystal.io.column_selection import ColumnChoice
+from crysformer.crystal.io.free_flags import find_free_flags, flag_numbers, merge_flags
 from crysformer.crystal.io.measurement_warnings import disagreement, dropped, saturation
 from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.crystal.merging import group_equivalents, merge
 from crysformer.crystal.reflections import Kind
 from crysformer.errors import InputError
-
-#: Free flag of a reflection that has none in the input.
-NO_FLAG: Final = int(np.iinfo(np.int32).min)
 
 #: No crystal diffracts to indices like these: the file is broken.
 _LARGEST_INDEX: Final = 5000
@@ -94,7 +92,7 @@ def measured_rows(
 
 def _selected_rows(table: ReflectionTable, choice: ColumnChoice) -> Rows:
     """Rows with a usable value and uncertainty, Friedel mates averaged, F(000) left out."""
-    largest = int(np.abs(table.hkl).max(initial=0))
+    largest = int(np.abs(table.hkl.astype(np.int64)).max(initial=0))  # -2^31 has no int32
     if largest > _LARGEST_INDEX:
         raise InputError(
             f"{table.source}: a Miller index of {largest}; the file is broken, get it again"
@@ -127,12 +125,13 @@ def _selected_rows(table: ReflectionTable, choice: ColumnChoice) -> Rows:
             np.concatenate([s for s in sigmas if s is not None]) if both else None,
         )
         notes.append(f"Friedel mates averaged: {labels}")
-    free = find_free_flags(table)
+    free, flag_notes = find_free_flags(table)
+    notes += flag_notes
     return Rows(
         hkl=table.hkl[keep],
         values=value[keep],
         sigmas=None if sigma is None else sigma[keep],
-        free=None if free is None else _flags(free)[keep],
+        free=None if free is None else flag_numbers(free)[keep],
         free_label="" if free is None else free.label,
         notes=notes,
         warnings=warnings,
@@ -182,11 +181,6 @@ def _clean(
     return *cleaned, notes + ([text] if without else []), []
 
 
-def _flags(column: Column) -> NDArray[np.int32]:
-    there = np.abs(column.values) <= np.iinfo(np.int32).max
-    return np.where(there, column.values, NO_FLAG).astype(np.int32)
-
-
 def _merge_equivalents(rows: Rows, kind: Kind, space_group: gemmi.SpaceGroup) -> None:
     first, group = group_equivalents(rows.hkl, space_group)
     n_rows = len(rows.hkl)
@@ -196,7 +190,7 @@ def _merge_equivalents(rows: Rows, kind: Kind, space_group: gemmi.SpaceGroup) ->
     rows.values, rows.sigmas = merge(group, rows.values, rows.sigmas)
     rows.hkl = rows.hkl[first]
     if rows.free is not None:
-        rows.free = rows.free[first]
+        rows.free = merge_flags(rows.free, group)
     how = "plain means" if rows.sigmas is None else "inverse-variance weights"
     rows.notes.append(
         f"{n_rows} reflections merged to {len(first)} unique ones of {space_group.xhm()} with {how}"

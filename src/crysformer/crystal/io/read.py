@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import tempfile
-import zlib
+import re
 from pathlib import Path
+from typing import Final
 
 import gemmi
+import numpy as np
 
 from crysformer.crystal.io.column_selection import choose_columns
 from crysformer.crystal.io.hkl_records import looks_like_hkl
@@ -16,11 +16,21 @@ from crysformer.crystal.io.measurement_warnings import wrong_radiation
 from crysformer.crystal.io.mtz import read_mtz
 from crysformer.crystal.io.observed_amplitudes import measured_rows
 from crysformer.crystal.io.reflection_table import ReflectionTable
+from crysformer.crystal.io.scalepack import looks_like_scalepack, read_scalepack
 from crysformer.crystal.io.sf_mmcif import read_sf_cif
 from crysformer.crystal.io.shelx_hkl import read_hkl
+from crysformer.crystal.io.shelx_instructions import instructions_beside
+from crysformer.crystal.io.xds_ascii import looks_like_xds, read_xds
+from crysformer.crystal.possible_reflections import check_possible
 from crysformer.crystal.reflections import CrystalData, Radiation
-from crysformer.crystal.unit_cell import resolve_symmetry
+from crysformer.crystal.space_groups import resolve_symmetry
 from crysformer.errors import InputError
+from crysformer.file_content import file_with, read_content
+
+#: Endings of lists that look like SHELX .hkl, with other columns than intensity and uncertainty.
+_WITH_PHASES: Final = (".fcf", ".phs")
+#: Beginning of a block of a CIF.
+_CIF: Final = re.compile(r"^[ \t]*data_\S", re.IGNORECASE | re.MULTILINE)
 
 
 def read_crystal(
@@ -31,7 +41,7 @@ def read_crystal(
     radiation: Radiation = "xray",
     block: str | None = None,
 ) -> CrystalData:
-    """Read measured amplitudes: MTZ, SF-mmCIF or SHELX .hkl, gzipped or not.
+    """Read measured amplitudes: MTZ, CIF, SHELX .hkl, XDS_ASCII or scalepack, gzipped or not.
 
     The format is recognised by content, not by name. Columns are chosen as `choose_columns`
     says; phases and calculated columns are never read. Intensities become amplitudes by French &
@@ -42,11 +52,12 @@ def read_crystal(
     Parameters
     ----------
     path
-        The file.
+        The file, which may be a pipe; ``-`` is standard input.
     cell
         Unit cell, for files that lack it or to override theirs.
     space_group
-        Space group or its symbol (``"P 21 21 21"``, ``"P212121"``), likewise.
+        Space group, or a text that `parse_space_group` reads: a symbol (``"P 21 21 21"``,
+        ``"P2(1)2(1)2(1)"``), a number, a Hall symbol or operators; likewise.
     labin
         Labels to use where several would fit, such as ``"FP,SIGFP"``.
     radiation
@@ -68,12 +79,15 @@ def read_crystal(
             f"{source}: not a CIF file, so `block` {block} has no meaning; leave it out"
         )
     choice = choose_columns(table, labin)
+    given = space_group or None
     cell, group = resolve_symmetry(
         source,
         cell or choice.values[0].cell or table.cell,
-        space_group or table.space_group,
+        table.space_group if given is None else given,
+        "; ".join(table.symmetry_warnings),
     )
     rows = measured_rows(table, choice, cell, group)
+    check_possible(source, cell, group, rows.hkl[np.isfinite(rows.values)])
     wavelength = choice.values[0].wavelength or table.wavelength
     return CrystalData(
         cell=cell,
@@ -88,11 +102,12 @@ def read_crystal(
         notes=(
             *table.notes,
             *choice.notes,
-            *_override_notes(table.space_group, group),
+            *(() if given is None else _override_notes(table.space_group, group)),
             *rows.notes,
         ),
         warnings=(
             *table.warnings,
+            *(table.symmetry_warnings if given is None else ()),
             *choice.warnings,
             *rows.warnings,
             *wrong_radiation(radiation, wavelength, table.probe),
@@ -104,63 +119,46 @@ def read_crystal(
     )
 
 
-def _override_notes(given: gemmi.SpaceGroup | None, used: gemmi.SpaceGroup) -> list[str]:
+def _override_notes(given: gemmi.SpaceGroup | None, used: gemmi.SpaceGroup) -> tuple[str, ...]:
     """Notes on a space group of the user that replaces the file's."""
     if given is None or given.xhm() == used.xhm():
-        return []
+        return ()
     notes = [f"space group {used.xhm()} used instead of the file's {given.xhm()}"]
     if len(used.operations().sym_ops) < len(given.operations().sym_ops):
         notes.append(
             f"the file is merged in {given.xhm()}, so it covers only part of the reflections of "
             f"{used.xhm()}"
         )
-    return notes
+    return tuple(notes)
 
 
 def _read_table(path: Path, source: str, labin: str | None, block: str | None) -> ReflectionTable:
-    content, compressed = _read_bytes(path, source)
+    content = read_content(path, "a reflection file")
     if content[:4] == b"MTZ ":
-        if not compressed:
-            return read_mtz(path, source)
-        with tempfile.TemporaryDirectory() as folder:
-            plain = Path(folder) / "data.mtz"
-            plain.write_bytes(content)
+        with file_with(path, content) as plain:
             return read_mtz(plain, source)
-    text = content.decode("utf-8", errors="replace")
+    text = content.decode("utf-8-sig", errors="replace")
     if "\0" not in text:
+        if looks_like_xds(text):
+            with file_with(path, content) as plain:
+                return read_xds(plain, text, source)
+        if looks_like_scalepack(text):
+            return read_scalepack(text, source)
+        if looks_like_hkl(text) and path.suffix.lower() in _WITH_PHASES:
+            raise InputError(
+                f"{source}: a list of reflections with phases, not in CIF ({path.suffix}), whose "
+                "columns cannot be told apart; give the .hkl file, or a .fcf file of LIST 4 or 6"
+            )
         if looks_like_hkl(text):  # first: text after the list may be that of a CIF
-            return read_hkl(text, path, source, labin)
-        if any(line.startswith("data_") for line in text.splitlines()):
-            return read_sf_cif(text, source, block)
+            return read_hkl(text, instructions_beside(path), source, labin)
+        if _CIF.search(text):
+            return read_sf_cif(text, source, block, labin)
         if text.startswith(("HEADER", "CRYST1", "ATOM ", "REMARK", "TITLE")):
             raise InputError(
-                f"{source}: a PDB coordinate file, expected reflections (.mtz, SF-mmCIF or "
-                "SHELX .hkl)"
+                f"{source}: a PDB coordinate file, expected reflections (.mtz, SF-mmCIF, "
+                "SHELX .hkl, XDS_ASCII or scalepack)"
             )
     raise InputError(
-        f"{source}: neither MTZ, SF-mmCIF nor SHELX .hkl (recognised by content); expected a "
-        "reflection file in one of these formats"
+        f"{source}: neither MTZ, SF-mmCIF, SHELX .hkl, XDS_ASCII nor scalepack (recognised by "
+        "content); expected a reflection file in one of these formats"
     )
-
-
-def _read_bytes(path: Path, source: str) -> tuple[bytes, bool]:
-    """Read a file: its content, decompressed, and a flag of compression."""
-    if path.is_dir():
-        raise InputError(f"{source}: is a folder, expected a reflection file")
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{source}: no such file; check the path") from None
-    except OSError as error:
-        raise InputError(f"{source}: cannot be read ({error.strerror or error})") from error
-    compressed = content[:2] == b"\x1f\x8b"
-    if compressed:
-        try:
-            content = gzip.decompress(content)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise InputError(
-                f"{source}: a truncated or broken gzip file ({error}); get it again"
-            ) from error
-    if not content.strip():
-        raise InputError(f"{source}: is empty, expected reflections")
-    return content, compressed

@@ -72,6 +72,8 @@ class ReflectionTable:
         The block used, where the file has several.
     warnings
         What may be wrong with the file, one sentence each.
+    symmetry_warnings
+        The same of `space_group`: statements that are not understood or contradict each other.
     """
 
     source: str
@@ -85,3 +87,4 @@ class ReflectionTable:
     is_cif: bool = False
     block: str = ""
     warnings: tuple[str, ...] = ()
+    symmetry_warnings: tuple[str, ...] = ()

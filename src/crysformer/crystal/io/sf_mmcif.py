@@ -1,14 +1,24 @@
-"""Reading SF-mmCIF, the format in which the wwPDB keeps reflection data."""
+"""Reading CIF: SF-mmCIF of the wwPDB, and core CIF such as SHELX .fcf and COD .hkl files."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Final
 
 import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.io.cif_parts import Part, choose_part, other_parts, parts_of
+from crysformer.crystal.io.cif_parts import (
+    Part,
+    choose_part,
+    other_parts,
+    parts_of,
+    refln_values,
+)
+from crysformer.crystal.io.cif_symmetry import with_symmetry
+from crysformer.crystal.io.embedded_hkl import embedded_fcf, read_embedded_hkl
 from crysformer.crystal.io.reflection_table import Column, Probe, ReflectionTable
 from crysformer.crystal.io.unmerged import refuse_repeated
 from crysformer.errors import InputError
@@ -20,10 +30,14 @@ _ITEMS: Final = (
     ("F_meas_sigma_au", "Q"),
     ("F_meas", "F"),
     ("F_meas_sigma", "Q"),
+    ("F_sigma", "Q"),
+    ("F_meas_su", "Q"),
     ("intensity_meas", "J"),
     ("intensity_sigma", "Q"),
+    ("intensity_meas_su", "Q"),
     ("F_squared_meas", "J"),
     ("F_squared_sigma", "Q"),
+    ("F_squared_meas_su", "Q"),
     ("pdbx_F_plus", "G"),
     ("pdbx_F_plus_sigma", "L"),
     ("pdbx_F_minus", "G"),
@@ -34,16 +48,33 @@ _ITEMS: Final = (
     ("pdbx_I_minus_sigma", "M"),
     ("pdbx_r_free_flag", "I"),
 )
+#: Items of the status, of mmCIF and of core CIF.
+_STATUS: Final = ("status", "observed_status", "include_status")
 #: Status codes of reflections that were not measured well enough to use.
-_NOT_USED: Final = ("x", "-")
+_NOT_USED: Final = ("x", "-", "h", "l")
+_WAVELENGTH: Final = (
+    "_diffrn_radiation_wavelength.wavelength", "_diffrn_radiation_wavelength_wavelength",
+    "_diffrn_radiation_wavelength",
+)  # fmt: skip
+#: Tags of reflection loops, for files that write them in other capitals.
+_TAG: Final = re.compile(r"^[ \t]*_refln[._]\S+", re.IGNORECASE | re.MULTILINE)
+_TAGS: Final = {
+    f"_refln{dot}{name}".lower(): f"_refln{dot}{name}"
+    for dot in "._"
+    for name in ("index_h", "index_k", "index_l", *(item for item, _ in _ITEMS), *_STATUS)
+}
 
 
-def read_sf_cif(text: str, source: str, block: str | None = None) -> ReflectionTable:
-    """Read one crystal and wavelength of an SF-mmCIF file.
+def read_sf_cif(
+    text: str, source: str, block: str | None = None, labin: str | None = None
+) -> ReflectionTable:
+    """Read one crystal and wavelength of an SF-mmCIF or core CIF file.
 
     By default of the first block with measured reflections, the first crystal and wavelength; the
     others are named in a note. Without ``pdbx_r_free_flag`` the status ``f`` gives the free flags
-    (0 free, 1 working).
+    (0 free, 1 working). Cell and space group come from the block, else from the first block that
+    gives them. Where no block has a loop of reflections, an embedded SHELX file
+    (``_shelx_hkl_file``, or ``_shelx_fcf_file``) is read.
 
     Parameters
     ----------
@@ -53,6 +84,8 @@ def read_sf_cif(text: str, source: str, block: str | None = None) -> ReflectionT
         What to call the file in messages.
     block
         The user's choice: ``BLOCK``, or ``BLOCK/CRYSTAL/WAVELENGTH`` as far as necessary.
+    labin
+        The user's choice of columns, for an embedded SHELX file.
 
     Raises
     ------
@@ -60,7 +93,8 @@ def read_sf_cif(text: str, source: str, block: str | None = None) -> ReflectionT
         If it is not valid CIF, holds no merged reflections, or not the block wanted.
     """
     try:
-        blocks = gemmi.as_refln_blocks(gemmi.cif.read_string(text))
+        text = _TAG.sub(lambda tag: _TAGS.get(tag[0].strip().lower(), tag[0]), text)
+        blocks = _refln_blocks(gemmi.cif.read_string(text))
         parts = [
             part
             for b in blocks
@@ -70,14 +104,37 @@ def read_sf_cif(text: str, source: str, block: str | None = None) -> ReflectionT
         if parts:
             part = choose_part(parts, block, source)
             name = part.name if len(parts) > 1 else ""
-            return _read_part(part, name, source, *other_parts(parts, part))
+            table = _read_part(part, name, source, *other_parts(parts, part))
+            return with_symmetry(table, [part.block.block, *(b.block for b in blocks)])
     except (ValueError, RuntimeError, IndexError) as error:
-        raise InputError(f"{source}: a truncated or broken CIF file ({error})") from error
-    if any(b.is_unmerged() for b in blocks):
+        reason = " ".join(str(error).split())
+        raise InputError(f"{source}: a truncated or broken CIF file ({reason:.200})") from error
+    contents = [b.block for b in blocks]
+    embedded = read_embedded_hkl(contents, source, labin)
+    if embedded is not None:
+        return embedded
+    fcf = embedded_fcf(contents)
+    if fcf:
+        table = read_sf_cif(fcf, source, block, labin)
+        return replace(table, notes=("the embedded SHELX .fcf file is used", *table.notes))
+    if any(b.is_unmerged() or _is_unmerged(b.block) for b in blocks):
         raise InputError(f"{source}: holds only unmerged reflections; merge them first")
     if any(b.block.find_loop("_atom_site.id") for b in blocks):
         raise InputError(f"{source}: a coordinate file, expected reflections (_refln items)")
     raise InputError(f"{source}: no measured reflections (_refln.F_meas_au, intensity_meas ...)")
+
+
+def _refln_blocks(document: gemmi.cif.Document) -> list[gemmi.ReflnBlock]:
+    """All blocks; those whose reflections have names of core CIF as gemmi reads them."""
+    blocks = []
+    for block in gemmi.as_refln_blocks(document):
+        core = block.default_loop is None and len(block.block.find_values("_refln_index_h")) > 0
+        blocks.append(gemmi.hkl_cif_as_refln_block(block.block) if core else block)
+    return blocks
+
+
+def _is_unmerged(block: gemmi.cif.Block) -> bool:
+    return len(block.find_values("_diffrn_refln_index_h")) > 0
 
 
 def _read_part(
@@ -92,11 +149,10 @@ def _read_part(
             # wwPDB loops carry whole columns of '?': they say nothing.
             if np.isfinite(values).any():
                 columns.append(Column(tag, column_type, values))
-    if "status" in present:
-        status = np.array(
-            [gemmi.cif.as_string(s) for s in block.block.find_values("_refln.status")]
-        )
-        _apply_status(status[keep], columns, notes)
+    for tag in _STATUS:
+        if tag in present:
+            status = np.array([gemmi.cif.as_string(s) for s in refln_values(block, tag)])
+            _apply_status(status[keep], columns, notes)
     hkl = np.array(block.make_miller_array(), dtype=np.int32)[keep]
     loop = block.default_loop
     if loop is not None and loop.tags[0].startswith("_refln."):  # core CIF lists may be unmerged
@@ -105,8 +161,6 @@ def _read_part(
         source=source,
         hkl=hkl,
         columns=tuple(columns),
-        cell=block.cell if block.cell.is_crystal() else None,
-        space_group=block.spacegroup,
         notes=tuple(notes),
         wavelength=_wavelength(block.block, part.wavelength),
         probe=_probe(block.block),
@@ -118,11 +172,10 @@ def _read_part(
 
 def _wavelength(block: gemmi.cif.Block, wanted: str) -> float | None:
     """The wavelength of an id, A: the only one where there is no id; None if unknown."""
-    values = list(block.find_values("_diffrn_radiation_wavelength.wavelength"))
     ids = list(block.find_values("_diffrn_radiation_wavelength.id"))
-    single = block.find_value("_diffrn_radiation_wavelength.wavelength")
-    if single is not None and not values:
-        values, ids = [single], []
+    values: list[str] = []
+    for tag in _WAVELENGTH:
+        values = values or list(block.find_values(tag))
     text = dict(zip(ids, values, strict=False)).get(wanted)
     if text is None and len(set(values)) == 1:
         text = values[0]
@@ -135,6 +188,7 @@ def _probe(block: gemmi.cif.Block) -> Probe | None:
     tags = (
         "_exptl.method", "_diffrn_radiation.probe", "_diffrn_radiation.type",
         "_diffrn_source.source",
+        "_diffrn_radiation_probe", "_diffrn_radiation_type",
     )  # fmt: skip
     said = " ".join(block.find_value(tag) or " ".join(block.find_values(tag)) for tag in tags)
     words: tuple[tuple[str, Probe], ...] = (

@@ -1,37 +1,34 @@
-"""Reading SHELX .hkl files, with cell and symmetry from the .ins or .res file beside them."""
+"""Reading SHELX .hkl files with the instructions that belong to them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Final
+from dataclasses import replace
 
-import gemmi
 import numpy as np
 
 from crysformer.crystal.io.hkl_records import HklList, read_hkl_list
-from crysformer.crystal.io.hklf_transform import HklfTransform, read_hklf, transform_indices
+from crysformer.crystal.io.hklf_transform import HklfTransform, transform_indices
 from crysformer.crystal.io.reflection_table import Column, ReflectionTable
+from crysformer.crystal.io.shelx_instructions import Instructions
 from crysformer.errors import InputError
 
-#: Lattice of each |LATT| number, as the Hall symbol of the group that has nothing else.
-_LATTICES: Final = ("", "P 1", "I 1", "R 1", "F 1", "A 1", "B 1", "C 1")
 
-
-def read_hkl(text: str, path: Path, source: str, labin: str | None = None) -> ReflectionTable:
+def read_hkl(
+    text: str, instructions: Instructions, source: str, labin: str | None = None
+) -> ReflectionTable:
     """Read a SHELX reflection list: HKLF 4 (F^2) or HKLF 3 (F).
 
-    The file itself does not say which of the two it is. The HKLF instruction of a .ins or .res
-    file of the same name decides, else `labin` (``F,SIGF`` or ``I,SIGI``), else HKLF 4 is taken.
-    CELL, LATT and SYMM of that file give the unit cell and space group; the matrix and scales of
-    HKLF are applied. Batch numbers of 1 and -1 are free flags.
+    The file itself does not say which of the two it is. The HKLF instruction decides, else `labin`
+    (``F,SIGF`` or ``I,SIGI``), else HKLF 4 is taken. CELL, LATT and SYMM give the unit cell and
+    space group; the matrix and scales of HKLF are applied. Batch numbers of 1 and -1 are free
+    flags.
 
     Parameters
     ----------
     text
         The file's content, as `read_hkl_list` reads it.
-    path
-        Where the file lies.
+    instructions
+        Those that belong to the data (`instructions_beside`).
     source
         What to call it in messages.
     labin
@@ -43,7 +40,6 @@ def read_hkl(text: str, path: Path, source: str, labin: str | None = None) -> Re
         If a line cannot be read, if HKLF is neither 3 nor 4, or if the list is one of twin domains.
     """
     listed = read_hkl_list(text, source)
-    instructions = _read_instructions(path)
     notes = []
     if instructions.name:
         notes.append(f"cell and symmetry are looked up in {instructions.name}")
@@ -113,58 +109,3 @@ def _batches(listed: HklList, source: str) -> tuple[list[Column], list[str]]:
             "scale; if they number twin domains (HKLF 5), give the reflections of one of them"
         ]
     return [], []
-
-
-@dataclass(frozen=True)
-class _Instructions:
-    """Cell, symmetry and data format from a SHELX instruction file."""
-
-    name: str = ""
-    cell: gemmi.UnitCell | None = None
-    space_group: gemmi.SpaceGroup | None = None
-    hklf: int | None = None
-    wavelength: float | None = None
-    transform: HklfTransform = field(default_factory=HklfTransform)
-
-
-def _read_instructions(path: Path) -> _Instructions:
-    stem = path.with_suffix("") if path.suffix == ".gz" else path
-    for suffix in (".ins", ".res"):
-        beside = stem.with_suffix(suffix)
-        if beside.is_file():
-            try:
-                return _parse_instructions(beside)
-            except (ValueError, IndexError, RuntimeError) as error:
-                raise InputError(
-                    f"{beside}: cannot be read as SHELX instructions ({error}); correct it or "
-                    "rename it"
-                ) from error
-    return _Instructions()
-
-
-def _parse_instructions(path: Path) -> _Instructions:
-    cell, hklf, lattice, operators = None, None, 1, ["x,y,z"]
-    wavelength, transform = None, HklfTransform()
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        words = line.split()
-        keyword = words[0].upper() if words else ""
-        if keyword == "CELL":
-            wavelength = float(words[1])
-            cell = gemmi.UnitCell(*(float(w) for w in words[2:8]))
-        elif keyword == "LATT":
-            lattice = int(words[1])
-        elif keyword == "SYMM":
-            operators.append(line.split(None, 1)[1].lower().replace(" ", ""))
-        elif keyword == "HKLF":
-            hklf = abs(int(words[1]))
-            transform = read_hklf(words)
-    group = None
-    if cell is not None:
-        operations = gemmi.GroupOps([gemmi.Op(op) for op in operators])
-        operations.cen_ops = gemmi.symops_from_hall(_LATTICES[abs(lattice)]).cen_ops
-        if lattice > 0:
-            operations.add_inversion()
-        operations.add_missing_elements()
-        group = gemmi.find_spacegroup_by_ops(operations)
-    wavelength = wavelength if wavelength is not None and wavelength > 0 else None
-    return _Instructions(path.name, cell, group, hklf, wavelength, transform)

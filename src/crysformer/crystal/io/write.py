@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import errno
-import gzip
 import math
 import os
 import struct
-import zlib
+from pathlib import Path
 
 import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.density_map import DensityMap
-from crysformer.crystal.io.observed_amplitudes import NO_FLAG
+from crysformer.crystal.io.free_flags import NO_FLAG
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError
+from crysformer.file_content import file_with, read_content, unicode_path
 from crysformer.files import atomic_path, write_bytes
 from crysformer.version import __version__
 
@@ -120,13 +120,13 @@ def write_map(path: str | os.PathLike[str], density: DensityMap) -> None:
     ccp4 = gemmi.Ccp4Map()
     ccp4.grid = grid
     ccp4.update_ccp4_header(2, True)
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, unicode_path(temporary) as plain:
         try:
-            ccp4.write_ccp4_map(str(temporary))
+            ccp4.write_ccp4_map(str(plain))
         except RuntimeError as error:  # gemmi does not say why; a full disk is the usual cause
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         symmetry_bytes = ccp4.header_i32(24)
-        if temporary.stat().st_size != 1024 + symmetry_bytes + 4 * density.values.size:
+        if plain.stat().st_size != 1024 + symmetry_bytes + 4 * density.values.size:
             # gemmi leaves the last buffer to fclose and does not look whether that succeeded
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -140,13 +140,15 @@ def read_map(path: str | os.PathLike[str]) -> DensityMap:
         If the file is not a CCP4 map, is truncated, or does not cover the asymmetric unit.
     """
     source = os.fspath(path)
-    if problem := _header_problem(source):
+    content = read_content(path, "a CCP4 map")
+    if problem := _header_problem(content):
         raise InputError(f"{source}: cannot be read as a CCP4 map ({problem})")
     try:
-        ccp4 = gemmi.read_ccp4_map(source)
+        with file_with(Path(path), content) as plain:
+            ccp4 = gemmi.read_ccp4_map(str(plain))
         ccp4.setup(float("nan"))
     except (RuntimeError, ValueError, OSError) as error:
-        reason = str(error).replace(source, "").strip(" :")
+        reason = " ".join(str(error).replace(str(plain), "").split()).strip(" :")
         raise InputError(f"{source}: cannot be read as a CCP4 map ({reason})") from error
     values = np.array(ccp4.grid.array, dtype=np.float32)
     missing = int(np.isnan(values).sum())
@@ -162,13 +164,9 @@ def read_map(path: str | os.PathLike[str]) -> DensityMap:
     )
 
 
-def _header_problem(source: str) -> str | None:
+def _header_problem(content: bytes) -> str | None:
     """Look for what gemmi does not check: a grid of no points, for one, ends the interpreter."""
-    try:
-        with gzip.open(source) if source.endswith(".gz") else open(source, "rb") as file:
-            header = file.read(_HEADER_BYTES)
-    except (OSError, EOFError, zlib.error) as error:
-        return getattr(error, "strerror", None) or str(error)
+    header = content[:_HEADER_BYTES]
     if len(header) < _HEADER_BYTES or header[208:212] != b"MAP ":
         return "no CCP4 header"
     for order in "<>":
@@ -186,6 +184,6 @@ def _header_problem(source: str) -> str | None:
     if not all(0 < x < _LARGEST_CELL for x in cell):  # also false for NaN
         return f"the cell {cell}"
     size = _HEADER_BYTES + words[23] + n * _VALUE_BYTES[words[3]]
-    if words[23] < 0 or (not source.endswith(".gz") and os.path.getsize(source) < size):
+    if words[23] < 0 or len(content) < size:
         return f"shorter than the {size} bytes of its header"
     return None

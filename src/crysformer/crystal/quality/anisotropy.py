@@ -22,6 +22,8 @@ from crysformer.crystal.reflections import CrystalData
 _PER_NODE = 100
 _MAX_NODES = 20
 _ITERATIONS = 50
+#: Of more reflections every second, third ... decides the fit, which has some 25 parameters.
+_MOST_FITTED = 200_000
 _MAX_CHANGE = 3.0  # of the logarithm of an expected intensity, in one iteration
 _R2, _R6 = 1 / np.sqrt(2), 1 / np.sqrt(6)
 #: An orthonormal basis of symmetric 3 x 3 matrices without trace.
@@ -87,15 +89,22 @@ def fit_anisotropy(
     intensity = data.f[used] ** 2 / epsilon_factors(hkl, data.space_group)
     weight = np.where(operations.centric_flag_array(hkl), 0.5, 1.0)
     s_sq = data.d[used] ** -2.0
-    columns = [_hats(s_sq), _quadratic(data, hkl)]
-    if translation is not None:
-        columns.insert(1, _modulation(data, hkl, translation))
-    design = np.hstack(columns)
-    fit = np.ones(len(hkl), dtype=bool) if without is None else ~without[used]
-    beta, covariance = _gamma_regression(design[fit], intensity[fit], weight[fit], s_sq[fit])
+    nodes = _nodes(s_sq)
+
+    def design(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        columns = [_hats(s_sq[rows], nodes), _quadratic(data, hkl[rows])]
+        if translation is not None:
+            columns.insert(1, _modulation(data, hkl[rows], translation))
+        return np.hstack(columns)
+
+    fit = np.arange(len(hkl)) if without is None else np.flatnonzero(~without[used])
+    fit = fit[:: 1 + len(fit) // _MOST_FITTED]
+    beta, covariance = _gamma_regression(design(fit), intensity[fit], weight[fit], s_sq[fit])
     tensor = beta[-len(_BASIS) :]
+    parts = np.array_split(np.arange(len(hkl)), 1 + len(hkl) // _MOST_FITTED)
+    expected = np.concatenate([np.exp(design(rows) @ beta) for rows in parts])
     e_squared = np.full(len(data), np.nan)
-    e_squared[used] = intensity / np.exp(design @ beta)
+    e_squared[used] = intensity / expected
     values, vectors = np.linalg.eigh(np.tensordot(tensor, _BASIS, axes=1))
     change = np.einsum("ia,kij,ja->ka", vectors, _BASIS, vectors)
     gradient = change[:, 2] - change[:, 0]
@@ -108,10 +117,14 @@ def fit_anisotropy(
     )
 
 
-def _hats(s_sq: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Columns whose combinations are piecewise linear in 1/d^2, (n, nodes)."""
+def _nodes(s_sq: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Nodes in 1/d^2 with equally many reflections between them, ascending."""
     n_nodes = int(np.clip(len(s_sq) // _PER_NODE, 2, _MAX_NODES))
-    nodes = np.unique(np.quantile(s_sq, np.linspace(0, 1, n_nodes)))
+    return np.unique(np.quantile(s_sq, np.linspace(0, 1, n_nodes)))
+
+
+def _hats(s_sq: NDArray[np.float64], nodes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Columns whose combinations are piecewise linear between nodes, (n, nodes)."""
     return np.stack([np.interp(s_sq, nodes, unit) for unit in np.eye(len(nodes))], axis=1)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import gemmi
 import numpy as np
 
+from crysformer.crystal.possible_reflections import check_possible
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.resolution import LIMIT_TOLERANCE, resolution_shells
 
@@ -62,7 +63,15 @@ def completeness(data: CrystalData, n_shells: int | None = None) -> Completeness
         The crystal; without measured reflections the fractions are zero.
     n_shells
         By default 10, fewer where a shell would hold less than 20.
+
+    Raises
+    ------
+    InputError
+        If too many reflections are possible to be listed (`check_possible`).
     """
+    if not data.measured.any():
+        return Completeness(0, 0, ())
+    check_possible(data.source, data.cell, data.space_group, data.hkl[data.measured])
     # the limit itself must be inside, whichever way its d was rounded
     limit = data.d_min / np.sqrt(1 + LIMIT_TOLERANCE)
     possible = gemmi.make_miller_array(data.cell, data.space_group, limit)

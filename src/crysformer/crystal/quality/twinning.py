@@ -26,6 +26,8 @@ DIFFERENCES = tuple(
     for d in itertools.product((-4, -2, 0, 2, 4), repeat=3)
     if d > (0, 0, 0) and sum(map(abs, d)) <= 4
 )
+#: Of more reflections every second, third ... is compared with its neighbours.
+_MOST_COMPARED = 200_000
 
 
 @dataclass(frozen=True)
@@ -97,16 +99,24 @@ def l_test(
 def neighbours(
     data: CrystalData, use: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of rows (i, j) that are neighbours, each once; rows that symmetry relates never are."""
+    """Pairs of rows (i, j) that are neighbours, each once; rows that symmetry relates never are.
+
+    Of very many rows every second, third ... is compared with its neighbours: enough pairs for any
+    statistics.
+    """
     rows = np.flatnonzero(use)
     if len(rows) == 0:
         return rows, rows
+    lookup = MateLookup(data, rows)
     # from the reflections as listed: their mates would only give the same pairs again
-    listed = data.hkl[rows]
-    steps = [sign * np.array(difference) for difference in DIFFERENCES for sign in (1, -1)]
-    other = MateLookup(data, rows).rows(np.concatenate([listed + step for step in steps]))
-    one = np.tile(rows, len(steps))
-    return distinct_pairs(data, one[other >= 0], other[other >= 0])
+    some = rows[:: 1 + len(rows) // _MOST_COMPARED]
+    one, other = [], []
+    for difference in DIFFERENCES:
+        for sign in (1, -1):
+            found = lookup.rows(data.hkl[some] + sign * np.array(difference))
+            one.append(some[found >= 0])
+            other.append(found[found >= 0])
+    return distinct_pairs(data, np.concatenate(one), np.concatenate(other))
 
 
 class MateLookup:
@@ -134,7 +144,8 @@ def distinct_pairs(
     data: CrystalData, one: NDArray[np.int64], other: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Each unordered pair of rows once, without those of symmetry equivalents."""
-    code = np.unique(np.minimum(one, other) * len(data) + np.maximum(one, other))
+    code = np.sort(np.minimum(one, other) * len(data) + np.maximum(one, other))
+    code = code[np.append(True, np.diff(code) > 0)[: len(code)]]
     first, second = np.divmod(code, len(data))
     group = group_equivalents(data.hkl, data.space_group)[1]
     apart = group[first] != group[second]

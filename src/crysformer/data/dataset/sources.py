@@ -10,10 +10,10 @@ import lzma
 import re
 import tarfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from crysformer.errors import InputError
 
@@ -22,7 +22,7 @@ ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
 
 #: Largest structure file, bytes unpacked: the largest entry of the PDB has half of this.
 MAX_STRUCTURE = 512 * 2**20
-_COMPRESSED = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _EXPECTED = f"{', '.join(STRUCTURE_SUFFIXES + ARCHIVE_SUFFIXES)} (structures may be .gz, .bz2, .xz)"
 #: Names that look like structures or archives of them, whatever follows: .pdb1, .cif.Z, .ent.zst.
 _LIKE_STRUCTURES = re.compile(

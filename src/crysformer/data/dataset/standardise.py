@@ -79,7 +79,9 @@ def parse(file: StructureFile) -> gemmi.Structure:
         if file.is_cif:
             structure = gemmi.make_structure_from_block(_coordinate_block(file.content))
         else:
-            structure = gemmi.read_pdb_string(file.content)
+            # one character for each byte, so that the columns stay in place
+            text = file.content.decode("ascii", errors="replace").replace("\ufffd", "?")
+            structure = gemmi.read_pdb_string(text)
     except (RuntimeError, ValueError, UnicodeDecodeError) as error:
         raise ValueError(f"not a readable structure ({' '.join(str(error).split())})") from error
     structure.setup_entities()
@@ -87,7 +89,7 @@ def parse(file: StructureFile) -> gemmi.Structure:
 
 
 def _coordinate_block(content: bytes) -> gemmi.cif.Block:
-    blocks = list(gemmi.cif.read_string(content))
+    blocks = list(gemmi.cif.read_string(content.decode("utf-8", errors="replace")))
     with_atoms = [
         b for b in blocks if b.find_loop("_atom_site.Cartn_x") or b.find_value("_atom_site.Cartn_x")
     ]

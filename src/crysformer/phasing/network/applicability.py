@@ -59,7 +59,9 @@ def check_applicable(data: CrystalData, chains: Sequence[str], info: dict[str, A
     if len(chains) != 1:
         raise NotApplicable(f"the network takes one chain, {len(chains)} were given")
     if letters_of(chains[0]) != chains[0]:
-        raise NotApplicable("the network knows neither D residues nor blocked ends")
+        raise NotApplicable(
+            "the network knows neither D residues nor blocked ends nor modified residues"
+        )
     if len(chains[0]) != n_residues:
         raise NotApplicable(
             f"the network was trained on {n_residues} residues, the sequence has {len(chains[0])}"

@@ -67,6 +67,6 @@ def _chirality(problem: PhasingProblem, candidate: Candidate) -> HandEvidence:
 def _net_hand(content: CellContent) -> float:
     """L residues less D residues, as a fraction of the chiral ones; 1 where nothing is known."""
     chains = [parse_chain(sequence) for sequence in content.sequences]
-    chiral = sum(len(chain.letters) - chain.letters.count("G") for chain in chains)
+    chiral = sum(letter not in "GX" for chain in chains for letter in chain.letters)
     mirrored = sum(len(chain.d_residues) for chain in chains)
     return 1 - 2 * mirrored / chiral if chiral else 1.0

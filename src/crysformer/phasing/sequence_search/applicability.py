@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crysformer.errors import NotApplicable
-from crysformer.peptide.chain import letters_of
+from crysformer.peptide.chain import letters_of, parse_chain
 from crysformer.phasing.cell_content import CellContent
 from crysformer.settings import setting
 
@@ -45,11 +45,16 @@ def check_size(
     Raises
     ------
     TooLarge
-        If there is no sequence, or too much of it.
+        If there is no sequence, or too much of it, or a residue without a model.
     """
     s = settings or SequenceSizeSettings()
     if not content.sequences:
         raise TooLarge("the sequence search needs the sequence")
+    unmodelled = [name for s in content.sequences for name in parse_chain(s).unmodelled]
+    if unmodelled:
+        raise TooLarge(
+            f"the sequence search has no model of {', '.join(dict.fromkeys(unmodelled))}"
+        )
     lengths = [len(letters_of(sequence)) for sequence in content.sequences]
     n_residues = content.copies * sum(lengths)
     n_chains = content.copies * len(content.sequences)
