@@ -17,7 +17,7 @@ from crysformer.data.synthetic.p1_crystal import single
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.evaluation.data_quality import DataQuality
 from crysformer.evaluation.methods import METHODS, Phasing, Settings
-from crysformer.evaluation.scoring import Score, pooled_edges, score
+from crysformer.evaluation.scoring import Score, mean_scores, pooled_shells, score
 from crysformer.files import atomic_path
 
 
@@ -60,9 +60,6 @@ class Evaluation:
         scores = [example.score for example in self.examples]
         phasings = [example.phasing for example in self.examples]
 
-        def mean(name: str) -> float:
-            return float(np.mean([getattr(s, name) for s in scores]))
-
         solved = np.array([s.solved for s in scores])
         metrics: dict[str, Any] = {
             "method": self.method,
@@ -73,12 +70,7 @@ class Evaluation:
             "d_min": self.quality.d_min,
             "amplitude_error": self.quality.amplitude_error,
             "completeness": self.quality.completeness,
-            "pc": mean("pc"),
-            "pc_better_hand": mean("pc_better_hand"),
-            "pc_aligned": mean("pc_aligned"),
-            "mean_phase_error": mean("mean_phase_error"),
-            "mean_phase_error_aligned": mean("mean_phase_error_aligned"),
-            "weighted_phase_error_aligned": mean("weighted_phase_error_aligned"),
+            **mean_scores(scores),
             "solved_share": float(solved.mean()),
             "right_hand_share": float(np.mean([not s.inverted for s in scores])),
             "seconds": float(np.mean([p.seconds for p in phasings])),
@@ -92,31 +84,9 @@ class Evaluation:
             metrics["false_claims"] = int((claimed & ~solved).sum())
         return metrics
 
-    def shells(self) -> list[dict[str, float | int | None]]:
+    def shells(self) -> list[dict[str, Any]]:
         """Aligned phase errors by resolution, pooled over the reflections of all crystals."""
-        edges = pooled_edges(self.quality.d_min)
-        count = np.array([e.score.shell_count for e in self.examples])
-        total = count.sum(axis=0)
-        rows: list[dict[str, float | int | None]] = []
-        for i in np.flatnonzero(total):
-            filled = count[:, i] > 0
-            weights = count[filled, i] / total[i]
-            mean, weighted = (
-                float(
-                    np.array([getattr(e.score, name)[i] for e in self.examples])[filled] @ weights
-                )
-                for name in ("shell_mean", "shell_weighted")
-            )
-            rows.append(
-                {
-                    "d_max": float(edges[i]) if np.isfinite(edges[i]) else None,
-                    "d_min": float(edges[i + 1]),
-                    "n": int(total[i]),
-                    "mean_phase_error_aligned": mean,
-                    "weighted_phase_error_aligned": weighted,
-                }
-            )
-        return rows
+        return pooled_shells([example.score for example in self.examples], self.quality.d_min)
 
 
 def write_table(evaluations: Sequence[Evaluation], path: Path) -> None:

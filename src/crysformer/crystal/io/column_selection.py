@@ -109,7 +109,7 @@ def choose_columns(table: ReflectionTable, labin: str | None = None) -> ColumnCh
     pairs = [
         ColumnChoice(_KIND[c.type], (c,), (sigma_of[i],))
         for i, c in enumerate(table.columns)
-        if c.type in "FJ" and i in sigma_of and not _CALCULATED.match(c.label)
+        if c.type in "FJ" and i in sigma_of and not is_calculated(c.label)
     ]
     candidates = (
         [p for p in pairs if p.values[0].type == "F"],
@@ -129,6 +129,11 @@ def choose_columns(table: ReflectionTable, labin: str | None = None) -> ColumnCh
                 f"{options}"
             )
     raise InputError(f"{table.source}: {_nothing_found(table)}")
+
+
+def is_calculated(label: str) -> bool:
+    """True for labels of calculated amplitudes and map coefficients: FC, F-model, FWT, 2mFo-DFc."""
+    return _CALCULATED.match(label) is not None
 
 
 def find_free_flags(table: ReflectionTable) -> Column | None:
@@ -167,7 +172,7 @@ def _friedel_pairs(
     mates = [
         i
         for i, c in enumerate(columns)
-        if c.type == type_ and i in sigma_of and not _CALCULATED.match(c.label)
+        if c.type == type_ and i in sigma_of and not is_calculated(c.label)
     ]
     stems = [re.sub(r"\+|minus|plus", "", _plain(columns[i].label)) for i in mates]
     if all(stems.count(stem) == 2 for stem in stems):
@@ -248,7 +253,7 @@ def _kind_of(column: Column) -> Kind:
 
 def _nothing_found(table: ReflectionTable) -> str:
     text = "no amplitudes with standard uncertainties (F, SIGF) and no intensities (I, SIGI) found"
-    bare = [c for c in table.columns if c.type == "F" and not _CALCULATED.match(c.label)]
+    bare = [c for c in table.columns if c.type == "F" and not is_calculated(c.label)]
     if bare:
         options = "  or  ".join(ColumnChoice("amplitudes", (c,)).option for c in bare)
         return f"{text}; if amplitudes without uncertainties are meant, give {options}"

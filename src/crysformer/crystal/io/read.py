@@ -56,7 +56,7 @@ def read_crystal(
         unknown or contradict each other.
     """
     source = os.fspath(path)
-    table = _read_table(Path(path), source, labin)
+    table = read_table(Path(path), source, labin)
     choice = choose_columns(table, labin)
     cell, group = resolve_symmetry(
         source,
@@ -91,7 +91,23 @@ def _override_notes(given: gemmi.SpaceGroup | None, used: gemmi.SpaceGroup) -> l
     return notes
 
 
-def _read_table(path: Path, source: str, labin: str | None) -> ReflectionTable:
+def read_table(path: Path, source: str, labin: str | None = None) -> ReflectionTable:
+    """Read a reflection file, recognised by content, before any column is chosen.
+
+    Parameters
+    ----------
+    path
+        The file.
+    source
+        Its name in messages.
+    labin
+        As `read_crystal`, for SHELX .hkl alone.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, broken, or in none of the formats.
+    """
     content, compressed = _read_bytes(path, source)
     if content[:4] == b"MTZ ":
         if not compressed:

@@ -1,0 +1,321 @@
+"""Phases that any program wrote, scored against a model or against true phases."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from crysformer.crystal.comparison.compare import (
+    SOLVED_PHASE_ERROR,
+    PhaseComparison,
+    compare_phases,
+)
+from crysformer.crystal.io.read_phases import PhasedReflections, coefficients_at, read_phases
+from crysformer.crystal.resolution import within_resolution
+from crysformer.crystal.symmetry import P1
+from crysformer.errors import InputError
+from crysformer.evaluation.deposited_models import model_structure_factors, read_model
+from crysformer.evaluation.scoring import Score, pooled_edges
+
+#: Largest difference of a cell edge (relative) and angle (degrees) from that of the truth.
+_EDGE_TOLERANCE, _ANGLE_TOLERANCE = 0.015, 1.5
+
+
+class Truth(Protocol):
+    """Structure factors that phases are compared with."""
+
+    source: str
+    cell: gemmi.UnitCell | None
+    space_group: gemmi.SpaceGroup | None
+
+    def at(
+        self, hkl: NDArray[np.int32], d_min: float, found: PhasedReflections
+    ) -> NDArray[np.complex128]:
+        """F at P1 indices, shape (n, 3): (n,), NaN where there is no phase."""
+
+    def complete(self, d_min: float, found: PhasedReflections) -> NDArray[np.int32]:
+        """All indices of the true map to `d_min` (A), one hemisphere of P1, shape (m, 3)."""
+
+
+class ModelTruth:
+    """Structure factors of a model's atoms: no bulk solvent, hydrogen where the model has it.
+
+    A model without cell and space group takes those of the phases.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.source = str(path)
+        self.structure = _structure(path)
+        crystal = self.structure.cell.is_crystal()
+        self.cell = self.structure.cell if crystal else None
+        self.space_group = self.structure.find_spacegroup() if crystal else None
+
+    def at(
+        self, hkl: NDArray[np.int32], d_min: float, found: PhasedReflections
+    ) -> NDArray[np.complex128]:
+        """F at P1 indices, shape (n,)."""
+        if self.space_group is None:
+            self.structure.cell = self.cell or found.cell
+            self.structure.spacegroup_hm = found.space_group.xhm()
+        return model_structure_factors(self.structure, hkl, d_min)
+
+    def complete(self, d_min: float, found: PhasedReflections) -> NDArray[np.int32]:
+        """All indices to `d_min`."""
+        return np.asarray(gemmi.make_miller_array(found.cell, P1, d_min), dtype=np.int32)
+
+
+class FileTruth:
+    """True phases of an MTZ file, with their amplitudes."""
+
+    def __init__(self, path: Path, labin: str | None = None) -> None:
+        phases = read_phases(path, labin, "truth_labin")
+        if not np.isfinite(phases.f_map).any() and phases.f is not None:
+            phases = replace(phases, f_map=phases.f)
+        self.source, self.cell, self.space_group = str(path), phases.cell, phases.space_group
+        self.phases = phases
+        self._p1 = phases.expanded()
+
+    def at(
+        self, hkl: NDArray[np.int32], d_min: float, found: PhasedReflections
+    ) -> NDArray[np.complex128]:
+        """F at P1 indices, shape (n,), NaN where the file has no phase."""
+        F = np.where(np.isfinite(self._p1.f_map), self._p1.f_map, 1.0)
+        return coefficients_at(self._p1.hkl, F * np.exp(1j * np.radians(self._p1.phi)), hkl)
+
+    def complete(self, d_min: float, found: PhasedReflections) -> NDArray[np.int32]:
+        """The file's indices to `d_min` with a phase."""
+        d = np.asarray(found.cell.calculate_d_array(self._p1.hkl), dtype=np.float64)
+        with np.errstate(divide="ignore"):
+            inside = within_resolution(d**-2.0, d_min)
+        return self._p1.hkl[inside & np.isfinite(self._p1.F)]
+
+
+def read_truth(path: str | Path, labin: str | None = None) -> Truth:
+    """Read a model (PDB, mmCIF) or an MTZ file with true phases, recognised by content.
+
+    Raises
+    ------
+    InputError
+        If the file is neither, or its phases are none or several.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected a model or an MTZ file of true phases")
+    with path.open("rb") as stream:
+        start = stream.read(4)
+    name = path.name.lower().removesuffix(".gz")
+    if start == b"MTZ " or name.endswith(".mtz"):
+        return FileTruth(path, labin)
+    return ModelTruth(path)
+
+
+def _structure(path: Path) -> gemmi.Structure:
+    try:
+        structure = read_model(path)
+    except (RuntimeError, ValueError, OSError, EOFError, zlib.error) as error:
+        raise InputError(
+            f"{path}: not readable as a model ({' '.join(str(error).split())}); expected PDB, "
+            "mmCIF, or an MTZ file with phases"
+        ) from error
+    if not len(structure) or not any(True for _ in structure[0].all()):
+        raise InputError(f"{path}: no atoms; expected a model (PDB, mmCIF) or MTZ with phases")
+    return structure
+
+
+@dataclass(frozen=True, eq=False)
+class PhaseScore:
+    """Score of one file.
+
+    Attributes
+    ----------
+    name
+        Name of the crystal.
+    score
+        Phase errors and map correlations.
+    n
+        Measured reflections that were compared.
+    d_min
+        Resolution of the measured reflections, A.
+    labels
+        The columns that were scored.
+    solved
+        True if the aligned F-weighted phase error is at most `SOLVED_PHASE_ERROR`.
+    shift
+        Fractional origin shift applied to the phases, shape (3,), after the inversion if any.
+    notes
+        Assumptions, a sentence each.
+    """
+
+    name: str
+    score: Score
+    n: int
+    d_min: float
+    labels: tuple[str, ...]
+    solved: bool
+    shift: NDArray[np.float64]
+    notes: tuple[str, ...] = ()
+
+
+def resolution_of(found: PhasedReflections) -> float:
+    """Resolution of the reflections that count, A."""
+    d = np.asarray(found.cell.calculate_d_array(found.hkl), dtype=np.float64)
+    return float(d[_counted(found.f if found.f is not None else found.f_map, found.hkl)].min())
+
+
+def _counted(f: NDArray[np.float64], hkl: NDArray[np.int32]) -> NDArray[np.bool_]:
+    counted = np.isfinite(f) & hkl.any(axis=1)
+    if not counted.any():
+        raise InputError(
+            "the file with the phases has no amplitude; expected measured amplitudes (F, SIGF) "
+            "or an amplitude beside the phase; name it with `labin`"
+        )
+    return counted
+
+
+def score_phases(
+    found: PhasedReflections, truth: Truth, name: str = "", d_min: float | None = None
+) -> PhaseScore:
+    """Compare the phases of a file with the truth, as they stand and aligned.
+
+    Origin and hand are aligned continuously in P1, so that any origin that the space group permits
+    is found. Phase errors are over the measured reflections of `found`, or over its map
+    coefficients if it has no measured amplitudes; one without a phase counts as 90 degrees. Where
+    the space groups of phases and truth differ (a P1 solution of another group, or the other one
+    of an enantiomorphic pair), reflections are counted in P1.
+
+    Parameters
+    ----------
+    found
+        The phases.
+    truth
+        What they are compared with.
+    name
+        Of the crystal.
+    d_min
+        Resolution of the common shells, A; that of `found` by default.
+
+    Raises
+    ------
+    InputError
+        If the cells differ, or no reflection has a true phase.
+    """
+    _check_cell(found, truth)
+    notes = []
+    if truth.cell is None:
+        notes.append(f"{truth.source} has no cell; that of the phases was taken")
+    if found.f is None:
+        notes.append("no measured amplitudes: the amplitudes of the map weight the phase errors")
+    group = truth.space_group
+    if group is not None and group.xhm() != found.space_group.xhm():
+        notes.append(
+            f"phases in {found.space_group.xhm()}, truth in {group.xhm()}: compared in P 1"
+        )
+        found = found.expanded()
+    f = found.f if found.f is not None else found.f_map
+    d = np.asarray(found.cell.calculate_d_array(found.hkl), dtype=np.float64)
+    limit = float(d[_counted(f, found.hkl)].min())
+    true = truth.at(found.hkl, limit, found)
+    phi_true = np.where(np.isfinite(true) & (true != 0), np.degrees(np.angle(true)), np.nan)
+    if not (np.isfinite(phi_true) & np.isfinite(f) & found.hkl.any(axis=1)).any():
+        raise InputError(
+            f"{found.source}: none of its reflections has a phase in {truth.source}; expected "
+            "files of the same crystal"
+        )
+    compared = compare_phases(
+        found.hkl, f, found.phi, phi_true, found.cell, found.space_group,
+        edges=pooled_edges(limit if d_min is None else d_min),
+    )  # fmt: skip
+    return PhaseScore(
+        name=name,
+        score=_score(compared, *_map_correlations(found, truth, limit, compared)),
+        n=compared.n,
+        d_min=limit,
+        labels=found.labels,
+        solved=compared.weighted_aligned <= SOLVED_PHASE_ERROR,
+        shift=compared.shift,
+        notes=tuple(notes),
+    )
+
+
+def _map_correlations(
+    found: PhasedReflections, truth: Truth, d_min: float, compared: PhaseComparison
+) -> tuple[float, float, float]:
+    """Correlation with the true map: as it stands, of the better hand, and aligned.
+
+    By Parseval's theorem from the coefficients; reflections without one in `found` are zero in its
+    map, and F(000) is in neither.
+    """
+    hkl = truth.complete(d_min, found)
+    true = np.nan_to_num(truth.at(hkl, d_min, found))
+    p1 = found.expanded()
+    own = np.nan_to_num(coefficients_at(p1.hkl, p1.F, hkl))
+    moved = own.conj() if compared.inverted else own
+    moved = moved * np.exp(2j * np.pi * (hkl @ compared.shift))
+    keep = hkl.any(axis=1)
+
+    def correlation(F: NDArray[np.complex128]) -> float:
+        a, b = F[keep], true[keep]
+        norm = float(np.linalg.norm(a) * np.linalg.norm(b))
+        return float((a * b.conj()).real.sum()) / norm if norm else 0.0
+
+    as_is = correlation(own)
+    return as_is, max(as_is, correlation(own.conj())), correlation(moved)
+
+
+def _score(compared: PhaseComparison, pc: float, better_hand: float, aligned: float) -> Score:
+    shells = np.array([shell[2:5] for shell in compared.shells], dtype=np.float64)
+    return Score(
+        pc=pc,
+        pc_better_hand=better_hand,
+        pc_aligned=aligned,
+        mean_phase_error=compared.mean,
+        weighted_phase_error=compared.weighted,
+        mean_phase_error_aligned=compared.mean_aligned,
+        weighted_phase_error_aligned=compared.weighted_aligned,
+        cosine_aligned=compared.cosine2_aligned,
+        inverted=compared.inverted,
+        shell_count=shells[:, 0].astype(np.int64),
+        shell_mean=shells[:, 1],
+        shell_weighted=shells[:, 2],
+    )
+
+
+def _check_cell(found: PhasedReflections, truth: Truth) -> None:
+    if truth.cell is None:
+        return
+    one, other = (np.array(cell.parameters) for cell in (found.cell, truth.cell))
+    if (np.abs(one - other)[:3] > _EDGE_TOLERANCE * other[:3]).any() or (
+        np.abs(one - other)[3:] > _ANGLE_TOLERANCE
+    ).any():
+        shown = (" ".join(f"{x:g}" for x in cell) for cell in (one, other))
+        raise InputError(
+            f"{found.source}: cell {next(shown)}, but {truth.source} has {next(shown)}; expected "
+            "files of the same crystal"
+        )
+
+
+def row(scored: PhaseScore) -> dict[str, Any]:
+    """Row of the table of crystals."""
+    s = scored.score
+    return {
+        "id": scored.name,
+        "columns": ",".join(scored.labels),
+        "n_reflections": scored.n,
+        "d_min": round(scored.d_min, 3),
+        "pc": s.pc,
+        "pc_better_hand": s.pc_better_hand,
+        "pc_aligned": s.pc_aligned,
+        "mean_phase_error": s.mean_phase_error,
+        "weighted_phase_error": s.weighted_phase_error,
+        "mean_phase_error_aligned": s.mean_phase_error_aligned,
+        "weighted_phase_error_aligned": s.weighted_phase_error_aligned,
+        "cosine_aligned": s.cosine_aligned,
+        "inverted": s.inverted,
+        "solved": scored.solved,
+    }
