@@ -92,7 +92,7 @@ def _crystal(path: Path, number: int, header: list[str], row: list[str]) -> List
     if copies and (not copies.isdecimal() or int(copies) < 1):
         raise InputError(f"{where}: copies {copies!r}, expected a whole number from 1, or nothing")
     data = path.parent / cells["data"]
-    name = cells.get(NAME) or _stem(data)
+    name = cells.get(NAME) or crystal_name(data)
     if name != Path(name).name or name.startswith("."):
         raise InputError(f"{where}: {name!r} cannot be the name of a folder; choose another")
     sequence: str | None = cells["sequence"] or None
@@ -101,7 +101,7 @@ def _crystal(path: Path, number: int, header: list[str], row: list[str]) -> List
     return ListedCrystal(name, data, sequence, int(copies) if copies else None)
 
 
-def _stem(data: Path) -> str:
+def crystal_name(data: Path) -> str:
     """The file's name without the endings of reflection files."""
     name = data.name
     while Path(name).suffix.lower() in _ENDINGS:

@@ -90,9 +90,7 @@ def read_phases(
     source = str(path)
     table = read_table(Path(path), source)
     columns = choose_phase_columns(table, labin, option)
-    cell, group = resolve_symmetry(
-        source, columns.phase.cell or table.cell, table.space_group
-    )
+    cell, group = resolve_symmetry(source, columns.phase.cell or table.cell, table.space_group)
     first, _ = group_equivalents(table.hkl, group)
     hkl = np.ascontiguousarray(table.hkl[first])
     phi = columns.phase.values[first]

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from crysformer.errors import InputError, UsageError
-from crysformer.files import prepare_output_dir, write_json
+from crysformer.errors import InputError
+from crysformer.evaluation.record import RESULTS, Record, read_record
 
 Status = Literal["done", "not applicable", "crashed"]
-
-RESULTS = "results.jsonl"
-OPTIONS = "options.json"
 
 
 @dataclass(frozen=True)
@@ -78,52 +72,11 @@ class Result:
 COLUMNS = tuple(field.name for field in fields(Result))
 
 
-class ResultLog:
-    """Append-only file of results in an output folder, with the options they were made with.
-
-    Parameters
-    ----------
-    folder
-        Made if missing.
-    options
-        Options that change a result. A run is resumed only with the same ones.
-    resume
-        Resume the run that `folder` holds; otherwise it must be empty.
-
-    Raises
-    ------
-    UsageError
-        If the folder is not empty and `resume` is false, or the options have changed.
-    InputError
-        If a line of the record cannot be read.
-    """
+class ResultLog(Record[Result]):
+    """Record of a benchmark; see `Record`."""
 
     def __init__(self, folder: str | Path, options: dict[str, Any], resume: bool) -> None:
-        self.folder = prepare_output_dir(folder, resume=resume, accept="resume")
-        self.options = options
-        known = self.folder / OPTIONS
-        if known.exists():
-            _refuse_changes(known, options)
-        else:
-            write_json(known, options)
-        self.path = self.folder / RESULTS
-        self.results = _read(self.path)
-
-    def missing(self, keys: Iterable[tuple[str, int, str]]) -> list[tuple[str, int, str]]:
-        """Keys without a result; crashes are tried again."""
-        done = {key for key, result in self.results.items() if result.status != "crashed"}
-        return [key for key in keys if key not in done]
-
-    def append(self, result: Result) -> None:
-        """Add a result, whose line reaches the disk completely or not at all."""
-        line = json.dumps(asdict(result), allow_nan=False) + "\n"
-        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-        try:
-            os.write(handle, line.encode())
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        self.results[result.key] = result
+        super().__init__(folder, options, resume, Result)
 
 
 def read_results(path: str | Path) -> list[Result]:
@@ -138,34 +91,4 @@ def read_results(path: str | Path) -> list[Result]:
     file = path / RESULTS if path.is_dir() else path
     if not file.is_file():
         raise InputError(f"{file}: no such file; expected the {RESULTS} of a benchmark")
-    return list(_read(file).values())
-
-
-def _read(path: Path) -> dict[tuple[str, int, str], Result]:
-    results: dict[tuple[str, int, str], Result] = {}
-    if not path.exists():
-        return results
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):  # the machine stopped while writing: that crystal is run again
-        os.truncate(path, whole)
-    for number, line in enumerate(content[:whole].decode("utf-8").splitlines(), start=1):
-        try:
-            result = Result(**json.loads(line))
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{path}: line {number} is no result ({error})") from error
-        results[result.key] = result
-    return results
-
-
-def _refuse_changes(path: Path, options: dict[str, Any]) -> None:
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: not readable JSON ({error})") from error
-    for name in sorted({*before, *options}):
-        if before.get(name) != options.get(name):
-            raise UsageError(
-                f"{path.parent}: was begun with {name} {before.get(name)}, not "
-                f"{options.get(name)}; results are not comparable, choose another folder"
-            )
+    return list(read_record(file, Result).values())
