@@ -27,7 +27,6 @@ import platform
 import re
 import sys
 import tempfile
-import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path

@@ -19,7 +19,7 @@ flipping of cctbx on the same crystals, in turns, each in a process of its own o
 the start of the process to its verdict. The other programs have no verdict but their own criterion
 of convergence; the truth is used for scoring alone. cctbx is skipped where it is not installed (it
 is the extra `peers`; it may live in another environment, --cctbx-python). With --against, `solve`
-of another checkout or installation runs in turns with this one: a paired comparison of two versions.
+of another checkout or installation runs in turns with this one, to compare two versions in pairs.
 """
 
 

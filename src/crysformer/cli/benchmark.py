@@ -1,8 +1,9 @@
-"""Compare all phasing methods on the same crystals, and measure the reliability of their verdicts.
+"""Compare phasing methods and programs on the same crystals, and check the verdicts' reliability.
 
 `peers` compares the solver with other programs, or with another version of itself, on crystals of
-your choice. For the others crystals are made from a data set's held-out split. Results are recorded line by
-line, so that a run that was stopped can be resumed with --resume. See docs/benchmarks.md.
+your choice; for the other actions crystals are made from a data set's held-out split. Results are
+recorded line by line, so that a run that was stopped can be resumed with --resume. See
+docs/benchmarks.md.
 """
 
 from __future__ import annotations

@@ -30,9 +30,17 @@ _EDGE_TOLERANCE, _ANGLE_TOLERANCE = 0.015, 1.5
 class Truth(Protocol):
     """Structure factors that phases are compared with."""
 
-    source: str
-    cell: gemmi.UnitCell | None
-    space_group: gemmi.SpaceGroup | None
+    @property
+    def source(self) -> str:
+        """The file, for messages."""
+
+    @property
+    def cell(self) -> gemmi.UnitCell | None:
+        """Unit cell, if the file has one."""
+
+    @property
+    def space_group(self) -> gemmi.SpaceGroup | None:
+        """Space group, if the file has one."""
 
     def at(
         self, hkl: NDArray[np.int32], d_min: float, found: PhasedReflections
@@ -93,7 +101,7 @@ class FileTruth:
         d = np.asarray(found.cell.calculate_d_array(self._p1.hkl), dtype=np.float64)
         with np.errstate(divide="ignore"):
             inside = within_resolution(d**-2.0, d_min)
-        return self._p1.hkl[inside & np.isfinite(self._p1.F)]
+        return self._p1.hkl[inside & np.isfinite(self._p1.coefficients)]
 
 
 def read_truth(path: str | Path, labin: str | None = None) -> Truth:
@@ -254,7 +262,7 @@ def _map_correlations(
     hkl = truth.complete(d_min, found)
     true = np.nan_to_num(truth.at(hkl, d_min, found))
     p1 = found.expanded()
-    own = np.nan_to_num(coefficients_at(p1.hkl, p1.F, hkl))
+    own = np.nan_to_num(coefficients_at(p1.hkl, p1.coefficients, hkl))
     moved = own.conj() if compared.inverted else own
     moved = moved * np.exp(2j * np.pi * (hkl @ compared.shift))
     keep = hkl.any(axis=1)

@@ -134,8 +134,8 @@ def _cell(summary: PeerSummary | None) -> str:
 def pair_table(pairs: Sequence[Pair]) -> list[str]:
     """Numbers of crystals solved in the majority of the seeds, and ratios of time, by pair."""
     lines = [
-        "Crystals solved in the majority of the seeds, in pairs, and CPU time of the first in units",
-        "of that of the second where both solve it (geometric mean, then each crystal):",
+        "Crystals solved in the majority of the seeds, in pairs, and CPU time of the first program",
+        "divided by that of the second where both solve it (geometric mean, then each crystal):",
         "",
         "| first | second | crystals | both | first alone | second alone | time ratio | each |",
         "|---|---|---:|---:|---:|---:|---:|---|",

@@ -50,7 +50,7 @@ class PhasedReflections:
     f: NDArray[np.float64] | None = None
 
     @property
-    def F(self) -> NDArray[np.complex128]:
+    def coefficients(self) -> NDArray[np.complex128]:
         """Map coefficients, shape (n,); NaN without amplitude or phase."""
         return np.asarray(self.f_map * np.exp(1j * np.radians(self.phi)))
 

@@ -158,7 +158,7 @@ class Solve:
         return [*words, "--device", "cpu", "-o", str(job.folder / "solve")]
 
     def environment(self) -> dict[str, str]:
-        """This process's environment, on one thread, with the chosen source first."""
+        """Environment of this process on one thread, with the chosen source first."""
         environment = {**os.environ, **ONE_THREAD}
         if self.source is not None:
             environment["PYTHONPATH"] = str(self.source)
@@ -259,7 +259,7 @@ class Script:
         return [self.python, str(self.script), *files]
 
     def environment(self) -> dict[str, str]:
-        """This process's environment on one thread; cctbx must not see this package's path."""
+        """Environment of this process on one thread, without this package's path."""
         environment = {**os.environ, **ONE_THREAD}
         environment.pop("PYTHONPATH", None)
         return environment
@@ -310,9 +310,9 @@ def known_programs(
     if against is not None:
         programs += _other_installation(Path(against))
     plain = (
-        "in numpy and scipy: threshold 1.1 standard deviations, weakest 20 % shifted by 90 degrees, "
-        "2,000 iterations of one random start after another; stops when the skewness of the map "
-        "stays above 1.3 times that of random starts; polished by low-density elimination"
+        "in numpy and scipy: threshold 1.1 standard deviations, weakest 20 % shifted by 90 "
+        "degrees, 2,000 iterations of one random start after another; stops when the skewness of "
+        "the map stays above 1.3 times that of random starts; polished by low-density elimination"
     )
     programs += [
         Script(f"plain-{kind}", f"plain charge flipping on {kind} {plain}",

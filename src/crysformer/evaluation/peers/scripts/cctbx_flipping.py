@@ -8,21 +8,24 @@ Needs cctbx and nothing of this package: importing cctbx after gemmi, numpy or t
 The iterator is smtbx's own with its defaults: charge flipping with weak reflections (Oszlanyi &
 Suto, Acta Cryst. A61, 147, 2005) on quasi-normalised amplitudes, the threshold at 1.1 standard
 deviations of the map. It stops by its own criterion, a phase transition of the skewness of the map
-followed by a sharp correlation with the symmetry of the space group; it gives up after five starts,
-and this script then begins again until the time is over (processor seconds). smtbx polishes the
-solution by low-density elimination and drops the result; here the same iterations are done last, and
-their phases are taken.
+followed by a sharp correlation with the symmetry of the space group. After five starts without one
+it gives up, and this script begins again until the time is over (processor seconds). smtbx polishes
+a solution by low-density elimination and drops the result; here the same iterations are done last,
+and their phases are taken.
 """
+
+from __future__ import annotations
 
 import json
 import random
 import sys
 import time
+from typing import Any
 
 REPORT_EVERY = 10  # iterations between looks at the clock
 
 
-def solving_iterator_class():
+def solving_iterator_class() -> Any:
     """The class of smtbx, with whole numbers of iterations.
 
     From the third start on it multiplies the number of iterations by 1.5, and `itertools.islice`
@@ -34,17 +37,17 @@ def solving_iterator_class():
         _iterations = charge_flipping.solving_iterator.max_solving_iterations
 
         @property
-        def max_solving_iterations(self):
+        def max_solving_iterations(self) -> int:
             return self._iterations
 
         @max_solving_iterations.setter
-        def max_solving_iterations(self, value):
+        def max_solving_iterations(self, value: float) -> None:
             self._iterations = int(value)
 
     return SolvingIterator
 
 
-def amplitudes(job):
+def amplitudes(job: dict[str, Any]) -> Any:
     """The measured amplitudes as cctbx keeps them."""
     from cctbx import crystal, miller, sgtbx
     from cctbx.array_family import flex
@@ -57,13 +60,13 @@ def amplitudes(job):
     return chosen.array(data=flex.double(job["f"])).set_observation_type_xray_amplitude()
 
 
-def prepared(f_obs):
+def prepared(f_obs: Any) -> Any:
     """Amplitudes as smtbx prepares them before it places the solution."""
     merged = f_obs.eliminate_sys_absent().as_non_anomalous_array().merge_equivalents()
     return merged.array()
 
 
-def run(job):
+def run(job: dict[str, Any]) -> dict[str, Any]:
     """Run until it converges or the time is over; the result as plain numbers."""
     from cctbx.array_family import flex
     from smtbx.ab_initio import charge_flipping
@@ -72,7 +75,8 @@ def run(job):
     flex.set_random_seed(job["seed"])
     f_obs = amplitudes(job)
     iterator = solving_iterator_class()
-    rounds, solving, converged = 0, None, False
+    solving: Any = None
+    rounds, converged = 0, False
     while not converged and time.process_time() < job["time_limit"]:
         rounds += 1
         solving = iterator(
@@ -117,7 +121,8 @@ def run(job):
     }
 
 
-def main():
+def main() -> None:
+    """Run the job of the first argument, or print the version."""
     if sys.argv[1:] == ["--version"]:
         import smtbx.ab_initio.charge_flipping  # noqa: F401
         from libtbx.version import get_version

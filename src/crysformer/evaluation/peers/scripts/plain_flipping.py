@@ -14,11 +14,15 @@ that of atoms on an empty ground is. The last map is polished by low-density eli
 seconds.
 """
 
+from __future__ import annotations
+
 import json
 import sys
 import time
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import fft
 
 DELTA = 1.1  # standard deviations of the density
@@ -31,7 +35,7 @@ LASTS = 4  # looks for which the skewness must stay high
 POLISHING = 20  # iterations of low-density elimination
 
 
-def smooth_even(at_least):
+def smooth_even(at_least: float) -> int:
     """The smallest even product of 2, 3 and 5 that is not below `at_least`."""
     n = int(np.ceil(at_least))
     while True:
@@ -47,7 +51,7 @@ def smooth_even(at_least):
 class Loop:
     """Charge flipping of one list of reflections (one hemisphere of P1)."""
 
-    def __init__(self, hkl, f):
+    def __init__(self, hkl: NDArray[np.int64], f: NDArray[np.float64]) -> None:
         self.shape = tuple(smooth_even(2.4 * m) for m in np.abs(hkl).max(axis=0))
         full = np.zeros(self.shape, dtype=np.float32)
         full[tuple(hkl.T)] = full[tuple(-hkl.T)] = f / np.sqrt(np.mean(f**2))
@@ -58,15 +62,16 @@ class Loop:
         self.strong = np.where(self.weak, 0, self.amplitude)
         self.total = float(self.strong.sum())
 
-    def start(self, rng):
+    def start(self, rng: np.random.Generator) -> NDArray[np.complex64]:
         """Coefficients of the measured amplitudes with the phases of a random density."""
         noise = fft.rfftn(rng.standard_normal(self.shape, dtype=np.float32))
-        return self.amplitude * noise / np.maximum(np.abs(noise), 1e-12)
+        return np.asarray(self.amplitude * noise / np.maximum(np.abs(noise), 1e-12))
 
-    def density(self, F):
-        return fft.irfftn(F, s=self.shape)
+    def density(self, F: NDArray[np.complex64]) -> NDArray[np.float32]:
+        """The map of coefficients, on any scale."""
+        return np.asarray(fft.irfftn(F, s=self.shape))
 
-    def iterate(self, rho):
+    def iterate(self, rho: NDArray[np.float32]) -> NDArray[np.complex64]:
         """Coefficients of the next cycle."""
         flipped = np.where(rho < DELTA * rho.std(), -rho, rho)
         G = fft.rfftn(flipped)
@@ -74,9 +79,11 @@ class Loop:
         F = self.strong * (G / np.maximum(modulus, 1e-12))
         F[self.weak] = 1j * G[self.weak]
         F[0, 0, 0] = G[0, 0, 0]
-        return F
+        return np.asarray(F)
 
-    def polished(self, F, f, hkl):
+    def polished(
+        self, F: NDArray[np.complex64], f: NDArray[np.float64], hkl: NDArray[np.int64]
+    ) -> NDArray[np.complex64]:
         """Coefficients after low-density elimination with the amplitudes `f` of `hkl`."""
         own = Loop(hkl, f)
         for _ in range(POLISHING):
@@ -85,20 +92,22 @@ class Loop:
         return F
 
 
-def skewness(rho):
+def skewness(rho: NDArray[np.float32]) -> float:
     """Third moment of the density in units of its standard deviation."""
     centred = rho - rho.mean()
     return float((centred**3).mean(dtype=np.float64) / centred.std() ** 3)
 
 
-def run(job):
+def run(job: dict[str, Any]) -> dict[str, Any]:
     """Run until it converges or the time is over; the result as plain numbers."""
     hkl, f = np.array(job["p1_hkl"]), np.array(job["p1_" + job["amplitudes"]])
     loop, rng = Loop(hkl, f), np.random.default_rng(job["seed"])
-    starts, iterations, found, best, ground = 0, 0, False, None, []
+    starts, iterations, found = 0, 0, False
+    best: tuple[float, NDArray[np.complex64]] | None = None
+    ground: list[float] = []
     while not found and (best is None or time.process_time() < job["time_limit"]):
         starts += 1
-        F, skews = loop.start(rng), []
+        F, skews = loop.start(rng), list[float]()
         for i in range(1, ITERATIONS + 1):
             rho = loop.density(F)
             F = loop.iterate(rho)
@@ -114,6 +123,7 @@ def run(job):
             if found or time.process_time() > job["time_limit"]:
                 break
         iterations += i
+    assert best is not None
     skew, F = best
     F = loop.polished(F, np.array(job["p1_F"]), hkl)
     sign = np.where(hkl[:, 2] < 0, -1, 1)  # the half grid holds l >= 0
@@ -134,7 +144,8 @@ def run(job):
     }
 
 
-def main():
+def main() -> None:
+    """Run the job of the first argument."""
     with open(sys.argv[1]) as stream:
         job = json.load(stream)
     result = run(job)
