@@ -213,7 +213,8 @@ def score_phases(
     InputError
         If the cells differ, or no reflection has a true phase.
     """
-    _check_cell(found, truth)
+    if truth.cell is not None:
+        check_cells(found.source, found.cell, truth.source, truth.cell)
     notes = []
     if truth.cell is None:
         notes.append(f"{truth.source} has no cell; that of the phases was taken")
@@ -294,17 +295,21 @@ def _score(compared: PhaseComparison, pc: float, better_hand: float, aligned: fl
     )
 
 
-def _check_cell(found: PhasedReflections, truth: Truth) -> None:
-    if truth.cell is None:
-        return
-    one, other = (np.array(cell.parameters) for cell in (found.cell, truth.cell))
-    if (np.abs(one - other)[:3] > _EDGE_TOLERANCE * other[:3]).any() or (
-        np.abs(one - other)[3:] > _ANGLE_TOLERANCE
-    ).any():
-        shown = (" ".join(f"{x:g}" for x in cell) for cell in (one, other))
+def check_cells(one: str, cell: gemmi.UnitCell, other: str, expected: gemmi.UnitCell) -> None:
+    """Refuse two files whose cells differ by more than those of one crystal do.
+
+    Raises
+    ------
+    InputError
+        Names both, and their cells.
+    """
+    found, wanted = (np.array(c.parameters) for c in (cell, expected))
+    differs = np.abs(found - wanted)
+    if (differs[:3] > _EDGE_TOLERANCE * wanted[:3]).any() or (differs[3:] > _ANGLE_TOLERANCE).any():
+        shown = [" ".join(f"{x:g}" for x in c.tolist()) for c in (found, wanted)]
         raise InputError(
-            f"{found.source}: cell {next(shown)}, but {truth.source} has {next(shown)}; expected "
-            "files of the same crystal"
+            f"{one}: cell {shown[0]}, but {other} has {shown[1]}; expected files of the same "
+            "crystal"
         )
 
 

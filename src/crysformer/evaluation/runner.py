@@ -16,7 +16,7 @@ from crysformer.data.store import FragmentStore, FragmentTable, Split
 from crysformer.data.synthetic.p1_crystal import single
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.evaluation.data_quality import DataQuality
-from crysformer.evaluation.methods import METHODS, Phasing, Settings
+from crysformer.evaluation.methods import METHODS, Method, Phasing, Settings
 from crysformer.evaluation.scoring import Score, mean_scores, pooled_shells, score
 from crysformer.files import atomic_path
 
@@ -110,6 +110,7 @@ def evaluate(
     quality: DataQuality | None = None,
     settings: Settings | None = None,
     progress: Callable[[float, str], None] | None = None,
+    run: Method | None = None,
 ) -> Evaluation:
     """Phase test crystals with one method and compare with the truth.
 
@@ -118,7 +119,7 @@ def evaluate(
     data_dir
         A data set made by ``crysformer dataset build``.
     method
-        A key of `METHODS`.
+        A key of `METHODS`, or the name of `run`.
     split
         Split that the fragments are taken from.
     limit
@@ -129,6 +130,8 @@ def evaluate(
         Time limit, seed and device for the method.
     progress
         Called with the fraction done and a line of text after each crystal.
+    run
+        Another method than those of `METHODS`.
 
     Returns
     -------
@@ -144,15 +147,17 @@ def evaluate(
         If the method applies to none of the crystals. Otherwise crystals to which it does not
         apply count as crystals without phases.
     """
-    if method not in METHODS:
-        raise UsageError(f"`method` is {method!r}: expected one of {', '.join(METHODS)}")
+    if run is None:
+        if method not in METHODS:
+            raise UsageError(f"`method` is {method!r}: expected one of {', '.join(METHODS)}")
+        run = METHODS[method]
     quality, settings = quality or DataQuality(), settings or Settings()
     store = FragmentStore.open(data_dir)
     table = store.table(split)
     chosen = _choose(table, limit, settings.seed, data_dir)
     examples: list[Example] = []
     for done, index in enumerate(chosen.tolist(), start=1):
-        examples.append(_evaluate_one(table, index, store.recipe, method, quality, settings))
+        examples.append(_evaluate_one(table, index, store.recipe, run, quality, settings))
         if progress is not None:
             fraction = float(np.mean([e.score.solved for e in examples]))
             progress(done / len(chosen), f"{done} of {len(chosen)}, {fraction:.0%} solved")
@@ -176,13 +181,13 @@ def _evaluate_one(
     table: FragmentTable,
     index: int,
     recipe: Recipe,
-    method: str,
+    run: Method,
     quality: DataQuality,
     settings: Settings,
 ) -> Example:
     rng = np.random.default_rng((settings.seed, index))
     crystal = quality.measure(single(table.molecule(index), recipe), rng, recipe.sample_rate)
-    phasing = METHODS[method](crystal.data, crystal.sequence, settings)
+    phasing = run(crystal.data, crystal.sequence, settings)
     return Example(
         id=crystal.id,
         sequence=crystal.sequence,
