@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     options: dict[str, Any] = {"benchmark": "peers", "time_limit": args.time_limit}
     options["versions"] = {p.name: p.version for p in programs.values() if not p.unavailable()}
     record = Record(args.output, options, args.resume, PeerResult)
-    crystals = _all_crystals(args, given, record.folder)
+    crystals = _with_simulated(args, given, record.folder)
     seeds = range(args.seeds)
     try:
         with progress_bar(args, "peers") as progress:
@@ -96,8 +96,8 @@ def run(args: argparse.Namespace) -> int:
     finally:  # also after Ctrl-C: what there is so far
         content = write_peers(
             record, programs, skipped,
-            f"{args.seeds} seeds, at most {args.time_limit:g} s a run (wall time for `solve`, CPU "
-            "time for the others), one thread each, in turns.",
+            f"{args.seeds} seeds, at most {args.time_limit:g} s a run (wall time), one thread each, "
+            "in turns.",
         )  # fmt: skip
     left = len(
         record.missing([(c.name, p.name, s) for c in crystals for p in chosen for s in seeds])
@@ -138,20 +138,21 @@ def _choose(
 
 
 def _given_crystals(args: argparse.Namespace) -> list[PeerCrystal]:
-    from crysformer.evaluation.peers.crystals import from_words, read_peer_list
+    from crysformer.evaluation.peers.crystals import distinct, from_words, read_peer_list
 
     listed = [] if args.list is None else read_peer_list(args.list)
-    return [*listed, *(from_words(words) for words in args.crystal)]
+    given = [*listed, *(from_words(words) for words in args.crystal)]
+    return given if args.simulated else distinct(given)
 
 
-def _all_crystals(
+def _with_simulated(
     args: argparse.Namespace, given: list[PeerCrystal], folder: Path
 ) -> list[PeerCrystal]:
     from crysformer.evaluation.peers.crystals import distinct, simulated_crystals
     from crysformer.evaluation.regimes.grid import GRID, select
 
     if not args.simulated:
-        return distinct(given)
+        return given
     conditions = select(GRID, args.conditions)
     made = simulated_crystals(folder, args.data, args.split, conditions, args.simulated)
     return distinct([*given, *made])

@@ -43,7 +43,7 @@ def run_peers(
     crystals, programs, seeds
         What to run.
     time_limit
-        Seconds of each run: of `crysformer solve` in wall time, of the scripts in CPU time.
+        Seconds of each run, wall time.
     budget
         Minutes after which no further run is begun.
     progress
