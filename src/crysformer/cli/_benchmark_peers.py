@@ -96,8 +96,8 @@ def run(args: argparse.Namespace) -> int:
     finally:  # also after Ctrl-C: what there is so far
         content = write_peers(
             record, programs, skipped,
-            f"{args.seeds} seeds, at most {args.time_limit:g} s a run (wall time), one thread each, "
-            "in turns.",
+            f"{args.seeds} seeds, at most {args.time_limit:g} s of wall time a run, one "
+            "thread each, in turns.",
         )  # fmt: skip
     left = len(
         record.missing([(c.name, p.name, s) for c in crystals for p in chosen for s in seeds])
