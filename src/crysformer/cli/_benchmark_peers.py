@@ -11,7 +11,7 @@ from crysformer.errors import CrysformerError, UsageError
 
 if TYPE_CHECKING:
     from crysformer.evaluation.peers.crystals import PeerCrystal
-    from crysformer.evaluation.peers.programs import Program
+    from crysformer.evaluation.peers.program import Program
 
 DESCRIPTION = """\
 Run `solve`, without and with the sequence, plain charge flipping (on E and on F) and the charge

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         return _on_data_set(args)
     with output_folder(args.output, args.overwrite) as folder:
         from crysformer.evaluation.figures import phase_error_figure
-        from crysformer.evaluation.phase_sets import evaluate_pairs, find_pairs, write_rows
+        from crysformer.evaluation.phases.sets import evaluate_pairs, find_pairs, write_rows
 
         pairs = find_pairs(args.phases, args.truth)
         with progress_bar(args, "phases") as progress:
@@ -66,7 +66,7 @@ def _on_data_set(args: argparse.Namespace) -> int:
     from crysformer.evaluation.data_quality import DataQuality
     from crysformer.evaluation.figures import phase_error_figure
     from crysformer.evaluation.methods import Settings
-    from crysformer.evaluation.phase_sets import phases_as_method
+    from crysformer.evaluation.phases.sets import phases_as_method
     from crysformer.evaluation.runner import evaluate, write_table
 
     with output_folder(args.output, args.overwrite) as folder:

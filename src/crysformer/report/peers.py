@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from crysformer.evaluation.peers.programs import Program
+from crysformer.evaluation.peers.program import Program
 from crysformer.evaluation.peers.results import PeerResult
 from crysformer.evaluation.peers.tables import (
     Pair,

@@ -15,9 +15,12 @@ import pytest
 from crysformer.cli import main
 from crysformer.errors import InputError, UsageError
 from crysformer.evaluation.peers.crystals import PeerCrystal, from_words, read_peer_list
-from crysformer.evaluation.peers.programs import Program, Script, Solve, known_programs
+from crysformer.evaluation.peers.program import Program
+from crysformer.evaluation.peers.programs import known_programs
 from crysformer.evaluation.peers.results import PeerResult
 from crysformer.evaluation.peers.run import run_one, run_peers
+from crysformer.evaluation.peers.script_program import Script
+from crysformer.evaluation.peers.solve_program import Solve
 from crysformer.evaluation.peers.tables import all_pairs, compare, summarise
 from crysformer.evaluation.record import Record
 from crysformer.report.peers import write_peers

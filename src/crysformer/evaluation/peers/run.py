@@ -11,9 +11,10 @@ from pathlib import Path
 from crysformer.crystal.comparison.compare import SOLVED_COSINE
 from crysformer.errors import CrysformerError
 from crysformer.evaluation.peers.crystals import PeerCrystal
-from crysformer.evaluation.peers.programs import Job, Program
+from crysformer.evaluation.peers.program import Job, Program
 from crysformer.evaluation.peers.results import PeerResult
-from crysformer.evaluation.phase_files import Truth, read_truth, score_phases
+from crysformer.evaluation.phases.score import score_phases
+from crysformer.evaluation.phases.truth import read_truth
 from crysformer.evaluation.processes import Run, run_command
 from crysformer.evaluation.record import Record
 
@@ -98,7 +99,7 @@ def _scored(
     )
     if crystal.truth is None:
         return result
-    truth: Truth = read_truth(crystal.truth)
+    truth = read_truth(crystal.truth)
     found = score_phases(outcome.phases, truth)
     exact = crystal.simulated
     return replace(

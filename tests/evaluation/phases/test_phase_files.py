@@ -19,7 +19,8 @@ from crysformer.data.store import FragmentStore
 from crysformer.data.synthetic.synthetic_crystal import synthetic_crystal
 from crysformer.errors import InputError, UsageError
 from crysformer.evaluation.deposited_models import model_structure_factors, read_model
-from crysformer.evaluation.phase_files import PhaseScore, read_truth, score_phases
+from crysformer.evaluation.phases.score import PhaseScore, score_phases
+from crysformer.evaluation.phases.truth import read_truth
 from crysformer.testing import sample
 
 MODEL = sample("5e5z").model_path  # P 21

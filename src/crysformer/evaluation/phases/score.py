@@ -1,11 +1,9 @@
-"""Phases that any program wrote, scored against a model or against true phases."""
+"""Score of the phases of one file."""
 
 from __future__ import annotations
 
-import zlib
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import gemmi
 import numpy as np
@@ -16,124 +14,13 @@ from crysformer.crystal.comparison.compare import (
     PhaseComparison,
     compare_phases,
 )
-from crysformer.crystal.io.read_phases import PhasedReflections, coefficients_at, read_phases
-from crysformer.crystal.resolution import within_resolution
-from crysformer.crystal.symmetry import P1
+from crysformer.crystal.io.read_phases import PhasedReflections, coefficients_at
 from crysformer.errors import InputError
-from crysformer.evaluation.deposited_models import model_structure_factors, read_model
+from crysformer.evaluation.phases.truth import Truth
 from crysformer.evaluation.scoring import Score, pooled_edges
 
 #: Largest difference of a cell edge (relative) and angle (degrees) from that of the truth.
 _EDGE_TOLERANCE, _ANGLE_TOLERANCE = 0.015, 1.5
-
-
-class Truth(Protocol):
-    """Structure factors that phases are compared with."""
-
-    @property
-    def source(self) -> str:
-        """The file, for messages."""
-
-    @property
-    def cell(self) -> gemmi.UnitCell | None:
-        """Unit cell, if the file has one."""
-
-    @property
-    def space_group(self) -> gemmi.SpaceGroup | None:
-        """Space group, if the file has one."""
-
-    def at(
-        self, hkl: NDArray[np.int32], d_min: float, found: PhasedReflections
-    ) -> NDArray[np.complex128]:
-        """F at P1 indices, shape (n, 3): (n,), NaN where there is no phase."""
-
-    def complete(self, d_min: float, found: PhasedReflections) -> NDArray[np.int32]:
-        """All indices of the true map to `d_min` (A), one hemisphere of P1, shape (m, 3)."""
-
-
-class ModelTruth:
-    """Structure factors of a model's atoms: no bulk solvent, hydrogen where the model has it.
-
-    A model without cell and space group takes those of the phases.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.source = str(path)
-        self.structure = _structure(path)
-        crystal = self.structure.cell.is_crystal()
-        self.cell = self.structure.cell if crystal else None
-        self.space_group = self.structure.find_spacegroup() if crystal else None
-
-    def at(
-        self, hkl: NDArray[np.int32], d_min: float, found: PhasedReflections
-    ) -> NDArray[np.complex128]:
-        """F at P1 indices, shape (n,)."""
-        if self.space_group is None:
-            self.structure.cell = self.cell or found.cell
-            self.structure.spacegroup_hm = found.space_group.xhm()
-        return model_structure_factors(self.structure, hkl, d_min)
-
-    def complete(self, d_min: float, found: PhasedReflections) -> NDArray[np.int32]:
-        """All indices to `d_min`."""
-        return np.asarray(gemmi.make_miller_array(found.cell, P1, d_min), dtype=np.int32)
-
-
-class FileTruth:
-    """True phases of an MTZ file, with their amplitudes."""
-
-    def __init__(self, path: Path, labin: str | None = None) -> None:
-        phases = read_phases(path, labin, "truth_labin")
-        if not np.isfinite(phases.f_map).any() and phases.f is not None:
-            phases = replace(phases, f_map=phases.f)
-        self.source, self.cell, self.space_group = str(path), phases.cell, phases.space_group
-        self.phases = phases
-        self._p1 = phases.expanded()
-
-    def at(
-        self, hkl: NDArray[np.int32], d_min: float, found: PhasedReflections
-    ) -> NDArray[np.complex128]:
-        """F at P1 indices, shape (n,), NaN where the file has no phase."""
-        F = np.where(np.isfinite(self._p1.f_map), self._p1.f_map, 1.0)
-        return coefficients_at(self._p1.hkl, F * np.exp(1j * np.radians(self._p1.phi)), hkl)
-
-    def complete(self, d_min: float, found: PhasedReflections) -> NDArray[np.int32]:
-        """The file's indices to `d_min` with a phase."""
-        d = np.asarray(found.cell.calculate_d_array(self._p1.hkl), dtype=np.float64)
-        with np.errstate(divide="ignore"):
-            inside = within_resolution(d**-2.0, d_min)
-        return self._p1.hkl[inside & np.isfinite(self._p1.coefficients)]
-
-
-def read_truth(path: str | Path, labin: str | None = None) -> Truth:
-    """Read a model (PDB, mmCIF) or an MTZ file with true phases, recognised by content.
-
-    Raises
-    ------
-    InputError
-        If the file is neither, or its phases are none or several.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected a model or an MTZ file of true phases")
-    with path.open("rb") as stream:
-        start = stream.read(4)
-    name = path.name.lower().removesuffix(".gz")
-    if start == b"MTZ " or name.endswith(".mtz"):
-        return FileTruth(path, labin)
-    return ModelTruth(path)
-
-
-def _structure(path: Path) -> gemmi.Structure:
-    try:
-        structure = read_model(path)
-    except (RuntimeError, ValueError, OSError, EOFError, zlib.error) as error:
-        raise InputError(
-            f"{path}: not readable as a model ({' '.join(str(error).split())}); expected PDB, "
-            "mmCIF, or an MTZ file with phases"
-        ) from error
-    if not len(structure) or not any(True for _ in structure[0].all()):
-        raise InputError(f"{path}: no atoms; expected a model (PDB, mmCIF) or MTZ with phases")
-    return structure
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,19 +58,21 @@ class PhaseScore:
 
 
 def resolution_of(found: PhasedReflections) -> float:
-    """Resolution of the reflections that count, A."""
-    d = np.asarray(found.cell.calculate_d_array(found.hkl), dtype=np.float64)
-    return float(d[_counted(found.f if found.f is not None else found.f_map, found.hkl)].min())
+    """Resolution of the reflections that count, A: measured, or with an amplitude of the map.
 
-
-def _counted(f: NDArray[np.float64], hkl: NDArray[np.int32]) -> NDArray[np.bool_]:
-    counted = np.isfinite(f) & hkl.any(axis=1)
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    f = found.f if found.f is not None else found.f_map
+    counted = np.isfinite(f) & found.hkl.any(axis=1)
     if not counted.any():
         raise InputError(
-            "the file with the phases has no amplitude; expected measured amplitudes (F, SIGF) "
-            "or an amplitude beside the phase; name it with `labin`"
+            f"{found.source}: no amplitude beside the phases; expected measured amplitudes (F, "
+            "SIGF) or the amplitude of the map; name it with `labin`"
         )
-    return counted
+    return float(np.asarray(found.cell.calculate_d_array(found.hkl[counted])).min())
 
 
 def score_phases(
@@ -227,8 +116,7 @@ def score_phases(
         )
         found = found.expanded()
     f = found.f if found.f is not None else found.f_map
-    d = np.asarray(found.cell.calculate_d_array(found.hkl), dtype=np.float64)
-    limit = float(d[_counted(f, found.hkl)].min())
+    limit = resolution_of(found)
     true = truth.at(found.hkl, limit, found)
     phi_true = np.where(np.isfinite(true) & (true != 0), np.degrees(np.angle(true)), np.nan)
     if not (np.isfinite(phi_true) & np.isfinite(f) & found.hkl.any(axis=1)).any():

@@ -18,14 +18,14 @@ from crysformer.crystal.io.read_phases import PhasedReflections, coefficients_at
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, UsageError
 from crysformer.evaluation.methods import Method, Phasing, Settings
-from crysformer.evaluation.phase_files import (
+from crysformer.evaluation.phases.score import (
     PhaseScore,
     check_cells,
-    read_truth,
     resolution_of,
     row,
     score_phases,
 )
+from crysformer.evaluation.phases.truth import read_truth
 from crysformer.evaluation.scoring import mean_scores, pooled_shells
 from crysformer.files import atomic_path
 
