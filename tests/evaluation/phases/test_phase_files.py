@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from crysformer.cli import main
 from crysformer.crystal.io.read_phases import read_phases
-from crysformer.crystal.symmetry import p1_mapping
+from crysformer.crystal.symmetry import enantiomorph, p1_mapping
 from crysformer.data.store import FragmentStore
 from crysformer.data.synthetic.synthetic_crystal import synthetic_crystal
 from crysformer.errors import InputError, UsageError
@@ -307,3 +307,46 @@ def test_a_method_or_phases_are_needed(tmp_path: Path, capsys: pytest.CaptureFix
     argv = ["evaluate", "--data", "x", "--method", "random", "--truth", "y", "-o", "z"]
     assert main(argv) == 2
     assert "--truth needs --phases" in capsys.readouterr().err
+
+
+CELLS = {
+    "P 21 21 21": (11, 13, 9, 90, 90, 90),
+    "C 1 2 1": (16, 9, 11, 90, 108, 90),
+    "P 41 21 2": (12, 12, 17, 90, 90, 90),
+    "P 31": (11, 11, 13, 90, 90, 120),
+    "I 41": (13, 13, 11, 90, 90, 90),
+    "F 2 3": (19, 19, 19, 90, 90, 90),
+    "P 1 21/c 1": (9, 11, 10, 90, 100, 90),
+}
+
+
+@pytest.mark.parametrize("group", CELLS)
+def test_the_other_hand_in_its_own_group(group: str, tmp_path: Path) -> None:
+    """The mirror image of P 41 21 2 is in P 43 21 2, that of I 41 at another origin."""
+    cell, space_group = gemmi.UnitCell(*CELLS[group]), gemmi.SpaceGroup(group)
+    rng = np.random.default_rng(5)
+    structure = gemmi.SmallStructure()  # all mates, in P 1
+    structure.cell = cell
+    for site in rng.random((6, 3)).tolist():
+        for op in space_group.operations():
+            atom = gemmi.SmallStructure.Site()
+            atom.element, atom.occ, atom.u_iso = gemmi.Element("C"), 1.0, 0.1
+            atom.fract = gemmi.Fractional(*op.apply_to_xyz(site))
+            structure.add_site(atom)
+    hkl = gemmi.make_miller_array(cell, space_group, 2.0)
+    calculator = gemmi.StructureFactorCalculatorX(cell)
+    F = np.array([calculator.calculate_sf_from_small_structure(structure, h) for h in hkl.tolist()])
+    other = enantiomorph(space_group) or space_group
+
+    def file(name: str, group: str, F: NDArray[np.complex128]) -> Path:
+        columns = {"FC": ("F", np.abs(F)), "PHIC": ("P", np.angle(F, True))}
+        return write_mtz(tmp_path / name, cell, group, hkl, columns)
+
+    truth = read_truth(file("truth.mtz", group, F))
+    # mirror images of I 41 that keep its operators are mirrored at (1/4, 0, 0)
+    place = np.array([0.5, 0, 0]) if group == "I 41" else np.zeros(3)
+    mirrored = F.conj() * np.exp(2j * np.pi * (hkl @ place))
+    found = score_phases(read_phases(file("found.mtz", other.xhm(), mirrored)), truth)
+    assert found.score.mean_phase_error_aligned < 0.1
+    assert found.score.pc_aligned == pytest.approx(1, abs=1e-4)
+    assert found.score.inverted != space_group.is_centrosymmetric()
