@@ -83,7 +83,7 @@ def peers_report(content: Mapping[str, Any], title: str = "Programs side by side
     crashed = [PeerResult(**run) for run in content["runs"] if run["status"] == "crashed"]
     lines = [f"# {title}", "", f"{content['note']} {content['machine']}.", ""]
     lines += [
-        f"- **{name}**: {about['description']}" + (f" ({about['version']})" if name else "")
+        f"- **{name}**: {about['description']} ({about['version']})"
         for name, about in content["programs"].items()
     ]
     lines += [f"- **{name}** was skipped: {why}" for name, why in content["skipped"].items()]

@@ -77,7 +77,7 @@ def test_a_program_is_scored_by_its_phases_and_not_by_its_claims(fake: Script) -
     assert wrong.solved is False
     assert wrong.false_claim
     assert right.figures == {"seed": 0}
-    assert right.version == "nothing 7.5"
+    assert right.version.startswith("nothing 7.5, script ")
     assert 0 < right.cpu_seconds < 5
     assert failed.status == "crashed"
     assert "the fake gives up" in failed.message
@@ -162,7 +162,7 @@ def test_the_tables_name_versions_false_claims_and_skipped_programs(
     assert json.loads((log.folder / "peers.json").read_text()) == json.loads(json.dumps(content))
     text = (log.folder / "peers.md").read_text()
     assert "**cctbx** was skipped: no cctbx here" in text
-    assert "a fake; stops at once (nothing 7.5)" in text
+    assert "a fake; stops at once (nothing 7.5, script " in text
     assert "1 of 2" in text
     assert "! 1 false" in text
     assert "fake on gf, seed 2: CrysformerError: the fake gives up" in text

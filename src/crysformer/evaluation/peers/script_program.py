@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -51,28 +52,29 @@ class Script:
     needs: str = ""
 
     @cached_property
-    def _version(self) -> subprocess.CompletedProcess[str]:
+    def _asked(self) -> subprocess.CompletedProcess[str]:
+        """The script's answer to --version."""
         return subprocess.run(
             [self.python, str(self.script), "--version"],
-            env=self.environment(), capture_output=True, text=True,
-        )  # fmt: skip
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+        )
 
     @property
     def version(self) -> str:
-        """Version of what the script needs."""
+        """Digest of the script, after the version of what it needs."""
+        digest = hashlib.sha256(self.script.read_bytes()).hexdigest()[:8]
         if not self.needs:
-            return "1"
-        try:
-            return f"{self.needs} {self._version.stdout.strip()}"
-        except OSError:
-            return ""
+            return f"script {digest}"
+        return f"{self.needs} {self._asked.stdout.strip()}, script {digest}"
 
     def unavailable(self) -> str:
         """Reason why it cannot be run here, or empty."""
         if not self.needs:
             return ""
         try:
-            failed = self._version.returncode
+            failed = self._asked.returncode
         except OSError as error:
             return f"{self.python}: {error.strerror}"
         return f"no {self.needs} in {self.python}" if failed else ""
