@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crysformer.cli._common import emit, log, positive, progress_bar
 from crysformer.errors import CrysformerError, UsageError
@@ -78,16 +78,16 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--simulated needs --data, a data set of the recipe fifteen")
     from crysformer.evaluation.peers.programs import known_programs
     from crysformer.evaluation.peers.results import PeerResult
-    from crysformer.evaluation.peers.run import run_peers
+    from crysformer.evaluation.peers.run import refuse_other_versions, run_peers
     from crysformer.evaluation.record import Record
     from crysformer.report.peers import crystal_table, summarise, write_peers
 
     programs = known_programs(args.cctbx_python, args.against)
     chosen, skipped = _choose(args, programs)
     given = _given_crystals(args)  # before the folder is made: a file may be missing
-    options: dict[str, Any] = {"benchmark": "peers", "time_limit": args.time_limit}
-    options["versions"] = {p.name: p.version for p in programs.values() if not p.unavailable()}
+    options = {"benchmark": "peers", "time_limit": args.time_limit}
     record = Record(args.output, options, args.resume, PeerResult)
+    refuse_other_versions(record, chosen)
     crystals = _with_simulated(args, given, record.folder)
     seeds = range(args.seeds)
     try:

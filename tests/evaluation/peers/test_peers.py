@@ -18,7 +18,7 @@ from crysformer.evaluation.peers.crystals import PeerCrystal, from_words, read_p
 from crysformer.evaluation.peers.program import Program
 from crysformer.evaluation.peers.programs import known_programs
 from crysformer.evaluation.peers.results import PeerResult
-from crysformer.evaluation.peers.run import run_one, run_peers
+from crysformer.evaluation.peers.run import refuse_other_versions, run_one, run_peers
 from crysformer.evaluation.peers.script_program import Script
 from crysformer.evaluation.peers.solve_program import Solve
 from crysformer.evaluation.peers.tables import all_pairs, compare, summarise
@@ -106,6 +106,10 @@ def test_a_run_is_resumed_where_it_ended(fake: Script, tmp_path: Path) -> None:
     assert whole.startswith(first)
     assert set(again.results) == {("gf", "fake", seed) for seed in range(3)}
     assert again.missing([("gf", "fake", 2)])  # a crash is tried again
+    refuse_other_versions(again, [fake])
+    newer = replace(fake, needs="something newer")
+    with pytest.raises(UsageError, match="holds runs of fake nothing 7.5, script "):
+        refuse_other_versions(again, [newer])
     with pytest.raises(UsageError, match="was begun with time_limit"):
         Record(tmp_path / "out", {"time_limit": 6.0}, True, PeerResult)
     with pytest.raises(UsageError, match="not empty"):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from crysformer.crystal.comparison.compare import SOLVED_COSINE
-from crysformer.errors import CrysformerError
+from crysformer.errors import CrysformerError, UsageError
 from crysformer.evaluation.peers.crystals import PeerCrystal
 from crysformer.evaluation.peers.program import Job, Program
 from crysformer.evaluation.peers.results import PeerResult
@@ -66,6 +66,23 @@ def run_peers(
         log.append(result)
         if progress is not None:
             progress(done / len(work), f"{done} of {len(work)}: {crystal.name} {program.name}")
+
+
+def refuse_other_versions(log: Record[PeerResult], programs: Sequence[Program]) -> None:
+    """Refuse to add runs of a program to those of another version of it.
+
+    Raises
+    ------
+    UsageError
+        If `log` holds such runs.
+    """
+    now = {program.name: program.version for program in programs}
+    for result in log.results.values():
+        if result.version != now.get(result.program, result.version):
+            raise UsageError(
+                f"{log.folder}: holds runs of {result.program} {result.version}, not of "
+                f"{now[result.program]}; results are not comparable, choose another folder"
+            )
 
 
 def run_one(crystal: PeerCrystal, program: Program, seed: int, time_limit: float) -> PeerResult:
