@@ -41,7 +41,7 @@ def page(content: dict[str, object]) -> str:
     lines += [
         f"- **{n}**: {about['description']} ({about['version']})" for n, about in programs.items()
     ]
-    lines += ["", *crystal_table(summaries), "", *EXPLANATION, "", *pair_table(pairs)]
+    lines += ["", *crystal_table(summaries, programs), "", *EXPLANATION, "", *pair_table(pairs)]
     lines += [
         "",
         "## Every run",

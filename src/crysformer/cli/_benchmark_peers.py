@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     left = len(
         record.missing([(c.name, p.name, s) for c in crystals for p in chosen for s in seeds])
     )
-    lines = crystal_table(summarise(record.results.values()))
+    lines = crystal_table(summarise(record.results.values()), programs)
     if left:
         lines.append(f"{left} runs left to do: continue with --resume")
     emit(

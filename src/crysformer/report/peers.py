@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -59,8 +59,8 @@ def write_peers(
         "machine": machine(),
         "programs": {
             name: {"description": programs[name].description, "version": version}
-            for name, version in versions.items()
-            if name in programs
+            for name in programs
+            if (version := versions.get(name))
         },
         "skipped": dict(skipped),
         "summaries": [asdict(summary) for summary in summaries],
@@ -87,7 +87,7 @@ def peers_report(content: Mapping[str, Any], title: str = "Programs side by side
         for name, about in content["programs"].items()
     ]
     lines += [f"- **{name}** was skipped: {why}" for name, why in content["skipped"].items()]
-    lines += ["", *crystal_table(summaries), "", *EXPLANATION]
+    lines += ["", *crystal_table(summaries, content["programs"]), "", *EXPLANATION]
     if pairs:
         lines += ["", *pair_table(pairs)]
     if crashed:
@@ -107,9 +107,11 @@ EXPLANATION = (
 )  # fmt: skip
 
 
-def crystal_table(summaries: Sequence[PeerSummary]) -> list[str]:
-    """One row for each crystal, one column for each program."""
-    programs = list(dict.fromkeys(s.program for s in summaries))
+def crystal_table(summaries: Sequence[PeerSummary], order: Iterable[str] = ()) -> list[str]:
+    """One row for each crystal, one column for each program, those of `order` first."""
+    measured = dict.fromkeys(s.program for s in summaries)
+    programs = [*(name for name in order if name in measured)]
+    programs += [name for name in measured if name not in programs]
     by_key = {(s.crystal, s.program): s for s in summaries}
     lines = [f"| crystal | {' | '.join(programs)} |", "|---|" + "---|" * len(programs)]
     for crystal in dict.fromkeys(s.crystal for s in summaries):
