@@ -33,7 +33,7 @@ SNQNNF = PeerCrystal("2ol9", SAMPLES / "2ol9.mtz.gz", SAMPLES / "2ol9.pdb.gz", "
 
 FAKE = """
 import json, random, sys
-if sys.argv[1:] == ["--version"]:
+if sys.argv[1:] == ["version"]:
     print("7.5")
     sys.exit()
 job = json.load(open(sys.argv[1]))

@@ -41,7 +41,7 @@ class Script:
         ``"F"`` or ``"E"``, for scripts that leave the choice.
     needs
         Package without which it cannot run, for messages; empty if none. The script must then
-        print its version for ``--version``.
+        print its version for the argument ``version``.
     """
 
     name: str
@@ -53,9 +53,9 @@ class Script:
 
     @cached_property
     def _asked(self) -> subprocess.CompletedProcess[str]:
-        """The script's answer to --version."""
+        """The script's answer to the argument version."""
         return subprocess.run(
-            [self.python, str(self.script), "--version"],
+            [self.python, str(self.script), "version"],
             env=self.environment(),
             capture_output=True,
             text=True,

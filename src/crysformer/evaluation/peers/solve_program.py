@@ -58,9 +58,9 @@ class Solve:
         if done.returncode:
             raise UsageError(f"{self.source or self.python}: no installation of crysformer there")
         version, folder = done.stdout.split("\n")[:2]
-        log = ["git", "-C", folder, "log", "-1", "--format=%h", "--", *_SOURCES]
+        log = ["git", "-C", folder, "rev-list", "-1", "HEAD", "--", *_SOURCES]
         try:
-            commit = subprocess.run(log, capture_output=True, text=True).stdout.strip()
+            commit = subprocess.run(log, capture_output=True, text=True).stdout[:7]
         except FileNotFoundError:
             commit = ""
         return f"{version} ({commit})" if commit else version
@@ -75,13 +75,16 @@ class Solve:
 
     def command(self, job: Job) -> list[str]:
         """The command line."""
-        crystal = job.crystal
-        words = [self.python, "-m", "crysformer", "solve", str(crystal.data), "--quiet"]
+        crystal, options = job.crystal, dict[str, object]()
         if self.sequence and crystal.sequence is not None:
-            words += ["--sequence", crystal.sequence]
-            words += ["--copies", str(crystal.copies)] if crystal.copies else []
-        words += ["--time-limit", f"{job.time_limit:g}", "--seed", str(job.seed)]
-        return [*words, "--device", "cpu", "-o", str(job.folder / "solve")]
+            options["sequence"] = crystal.sequence
+            if crystal.copies is not None:
+                options["copies"] = crystal.copies
+        options |= {"time-limit": f"{job.time_limit:g}", "seed": job.seed, "device": "cpu"}
+        words = [self.python, "-m", "crysformer", "solve", str(crystal.data), "-q"]
+        for name, value in options.items():
+            words += [f"--{name}", str(value)]
+        return [*words, "-o", str(job.folder / "solve")]
 
     def environment(self) -> dict[str, str]:
         """Environment of this process on one thread, with the chosen source first."""

@@ -3,7 +3,7 @@
 Needs cctbx and nothing of this package: importing cctbx after gemmi, numpy or torch crashes.
 
     PYTHON cctbx_flipping.py JOB.json RESULT.json     run
-    PYTHON cctbx_flipping.py --version                print the version of cctbx
+    PYTHON cctbx_flipping.py version                  print the version of cctbx
 
 The iterator is smtbx's own with its defaults: charge flipping with weak reflections (Oszlanyi &
 Suto, Acta Cryst. A61, 147, 2005) on quasi-normalised amplitudes, the threshold at 1.1 standard
@@ -124,7 +124,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run the job of the first argument, or print the version."""
-    if sys.argv[1:] == ["--version"]:
+    if sys.argv[1:] == ["version"]:
         import smtbx.ab_initio.charge_flipping  # noqa: F401
         from libtbx.version import get_version
 
