@@ -17,18 +17,19 @@ Made by `python docs/make_what_solves_what.py` from the record of `crysformer be
 
 | crystal | content | space group | resolution (Å) | truth |
 |---|---|---|---:|---|
-| 2OL9 | SNQNNF | P1 | 0.85 | deposited model |
-| Gly-Ala | Gly-L-Ala, a small-molecule set, not distributed here | P2₁2₁2₁ | 0.65 | none here |
-| 4UBZ | GGYLLG, two chains | P2₁ | 1.20 | none here |
-| 1BYZ | Ac-ELLKKLLEELKG, four chains | P1 | 0.90 | deposited model |
-| 5AWL | YYDPETGTWY | P2₁2₁2 | 1.11 | deposited model |
-| 1YJP | GNNQQNY | P2₁ | 1.80 | deposited model |
-| 5E5Z | LVHSSN | P2₁ | 1.66 | deposited model |
-| 2ONA | MVGGVV, four chains, 44 % measured | P1 | 2.03 | deposited model |
-| 1BDW | gramicidin D (two chains with D residues) | P2₁2₁2₁ | 1.70 | none here |
-
-2OL9, Gly-Ala, 1BYZ, 1YJP and 5E5Z were used in the development of the solver.
 """
+CRYSTALS = {
+    "2OL9": "SNQNNF | P1 | 0.85 | deposited model",
+    "Gly-Ala": "Gly-L-Ala, a small-molecule set, not distributed here | P2₁2₁2₁ | 0.65 | none here",
+    "4UBZ": "GGYLLG, two chains | P2₁ | 1.20 | none here",
+    "1BYZ": "Ac-ELLKKLLEELKG, four chains | P1 | 0.90 | deposited model",
+    "5AWL": "YYDPETGTWY | P2₁2₁2 | 1.11 | deposited model",
+    "1YJP": "GNNQQNY | P2₁ | 1.80 | deposited model",
+    "5E5Z": "LVHSSN | P2₁ | 1.66 | deposited model",
+    "2ONA": "MVGGVV, four chains, 44 % measured | P1 | 2.03 | deposited model",
+    "1BDW": "gramicidin D (two chains with D residues) | P2₁2₁2₁ | 1.70 | none here",
+}
+USED = "2OL9, Gly-Ala, 1BYZ, 1YJP and 5E5Z were used in the development of the solver."
 
 
 def page(content: dict[str, object]) -> str:
@@ -37,7 +38,10 @@ def page(content: dict[str, object]) -> str:
     pairs = [Pair(**one) for one in content["pairs"]]  # type: ignore[attr-defined]
     runs = [PeerResult(**run) for run in content["runs"]]  # type: ignore[attr-defined]
     programs: dict[str, dict[str, str]] = content["programs"]  # type: ignore[assignment]
-    lines = [HEAD, "## Measured", "", f"{content['machine']}. {content['note']}", ""]
+    lines = [HEAD + "\n".join(f"| {name} | {text} |" for name, text in CRYSTALS.items()), "", USED]
+    missing = [name for name in CRYSTALS if name not in {s.crystal for s in summaries}]
+    lines += ["", f"Not run yet: {', '.join(missing)}."] if missing else []
+    lines += ["", "## Measured", "", f"{content['machine']}. {content['note']}", ""]
     lines += [
         f"- **{n}**: {about['description']} ({about['version']})" for n, about in programs.items()
     ]
