@@ -25,11 +25,8 @@ import math
 import os
 import platform
 import re
-import subprocess
 import sys
 import tempfile
-import threading
-import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +43,7 @@ from crysformer.evaluation.deposited_models import (
     protein_chains,
     read_model,
 )
+from crysformer.evaluation.processes import run_command
 
 # Nothing that imports torch at the top: a child's peak memory is never below that of the process
 # that started it.
@@ -78,43 +76,6 @@ class Result:
     peak_gb: float = 0.0
     notes: list[str] = field(default_factory=list)
     broken_rules: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Run:
-    """Output of a process, its wall and CPU time in seconds, and its memory in GB."""
-
-    code: int
-    out: str
-    err: str
-    seconds: float
-    cpu_seconds: float
-    peak_gb: float
-
-
-def run_command(command: list[str], limit: float) -> Run:
-    """Run a process to its end, or kill it after `limit` seconds."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        begun = time.monotonic()
-        process = subprocess.Popen(command, stdout=out, stderr=err)
-        timer = threading.Timer(limit, process.kill)
-        timer.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        timer.cancel()
-        seconds = time.monotonic() - begun
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        # Linux counts ru_maxrss in KiB, macOS in bytes
-        unit = 1 if platform.system() == "Darwin" else 1024
-        return Run(
-            process.returncode,
-            out.read(),
-            err.read(),
-            round(seconds, 1),
-            round(usage.ru_utime + usage.ru_stime, 1),
-            round(usage.ru_maxrss * unit / 1e9, 2),
-        )
 
 
 def solve(case: Case, options: list[str], folder: Path, time_limit: float) -> Result:

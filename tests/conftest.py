@@ -29,6 +29,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="gpu: no CUDA device"))
         if item.get_closest_marker("external") and not servalcat_found():
             item.add_marker(pytest.mark.skip(reason="external: servalcat not found"))
+        if item.get_closest_marker("peers") and not os.environ.get("CRYSFORMER_CCTBX_PYTHON"):
+            reason = "peers: set CRYSFORMER_CCTBX_PYTHON to an interpreter that has cctbx"
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def cuda_available() -> bool:

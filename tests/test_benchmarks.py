@@ -10,7 +10,13 @@ import sys
 from importlib import resources
 from pathlib import Path
 
+import gemmi
+import numpy as np
 import pytest
+
+from crysformer.data.molecule import Molecule
+from crysformer.peptide.residues import ATOMS, INDEX
+from crysformer.testing import fifteen_residue_models
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "benchmarks").glob("*.py"))
@@ -54,3 +60,53 @@ def test_the_stored_rows_give_the_shipped_confidence(monkeypatch: pytest.MonkeyP
         assert found["crystals"] == shipped[kind]["crystals"]
         assert found["intercept"] == pytest.approx(shipped[kind]["intercept"], rel=2e-3)
         assert found["coefficients"] == pytest.approx(shipped[kind]["coefficients"], rel=2e-3)
+
+
+def test_controls_count_claims_and_bound_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from atomic_controls import ControlResult, report
+
+    common = {"space_group": "P 1", "d_min": 0.9, "reflections": 99, "sequence": "GG"}
+
+    def run(control: str, number: int, **more: object) -> ControlResult:
+        return ControlResult(number, control, True, 0, status="done", **common, **more)
+
+    results = [
+        *(run("shuffled", k, confidence=0.1 * k) for k in range(9)),
+        run("shuffled", 9, claimed=True, confidence=0.95),
+        run("wrong-sequence", 0, claimed=True, confidence=0.99, weighted_phase_error=12.0),
+        run("wrong-sequence", 1, claimed=True, confidence=0.92, weighted_phase_error=85.0),
+    ]
+    rows = {
+        line.split(" | ")[0].strip("| "): [cell.strip() for cell in line.strip("|").split("|")]
+        for line in report(results, "A test.").splitlines()
+        if line.startswith("| ")
+    }
+    # one false claim in ten: 39.4 % (Clopper and Pearson)
+    assert rows["shuffled"][3:8] == ["10", "1", "1", "39.4%", "0.95"]
+    assert rows["wrong-sequence"][3:6] == ["2", "2", "1"]
+    assert rows["wrong-sequence"][7] == "0.92"
+    assert rows["all"][3:6] == ["12", "3", "2"]
+    assert results[0].key == (0, "shuffled", True, 0)
+
+
+@pytest.mark.slow
+def test_control_crystals_are_packed_in_their_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from atomic_controls import make
+
+    structure = fifteen_residue_models()[0]
+    crystals = [make(_molecule(structure), number, 3) for number in (1, 1, 2)]
+    one, same, other = crystals
+    assert one.data.space_group.xhm() == "P 1 21 1"
+    assert other.data.space_group.xhm() == "P 21 21 21"
+    assert one.data.d_min == pytest.approx(0.85, abs=0.002)
+    assert one.data.measured.mean() == pytest.approx(0.95, abs=0.01)
+    assert np.array_equal(one.data.f, same.data.f, equal_nan=True)
+
+
+def _molecule(path: Path) -> Molecule:
+    structure = gemmi.read_structure(str(path))
+    residues = [r for r in structure[0][0] if r.name in INDEX][:5]
+    xyz = [r[name][0].pos.tolist() for r in residues for name in ATOMS[INDEX[r.name]]]
+    return Molecule(path.stem, gemmi.one_letter_code([r.name for r in residues]), np.array(xyz))

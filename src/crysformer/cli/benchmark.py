@@ -1,7 +1,9 @@
-"""Compare all phasing methods on the same crystals, and measure the reliability of their verdicts.
+"""Compare phasing methods and programs on the same crystals, and check the verdicts' reliability.
 
-Crystals are made from a data set's held-out split. Results are recorded line by line, so that a run
-that was stopped can be resumed with --resume. See docs/benchmarks.md.
+`peers` compares the solver with other programs, or with another version of itself, on crystals of
+your choice; for the other actions crystals are made from a data set's held-out split. Results are
+recorded line by line, so that a run that was stopped can be resumed with --resume. See
+docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crysformer.cli import _benchmark_peers
 from crysformer.cli._common import common_options, emit, positive, progress_bar, seed
 from crysformer.errors import CrysformerError, UsageError
 from crysformer.files import locked_folder
@@ -21,11 +24,11 @@ if TYPE_CHECKING:
 
 _FILES = "results.jsonl, tables, figures and report.md"
 
-ACTIONS = ("regimes", "control", "reliability")
+ACTIONS = ("regimes", "control", "reliability", "peers")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the three actions and their options."""
+    """Declare the actions and their options."""
     actions = parser.add_subparsers(dest="action", metavar="|".join(ACTIONS), required=True)
     regimes = actions.add_parser(
         "regimes",
@@ -57,6 +60,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "results", nargs="+", metavar="RESULTS", help="results.jsonl of a run, or its folder"
     )
     reliability.add_argument("-o", "--output", metavar="PNG", help="also draw the diagram")
+    peers = actions.add_parser(
+        "peers",
+        help="run other programs beside the solver, from process start to verdict",
+        description=_benchmark_peers.DESCRIPTION,
+        allow_abbrev=False,
+        parents=[common_options()],
+    )
+    _benchmark_peers.add_options(peers)
 
 
 def _add_run_options(parser: argparse.ArgumentParser, n: int, time_limit: float) -> None:
@@ -108,6 +119,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the chosen action."""
     if args.action == "reliability":
         return _reliability(args)
+    if args.action == "peers":
+        return _benchmark_peers.run(args)
     from crysformer.evaluation.regimes.controls import CONTROLS
     from crysformer.evaluation.regimes.grid import GRID, select
 

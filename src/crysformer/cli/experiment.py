@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     )
     from crysformer.evaluation.experiments.table import markdown
     from crysformer.evaluation.experiments.train_row import Budget
-    from crysformer.files import prepare_output_dir
+    from crysformer.files import locked_folder
     from crysformer.models.device import pick_device
 
     budget = Budget(
@@ -80,8 +80,10 @@ def run(args: argparse.Namespace) -> int:
     if args.overwrite:
         start_afresh(Path(args.output))
     begun = (Path(args.output) / SETTING).is_file()
-    folder = prepare_output_dir(args.output, overwrite=args.overwrite, resume=begun)
-    table = run_experiment(args.experiment, args.data, folder, budget, log.info, pieces=args.rows)
+    with locked_folder(args.output, overwrite=args.overwrite, resume=begun) as folder:
+        table = run_experiment(
+            args.experiment, args.data, folder, budget, log.info, pieces=args.rows
+        )
     if table is None:
         emit(args, {"complete": False}, f"{folder}: rows are left; the same command goes on")
         return 0

@@ -16,8 +16,8 @@ from crysformer.data.store import FragmentStore, FragmentTable, Split
 from crysformer.data.synthetic.p1_crystal import single
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.evaluation.data_quality import DataQuality
-from crysformer.evaluation.methods import METHODS, Phasing, Settings
-from crysformer.evaluation.scoring import Score, pooled_edges, score
+from crysformer.evaluation.methods import METHODS, Method, Phasing, Settings
+from crysformer.evaluation.scoring import Score, mean_scores, pooled_shells, score
 from crysformer.files import atomic_path
 
 
@@ -60,9 +60,6 @@ class Evaluation:
         scores = [example.score for example in self.examples]
         phasings = [example.phasing for example in self.examples]
 
-        def mean(name: str) -> float:
-            return float(np.mean([getattr(s, name) for s in scores]))
-
         solved = np.array([s.solved for s in scores])
         metrics: dict[str, Any] = {
             "method": self.method,
@@ -73,12 +70,7 @@ class Evaluation:
             "d_min": self.quality.d_min,
             "amplitude_error": self.quality.amplitude_error,
             "completeness": self.quality.completeness,
-            "pc": mean("pc"),
-            "pc_better_hand": mean("pc_better_hand"),
-            "pc_aligned": mean("pc_aligned"),
-            "mean_phase_error": mean("mean_phase_error"),
-            "mean_phase_error_aligned": mean("mean_phase_error_aligned"),
-            "weighted_phase_error_aligned": mean("weighted_phase_error_aligned"),
+            **mean_scores(scores),
             "solved_share": float(solved.mean()),
             "right_hand_share": float(np.mean([not s.inverted for s in scores])),
             "seconds": float(np.mean([p.seconds for p in phasings])),
@@ -92,31 +84,9 @@ class Evaluation:
             metrics["false_claims"] = int((claimed & ~solved).sum())
         return metrics
 
-    def shells(self) -> list[dict[str, float | int | None]]:
+    def shells(self) -> list[dict[str, Any]]:
         """Aligned phase errors by resolution, pooled over the reflections of all crystals."""
-        edges = pooled_edges(self.quality.d_min)
-        count = np.array([e.score.shell_count for e in self.examples])
-        total = count.sum(axis=0)
-        rows: list[dict[str, float | int | None]] = []
-        for i in np.flatnonzero(total):
-            filled = count[:, i] > 0
-            weights = count[filled, i] / total[i]
-            mean, weighted = (
-                float(
-                    np.array([getattr(e.score, name)[i] for e in self.examples])[filled] @ weights
-                )
-                for name in ("shell_mean", "shell_weighted")
-            )
-            rows.append(
-                {
-                    "d_max": float(edges[i]) if np.isfinite(edges[i]) else None,
-                    "d_min": float(edges[i + 1]),
-                    "n": int(total[i]),
-                    "mean_phase_error_aligned": mean,
-                    "weighted_phase_error_aligned": weighted,
-                }
-            )
-        return rows
+        return pooled_shells([example.score for example in self.examples], self.quality.d_min)
 
 
 def write_table(evaluations: Sequence[Evaluation], path: Path) -> None:
@@ -140,6 +110,7 @@ def evaluate(
     quality: DataQuality | None = None,
     settings: Settings | None = None,
     progress: Callable[[float, str], None] | None = None,
+    run: Method | None = None,
 ) -> Evaluation:
     """Phase test crystals with one method and compare with the truth.
 
@@ -148,7 +119,7 @@ def evaluate(
     data_dir
         A data set made by ``crysformer dataset build``.
     method
-        A key of `METHODS`.
+        A key of `METHODS`, or the name of `run`.
     split
         Split that the fragments are taken from.
     limit
@@ -159,6 +130,8 @@ def evaluate(
         Time limit, seed and device for the method.
     progress
         Called with the fraction done and a line of text after each crystal.
+    run
+        Another method than those of `METHODS`.
 
     Returns
     -------
@@ -174,15 +147,17 @@ def evaluate(
         If the method applies to none of the crystals. Otherwise crystals to which it does not
         apply count as crystals without phases.
     """
-    if method not in METHODS:
-        raise UsageError(f"`method` is {method!r}: expected one of {', '.join(METHODS)}")
+    if run is None:
+        if method not in METHODS:
+            raise UsageError(f"`method` is {method!r}: expected one of {', '.join(METHODS)}")
+        run = METHODS[method]
     quality, settings = quality or DataQuality(), settings or Settings()
     store = FragmentStore.open(data_dir)
     table = store.table(split)
     chosen = choose(table, limit, settings.seed, data_dir)
     examples: list[Example] = []
     for done, index in enumerate(chosen.tolist(), start=1):
-        examples.append(_evaluate_one(table, index, store.recipe, method, quality, settings))
+        examples.append(_evaluate_one(table, index, store.recipe, run, quality, settings))
         if progress is not None:
             fraction = float(np.mean([e.score.solved for e in examples]))
             progress(done / len(chosen), f"{done} of {len(chosen)}, {fraction:.0%} solved")
@@ -207,13 +182,13 @@ def _evaluate_one(
     table: FragmentTable,
     index: int,
     recipe: Recipe,
-    method: str,
+    run: Method,
     quality: DataQuality,
     settings: Settings,
 ) -> Example:
     rng = np.random.default_rng((settings.seed, index))
     crystal = quality.measure(single(table.molecule(index), recipe), rng, recipe.sample_rate)
-    phasing = METHODS[method](crystal.data, crystal.sequence, settings)
+    phasing = run(crystal.data, crystal.sequence, settings)
     return Example(
         id=crystal.id,
         sequence=crystal.sequence,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -81,6 +83,40 @@ def pooled_edges(d_min: float) -> NDArray[np.float64]:
     """
     inverse = np.linspace(0.0, d_min**-3.0, N_SHELLS + 1)
     return np.concatenate(([np.inf], inverse[1:] ** (-1 / 3)))
+
+
+def mean_scores(scores: Sequence[Score]) -> dict[str, float]:
+    """Means over crystals, under their names in metrics.json."""
+    names = (
+        "pc", "pc_better_hand", "pc_aligned", "mean_phase_error", "mean_phase_error_aligned",
+        "weighted_phase_error_aligned",
+    )  # fmt: skip
+    return {name: float(np.mean([getattr(s, name) for s in scores])) for name in names}
+
+
+def pooled_shells(scores: Sequence[Score], d_min: float) -> list[dict[str, Any]]:
+    """Aligned phase errors in the shells of `pooled_edges`, pooled over all reflections."""
+    edges = pooled_edges(d_min)
+    count = np.array([s.shell_count for s in scores])
+    total = count.sum(axis=0)
+    rows: list[dict[str, Any]] = []
+    for i in np.flatnonzero(total):
+        filled = count[:, i] > 0
+        weights = count[filled, i] / total[i]
+        mean, weighted = (
+            float(np.array([getattr(s, name)[i] for s in scores])[filled] @ weights)
+            for name in ("shell_mean", "shell_weighted")
+        )
+        rows.append(
+            {
+                "d_max": float(edges[i]) if np.isfinite(edges[i]) else None,
+                "d_min": float(edges[i + 1]),
+                "n": int(total[i]),
+                "mean_phase_error_aligned": mean,
+                "weighted_phase_error_aligned": weighted,
+            }
+        )
+    return rows
 
 
 def score(

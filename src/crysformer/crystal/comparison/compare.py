@@ -101,6 +101,7 @@ def compare_phases(
     space_group: gemmi.SpaceGroup,
     align: bool = True,
     n_shells: int = 10,
+    edges: NDArray[np.float64] | None = None,
 ) -> PhaseComparison:
     """Compare phases of unique reflections of any space group.
 
@@ -122,6 +123,8 @@ def compare_phases(
         Search origin and hand.
     n_shells
         Number of resolution shells, of equal reciprocal volume.
+    edges
+        Limits of the shells as d in A, descending, instead of `n_shells`.
 
     Returns
     -------
@@ -132,7 +135,7 @@ def compare_phases(
         raise ValueError("no measured reflection with a reference phase to compare")
     mapping = p1_mapping(hkl[used], space_group)
     d = np.asarray(cell.calculate_d_array(mapping.hkl))
-    edges = shell_edges(d.max(), d.min(), n_shells)
+    edges = shell_edges(d.max(), d.min(), n_shells) if edges is None else edges
     fraction = torch.from_numpy(1.0 / mapping.mates())[None]
     amplitude = torch.from_numpy(mapping.values(np.asarray(f, dtype=np.float64)[used]))[None]
     model, reference = (

@@ -100,7 +100,7 @@ def _crystal(path: Path, number: int, header: list[str], row: list[str]) -> List
     if copies and (not copies.isdecimal() or int(copies) < 1):
         raise InputError(f"{where}: copies {copies!r}, expected a whole number from 1, or nothing")
     data = path.parent / cells["data"]
-    name = cells.get(NAME) or _stem(data)
+    name = cells.get(NAME) or crystal_name(data)
     if name != Path(name).name or name.startswith(".") or len(os.fsencode(name)) > _LONGEST_NAME:
         raise InputError(f"{where}: {name!r:.80} cannot be the name of a folder; choose another")
     sequence: str | None = cells["sequence"] or None
@@ -117,7 +117,7 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _stem(data: Path) -> str:
+def crystal_name(data: Path) -> str:
     """The file's name without the endings of reflection files."""
     name = data.name
     while Path(name).suffix.lower() in _ENDINGS:

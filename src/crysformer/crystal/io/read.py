@@ -73,7 +73,7 @@ def read_crystal(
         unknown or contradict each other.
     """
     source = os.fspath(path)
-    table = _read_table(Path(path), source, labin, block)
+    table = read_table(Path(path), source, labin, block)
     if block is not None and not table.is_cif:
         raise InputError(
             f"{source}: not a CIF file, so `block` {block} has no meaning; leave it out"
@@ -132,7 +132,25 @@ def _override_notes(given: gemmi.SpaceGroup | None, used: gemmi.SpaceGroup) -> t
     return tuple(notes)
 
 
-def _read_table(path: Path, source: str, labin: str | None, block: str | None) -> ReflectionTable:
+def read_table(
+    path: Path, source: str, labin: str | None = None, block: str | None = None
+) -> ReflectionTable:
+    """Read a reflection file, recognised by content, before any column is chosen.
+
+    Parameters
+    ----------
+    path
+        The file.
+    source
+        Its name in messages.
+    labin, block
+        As `read_crystal`; `labin` for SHELX .hkl and CIF alone.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, broken, or in none of the formats.
+    """
     content = read_content(path, "a reflection file")
     if content[:4] == b"MTZ ":
         with file_with(path, content) as plain:

@@ -1,0 +1,1 @@
+"""Phases that any program wrote, scored against a model or against true phases."""
