@@ -116,7 +116,11 @@ def test_an_ended_build_leaves_no_process_and_resumes(
         sys.executable, "-m", "crysformer", "dataset", "build", str(structures), "-o", str(out),
         "--recipe", "dipeptide", "--jobs", "2", "-q",
     ]  # fmt: skip
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # where the tests run in the background of a shell it is ignored, and that is inherited
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     until = time.monotonic() + 120
     while not (out / ".parts").is_dir() and time.monotonic() < until:
         time.sleep(0.05)
