@@ -55,11 +55,11 @@ def run(args: argparse.Namespace) -> int:
     from crysformer.phasing.network.predict import predict
 
     prefix = output_prefix(args.output)
-    log.info("columns: %s (%s)", ", ".join(data.labels), data.kind)
     with output_folder(prefix.parent, overwrite=True) as folder:
         prediction = predict(
             data, sequences, weights=args.weights, device=args.device, passes=args.passes
         )
+        log.info("columns: %s (%s)", ", ".join(data.labels), data.kind)
         for note in prediction.notes:
             log.info("%s", note)
         result = {
