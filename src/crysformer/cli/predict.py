@@ -57,12 +57,12 @@ def run(args: argparse.Namespace) -> int:
     from crysformer.phasing.network.predict import predict
 
     prefix = output_prefix(args.output)
-    log.info("columns: %s (%s)", ", ".join(data.labels), data.kind)
     refuse_input([args.data], [Path(f"{prefix}{ending}") for ending in _ENDINGS])
     require_writable(prefix.parent)
     prediction = predict(
         data, sequences, weights=args.weights, device=args.device, passes=args.passes
     )
+    log.info("columns: %s (%s)", ", ".join(data.labels), data.kind)
     for note in prediction.notes:
         log.info("%s", note)
     result = {

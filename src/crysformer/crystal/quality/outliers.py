@@ -22,6 +22,8 @@ from crysformer.crystal.reflections import CrystalData
 
 #: Probability of an E as large below which a reflection is suspected (Read, 1999).
 PROBABILITY: Final = 1e-6
+#: Probability below which it is more than a suspicion: acentric E above 5.3, centric above 7.1.
+_WILD: Final = 1e-12
 #: A pseudo-translation counts from this height of its Patterson peak, and this many errors.
 _TNCS_HEIGHT: Final = 0.2
 _TNCS_ERRORS: Final = 5.0
@@ -74,6 +76,25 @@ class Outliers:
         if len(chosen) > _NAMED:
             words.append(f"{len(chosen) - _NAMED} more")
         return ", ".join(words)
+
+    def lines(self) -> list[str]:
+        """What is suspected, in a line for a report; none where nothing is."""
+        if not len(self):
+            return []
+        return [
+            f"less probable than {PROBABILITY:g}: {self.names()}; left out at the start of a "
+            "search, restored where its solution explains them"
+        ]
+
+    def warning(self) -> str | None:
+        """One sentence on reflections that no structure is likely to have; None without."""
+        wild = self.probability < _WILD
+        if not wild.any():
+            return None
+        return (
+            f"far too strong for Wilson's distribution: {self.names(wild)}; "
+            "wrong measurements, unless the structure is very regular or has heavy atoms"
+        )
 
 
 def wilson_outliers(data: CrystalData) -> Outliers:

@@ -6,17 +6,13 @@ number, not an alarm. The limits are the usual ones of the field, and are stated
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crysformer.crystal.io.labin import assignment
 from crysformer.crystal.quality.moments import Moments
-from crysformer.crystal.quality.outliers import PROBABILITY
 from crysformer.crystal.quality.translational_ncs import PattersonPeak
-from crysformer.crystal.quality.wrong_kind import wrong_kind
-from crysformer.crystal.reflections import Kind
+from crysformer.crystal.quality.wrong_kind import wrong_kind, wrong_kind_warning
 
 if TYPE_CHECKING:
     from crysformer.crystal.quality.report import DataReport
@@ -28,7 +24,6 @@ _TNCS_HEIGHT = 0.2
 _COMPLETE, _NEARLY_ALL = 0.8, 0.9
 _FALL_OFF = 10.0  # ratio of intensities between directions at the resolution limit
 _SAME = 0.7  # correlation of intensities that a missing operator relates
-_WILD = 1e-12  # probability of an E as large; acentric E above 5.3, centric above 7.1
 _CUT = 0.5  # F / sigma: weaker reflections show that the file was not cut at a sigma
 
 
@@ -51,16 +46,7 @@ def _wrong_kind(report: DataReport) -> str | None:
     )
     if figures is None:
         return None
-    other: Kind = "amplitudes" if report.kind == "intensities" else "intensities"
-    # a SHELX list has no labels of its own
-    if not report.data_set and report.columns in (("I", "SIGI"), ("F", "SIGF")):
-        option = "F,SIGF" if other == "amplitudes" else "I,SIGI"
-    else:
-        option = shlex.quote(assignment(other, report.columns))
-    return (
-        f"the {report.kind} {', '.join(report.columns[::2])} are distributed as {other} are "
-        f"({figures}); if they are, give `labin` {option}"
-    )
+    return wrong_kind_warning(report.kind, report.columns, report.data_set, figures)
 
 
 def _incomplete(report: DataReport) -> str | None:
@@ -80,23 +66,7 @@ def _incomplete(report: DataReport) -> str | None:
 
 
 def _outliers(report: DataReport) -> str | None:
-    """Warn of reflections that no structure is likely to have; others are only named."""
-    wild = report.outliers.probability < _WILD
-    if not wild.any():
-        return None
-    return (
-        f"far too strong for Wilson's distribution: {report.outliers.names(wild)}; "
-        "wrong measurements, unless the structure is very regular or has heavy atoms"
-    )
-
-
-def _suspected(report: DataReport) -> list[str]:
-    if not len(report.outliers):
-        return []
-    return [
-        f"less probable than {PROBABILITY:g}: {report.outliers.names()}; left out at the start of "
-        "a search, restored where its solution explains them"
-    ]
+    return report.outliers.warning()
 
 
 def _wilson(report: DataReport) -> str | None:
@@ -223,7 +193,7 @@ def summary_lines(report: DataReport) -> list[str]:
         figures.append(f"<|L|> {test.mean_abs:.3f} +- {test.error:.3f}")
     if figures:
         lines.append("intensities: " + "; ".join(figures))
-    return lines + _suspected(report)
+    return lines + report.outliers.lines()
 
 
 def _source_line(report: DataReport) -> str:
@@ -268,7 +238,7 @@ def full_text(report: DataReport) -> str:
         reach = "" if limit is None else f", I/sigma 2 at {_limit(limit)}"
         direction = ", ".join(f"{x:5.2f}" for x in axis)
         lines.append(f"  B {b:5.1f} A^2 along ({direction}){reach}")
-    lines += ["", *_statistics(report), *_suspected(report), "", *_symmetry(report)]
+    lines += ["", *_statistics(report), *report.outliers.lines(), "", *_symmetry(report)]
     if report.packing is not None:
         packed = report.packing
         lines += [

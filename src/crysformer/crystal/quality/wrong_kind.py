@@ -7,10 +7,13 @@ Of centric reflections alone: pi/2 and 35/3 = 11.7 (Wilson, Acta Cryst. 2, 318, 
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
+from crysformer.crystal.io.labin import assignment
 from crysformer.crystal.quality.moments import Moments
 from crysformer.crystal.quality.twinning import LTest
 from crysformer.crystal.reflections import Kind
@@ -72,6 +75,28 @@ def wrong_kind(
         return figures if found.second - _SIGMAS * found.second_error > _MOST else None
     high = found.second > _HIGH and test.mean_abs - _SIGMAS * test.error > _MOST_L
     return figures if high else None
+
+
+def wrong_kind_warning(kind: Kind, columns: Sequence[str], data_set: str, figures: str) -> str:
+    """One sentence that names the columns, the evidence, and the option that reads them rightly.
+
+    Parameters
+    ----------
+    kind, columns, data_set
+        What the columns were taken for, their labels, and the data set or block they are from.
+    figures
+        Of `wrong_kind`.
+    """
+    other: Kind = "amplitudes" if kind == "intensities" else "intensities"
+    # a SHELX list has no labels of its own
+    if not data_set and tuple(columns) in (("I", "SIGI"), ("F", "SIGF")):
+        option = "F,SIGF" if other == "amplitudes" else "I,SIGI"
+    else:
+        option = shlex.quote(assignment(other, columns))
+    return (
+        f"the {kind} {', '.join(columns[::2])} are distributed as {other} are ({figures}); if "
+        f"they are, give `labin` {option}"
+    )
 
 
 def _least_of_cut(completeness: float, least: float) -> float:
