@@ -159,7 +159,7 @@ def test_bad_reflections(
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [
-        (["--sequence", "WXK"], 1, "'X'"),
+        (["--sequence", "W?K"], 1, "'?'"),
         (["--sequence", "no/such.fasta"], 1, "no such file"),
         (["--cell", "10,9,8"], 2, "six numbers"),
         (["--cell", "10,9,8,90,90,91", "--space-group", "P 21 21 21"], 1, "contradicts"),

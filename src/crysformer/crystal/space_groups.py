@@ -78,7 +78,7 @@ def parse_space_group(text: str, cell: gemmi.UnitCell | None = None) -> gemmi.Sp
     group = gemmi.find_spacegroup_by_name(symbol.replace("_", " "), alpha, gamma)
     if group is None:
         return _of_hall(plain)
-    if cell is not None and not is_consistent(cell, group):
+    if cell is not None and is_possible(cell) and not is_consistent(cell, group):
         short = symbol[0].upper() + symbol[1:].replace(" ", "")
         return _fitting(
             [g for g in _settings(group.number) if _without_ones(g.hm) == short], cell, group
