@@ -189,8 +189,9 @@ def _standardize_residue(
 
 def _compact(xyz: NDArray[np.float64]) -> bool:
     """Check that coordinates (14, 3), zero where unknown, are finite and near one another."""
+    if not np.isfinite(xyz).all():
+        return False
     known = xyz[xyz.any(axis=1)]
-    # Also false for NaN.
     return len(known) == 0 or bool((np.abs(known - known[0]) < _LARGEST_RESIDUE).all())
 
 
