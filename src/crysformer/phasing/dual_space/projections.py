@@ -59,8 +59,8 @@ class ModulusProjection:
 
 def impose(grid: P1Grid, F: Tensor, amplitude: Tensor) -> Tensor:
     """Measured amplitudes with the phases of `F`, as `ModulusProjection`, in new memory."""
-    shape = torch.broadcast_shapes(F.shape, amplitude.shape)
-    return ModulusProjection(grid, amplitude).in_place(F.expand(shape).clone()).resolve_conj()
+    copy = torch.broadcast_tensors(F, amplitude)[0].clone()  # `broadcast_shapes` imports sympy
+    return ModulusProjection(grid, amplitude).in_place(copy).resolve_conj()
 
 
 def to_map(grid: P1Grid, F: Tensor) -> Tensor:

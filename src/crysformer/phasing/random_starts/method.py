@@ -90,7 +90,7 @@ class RaarSettings:
         min=0,
     )
     converged: float = setting(
-        0.55,
+        0.5,
         "Misfit to the support, relative to that after ten iterations, at which a start of the "
         "first attempt has converged; then it ends.",
         min=0.0,
