@@ -13,7 +13,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.models.device import pick_device
 from crysformer.peptide.sequence_file import sequences_of
-from crysformer.phasing.budget import Progress, method_generator
+from crysformer.phasing.budget import CLOSING, Progress, method_generator
 from crysformer.phasing.checkpoint import Checkpoint
 from crysformer.phasing.method import check_method
 from crysformer.phasing.origin.crystal_setting import to_crystal_setting
@@ -41,6 +41,7 @@ def solve(
     progress: Progress | None = None,
     state: str | Path | None = None,
     resume: bool = False,
+    begun: float | None = None,
 ) -> Solution:
     """Find the phases of a crystal from its amplitudes.
 
@@ -54,7 +55,8 @@ def solve(
     method
         ``"auto"`` (every one that applies) or a name of `crysformer.phasing.method.METHODS`.
     time_limit
-        Seconds after which no new turn is begun and the best candidate is taken.
+        Seconds after which no new turn is begun and the best candidate is taken. Rating and placing
+        it take a few seconds more at most.
     copies
         Copies of all chains in the asymmetric unit; estimated by default.
     seed
@@ -71,6 +73,8 @@ def solve(
         there is replaced.
     resume
         Continue from `state`, if it is there, for another `time_limit`.
+    begun
+        `time.monotonic` from which `time_limit` counts; now by default.
 
     Raises
     ------
@@ -81,7 +85,7 @@ def solve(
     NotApplicable
         If one method was asked for and it does not apply to this crystal, or found nothing.
     """
-    begun = time.monotonic()
+    begun = time.monotonic() if begun is None else begun
     check_method(method)
     if not time_limit > 0:
         raise UsageError(f"`time_limit` is {time_limit:g}: expected seconds above zero")
@@ -113,7 +117,8 @@ def solve(
     best = search.best
     if best is None:
         raise NotApplicable(f"{method}: nothing was found that fits the amplitudes")
-    placed = to_crystal_setting(problem, best, method_generator(seed, "crystal setting"))
+    generator = method_generator(seed, "crystal setting")
+    placed = to_crystal_setting(problem, best, generator, search.deadline + CLOSING)
     if best.symmetry is None:
         best = replace(best, symmetry=placed.symmetry)
     if checkpoint is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +62,7 @@ def solve_to_folder(
     CrysformerError
         As `crysformer.solve`, or if the folder cannot be used.
     """
+    begun = time.monotonic()  # the report counts as well
     target, sequences = Path(folder), sequences_of(sequence)
     with output_folder(target, overwrite or resume) as staging:
         report = data_report(data, sequences or None, copies)
@@ -71,6 +73,7 @@ def solve_to_folder(
             copies=copies,
             state=target / STATE,  # where a killed run leaves it
             resume=resume,
+            begun=begun,
             **options,
         )
         solution = replace(solution, notes=tuple(translate(note) for note in solution.notes))

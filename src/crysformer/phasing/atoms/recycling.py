@@ -12,6 +12,7 @@ from torch import Tensor
 from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.phasing.atomic_model import EqualAtoms
 from crysformer.phasing.atoms.equal_atoms import AtomicModel, EqualAtomSettings
+from crysformer.phasing.budget import GRACE
 from crysformer.phasing.p1_grid import P1Grid
 from crysformer.settings import setting, table
 
@@ -96,13 +97,13 @@ def fit_atoms(
     good_enough
         R factor below which no further cycle begins.
     deadline
-        `time.monotonic` after which no second cycle begins.
+        `time.monotonic` after which no second cycle begins; refinement ends `GRACE` later.
     settings
         Fraction of the atoms left out, and steps of refinement.
     """
     settings = settings or RecyclingSettings()
     n_omitted = max(1, round(settings.omitted_fraction * n_atoms))
-    model = AtomicModel(grid, n_atoms, b_iso, settings=settings.peaks)
+    model = AtomicModel(grid, n_atoms, b_iso, settings=settings.peaks, deadline=deadline + GRACE)
     target = model.phased(grid_to_hkl(F, model.hkl))
     atoms = model.find(target)
     atoms = model.refine(atoms, settings.phase_steps, target)
@@ -134,7 +135,8 @@ def drop_surplus(
     settings = settings or RecyclingSettings()
     atoms, F, r = fit.atoms[:1], fit.F[:1], fit.r[:1]
     n_atoms = atoms.frac.shape[1]
-    model = AtomicModel(grid, n_atoms, float(atoms.b_iso[0]), settings=settings.peaks)
+    b_iso = float(atoms.b_iso[0])
+    model = AtomicModel(grid, n_atoms, b_iso, settings=settings.peaks, deadline=deadline + GRACE)
     for _ in range(math.ceil(settings.surplus_fraction * n_atoms)):
         if time.monotonic() > deadline:
             break
