@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import gemmi
@@ -12,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crysformer.crystal.comparison.compare import compare_phases
 from crysformer.crystal.normalisation import epsilon_factors, normalized_amplitudes
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.kinematics import Kinematics, Pose, join
@@ -25,6 +23,7 @@ from crysformer.phasing.problem import PhasingProblem
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 from crysformer.phasing.refinement.restrained import RefinedModels, refine_restrained
 from crysformer.phasing.refinement.waters import PARAMETERS_PER_WATER, ModelWithWaters, with_waters
+from crysformer.phasing.sequence_search.compared_phases import ComparedPhases, phase_agreement
 from crysformer.phasing.sequence_search.helix_starts import helix_starts
 from crysformer.phasing.sequence_search.population import Population, RankedPoses
 from crysformer.phasing.sequence_search.settings import SequenceSettings
@@ -148,7 +147,7 @@ class GroupSearch:
         parameters = poses.torsions.shape[1] + 6 * poses.translation.shape[1]
         parameters += refined.parameters
         rated: list[RatedModel] = []
-        alike = _Comparisons(self.data, refined.F)
+        alike = ComparedPhases(self.data, refined.F)
         for i, row in enumerate(refined.order.tolist()):
             if rated and budget.out_of_time:
                 break
@@ -187,7 +186,7 @@ class GroupSearch:
         return rated
 
     def _against_others(
-        self, refined: RefinedModels, i: int, alike: _Comparisons
+        self, refined: RefinedModels, i: int, alike: ComparedPhases
     ) -> tuple[float, float]:
         """Log-likelihood gain over models with other phases, and log odds of the hand."""
         others, mirrored = [], []
@@ -227,7 +226,7 @@ class GroupSearch:
             if clusters and budget.out_of_time:
                 break
             cluster = _PoseCluster(pose[slice(row, row + 1)], F[i])
-            alike = [_compared(self.data, F[i], c.F) for c in clusters]
+            alike = [phase_agreement(self.data, F[i], c.F) for c in clusters]
             same = [j for j, (cosine, _) in enumerate(alike) if cosine >= _SAME_PHASES]
             if not same and len(clusters) < self.settings.refined:
                 clusters.append(cluster)
@@ -244,32 +243,6 @@ class GroupSearch:
         calculated = normalized_amplitudes(np.abs(F), d.d, epsilon)
         both = np.corrcoef(observed[self.free], calculated[self.free])[0, 1]
         return float(np.arctanh(np.clip(both, -0.99, 0.99)) * math.sqrt(self.free.sum() - 3))
-
-
-class _Comparisons:
-    """Comparisons between models, each two of them compared once."""
-
-    def __init__(self, data: CrystalData, F: Sequence[NDArray[np.complex128]]) -> None:
-        self._data, self._F = data, F
-        self._known: dict[tuple[int, int], tuple[float, bool]] = {}
-
-    def of(self, i: int, j: int) -> tuple[float, bool]:
-        """As `_compared`, of models `i` and `j`."""
-        if i == j:
-            return 1.0, False
-        pair = (min(i, j), max(i, j))
-        if pair not in self._known:
-            self._known[pair] = _compared(self._data, self._F[pair[0]], self._F[pair[1]])
-        return self._known[pair]
-
-
-def _compared(
-    data: CrystalData, a: NDArray[np.complex128], b: NDArray[np.complex128]
-) -> tuple[float, bool]:
-    """F^2-weighted cosine between two sets of phases, and whether one had to be inverted."""
-    first, second = (np.rad2deg(np.angle(x)) for x in (a, b))
-    found = compare_phases(data.hkl, data.f, first, second, data.cell, data.space_group)
-    return found.cosine2_aligned, found.inverted
 
 
 def _with_waters(
