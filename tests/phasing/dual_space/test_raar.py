@@ -186,3 +186,31 @@ def test_it_solves_noisy_and_incomplete_data_of_low_resolution(fifteen: Callable
     best = int(grid_r_factor(problem, model).argmin())
     found = crystal.compare(F[best])
     assert found.cosine2_aligned > SOLVED_COSINE
+
+
+def test_iterations_end_when_a_start_converges(problem: P1Grid) -> None:
+    options = (full(2, SHARE), full(2, WIDTH), full(2, SHARPENING))
+    random = starts(problem, 2)
+    F, misfit = raar(problem, random, 40, *options, converged=0.1)
+    assert (misfit > 0.1).all()
+    torch.testing.assert_close(F, raar(problem, random, 40, *options)[0])
+    # the tenth iteration itself fulfils this: the last ten follow, and no more
+    early, misfit = raar(problem, random, 10**9, *options, converged=1.5)
+    assert (misfit == 1).all()
+    assert early.isfinite().all()
+
+
+def test_the_misfit_tells_which_start_has_found_the_solution(fifteen: Callable[..., Any]) -> None:
+    crystal, n = fifteen(0, d_min=2.0), 4
+    whole = p1_grid(crystal.data)
+    options = (full(n, 0.1), full(n, 1.5), full(n, 10.0))
+    F, misfit = raar(whole, starts(whole, n), 60, *options, converged=0.5)
+    cosines = [crystal.compare(one).cosine2_aligned for one in F]
+    assert misfit.min() < 0.5
+    assert int(misfit.argmin()) == int(np.argmax(cosines))
+    assert max(cosines) > SOLVED_COSINE
+
+    shuffled = np.random.default_rng(0).permutation(crystal.data.f)
+    nothing = p1_grid(replace(crystal.data, f=shuffled))
+    _, misfit = raar(nothing, starts(nothing, n), 60, *options, converged=0.5)
+    assert misfit.min() > 0.8
