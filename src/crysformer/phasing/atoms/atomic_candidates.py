@@ -125,8 +125,8 @@ def _fitted(
     grid, cycles, recycling = problem.grid, settings.cycles, settings.recycling
     noise = noise_floor(grid)
     starts = torch.stack([c.F for c in candidates])
-    if cycles > 1:  # what is left out at random differs between copies of one start
-        starts = starts.repeat(math.ceil(_COPIES / len(starts)), 1, 1, 1)[:_COPIES]
+    if cycles > 1:
+        starts = starts[:_COPIES]
     good_enough = _GOOD_ENOUGH_FACTOR * noise + _GOOD_ENOUGH_OFFSET
     fit = fit_atoms(
         grid,
@@ -137,6 +137,7 @@ def _fitted(
         generator,
         good_enough,
         deadline,
+        copies=_COPIES,  # what is left out at random differs between copies of one start
         settings=recycling,
     )
     fraction = candidates[0].positive_fraction

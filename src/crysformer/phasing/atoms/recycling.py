@@ -72,11 +72,12 @@ def fit_atoms(
     good_enough: float = 0.0,
     deadline: float = math.inf,
     *,
+    copies: int = 1,
     settings: RecyclingSettings | None = None,
 ) -> AtomicFit:
     """Turn phases into refined atoms.
 
-    The first cycle refines every start. Each later one leaves out some atoms of every structure at
+    The first cycle refines every start, once. Each later one leaves out some atoms of every structure at
     random, preferably weak ones, and finds them again in the map of the remaining ones; every
     second cycle does so with copies of the best structure only.
 
@@ -98,10 +99,13 @@ def fit_atoms(
         R factor below which no further cycle begins.
     deadline
         `time.monotonic` after which no second cycle begins; refinement ends `GRACE` later.
+    copies
+        Structures that later cycles refine side by side, if there are fewer starts.
     settings
         Fraction of the atoms left out, and steps of refinement.
     """
     settings = settings or RecyclingSettings()
+    n_parallel = max(copies, len(F))
     n_omitted = max(1, round(settings.omitted_fraction * n_atoms))
     model = AtomicModel(grid, n_atoms, b_iso, settings=settings.peaks, deadline=deadline + GRACE)
     target = model.phased(grid_to_hkl(F, model.hkl))
@@ -111,11 +115,12 @@ def fit_atoms(
     for cycle in range(1, cycles):
         if float(r[0]) < good_enough or time.monotonic() > deadline:
             break
-        parents = atoms if cycle % 2 else atoms[torch.zeros(len(r), dtype=torch.long)]
+        rows = torch.arange(n_parallel) if cycle % 2 else torch.zeros(n_parallel, dtype=torch.long)
+        parents = atoms[rows % len(r)]
         phases = model.structure_factors(parents)
         kept = _omit(parents, n_omitted, generator)
         trial = _refined(model, model.find(model.phased(phases), kept), settings)
-        atoms, calculated, r = _best((atoms, calculated, r), trial, len(r))
+        atoms, calculated, r = _best((atoms, calculated, r), trial, n_parallel)
     return AtomicFit(atoms=atoms, F=model.to_grid(calculated), r=r)
 
 
