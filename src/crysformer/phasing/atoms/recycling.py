@@ -77,9 +77,9 @@ def fit_atoms(
 ) -> AtomicFit:
     """Turn phases into refined atoms.
 
-    The first cycle refines every start, once. Each later one leaves out some atoms of every structure at
-    random, preferably weak ones, and finds them again in the map of the remaining ones; every
-    second cycle does so with copies of the best structure only.
+    The first cycle refines every start, once. Each later one leaves out some atoms of every
+    structure at random, preferably weak ones, and finds them again in the map of the remaining
+    ones; every second cycle does so with copies of the best structure only.
 
     Parameters
     ----------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,10 +34,10 @@ class ComparedPhases:
     data
         The crystal.
     F
-        Structure factors of `data.hkl` for each model, shape (n,).
+        Structure factors of `data.hkl` for each model, shape (models, n).
     """
 
-    def __init__(self, data: CrystalData, F: Sequence[NDArray[np.complex128]]) -> None:
+    def __init__(self, data: CrystalData, F: NDArray[np.complex128]) -> None:
         self._data, self._F = data, F
         self._known: dict[tuple[int, int], tuple[float, bool]] = {}
 
