@@ -173,7 +173,7 @@ def test_probability_at_the_extremes() -> None:
 def test_a_clump_of_wrong_atoms_is_no_evidence_and_takes_no_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each of 60 atoms within bonding distance of nearly all others: 10^7 assignments."""
+    """Each of 60 atoms within bonding distance of many others, in whatever roles."""
     calls = []
     core = _Neighbours._core
 
