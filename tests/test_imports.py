@@ -23,6 +23,19 @@ def test_the_solver_loads_no_data_sets() -> None:
         assert unwanted not in loaded
 
 
+def test_a_report_on_data_loads_no_torch() -> None:
+    """Loading it takes longer than the report."""
+    sample = Path(__file__).parent / "samples" / "2ol9.mtz.gz"
+    code = (
+        "import sys; from crysformer.cli import main; "
+        f"status = main(['info', {str(sample)!r}, '--sequence', 'SNQNNF']); "
+        "print('torch' in sys.modules); sys.exit(status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Wilson" in done.stdout
+    assert done.stdout.split()[-1] == "False"
+
+
 def test_library_code_names_no_options_of_the_command_line() -> None:
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):

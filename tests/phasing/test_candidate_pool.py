@@ -83,3 +83,23 @@ def test_a_candidate_inconsistent_with_the_space_group_does_not_convince() -> No
     pool.add([replace(plain, symmetry=1.0)])  # looked at before
     assert len(asked) == 1
     assert pool.convinced
+
+
+def test_only_the_first_of_several_is_placed_when_the_time_is_up() -> None:
+    placed: list[float] = []
+    clock = iter([False, False, True, True])
+
+    def symmetry(one: Candidate) -> float:
+        placed.append(round(one.confidence, 2))
+        return 1.0
+
+    pool = CandidatePool(symmetry=symmetry, late=lambda: next(clock))
+    some = [candidate(x) for x in (0.7, 0.9, 0.2, 0.8)]
+    pool.add(some)  # in time
+    assert placed == [0.9, 0.8, 0.7]
+    assert len(pool.candidates) == 4
+    pool.add([candidate(0.75), candidate(0.95), candidate(0.85), candidate(0.1)])
+    assert placed == [0.9, 0.8, 0.7, 0.95]
+    kept = [round(one.confidence, 2) for one in pool.candidates]
+    # what nobody looked at could be claimed wrongly; what is unlikely is kept as ever
+    assert kept == [0.95, 0.9, 0.8, 0.7, 0.2, 0.1]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.quality.report import DataReport
 from crysformer.errors import CrysformerError, InputError
+from crysformer.phasing import solver
 from crysformer.samples import SAMPLES
 from crysformer.workflow.solve import solve_to_folder
 
@@ -50,3 +53,24 @@ def test_a_folder_that_is_not_empty_is_kept(tmp_path: Path) -> None:
     with pytest.raises(CrysformerError, match="not empty"):
         solve_to_folder(read_crystal(SAMPLE.data_path), tmp_path, SAMPLE.sequence)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_the_report_counts_towards_the_time_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One clock: what the report takes is not left for the search."""
+    begun: list[float] = []
+    search = solver.Search
+
+    def spy(*args: Any) -> Any:
+        begun.append(args[-1])
+        return search(*args)
+
+    monkeypatch.setattr(solver, "Search", spy)
+    reported: list[float] = []
+    before = time.monotonic()
+    solve_to_folder(
+        read_crystal(SAMPLE.data_path), tmp_path / "out", SAMPLE.sequence, method="raar",
+        on_report=lambda report: reported.append(time.monotonic()),
+    )  # fmt: skip
+    assert before <= begun[0] < reported[0]

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import gemmi
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from crysformer.crystal.fourier.form_factors import form_factors, gaussians
 from crysformer.crystal.reflections import CrystalData, Radiation
 from crysformer.crystal.resolution import resolution_shells
+from crysformer.crystal.scattering_factors import form_factors, gaussian_coefficients
 from crysformer.errors import InputError
 
 # Mean composition of a residue of a protein, hydrogens left out.
@@ -195,11 +194,10 @@ def sum_of_squares(
     composition: Mapping[str, float], d_star_sq: NDArray[np.float64], radiation: Radiation = "xray"
 ) -> NDArray[np.float64]:
     """Sum of f^2 over atoms at rest: the expected intensity of randomly placed atoms, (n,)."""
-    a, b = gaussians(radiation, torch.float64)
+    a, b = gaussian_coefficients(radiation)
     numbers = [gemmi.Element(name).atomic_number for name in composition]
-    f = form_factors(a[numbers], b[numbers], torch.from_numpy(np.atleast_1d(d_star_sq)))
-    counts = torch.tensor(list(composition.values()), dtype=torch.float64)
-    return np.asarray((counts @ f**2).numpy())
+    f = form_factors(a[numbers], b[numbers], np.atleast_1d(d_star_sq).astype(np.float64))
+    return np.asarray(np.array(list(composition.values())) @ f**2)
 
 
 def sharpen(f: NDArray[np.float64], d: NDArray[np.float64], b_iso: float) -> NDArray[np.float64]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, overload
+from typing import TYPE_CHECKING, Any, Final, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Relative tolerance in 1/d^2: reflections on a resolution limit are inside, whatever the rounding.
 LIMIT_TOLERANCE: Final = 1e-5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,11 +10,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-GRACE = 5.0
+GRACE = 2.5
 """Seconds after the deadline in which what was found is rated.
 
 Only cells of millions of grid points need as long, and the rating is worth the wait in all others.
 """
+CLOSING = 3.5
+"""Seconds after the deadline in which atoms are sought to tell the hand of the best candidate."""
 
 Progress = Callable[[float, str], None]
 """Called with the fraction of the time limit that is used (0 to 1) and a short text."""
@@ -58,3 +61,8 @@ class Budget:
     def rated_by(self) -> float:
         """`time.monotonic` at which the rating of what this turn found is cut short."""
         return self.until + GRACE
+
+    @property
+    def out_of_time(self) -> bool:
+        """True from the deadline on: what was found is rated, and nothing else."""
+        return time.monotonic() > self.deadline

@@ -32,15 +32,19 @@ class CandidatePool:
         What is kept.
     symmetry
         Fraction of a candidate's confidence that the space group leaves, 0 to 1; None in P1.
+    late
+        True when the time is up: then symmetry is determined for the first promising candidate of
+        several, and the others are left out.
     """
 
     def __init__(
         self,
         settings: PoolSettings | None = None,
         symmetry: Callable[[Candidate], float] | None = None,
+        late: Callable[[], bool] = lambda: False,
     ) -> None:
         self.settings = settings or PoolSettings()
-        self._symmetry = symmetry
+        self._symmetry, self._late = symmetry, late
         self._candidates: tuple[Candidate, ...] = ()
 
     @property
@@ -64,16 +68,21 @@ class CandidatePool:
         Outside P1 one that is promising must also be consistent with the space group, or a wrong
         one might end the search.
         """
-        rated = [self._with_symmetry(candidate) for candidate in candidates]
+        rated: list[Candidate] = []
+        looked_at = 0
+        for candidate in sorted(candidates, key=lambda c: c.confidence, reverse=True):
+            if not self._needs_symmetry(candidate):
+                rated.append(candidate)
+            elif self._symmetry is not None and not (looked_at and self._late()):
+                rated.append(replace(candidate, symmetry=self._symmetry(candidate)))
+                looked_at += 1
         ranked = sorted([*self._candidates, *rated], key=self._rank, reverse=True)
         self._candidates = tuple(ranked[: self.settings.kept])
 
-    def _with_symmetry(self, candidate: Candidate) -> Candidate:
+    def _needs_symmetry(self, candidate: Candidate) -> bool:
         looked_at = candidate.symmetry is not None or candidate.peptide is not None
         unlikely = candidate.confidence < self.settings.promising
-        if self._symmetry is None or looked_at or unlikely:
-            return candidate
-        return replace(candidate, symmetry=self._symmetry(candidate))
+        return self._symmetry is not None and not looked_at and not unlikely
 
     def _rank(self, candidate: Candidate) -> tuple[float, bool, float]:
         """Confidence; among the equally promising or certain, atoms before density; then R."""

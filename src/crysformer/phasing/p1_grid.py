@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import gemmi
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from crysformer.crystal.comparison.alignment import friedel_multiplicity
 from crysformer.crystal.fourier.grids import Shape, d_star_sq_grid, grid_shape, hkl_to_grid
+from crysformer.crystal.normalisation import normalized_amplitudes
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.resolution import within_resolution
 
@@ -61,10 +63,18 @@ class P1Grid:
     scale: float
     independent: NDArray[np.int64]
 
-    @property
+    @cached_property
     def n_independent(self) -> int:
         """Measured reflections that symmetry does not relate."""
         return len(np.unique(self.independent[self.data.measured]))
+
+    @cached_property
+    def e(self) -> Tensor:
+        """|E| of the measured reflections, normalised in P1, half grid; zero elsewhere."""
+        data = self.data
+        values = np.zeros(len(data))
+        values[data.measured] = normalized_amplitudes(data.f[data.measured], data.d[data.measured])
+        return self.to_grid(values)
 
     @property
     def reflections_per_volume(self) -> float:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from crysformer.errors import NotApplicable
-from crysformer.phasing.budget import Budget, Progress, method_generator
+from crysformer.phasing.budget import GRACE, Budget, Progress, method_generator
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.candidate_pool import CandidatePool
 from crysformer.phasing.method import AUTO, Method, method_class
@@ -67,7 +67,7 @@ class Search:
         self.time_limit, self.seed, self.progress = time_limit, seed, progress
         self.deadline = (time.monotonic() if begun is None else begun) + time_limit
         symmetry = functools.partial(symmetry_of, problem) if problem.symmetric else None
-        self.pool = CandidatePool(settings.pool, symmetry)
+        self.pool = CandidatePool(settings.pool, symmetry, self._late)
         self.methods: dict[str, Method] = {}
         self.generators: dict[str, torch.Generator] = {}
         self.notes: list[str] = []
@@ -202,6 +202,9 @@ class Search:
         self._report(f"{alike} {method.unit}")
         if checkpoint is not None:
             checkpoint.keep(self)
+
+    def _late(self) -> bool:
+        return time.monotonic() > self.deadline + GRACE
 
     def _note(self, method: str, reason: str) -> None:
         note = f"{method}: not applicable ({reason})"

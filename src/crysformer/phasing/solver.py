@@ -14,7 +14,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.models.device import pick_device
 from crysformer.peptide.sequence_file import sequences_of
-from crysformer.phasing.budget import Progress, method_generator
+from crysformer.phasing.budget import CLOSING, Progress, method_generator
 from crysformer.phasing.checkpoint import Checkpoint
 from crysformer.phasing.method import check_method
 from crysformer.phasing.origin.crystal_setting import (
@@ -49,6 +49,7 @@ def solve(
     state: str | Path | None = None,
     resume: bool = False,
     return_interrupted: bool = False,
+    begun: float | None = None,
 ) -> Solution:
     """Find the phases of a crystal from its amplitudes.
 
@@ -62,7 +63,8 @@ def solve(
     method
         ``"auto"`` (every one that applies) or a name of `crysformer.phasing.method.METHODS`.
     time_limit
-        Seconds after which no new turn is begun and the best candidate is taken.
+        Seconds after which no new turn is begun and the best candidate is taken. Rating and placing
+        it take a few seconds more at most.
     copies
         Copies of all chains in the asymmetric unit; estimated by default.
     seed
@@ -79,10 +81,11 @@ def solve(
         there is replaced.
     resume
         Continue from `state`, if it is there, for another `time_limit`; a note says if it is not.
-
     return_interrupted
         On Ctrl-C or SIGTERM, return the best candidate so far with the `interruption`, instead of
         raising it; a second signal is not caught.
+    begun
+        `time.monotonic` from which `time_limit` counts; now by default.
 
     Raises
     ------
@@ -95,7 +98,7 @@ def solve(
     NotApplicable
         If one method was asked for and it does not apply to this crystal, or found nothing.
     """
-    begun = time.monotonic()
+    begun = time.monotonic() if begun is None else begun
     check_method(method)
     if not time_limit > 0:
         raise UsageError(f"`time_limit` is {time_limit:g}: expected seconds above zero")
@@ -146,7 +149,8 @@ def solve(
                 whole, chosen = restored.problem, restored.candidate
                 unexplained = restored.unexplained
                 notes.append(restored.note)
-            placed = to_crystal_setting(whole, chosen, method_generator(seed, "crystal setting"))
+            generator = method_generator(seed, "crystal setting")
+            placed = to_crystal_setting(whole, chosen, generator, search.deadline + CLOSING)
             fom = np.where(unexplained, 0.0, placed.fom)
             density = placed.density
             if unexplained.any():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +65,7 @@ def solve_to_folder(
     KeyboardInterrupt
         On Ctrl-C or SIGTERM, after the best candidate so far and the state are written.
     """
+    begun = time.monotonic()  # the report counts as well
     target, sequences = Path(folder), sequences_of(sequence)
     refuse_input([data.source], [target / name for name in RESULTS])
     with locked_folder(target, overwrite=overwrite, resume=resume):
@@ -76,6 +78,7 @@ def solve_to_folder(
             state=target / STATE,  # where a killed run leaves it
             resume=resume,
             return_interrupted=True,
+            begun=begun,
             **options,
         )
         solution = replace(solution, notes=tuple(translate(note) for note in solution.notes))

@@ -14,7 +14,7 @@ from crysformer.crystal.comparison.compare import SOLVED_COSINE
 from crysformer.phasing.dual_space.charge_flipping import random_phases
 from crysformer.phasing.dual_space.density_modification import eliminate_low_density
 from crysformer.phasing.dual_space.projections import impose, sharpened, to_half_grid, to_map
-from crysformer.phasing.dual_space.raar import raar, relaxed, shrink_wrap, within
+from crysformer.phasing.dual_space.raar import raar, relax, shrink_wrap, within
 from crysformer.phasing.merit.r_factor import grid_r_factor
 from crysformer.phasing.p1_grid import P1Grid, p1_grid
 
@@ -43,7 +43,7 @@ def run(problem: P1Grid, F: Tensor, iterations: int, **options: Any) -> Tensor:
     n = len(F)
     return raar(
         problem, F, iterations, full(n, SHARE), full(n, WIDTH), full(n, SHARPENING), **options
-    )
+    )[0]
 
 
 def some_maps(problem: P1Grid, n: int, seed: int = 0) -> Tensor:
@@ -93,7 +93,8 @@ def test_a_step_follows_its_definition(problem: P1Grid, beta: float) -> None:
     reflected = 2 * phased - rho
     twice = 2 * within(reflected, support) - reflected
     expected = beta / 2 * (twice + rho) + (1 - beta) * phased
-    torch.testing.assert_close(relaxed(rho, phased, support, beta), expected)
+    outside = torch.where(support, 0.0, torch.inf)
+    torch.testing.assert_close(relax(rho, phased, outside, beta), expected)
 
 
 def test_a_solution_is_a_fixed_point_with_reflections_missing(problem: P1Grid) -> None:
@@ -115,7 +116,7 @@ def test_a_solution_is_a_fixed_point_with_reflections_missing(problem: P1Grid) -
     )
     room = full(1, 0.6)
     assert (shrink_wrap(whole, F, room, full(1, WIDTH)) >= (rho > 0)).all()
-    found = raar(whole, F, 30, room, full(1, WIDTH), full(1, 0.0))
+    found = raar(whole, F, 30, room, full(1, WIDTH), full(1, 0.0))[0]
     torch.testing.assert_close(found, F, rtol=1e-3, atol=1e-3 * float(F.abs().max()))
 
 
@@ -161,10 +162,10 @@ def test_a_batch_equals_its_members(problem: P1Grid) -> None:
     share, width = torch.tensor([0.15, 0.2, 0.25]), torch.tensor([0.5, 1.0, 1.5])
     sharpening = torch.tensor([0.0, 10.0, 20.0])
     # few iterations: a voxel at the rim that rounding moves makes long runs part
-    together = raar(problem, start, 3, share, width, sharpening)
+    together = raar(problem, start, 3, share, width, sharpening)[0]
     for i in range(3):
         row = slice(i, i + 1)
-        alone = raar(problem, start[row], 3, share[row], width[row], sharpening[row])
+        alone = raar(problem, start[row], 3, share[row], width[row], sharpening[row])[0]
         torch.testing.assert_close(together[row], alone, rtol=1e-3, atol=5e-3)
 
 
@@ -180,8 +181,36 @@ def test_a_deadline_in_the_past_changes_no_phase(problem: P1Grid) -> None:
 def test_it_solves_noisy_and_incomplete_data_of_low_resolution(fifteen: Callable[..., Any]) -> None:
     crystal = fifteen(0, d_min=2.5, amplitude_error=0.1, completeness=0.6)
     problem = p1_grid(crystal.data)
-    F = raar(problem, starts(problem, 2), 200, full(2, 0.1), full(2, 1.5), full(2, 10.0))
+    F = raar(problem, starts(problem, 2), 200, full(2, 0.1), full(2, 1.5), full(2, 10.0))[0]
     F, model = eliminate_low_density(problem, F, 15, full(2, 0.13), full(2, 5.0))
     best = int(grid_r_factor(problem, model).argmin())
     found = crystal.compare(F[best])
     assert found.cosine2_aligned > SOLVED_COSINE
+
+
+def test_iterations_end_when_a_start_converges(problem: P1Grid) -> None:
+    options = (full(2, SHARE), full(2, WIDTH), full(2, SHARPENING))
+    random = starts(problem, 2)
+    F, misfit = raar(problem, random, 40, *options, converged=0.1)
+    assert (misfit > 0.1).all()
+    torch.testing.assert_close(F, raar(problem, random, 40, *options)[0])
+    # the tenth iteration itself fulfils this: the last ten follow, and no more
+    early, misfit = raar(problem, random, 10**9, *options, converged=1.5)
+    assert (misfit == 1).all()
+    assert early.isfinite().all()
+
+
+def test_the_misfit_tells_which_start_has_found_the_solution(fifteen: Callable[..., Any]) -> None:
+    crystal, n = fifteen(0, d_min=2.0), 4
+    whole = p1_grid(crystal.data)
+    options = (full(n, 0.1), full(n, 1.5), full(n, 10.0))
+    F, misfit = raar(whole, starts(whole, n), 60, *options, converged=0.5)
+    cosines = [crystal.compare(one).cosine2_aligned for one in F]
+    assert misfit.min() < 0.5
+    assert int(misfit.argmin()) == int(np.argmax(cosines))
+    assert max(cosines) > SOLVED_COSINE
+
+    shuffled = np.random.default_rng(0).permutation(crystal.data.f)
+    nothing = p1_grid(replace(crystal.data, f=shuffled))
+    _, misfit = raar(nothing, starts(nothing, n), 60, *options, converged=0.5)
+    assert misfit.min() > 0.8

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from crysformer.phasing.origin.chirality import HandEvidence, chirality
+from crysformer.phasing.origin.chirality import HandEvidence, _Neighbours, chirality
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "4ZTK_15mer.pdb"
 # sequences of the fragments: VA GK TG TV IE NN DK, KD FL PL YF GW FL TK
@@ -168,3 +168,22 @@ def test_probability_at_the_extremes() -> None:
     assert HandEvidence(np.log(3), 1).probability == pytest.approx(0.75)
     assert HandEvidence(1e4, 2000).probability == 1.0
     assert HandEvidence(-1e4, 2000).probability == 0.0
+
+
+def test_a_clump_of_wrong_atoms_is_no_evidence_and_takes_no_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each of 60 atoms within bonding distance of many others, in whatever roles."""
+    calls = []
+    core = _Neighbours._core
+
+    def counted(self: _Neighbours, *atoms: int) -> float:
+        calls.append(atoms)
+        return core(self, *atoms)
+
+    monkeypatch.setattr(_Neighbours, "_core", counted)
+    rng = np.random.default_rng(0)
+    frac = 0.5 + 0.04 * rng.uniform(-1, 1, (60, 3))
+    found = chirality(frac, np.ones(60), 30 * np.eye(3))
+    assert found.log_odds == 0
+    assert len(calls) < 10_000

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfftn
 
-from crysformer.crystal.fourier.grids import Shape
+from crysformer.crystal.fourier.grid_shapes import Shape
 
 
 def real_fourier_series(

@@ -6,7 +6,6 @@ import math
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from crysformer.crystal.fourier.atom_batch import AtomBatch
 from crysformer.crystal.fourier.form_factors import (
@@ -20,6 +19,7 @@ from crysformer.crystal.fourier.orthogonal_cells import (
     orthogonal_grid,
     outer,
 )
+from crysformer.crystal.fourier.recomputation import recomputed
 from crysformer.crystal.reflections import Radiation
 from crysformer.crystal.resolution import within_resolution
 
@@ -97,7 +97,7 @@ def structure_factors(
     tensors = (atoms.frac, atoms.b_iso, atoms.occupancy)
     parts = indices.split(max(1, _MAX_PAIRS // max(1, atoms.number.numel())))
     if needs_grad and len(parts) > 1:
-        sums = [checkpoint(summed, *tensors, part, use_reentrant=False) for part in parts]
+        sums = [recomputed(summed, *tensors, part) for part in parts]
     else:
         sums = [summed(*tensors, part) for part in parts]
     return torch.cat(sums, dim=1)

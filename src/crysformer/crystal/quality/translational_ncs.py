@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import gemmi
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from crysformer.crystal.fourier.grids import Shape, density_from_grid, grid_shape, hkl_to_grid
+from crysformer.crystal.fourier.grid_shapes import Shape, grid_shape
+from crysformer.crystal.fourier.series import real_fourier_series
 from crysformer.crystal.operators import STEPS, operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import p1_mapping
@@ -65,10 +65,8 @@ def patterson_peak(data: CrystalData) -> PattersonPeak | str:
         return f"{n} reflections from {D_MAX:g} to {D_MIN:g} A are too few for a Patterson map"
     mapping = p1_mapping(data.hkl[use], data.space_group)
     intensity = data.f[use] ** 2
-    grid = hkl_to_grid(
-        torch.from_numpy(mapping.hkl), torch.from_numpy(intensity[mapping.parent]), shape
-    )
-    patterson = density_from_grid(grid.to(torch.complex128)[None], shape, 1.0)[0].numpy()
+    terms = intensity[mapping.parent].astype(np.complex128)
+    patterson = real_fourier_series(mapping.hkl.astype(np.int64), terms, shape)
     fraction = patterson / patterson[0, 0, 0]
     peak = np.unravel_index(int(np.where(far, fraction, -np.inf).argmax()), shape)
     orbit = np.bincount(mapping.parent) * intensity

@@ -80,7 +80,7 @@ def atomic_candidates(
     Without a sequence several numbers of atoms around the estimated one are tried. Structures
     that share an R factor are the same; only one of each is returned. With more than one cycle
     (which is quick for small cells only) the best loses the atoms it does not need. After
-    `deadline` (`time.monotonic`) each number of atoms gets a single cycle.
+    `deadline` (`time.monotonic`) only one number of atoms is tried, in a single cycle.
     """
     if not candidates:
         return []
@@ -89,6 +89,8 @@ def atomic_candidates(
     factors = (1.0,) if problem.content.n_atoms is not None else settings.numbers
     rated: list[Candidate] = []
     for n_atoms in sorted({max(1, round(factor * expected)) for factor in factors}):
+        if rated and time.monotonic() > deadline:
+            break
         rated += _fitted(problem, candidates, n_atoms, settings, generator, deadline)
     return sorted(rated, key=lambda c: c.figures.r)
 
@@ -123,8 +125,8 @@ def _fitted(
     grid, cycles, recycling = problem.grid, settings.cycles, settings.recycling
     noise = noise_floor(grid)
     starts = torch.stack([c.F for c in candidates])
-    if cycles > 1:  # what is left out at random differs between copies of one start
-        starts = starts.repeat(math.ceil(_COPIES / len(starts)), 1, 1, 1)[:_COPIES]
+    if cycles > 1:
+        starts = starts[:_COPIES]
     good_enough = _GOOD_ENOUGH_FACTOR * noise + _GOOD_ENOUGH_OFFSET
     fit = fit_atoms(
         grid,
@@ -135,6 +137,7 @@ def _fitted(
         generator,
         good_enough,
         deadline,
+        copies=_COPIES,  # what is left out at random differs between copies of one start
         settings=recycling,
     )
     fraction = candidates[0].positive_fraction
@@ -144,7 +147,7 @@ def _fitted(
     F = torch.cat([slim.F[:1], fit.F[distinct]])
     atoms = [slim.atoms[:1], *(fit.atoms[slice(i, i + 1)] for i in distinct)]
     phased = grid.with_amplitudes(F)
-    free = free_correlation(grid, phased, torch.full((len(r),), fraction), generator)
+    free = free_correlation(grid, phased, torch.full((len(r),), fraction), generator, deadline)
     return [
         Candidate(
             method=candidates[0].method,

@@ -67,6 +67,8 @@ class AtomicModel:
         B of the atoms before refinement, A^2.
     settings
         Division of the peak search into layers.
+    deadline
+        `time.monotonic` after which no step of refinement begins.
     """
 
     def __init__(
@@ -76,8 +78,10 @@ class AtomicModel:
         b_iso: float,
         *,
         settings: EqualAtomSettings | None = None,
+        deadline: float = math.inf,
     ) -> None:
         self.settings = settings or EqualAtomSettings()
+        self.deadline = deadline
         self.grid = grid
         self.n_atoms = n_atoms
         self.b_iso = b_iso
@@ -189,6 +193,7 @@ class AtomicModel:
             warm_up=_WARM_UP,
             limits=(None, _OCCUPANCY, _B_RANGE),
             betas=_BETAS,
+            deadline=self.deadline,
         )
         return EqualAtoms((cart / length).detach(), occupancy.detach(), b_iso.detach())
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.phasing.atomic_model import EqualAtoms
 from crysformer.phasing.atoms.equal_atoms import AtomicModel, EqualAtomSettings
+from crysformer.phasing.budget import GRACE
 from crysformer.phasing.p1_grid import P1Grid
 from crysformer.settings import setting, table
 
@@ -71,13 +72,14 @@ def fit_atoms(
     good_enough: float = 0.0,
     deadline: float = math.inf,
     *,
+    copies: int = 1,
     settings: RecyclingSettings | None = None,
 ) -> AtomicFit:
     """Turn phases into refined atoms.
 
-    The first cycle refines every start. Each later one leaves out some atoms of every structure at
-    random, preferably weak ones, and finds them again in the map of the remaining ones; every
-    second cycle does so with copies of the best structure only.
+    The first cycle refines every start, once. Each later one leaves out some atoms of every
+    structure at random, preferably weak ones, and finds them again in the map of the remaining
+    ones; every second cycle does so with copies of the best structure only.
 
     Parameters
     ----------
@@ -96,13 +98,16 @@ def fit_atoms(
     good_enough
         R factor below which no further cycle begins.
     deadline
-        `time.monotonic` after which no second cycle begins.
+        `time.monotonic` after which no second cycle begins; refinement ends `GRACE` later.
+    copies
+        Structures that later cycles refine side by side, if there are fewer starts.
     settings
         Fraction of the atoms left out, and steps of refinement.
     """
     settings = settings or RecyclingSettings()
+    n_parallel = max(copies, len(F))
     n_omitted = max(1, round(settings.omitted_fraction * n_atoms))
-    model = AtomicModel(grid, n_atoms, b_iso, settings=settings.peaks)
+    model = AtomicModel(grid, n_atoms, b_iso, settings=settings.peaks, deadline=deadline + GRACE)
     target = model.phased(grid_to_hkl(F, model.hkl))
     atoms = model.find(target)
     atoms = model.refine(atoms, settings.phase_steps, target)
@@ -110,11 +115,12 @@ def fit_atoms(
     for cycle in range(1, cycles):
         if float(r[0]) < good_enough or time.monotonic() > deadline:
             break
-        parents = atoms if cycle % 2 else atoms[torch.zeros(len(r), dtype=torch.long)]
+        rows = torch.arange(n_parallel) if cycle % 2 else torch.zeros(n_parallel, dtype=torch.long)
+        parents = atoms[rows % len(r)]
         phases = model.structure_factors(parents)
         kept = _omit(parents, n_omitted, generator)
         trial = _refined(model, model.find(model.phased(phases), kept), settings)
-        atoms, calculated, r = _best((atoms, calculated, r), trial, len(r))
+        atoms, calculated, r = _best((atoms, calculated, r), trial, n_parallel)
     return AtomicFit(atoms=atoms, F=model.to_grid(calculated), r=r)
 
 
@@ -134,7 +140,8 @@ def drop_surplus(
     settings = settings or RecyclingSettings()
     atoms, F, r = fit.atoms[:1], fit.F[:1], fit.r[:1]
     n_atoms = atoms.frac.shape[1]
-    model = AtomicModel(grid, n_atoms, float(atoms.b_iso[0]), settings=settings.peaks)
+    b_iso = float(atoms.b_iso[0])
+    model = AtomicModel(grid, n_atoms, b_iso, settings=settings.peaks, deadline=deadline + GRACE)
     for _ in range(math.ceil(settings.surplus_fraction * n_atoms)):
         if time.monotonic() > deadline:
             break

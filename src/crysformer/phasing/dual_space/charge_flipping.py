@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 from crysformer.phasing.dual_space.projections import (
+    ModulusProjection,
+    flip,
     impose,
     sharpened,
     timed_iterations,
@@ -75,12 +77,12 @@ def charge_flipping(
         Half grids (B, ...), measured amplitudes (sharpened, as scaled) with the phases found.
     """
     amplitude = sharpened(grid, sharpening)
+    modulus = ModulusProjection(grid, amplitude)
     F = impose(grid, F, amplitude)
     threshold = F.new_zeros(())
     for i in timed_iterations(iterations, reserve, deadline):
         rho = to_map(grid, F)
         if i % _ITERATIONS_PER_THRESHOLD == 0:
             threshold = upper_quantile(rho, positive_fraction)
-        rho = torch.where(rho < threshold, -rho, rho)
-        F = impose(grid, to_half_grid(rho), amplitude)
-    return F
+        F = modulus.in_place(to_half_grid(flip(rho, threshold)))
+    return F.resolve_conj()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from crysformer.phasing.dual_space.projections import (
+    ModulusProjection,
     boost,
     impose,
     sharpened,
@@ -54,14 +55,15 @@ def eliminate_low_density(
     """
     amplitude = sharpened(grid, sharpening)
     inside = grid.measured | grid.floating
+    modulus = ModulusProjection(grid, amplitude)
     F = impose(grid, F, amplitude)
     modified = F
     for i in range(iterations):
         if i >= _MIN_ELIMINATIONS and time.monotonic() > deadline:
             break
         rho = to_map(grid, F)
-        rho = (rho - upper_quantile(rho, positive_fraction)).clamp(min=0)
+        rho = rho.sub_(upper_quantile(rho, positive_fraction)).clamp_(min=0)
         modified = to_half_grid(rho)
-        F = impose(grid, modified, amplitude)
+        F = modulus.in_place(modified.clone())
     modified = torch.where(inside, modified / boost(grid, sharpening), 0)
     return grid.with_amplitudes(F), modified * grid_scale(grid, modified.abs())

@@ -6,12 +6,10 @@ import math
 import time
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from crysformer.crystal.fourier.grids import DIMS
-from crysformer.crystal.normalisation import normalized_amplitudes
 from crysformer.phasing.dual_space.density_modification import eliminate_low_density
 from crysformer.phasing.p1_grid import P1Grid
 
@@ -56,11 +54,7 @@ def free_correlation(
     Tensor
         Shape (B,), at most 1.
     """
-    data = grid.data
-    used = data.measured
-    e = np.zeros(len(data))
-    e[used] = normalized_amplitudes(data.f[used], data.d[used])
-    observed = grid.to_grid(e)
+    observed = grid.e
     to_e = torch.where(grid.measured, observed / grid.amplitude.clamp(min=1e-6), 0)
     # symmetry mates are held out together: one would give the other away
     draws = torch.randint(_FOLDS, (int(grid.independent.max()) + 1,), generator=generator)

@@ -9,15 +9,18 @@ them and are shifted in phase by 90 degrees, which keeps the iterations moving.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from crysformer.crystal.fourier.grids import DIMS
 from crysformer.crystal.normalisation import normalized_e
 from crysformer.phasing.dual_space.projections import (
+    ModulusProjection,
+    flip,
     impose,
+    standard_deviation,
     timed_iterations,
     to_half_grid,
     to_map,
@@ -74,10 +77,13 @@ def normalised_flipping(
     values = amplitude[grid.measured]
     rank = min(int(weak_fraction * len(values)), len(values) - 1)
     weak = grid.measured & (amplitude < values.kthvalue(rank + 1).values)
+    strong = replace(grid, measured=grid.measured & ~weak, floating=grid.floating | weak)
+    modulus = ModulusProjection(strong, amplitude)
+    turn_back = torch.where(weak, -1j, 1.0 + 0j)
     F = impose(grid, F, amplitude)
     for _ in timed_iterations(iterations, reserve, deadline):
         rho = to_map(grid, F)
-        level = threshold * rho.std(dim=DIMS, keepdim=True)
-        flipped = to_half_grid(torch.where(rho < level, -rho, rho))
-        F = torch.where(weak, 1j * flipped, impose(grid, flipped, amplitude))
+        level = threshold * standard_deviation(rho)
+        F = modulus.in_place(to_half_grid(flip(rho, level)))
+        F.conj().mul_(turn_back)  # weak ones by +90 degrees
     return impose(grid, F, amplitude)

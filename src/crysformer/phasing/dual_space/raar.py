@@ -21,7 +21,9 @@ import math
 import torch
 from torch import Tensor
 
+from crysformer.crystal.fourier.grids import DIMS
 from crysformer.phasing.dual_space.projections import (
+    ModulusProjection,
     impose,
     sharpened,
     timed_iterations,
@@ -47,7 +49,8 @@ def raar(
     deadline: float = math.inf,
     reserve: int = 0,
     beta: float = _BETA,
-) -> Tensor:
+    converged: float = 0.0,
+) -> tuple[Tensor, Tensor]:
     """Search for phases whose density is positive within a support and nil outside.
 
     Parameters
@@ -62,28 +65,59 @@ def raar(
         Standard deviation of the Gaussian that smooths the density for the support in the end, A,
         shape (B,); twice as much at first.
     beta
-        As `relaxed`.
+        As `relax`.
+    converged
+        Misfit relative to that of the tenth iteration below which a start counts as converged; the
+        first one ends the iterations, but for the last ten. With 0 all are done.
 
     Returns
     -------
-    Tensor
-        As `charge_flipping`.
+    F
+        Half grids (B, ...), as `charge_flipping`.
+    relative_misfit
+        Misfit (`support_misfit`) before the last ten iterations, relative to that of the tenth,
+        shape (B,); 1 where there were fewer. It falls to a half or less when a start finds the
+        solution, and stays where it was otherwise.
     """
     amplitude = sharpened(grid, sharpening)
+    modulus = ModulusProjection(grid, amplitude)
     F = impose(grid, F, amplitude)
     rho = to_map(grid, F)
     support = torch.ones_like(rho, dtype=torch.bool)
+    outside = torch.zeros_like(rho)
+    relative_misfit = torch.ones(len(F), device=grid.device)
+    first_misfit: Tensor | None = None
+    relaxed, narrowing = iterations - _ALTERNATING, _NARROWING * iterations
     for i in timed_iterations(iterations, reserve, deadline):
-        F = impose(grid, to_half_grid(rho), amplitude)
+        if i == relaxed + _ALTERNATING:
+            break
+        F = modulus.in_place(to_half_grid(rho))
         phased = to_map(grid, F)
         if i % _ITERATIONS_PER_SUPPORT == 0:
-            wider = 2 - min(1.0, i / (_NARROWING * iterations))
+            wider = 2 - min(1.0, i / narrowing)
             support = shrink_wrap(grid, F, support_fraction, wider * width)
-        if i < iterations - _ALTERNATING:
-            rho = relaxed(rho, phased, support, beta)
-        else:
+            outside = torch.where(support, 0.0, math.inf)
+        if i >= relaxed:
             rho = within(phased, support)
-    return F
+            continue
+        rho = relax(rho, phased, outside, beta)
+        if (i + 1) % _ITERATIONS_PER_SUPPORT == 0:
+            misfit = support_misfit(phased, support)
+            first_misfit = misfit if first_misfit is None else first_misfit
+            relative_misfit = misfit / first_misfit
+            if bool((relative_misfit < converged).any()):
+                relaxed, narrowing = i + 1, i + 1  # a final support for the last iterations
+    return F.resolve_conj(), relative_misfit
+
+
+def support_misfit(phased: Tensor, support: Tensor) -> Tensor:
+    """Distance of maps (B, ...) to the nearest ones `within` the support, by their own norm, (B,).
+
+    The error metric of the difference map (Elser, J. Opt. Soc. Am. A20, 40, 2003): zero for a
+    solution, if amplitudes and support are exact.
+    """
+    norm = torch.linalg.vector_norm(phased, dim=DIMS)
+    return torch.linalg.vector_norm(phased - within(phased, support), dim=DIMS) / norm
 
 
 def shrink_wrap(grid: P1Grid, F: Tensor, fraction: Tensor, width: Tensor) -> Tensor:
@@ -111,8 +145,8 @@ def within(rho: Tensor, support: Tensor) -> Tensor:
     return torch.where(support, rho.clamp(min=0), 0)
 
 
-def relaxed(rho: Tensor, phased: Tensor, support: Tensor, beta: float = _BETA) -> Tensor:
-    """One step of RAAR.
+def relax(rho: Tensor, phased: Tensor, outside: Tensor, beta: float = _BETA) -> Tensor:
+    """One step of RAAR, in place: `rho` becomes the next map.
 
     Parameters
     ----------
@@ -120,12 +154,14 @@ def relaxed(rho: Tensor, phased: Tensor, support: Tensor, beta: float = _BETA) -
         The map, (B, ...).
     phased
         Its projection onto the measured amplitudes.
-    support
-        Bool, (B, ...).
+    outside
+        Zero in the support and infinite outside, (B, ...).
     beta
         1 is the difference map (Elser, J. Opt. Soc. Am. A20, 40, 2003) with its own beta of 1;
         less is steadier.
     """
-    # R_S of a voxel that stays is itself, so that the step is to `phased`; of all others, minus it
-    stays = support & (2 * phased >= rho)
-    return torch.where(stays, phased, beta * rho + (1 - 2 * beta) * phased)
+    # R_S of a voxel that stays (in the support, 2 phased >= rho) is itself, so that the step is to
+    # `phased`; of all others minus it, so that the step is to beta rho + (1 - 2 beta) phased
+    short = torch.sub(phased, rho, alpha=0.5)
+    torch.minimum(short, outside, out=short)
+    return torch.add(phased, short, alpha=-2 * beta, out=rho)

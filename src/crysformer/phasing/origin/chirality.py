@@ -53,6 +53,7 @@ _MISSING_BOND, _SURPLUS_BOND = 1.0, 9.0
 # dipeptides with errors of 0.03 to 0.25 A, so that the probability of the hand is the fraction of
 # correct ones.
 _CHANCE, _CHANCE_PER_LOG_ERROR, _CHANCE_ERROR = 22.0, 12.0, 0.1
+_MOST_BONDS = 8  # of an atom that is looked at: carbon has four, and wrong atoms lie in clumps
 _LARGEST_EVIDENCE = 6.0  # of one alpha carbon, natural logarithm
 
 
@@ -131,7 +132,11 @@ class _Neighbours:
 
     def assignments(self, ca: int) -> Iterable[tuple[bool, float]]:
         """Likely assignments of atom `ca` as an alpha carbon: (is L, cost)."""
+        if len(self.bonded[ca]) > _MOST_BONDS:
+            return
         for n, c, cb in itertools.permutations(self.bonded[ca], 3):
+            if len(self.bonded[c]) > _MOST_BONDS:
+                continue
             others = [o for o in self.bonded[c] if o != ca]
             for o in others:
                 cost = self._core(ca, n, c, cb, o)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import gemmi
@@ -69,7 +70,10 @@ class CrystalSetting:
 
 
 def to_crystal_setting(
-    problem: PhasingProblem, candidate: Candidate, generator: torch.Generator
+    problem: PhasingProblem,
+    candidate: Candidate,
+    generator: torch.Generator,
+    deadline: float = math.inf,
 ) -> CrystalSetting:
     """Choose hand and origin of a candidate and return its phases for `problem.data.hkl`.
 
@@ -81,6 +85,8 @@ def to_crystal_setting(
         Phases in P1.
     generator
         For the search of atoms that tell the hand.
+    deadline
+        As `hand_of`.
     """
     if candidate.peptide is not None:
         return _of_peptide(problem, candidate, candidate.peptide)
@@ -90,7 +96,7 @@ def to_crystal_setting(
         notes.append(_CENTROSYMMETRIC)
         inverted, probability = False, 1.0
     else:
-        candidate, evidence = hand_of(problem, candidate, generator)
+        candidate, evidence = hand_of(problem, candidate, generator, deadline)
         if evidence.log_odds == 0:
             notes.append("the hand is undetermined: the mirror image fits as well")
         inverted = evidence.log_odds < 0

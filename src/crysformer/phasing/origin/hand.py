@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import replace
 
 import torch
@@ -12,6 +14,7 @@ from crysformer.phasing.atoms.atomic_candidates import (
     atomic_candidates,
     number_of_atoms,
 )
+from crysformer.phasing.budget import GRACE
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.cell_content import CellContent
 from crysformer.phasing.origin.chirality import HandEvidence, chirality
@@ -23,7 +26,10 @@ _BOND_ERROR, _BOND_ERROR_PER_R = 0.05, 0.8
 
 
 def hand_of(
-    problem: PhasingProblem, candidate: Candidate, generator: torch.Generator
+    problem: PhasingProblem,
+    candidate: Candidate,
+    generator: torch.Generator,
+    deadline: float = math.inf,
 ) -> tuple[Candidate, HandEvidence]:
     """Evidence for the hand that a candidate has, and the candidate with the atoms that tell it.
 
@@ -35,8 +41,10 @@ def hand_of(
         Gets atoms, if it has none and they can be found in reasonable time.
     generator
         For the search of atoms.
+    deadline
+        `time.monotonic` at which the search of atoms is cut short; none is begun after it.
     """
-    candidate = _atomic(problem, candidate, generator)
+    candidate = _atomic(problem, candidate, generator, deadline)
     evidence = _chirality(problem, candidate)
     # symmetry mates repeat the same evidence
     odds = evidence.log_odds / problem.n_operators + candidate.hand_log_odds
@@ -44,12 +52,17 @@ def hand_of(
     return candidate, replace(evidence, log_odds=odds)
 
 
-def _atomic(problem: PhasingProblem, candidate: Candidate, generator: torch.Generator) -> Candidate:
-    if candidate.atoms is not None or problem.data.d_min > _D_MIN:
+def _atomic(
+    problem: PhasingProblem, candidate: Candidate, generator: torch.Generator, deadline: float
+) -> Candidate:
+    late = time.monotonic() > deadline
+    if candidate.atoms is not None or problem.data.d_min > _D_MIN or late:
         return candidate
     if number_of_atoms(problem, candidate) > _MAX_ATOMS:
         return candidate
-    atomic = atomic_candidates(problem, [candidate], generator, AtomSettings(cycles=1))[0]
+    once = AtomSettings(cycles=1)
+    rated_by = deadline - GRACE
+    atomic = atomic_candidates(problem, [candidate], generator, once, rated_by)[0]
     return replace(candidate, atoms=atomic.atoms)
 
 

@@ -83,6 +83,19 @@ class ChargeFlippingSettings:
 class RaarSettings:
     """Relaxed averaged alternating reflections."""
 
+    first_iterations: int = setting(
+        60,
+        "Iterations of a first attempt with the first batch, which is enough for most exact data; "
+        "if no start converges, it continues with `iterations`. 0 for none.",
+        min=0,
+    )
+    converged: float = setting(
+        0.5,
+        "Misfit to the support, relative to that after ten iterations, at which a start of the "
+        "first attempt has converged; then it ends.",
+        min=0.0,
+        max=1.0,
+    )
     iterations: int = setting(150, "Iterations of the first batch.", min=1)
     beta: float = setting(
         0.82, "Relaxation: 1 is the difference map, less is steadier.", min=0.1, max=1.0
@@ -182,9 +195,16 @@ class Raar(RandomStarts):
     def _iterate(
         self, F: Tensor, iterations: int, fractions: Tensor, sharpening: Tensor, budget: Budget
     ) -> Tensor:
-        grid = self.problem.grid
+        grid, own = self.problem.grid, self.own
         fraction, width = supports(self.problem, len(F), budget.generator)
+        if not self.turns and own.first_iterations:
+            F, misfit = raar(
+                grid, F, own.first_iterations, fraction, width, sharpening, budget.until, _RESERVED,
+                beta=own.beta, converged=own.converged,
+            )  # fmt: skip
+            if bool((misfit < own.converged).any()):
+                return F
         return raar(
             grid, F, iterations, fraction, width, sharpening, budget.until, _RESERVED,
-            beta=self.own.beta,
-        )  # fmt: skip
+            beta=own.beta,
+        )[0]  # fmt: skip

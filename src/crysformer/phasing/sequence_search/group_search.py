@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crysformer.crystal.comparison.compare import compare_phases
 from crysformer.crystal.normalisation import epsilon_factors, normalized_amplitudes
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.kinematics import Kinematics, Pose, join
@@ -24,6 +23,7 @@ from crysformer.phasing.problem import PhasingProblem
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 from crysformer.phasing.refinement.restrained import RefinedModels, refine_restrained
 from crysformer.phasing.refinement.waters import PARAMETERS_PER_WATER, ModelWithWaters, with_waters
+from crysformer.phasing.sequence_search.compared_phases import ComparedPhases, phase_agreement
 from crysformer.phasing.sequence_search.helix_starts import helix_starts
 from crysformer.phasing.sequence_search.population import Population, RankedPoses
 from crysformer.phasing.sequence_search.settings import SequenceSettings
@@ -129,7 +129,7 @@ class GroupSearch:
         if not float(found.score[0]) > self._rated + _MIN_GAIN:
             return []
         self._rated = float(found.score[0])
-        clusters, mirrored = self._clusters(found)
+        clusters, mirrored = self._clusters(found, budget)
         models = self._refined([*clusters, *mirrored], budget)
         self.correlation = max(self.correlation, *(m.figures.correlation for m in models))
         return models
@@ -146,9 +146,12 @@ class GroupSearch:
         n_data = int(self.data.measured.sum())
         parameters = poses.torsions.shape[1] + 6 * poses.translation.shape[1]
         parameters += refined.parameters
-        rated = []
+        rated: list[RatedModel] = []
+        alike = ComparedPhases(self.data, refined.F)
         for i, row in enumerate(refined.order.tolist()):
-            gain, hand_log_odds = self._against_others(refined, i)
+            if rated and budget.out_of_time:
+                break
+            gain, hand_log_odds = self._against_others(refined, i, alike)
             figures = SequenceFigures(
                 r=float(refined.r[i]),
                 correlation=float(target.correlation[row]),
@@ -182,11 +185,13 @@ class GroupSearch:
             rated.append(RatedModel(model, figures, hand_log_odds))
         return rated
 
-    def _against_others(self, refined: RefinedModels, i: int) -> tuple[float, float]:
+    def _against_others(
+        self, refined: RefinedModels, i: int, alike: ComparedPhases
+    ) -> tuple[float, float]:
         """Log-likelihood gain over models with other phases, and log odds of the hand."""
         others, mirrored = [], []
-        for j, F in enumerate(refined.F):
-            cosine, inverted = self._compared(refined.F[i], F) if i != j else (1.0, False)
+        for j in range(len(refined.F)):
+            cosine, inverted = alike.of(i, j)
             if cosine < _SAME_PHASES:
                 others.append(float(refined.log_likelihood[j]))
             elif inverted:
@@ -198,7 +203,9 @@ class GroupSearch:
         odds = _HAND_PER_LIKELIHOOD * (own - max(mirrored, default=own - _NO_MIRROR))
         return gain, min(max(odds, -_MAX_HAND_LOG_ODDS), _MAX_HAND_LOG_ODDS)
 
-    def _clusters(self, found: RankedPoses) -> tuple[list[_PoseCluster], list[_PoseCluster]]:
+    def _clusters(
+        self, found: RankedPoses, budget: Budget
+    ) -> tuple[list[_PoseCluster], list[_PoseCluster]]:
         """The best poses that differ in their phases, and the mirror image of the very best.
 
         Poses of earlier populations count as well. The second list is empty if nothing found has
@@ -216,21 +223,16 @@ class GroupSearch:
         clusters: list[_PoseCluster] = []
         mirrored: list[_PoseCluster] = []
         for i, row in enumerate(order.tolist()):
+            if clusters and budget.out_of_time:
+                break
             cluster = _PoseCluster(pose[slice(row, row + 1)], F[i])
-            alike = [self._compared(F[i], c.F) for c in clusters]
+            alike = [phase_agreement(self.data, F[i], c.F) for c in clusters]
             same = [j for j, (cosine, _) in enumerate(alike) if cosine >= _SAME_PHASES]
             if not same and len(clusters) < self.settings.refined:
                 clusters.append(cluster)
             elif same and same[0] == 0 and alike[0][1] and not mirrored:
                 mirrored.append(cluster)
         return clusters, mirrored
-
-    def _compared(self, a: NDArray[np.complex128], b: NDArray[np.complex128]) -> tuple[float, bool]:
-        """F^2-weighted cosine between two sets of phases, and whether one had to be inverted."""
-        d = self.data
-        first, second = (np.rad2deg(np.angle(x)) for x in (a, b))
-        found = compare_phases(d.hkl, d.f, first, second, d.cell, d.space_group)
-        return found.cosine2_aligned, found.inverted
 
     def _z_free_correlation(self, F: NDArray[np.complex128]) -> float:
         """Correlation of |E| held out of the search, in standard deviations above zero."""
