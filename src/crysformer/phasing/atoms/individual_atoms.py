@@ -76,8 +76,12 @@ class IndividualAtoms:
         hkl = data.hkl[used].astype(np.int64)
         self.s_sq = torch.as_tensor(data.d[used] ** -2.0, dtype=torch.float32)
         self._gaussians = gaussians(data.radiation, torch.float32)
-        self.f_atom = self._form_factor(NITROGEN)
-        self.sum = DirectSum(hkl, operators(data.space_group, centred=True))
+        self.f_atom = self.form_factor(NITROGEN)
+        # centring multiplies all of them by one factor, and an inversion at the origin makes them
+        # real: neither needs to be summed
+        ops = list(operators(data.space_group))
+        self.real = any((r == -np.eye(3)).all() and not t.any() for r, t in ops)
+        self.sum = DirectSum(hkl, _without_inversion(ops) if self.real else ops)
         self.shape = symmetric_shape(data, _SAMPLE_RATE)
         self.picker = PeakPicker(data, self.shape, _SEPARATION)
         self.log_b_range = (
@@ -87,7 +91,8 @@ class IndividualAtoms:
         self._relative: Tensor | None = None
         self._kind: Tensor | None = None
 
-    def _form_factor(self, number: int) -> Tensor:
+    def form_factor(self, number: int) -> Tensor:
+        """Scattering factor of an element at rest for the measured reflections, shape (m,)."""
         a, b = self._gaussians
         return form_factors(a[[number]], b[[number]], self.s_sq)[0]
 
@@ -100,7 +105,7 @@ class IndividualAtoms:
             self._relative = self._kind = None
             return
         kinds, which = np.unique(number, return_inverse=True)
-        self._relative = torch.stack([self._form_factor(int(z)) / self.f_atom for z in kinds])
+        self._relative = torch.stack([self.form_factor(int(z)) / self.f_atom for z in kinds])
         self._kind = torch.as_tensor(which)
 
     def parameters(self, frac: NDArray[np.float64]) -> Tensor:
@@ -150,7 +155,8 @@ class IndividualAtoms:
         if self._relative is not None and self._kind is not None:
             height = height * self._relative[:, rows][self._kind]
         frac = atoms[:, :3] @ self.to_frac.T
-        return torch.stack(self.sum(frac, height, rows))
+        real, imaginary = self.sum(frac, height, rows)
+        return torch.stack((real, torch.zeros_like(real) if self.real else imaginary))
 
     def difference(self, atoms: Tensor) -> NDArray[np.complex128]:
         """Coefficients of the difference map, |Fo| - k |Fc| with calculated phases, shape (m,)."""
@@ -219,3 +225,15 @@ class IndividualAtoms:
         full = np.full(len(self.data), np.nan, dtype=np.complex128)
         full[self.data.measured] = F.numpy()
         return full, r
+
+
+_Operation = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+
+def _without_inversion(ops: list[_Operation]) -> list[_Operation]:
+    """One of each two operators that an inversion at the origin relates."""
+    kept: list[_Operation] = []
+    for rotation, shift in ops:
+        if not any(np.array_equal(rotation, -other) for other, _ in kept):
+            kept.append((rotation, shift))
+    return kept
