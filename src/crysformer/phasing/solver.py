@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
 from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.molecular_formula import parse_formula
 from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.models.device import pick_device
 from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.budget import Progress, method_generator
 from crysformer.phasing.checkpoint import Checkpoint
+from crysformer.phasing.final_structure import with_final_structure
 from crysformer.phasing.method import check_method
 from crysformer.phasing.origin.crystal_setting import to_crystal_setting
 from crysformer.phasing.problem import phasing_problem
@@ -26,12 +28,14 @@ from crysformer.settings import check_ranges
 SOLVED = 0.9
 """Confidence from which a solution is claimed."""
 _MIN_REFLECTIONS = 30
+_SECONDS_FOR_ATOMS = 3.0  # of the final structure, even after the deadline
 
 
 def solve(
     data: CrystalData,
     sequence: str | Sequence[str] | None = None,
     *,
+    composition: str | Mapping[str, int] | None = None,
     method: str = "auto",
     time_limit: float = 120.0,
     copies: int | None = None,
@@ -51,12 +55,15 @@ def solve(
     sequence
         One-letter codes (several chains separated by commas or as a sequence of strings), or the
         path of a FASTA file. Makes the search faster, the verdict firmer, and tells the hand.
+    composition
+        Molecular formula of the asymmetric unit or of one molecule, such as ``"C45H60N4O4"``, or
+        atoms by element, in place of a sequence. Hydrogens count for the scattering only.
     method
         ``"auto"`` (every one that applies) or a name of `crysformer.phasing.method.METHODS`.
     time_limit
         Seconds after which no new turn is begun and the best candidate is taken.
     copies
-        Copies of all chains in the asymmetric unit; estimated by default.
+        Copies of all chains or of the formula in the asymmetric unit; estimated by default.
     seed
         Seed for the random numbers: with the same seed a method tries the same starts, whatever
         other methods run beside it.
@@ -90,13 +97,14 @@ def solve(
     settings = settings or SolveSettings()
     check_ranges(settings)
     sequences = sequences_of(sequence)
+    formula = parse_formula(composition) if isinstance(composition, str) else composition
     n_measured = int(data.measured.sum())
     if n_measured < _MIN_REFLECTIONS:
         raise InputError(
             f"{data.source}: {n_measured} amplitudes, too few to phase; expected at least "
             f"{_MIN_REFLECTIONS}"
         )
-    problem = phasing_problem(data, sequences, copies, pick_device(device))
+    problem = phasing_problem(data, sequences, copies, pick_device(device), formula)
     search = Search(problem, method, settings, time_limit, seed, progress, begun)
     notes = [*data.notes, *problem.content.notes]
     checkpoint = None
@@ -116,6 +124,12 @@ def solve(
     placed = to_crystal_setting(problem, best, method_generator(seed, "crystal setting"))
     if best.symmetry is None:
         best = replace(best, symmetry=placed.symmetry)
+    structure = None
+    if best.confidence >= SOLVED:
+        until = max(search.deadline, time.monotonic() + _SECONDS_FOR_ATOMS)
+        placed, structure = with_final_structure(
+            problem, best, placed, until, settings.final_structure
+        )
     if checkpoint is not None:
         checkpoint.write(search)
     return Solution(
@@ -139,4 +153,5 @@ def solve(
         notes=(*notes, *placed.notes),
         settings=settings,
         model=placed.model,
+        atoms=structure,
     )

@@ -56,9 +56,8 @@ class AtomicStructure:
 
     @property
     def formula(self) -> dict[str, int]:
-        """Atoms by element, C first, the others by name (Hill's order)."""
-        counts = Counter(self.element)
-        return {name: counts[name] for name in sorted(counts, key=lambda name: (name != "C", name))}
+        """Atoms by element."""
+        return dict(Counter(self.element))
 
 
 def bond_limits(number: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -17,12 +17,14 @@ USUAL: Mapping[str, float] = {
     "I": 0.001, "Pt": 0.001,
 }  # fmt: skip
 """Elements that are expected without a composition, with rough frequencies in organic crystals."""
-SOLVENT = 8
-"""Atomic number of atoms beyond a composition and of light atoms without neighbours: water."""
+COMMON = ("C", "N", "O")
+"""Elements that atoms beyond a composition are of."""
 # Error of a scattering power in units of a nitrogen's 7: of every atom, and in proportion.
 _ERROR, _RELATIVE_ERROR = 0.45, 0.02
-_SURPLUS = 12.0  # cost of an atom beyond the composition
-_SCALES = np.geomspace(0.6, 1.6, 99)  # tried for all scattering powers together
+# Cost of an atom beyond the composition, less than that of taking C for O.
+_SURPLUS = 12.0
+# Tried for all scattering powers together, relative to one that makes the median the commonest.
+_SCALES = np.geomspace(0.6, 1.6, 99)
 # Least and largest number of neighbours of elements that their scattering power hardly tells apart.
 _NEIGHBOURS: Mapping[str, tuple[int, int]] = {
     "F": (0, 1), "Cl": (0, 1), "Br": (0, 1), "I": (0, 1), "P": (3, 6), "Si": (3, 6), "S": (1, 4),
@@ -61,7 +63,8 @@ def assign_elements(
     Scattering powers have normal errors and a common unknown factor, which is fitted. Numbers of
     neighbours weigh in where elements scatter alike. With a composition, each element is taken at
     most as often as it contains it: an assignment problem, solved by the Hungarian algorithm
-    (`scipy.optimize.linear_sum_assignment`). Atoms beyond it are oxygen, of water.
+    (`scipy.optimize.linear_sum_assignment`). Atoms that do not fit it at all, such as of solvent,
+    are C, N or O beyond it.
 
     Parameters
     ----------
@@ -69,26 +72,29 @@ def assign_elements(
         Scattering power of the atoms, shape (n,), on any scale near that of `expected`.
     expected
         Scattering power of each element, nitrogen's about 7: of those in `composition`, or else of
-        those in `USUAL`.
+        those in `USUAL`; and of those in `COMMON`.
     neighbours
         Number of bonded neighbours of each atom, shape (n,).
     composition
         Atoms by element, hydrogen left out; None if unknown.
     """
-    names = list(composition if composition is not None else USUAL)
+    names = list(USUAL if composition is None else dict.fromkeys((*composition, *COMMON)))
     numbers = np.array([gemmi.Element(name).atomic_number for name in names], dtype=np.int64)
     of_element = np.array([expected[name] for name in names])
+    weight = USUAL if composition is None else composition
+    commonest = expected[max(weight, key=lambda name: weight[name])]
     geometry = _geometry(names, neighbours)
     best: Assignment | None = None
-    for scale in _SCALES:
+    for scale in _SCALES * commonest / max(float(np.median(power)), 1e-6):
         cost = _misfit(power * scale, of_element) + geometry
         if composition is None:
-            found = _unconstrained(cost, names, numbers, scale)
+            found, total = _unconstrained(cost - np.log([USUAL[name] for name in names]))
         else:
-            counts = np.array([composition[name] for name in names])
-            found = _constrained(cost, counts, numbers, scale)
-        if best is None or found.cost < best.cost:
-            best = found
+            found, total = _constrained(cost, names, composition)
+        # likelihood of the powers as they are given
+        total -= len(power) * math.log(scale)
+        if best is None or total < best.cost:
+            best = Assignment(numbers[found], scale, total)
     assert best is not None
     return best
 
@@ -106,26 +112,22 @@ def _geometry(names: list[str], neighbours: NDArray[np.int64]) -> NDArray[np.flo
     return np.where(outside, _UNUSUAL_NEIGHBOURS, 0.0)
 
 
-def _unconstrained(
-    cost: NDArray[np.float64], names: list[str], numbers: NDArray[np.int64], scale: float
-) -> Assignment:
-    cost = cost - np.log([USUAL[name] for name in names])
-    total = -float(np.logaddexp.reduce(-cost, axis=1).sum()) - len(cost) * math.log(scale)
-    return Assignment(numbers[cost.argmin(axis=1)], scale, total)
+def _unconstrained(cost: NDArray[np.float64]) -> tuple[NDArray[np.int64], float]:
+    """Column of the likeliest element of each atom, and the cost of all."""
+    return cost.argmin(axis=1), -float(np.logaddexp.reduce(-cost, axis=1).sum())
 
 
 def _constrained(
-    cost: NDArray[np.float64],
-    counts: NDArray[np.int64],
-    numbers: NDArray[np.int64],
-    scale: float,
-) -> Assignment:
-    slots = np.repeat(np.arange(len(counts)), counts)
-    surplus = np.full((len(cost), len(cost)), _SURPLUS)
-    full = np.concatenate((cost[:, slots], surplus), axis=1)
+    cost: NDArray[np.float64], names: list[str], composition: Mapping[str, int]
+) -> tuple[NDArray[np.int64], float]:
+    """Columns of elements that are at most as many as in the composition, and the cost of all."""
+    counts = [composition.get(name, 0) for name in names]
+    slots = np.repeat(np.arange(len(names)), counts)
+    common = [names.index(name) for name in COMMON]
+    surplus = cost[:, common].min(axis=1) + _SURPLUS
+    full = np.concatenate((cost[:, slots], np.tile(surplus[:, None], len(cost))), axis=1)
     row, column = linear_sum_assignment(full)
-    number = np.full(len(cost), SOLVENT, dtype=np.int64)
+    found = np.array(common)[cost[:, common].argmin(axis=1)]
     within = column < len(slots)
-    number[row[within]] = numbers[slots[column[within]]]
-    total = float(full[row, column].sum()) - len(cost) * math.log(scale)
-    return Assignment(number, scale, total)
+    found[row[within]] = slots[column[within]]
+    return found, float(full[row, column].sum())

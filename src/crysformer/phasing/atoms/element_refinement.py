@@ -24,7 +24,7 @@ from crysformer.phasing.atoms.atomic_structure import (
     connected,
     count_neighbours,
 )
-from crysformer.phasing.atoms.element_assignment import SOLVENT, USUAL, assign_elements
+from crysformer.phasing.atoms.element_assignment import COMMON, USUAL, assign_elements
 from crysformer.phasing.atoms.individual_atoms import NITROGEN, IndividualAtoms, Priors
 from crysformer.settings import setting
 
@@ -103,32 +103,53 @@ def atoms_with_elements(
             break
         more = n_atoms + _SPARE - len(atoms)
         atoms = model.with_more(atoms, model.difference(atoms), more, settings.min_peak)
-    number = np.full(len(atoms), NITROGEN, dtype=np.int64)
-    expected = _expected_power(model, float(atoms[:, 3].exp().median()), composition)
-    for _ in range(settings.rounds):
-        power = _power(atoms, number, expected)
-        neighbours = count_neighbours(model.frac(atoms), number, data.cell, data.space_group)
-        assigned = assign_elements(power, expected, neighbours, composition)
-        number = assigned.number
-        # refined once more as they are, so that the next look at what they scatter is a better one
-        model.set_elements(number)
-        atoms[:, 4] = 1.0
-        atoms = model.refined(atoms, settings.steps, _priors(model, atoms))
-        if time.monotonic() > deadline:
-            break
+    atoms, number = _given_elements(model, atoms, composition, deadline, settings)
     return _structure(model, atoms, number)
 
 
-def _priors(model: IndividualAtoms, atoms: Tensor, *, fixed: bool = False) -> Priors:
+def _given_elements(
+    model: IndividualAtoms,
+    atoms: Tensor,
+    composition: Mapping[str, int] | None,
+    deadline: float,
+    settings: ElementSettings,
+) -> tuple[Tensor, NDArray[np.int64]]:
+    """Assign elements and refine with them in turns; bonded atoms end with an occupancy of 1."""
+    data = model.data
+    number = np.full(len(atoms), NITROGEN, dtype=np.int64)
+    expected = _expected_power(model, float(atoms[:, 3].exp().median()), composition)
+    for _ in range(settings.rounds):
+        neighbours = count_neighbours(model.frac(atoms), number, data.cell, data.space_group)
+        power = _power(atoms, number, expected)
+        number = assign_elements(power, expected, neighbours, composition).number
+        model.set_elements(number)
+        atoms[:, 4] = 1.0
+        atoms = model.refined(atoms, settings.steps, _priors(model, atoms))
+        power = torch.as_tensor(_power(atoms, number, expected), dtype=torch.float32)
+        kept = _supported(atoms, settings.min_support, power)
+        atoms, number = atoms[kept], number[kept.numpy()]
+        model.set_elements(number)
+        if time.monotonic() > deadline:
+            break
+    neighbours = count_neighbours(model.frac(atoms), number, data.cell, data.space_group)
+    whole = torch.as_tensor(neighbours > 0)
+    scale = atoms[whole, 4].median() if bool(whole.any()) else atoms[:, 4].median()
+    atoms[:, 4] = torch.where(whole, 1.0, (atoms[:, 4] / scale).clamp(max=1.0))
+    atoms = model.refined(atoms, settings.steps, _priors(model, atoms), whole)
+    return atoms, number
+
+
+def _priors(model: IndividualAtoms, atoms: Tensor) -> Priors:
     """Priors around the median B of the atoms, which that of new atoms follows."""
     b_iso = float(atoms[:, 3].exp().median())
     model.new_b = _B_OF_NEW * b_iso
-    return Priors(b_iso, _LOG_B_SIGMA, 0.0 if fixed else _OCCUPANCY_SIGMA, _OCCUPANCY_RANGE)
+    return Priors(b_iso, _LOG_B_SIGMA, _OCCUPANCY_SIGMA, _OCCUPANCY_RANGE)
 
 
-def _supported(atoms: Tensor, least: float) -> Tensor:
-    """Flags of atoms that scatter enough, for their occupancy and B."""
-    height = atoms[:, 4] * torch.exp(-0.25 * atoms[:, 3].exp() * _SUPPORT_S_SQ)
+def _supported(atoms: Tensor, least: float, power: Tensor | None = None) -> Tensor:
+    """Flags of atoms that scatter enough, for their power (by default occupancy) and B."""
+    power = atoms[:, 4] if power is None else power
+    height = power * torch.exp(-0.25 * atoms[:, 3].exp() * _SUPPORT_S_SQ)
     return height > least * height.median()
 
 
@@ -139,8 +160,7 @@ def _expected_power(
 
     It depends on resolution: at 0.8 A, C is 5.4 and O 8.7.
     """
-    names = list(composition if composition is not None else USUAL)
-    names += [name for name in ("N", "O") if name not in names]
+    names = dict.fromkeys((*(USUAL if composition is None else composition), *COMMON))
     damping = torch.exp(-0.25 * b_iso * model.s_sq)
     shifts = torch.as_tensor(_B_SHIFTS, dtype=torch.float32)
     nitrogen = model.f_atom * damping * torch.exp(-0.25 * shifts[:, None] * model.s_sq)

@@ -45,7 +45,7 @@ class Priors:
     log_b_sigma
         Standard deviation of log B.
     occupancy_sigma
-        Standard deviation of the occupancy around 1; zero if it is not refined.
+        Standard deviation of the occupancy around 1.
     occupancy_range
         Least and largest occupancy.
     """
@@ -167,22 +167,27 @@ class IndividualAtoms:
             difference = (self.observed - k * modulus) * F / modulus
         return difference.numpy().astype(np.complex128)
 
-    def refined(self, atoms: Tensor, steps: int, priors: Priors) -> Tensor:
-        """Minimise n ln sum (|Fo| - k |Fc|)^2 plus chi-squared of the priors."""
+    def refined(
+        self, atoms: Tensor, steps: int, priors: Priors, whole: Tensor | None = None
+    ) -> Tensor:
+        """Minimise n ln sum (|Fo| - k |Fc|)^2 plus chi-squared of the priors.
+
+        Occupancies are refined but where `whole`, shape (n,), is true.
+        """
         parts = [x.clone() for x in (atoms[:, :3], atoms[:, 3], atoms[:, 4])]
         expected = math.log(priors.b_iso)
-        fixed = priors.occupancy_sigma == 0
 
         def joined() -> Tensor:
             return torch.cat((parts[0], parts[1][:, None], parts[2][:, None]), dim=1)
 
         def gradients() -> tuple[Tensor, ...]:
             misfit = self._misfit_gradient(joined())
+            # of the priors' chi-squared
             log_b = 2 * (parts[1] - expected) / priors.log_b_sigma**2
-            if fixed:
-                return misfit[:, :3], misfit[:, 3] + log_b, torch.zeros_like(parts[2])
-            occupancy = 2 * (parts[2] - 1) / priors.occupancy_sigma**2
-            return misfit[:, :3], misfit[:, 3] + log_b, misfit[:, 4] + occupancy
+            occupancy = misfit[:, 4] + 2 * (parts[2] - 1) / priors.occupancy_sigma**2
+            if whole is not None:
+                occupancy = occupancy.masked_fill(whole, 0.0)
+            return misfit[:, :3], misfit[:, 3] + log_b, occupancy
 
         minimise(
             parts,
