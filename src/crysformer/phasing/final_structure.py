@@ -46,7 +46,7 @@ def with_final_structure(
     deadline: float,
     settings: FinalStructureSettings,
 ) -> tuple[CrystalSetting, AtomicStructure | None]:
-    """Find the atoms of a claimed solution and, if they fit better than its model, take their phases.
+    """Find the atoms of a claimed solution; take their phases if they fit better than its model.
 
     The confidence was fitted to candidates without them, and stays that of the candidate: more
     parameters lower R whatever the phases.
@@ -77,10 +77,9 @@ def with_final_structure(
     too_large = n_atoms * n_measured * n_operators > settings.max_pairs
     if data.d_min > settings.d_min or too_large:
         return placed, None
-    start = np.where(data.measured, data.f, 0.0) * placed.fom * np.exp(1j * np.deg2rad(placed.phi))
-    composition = {
-        element: count // n_operators for element, count in content.composition.items()
-    }
+    phase = np.exp(1j * np.deg2rad(np.nan_to_num(placed.phi)))
+    start = np.where(data.measured, data.f, 0.0) * placed.fom * phase
+    composition = {element: count // n_operators for element, count in content.composition.items()}
     structure = atoms_with_elements(
         data, start, n_atoms, content.b_iso, composition or None, deadline, settings=settings
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.molecular_formula import parse_formula
+from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.models.device import pick_device
 from crysformer.peptide.sequence_file import sequences_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from crysformer.crystal.io.shelx_res import shelx_res
 from crysformer.crystal.io.write import write_map, write_phases
 from crysformer.crystal.quality.report import DataReport
 from crysformer.crystal.reflections import CrystalData
@@ -12,13 +13,17 @@ from crysformer.files import write_json
 from crysformer.phasing.solution import Solution
 
 MODEL = "model.cif"
-"""Written only if the solution has atoms."""
+"""Written only if the solution has a peptide model."""
+ATOMS = "atoms.res"
+"""Written only if the solution has atoms with elements."""
 
 
 def write_solution(
     folder: Path, data: CrystalData, solution: Solution, report: DataReport | None = None
 ) -> dict[str, Any]:
-    """Write solution.mtz, solution.ccp4, summary.json and, if there are atoms, model.cif.
+    """Write solution.mtz, solution.ccp4, summary.json and, if there are any, models.
+
+    The peptide model goes to model.cif, atoms with elements to atoms.res.
 
     Parameters
     ----------
@@ -45,5 +50,17 @@ def write_solution(
     if solution.model is not None:
         structure = solution.model.to_structure()
         structure.make_mmcif_document().write_file(str(folder / MODEL))
+    if solution.atoms is not None:
+        atoms = solution.atoms
+        text = shelx_res(
+            atoms.cell,
+            atoms.space_group,
+            atoms.element,
+            atoms.frac,
+            atoms.b_iso,
+            atoms.occupancy,
+            title=f"{data.source} in {atoms.space_group.xhm()}",
+        )
+        (folder / ATOMS).write_text(text, encoding="ascii", errors="replace")
     write_json(folder / "summary.json", summary)
     return summary

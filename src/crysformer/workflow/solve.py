@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.checkpoint import STATE
 from crysformer.phasing.solution import Solution
 from crysformer.phasing.solver import solve
-from crysformer.workflow.solution_files import MODEL, write_solution
+from crysformer.workflow.solution_files import ATOMS, MODEL, write_solution
 
 
 def solve_to_folder(
@@ -23,6 +23,7 @@ def solve_to_folder(
     sequence: str | Sequence[str] | None = None,
     *,
     copies: int | None = None,
+    composition: str | Mapping[str, int] | None = None,
     overwrite: bool = False,
     resume: bool = False,
     on_report: Callable[[DataReport], None] = lambda report: None,
@@ -37,8 +38,9 @@ def solve_to_folder(
         Measured amplitudes, any space group.
     folder
         Receives solution.mtz, solution.ccp4, summary.json, state.safetensors and, if the solution
-        has atoms, model.cif; all or, if the search fails, only the state.
-    sequence, copies
+        has a peptide model, model.cif, and if it has atoms with elements, atoms.res; all or, if the
+        search fails, only the state.
+    sequence, copies, composition
         As `crysformer.solve`.
     overwrite
         Accept a folder that is not empty.
@@ -63,18 +65,22 @@ def solve_to_folder(
     """
     target, sequences = Path(folder), sequences_of(sequence)
     with output_folder(target, overwrite or resume) as staging:
-        report = data_report(data, sequences or None, copies)
+        report = data_report(data, sequences or None, copies, composition)
         on_report(report)
         solution = solve(
             data,
             sequence=sequences or None,
             copies=copies,
+            composition=composition,
             state=target / STATE,  # where a killed run leaves it
             resume=resume,
             **options,
         )
         solution = replace(solution, notes=tuple(translate(note) for note in solution.notes))
         summary = write_solution(staging, data, solution, report)
-    if solution.model is None:  # that of an earlier run does not belong to these phases
+    # those of an earlier run do not belong to these phases
+    if solution.model is None:
         (target / MODEL).unlink(missing_ok=True)
+    if solution.atoms is None:
+        (target / ATOMS).unlink(missing_ok=True)
     return solution, summary

@@ -10,7 +10,11 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.version import __version__
+
 _LATTICES = {"P": 1, "I": 2, "R": 3, "F": 4, "A": 5, "B": 6, "C": 7}
+_WAVELENGTH = 0.71073  # A, Mo K-alpha: that of the experiment is not among the amplitudes
+_WIDTH = 76  # characters of a line
 _FIXED = 10.0  # added to a value that is not to be refined
 _U_PER_B = 1 / (8 * math.pi**2)
 
@@ -24,8 +28,6 @@ def shelx_res(
     occupancy: NDArray[np.float64],
     *,
     title: str,
-    wavelength: float | None = None,
-    unit: dict[str, int] | None = None,
 ) -> str:
     """Text of a .res file.
 
@@ -41,25 +43,19 @@ def shelx_res(
         B, A^2, and occupancy, shape (n,).
     title
         For TITL.
-    wavelength
-        A; 0.71073 (Mo K-alpha) if unknown.
-    unit
-        Atoms in the unit cell by element, for UNIT; by default those listed, times the operators.
     """
     ops = list(space_group.operations())
     kinds = sorted(set(elements), key=lambda name: (name != "C", name))
-    if unit is None:
-        counts = Counter(elements)
-        unit = {name: counts[name] * len(ops) for name in kinds}
-    kinds += [name for name in unit if name not in kinds]
     constants = " ".join(f"{x:.4f}" for x in cell.parameters)
     lines = [
-        f"TITL {title}",
-        f"CELL {wavelength or 0.71073:.5f} {constants}",
+        f"TITL {title}"[:_WIDTH],
+        f"REM atoms of crysformer {__version__}, without hydrogens; U is isotropic",
+        "REM set the wavelength in CELL, and the uncertainties in ZERR, to those of the experiment",
+        f"CELL {_WAVELENGTH} {constants}",
         f"ZERR {len(ops)} 0 0 0 0 0 0",
         *_symmetry(space_group),
         "SFAC " + " ".join(kinds),
-        "UNIT " + " ".join(str(unit.get(name, 0)) for name in kinds),
+        "UNIT " + " ".join(str(elements.count(name) * len(ops)) for name in kinds),
         "L.S. 10",
         "BOND",
         "FMAP 2",
@@ -80,14 +76,14 @@ def shelx_res(
 def _symmetry(space_group: gemmi.SpaceGroup) -> list[str]:
     """LATT and SYMM, without the identity, centring and an inversion at the origin."""
     group = space_group.operations()
-    ops = [op.wrap() for op in group.sym_ops]
+    lattice = _LATTICES.get(space_group.centring_type(), 0)
+    # centring that LATT cannot express is written as operators
+    ops = [op.wrap() for op in (group.sym_ops if lattice else group)]
     inversion = gemmi.Op("-x,-y,-z")
-    centric = any(op == inversion for op in ops)
-    lattice = _LATTICES[space_group.centring_type()]
+    centric = inversion in ops
     kept: list[gemmi.Op] = []
     for op in ops:
-        mirrored = (inversion * op).wrap()
-        if not (centric and mirrored in kept):
+        if not (centric and (inversion * op).wrap() in kept):
             kept.append(op)
-    lines = [f"LATT {lattice if centric else -lattice}"]
+    lines = [f"LATT {max(lattice, 1) if centric else -max(lattice, 1)}"]
     return lines + [f"SYMM {op.triplet().upper()}" for op in kept if op != gemmi.Op("x,y,z")]

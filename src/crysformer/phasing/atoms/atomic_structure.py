@@ -132,7 +132,8 @@ def connected(
         left[i] = False
         other, beside = reach(i)
         nearer = other < distance
-        distance, position = np.where(nearer, other, distance), np.where(
-            nearer[:, None], beside, position
+        distance, position = (
+            np.where(nearer, other, distance),
+            np.where(nearer[:, None], beside, position),
         )
     return np.asarray(placed - np.floor(placed.mean(axis=0)))

@@ -84,9 +84,14 @@ def assign_elements(
     weight = USUAL if composition is None else composition
     commonest = expected[max(weight, key=lambda name: weight[name])]
     geometry = _geometry(names, neighbours)
+    isolated, oxygen = neighbours == 0, names.index("O")
     best: Assignment | None = None
     for scale in _SCALES * commonest / max(float(np.median(power)), 1e-6):
         cost = _misfit(power * scale, of_element) + geometry
+        # an atom on its own is of water, which may be there in part only
+        cost[isolated, oxygen] = _misfit(
+            np.maximum(power[isolated] * scale, expected["O"]), of_element[oxygen : oxygen + 1]
+        )[:, 0]
         if composition is None:
             found, total = _unconstrained(cost - np.log([USUAL[name] for name in names]))
         else:

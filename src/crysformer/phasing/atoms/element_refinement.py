@@ -125,8 +125,7 @@ def _given_elements(
         model.set_elements(number)
         atoms[:, 4] = 1.0
         atoms = model.refined(atoms, settings.steps, _priors(model, atoms))
-        power = torch.as_tensor(_power(atoms, number, expected), dtype=torch.float32)
-        kept = _supported(atoms, settings.min_support, power)
+        kept = _supported(atoms, settings.min_support, _power(atoms, number, expected))
         atoms, number = atoms[kept], number[kept.numpy()]
         model.set_elements(number)
         if time.monotonic() > deadline:
@@ -146,10 +145,10 @@ def _priors(model: IndividualAtoms, atoms: Tensor) -> Priors:
     return Priors(b_iso, _LOG_B_SIGMA, _OCCUPANCY_SIGMA, _OCCUPANCY_RANGE)
 
 
-def _supported(atoms: Tensor, least: float, power: Tensor | None = None) -> Tensor:
+def _supported(atoms: Tensor, least: float, power: NDArray[np.float64] | None = None) -> Tensor:
     """Flags of atoms that scatter enough, for their power (by default occupancy) and B."""
-    power = atoms[:, 4] if power is None else power
-    height = power * torch.exp(-0.25 * atoms[:, 3].exp() * _SUPPORT_S_SQ)
+    scattering = atoms[:, 4] if power is None else torch.as_tensor(power, dtype=torch.float32)
+    height = scattering * torch.exp(-0.25 * atoms[:, 3].exp() * _SUPPORT_S_SQ)
     return height > least * height.median()
 
 
@@ -181,9 +180,7 @@ def _power(
     return np.asarray(atoms[:, 4].double().numpy() * of_element)
 
 
-def _structure(
-    model: IndividualAtoms, atoms: Tensor, number: NDArray[np.int64]
-) -> AtomicStructure:
+def _structure(model: IndividualAtoms, atoms: Tensor, number: NDArray[np.int64]) -> AtomicStructure:
     data = model.data
     F, r = model.fitted(atoms)
     structure = AtomicStructure(
