@@ -78,7 +78,7 @@ def with_final_structure(
     if data.d_min > settings.d_min or too_large:
         return placed, None
     phase = np.exp(1j * np.deg2rad(np.nan_to_num(placed.phi)))
-    start = np.where(data.measured, data.f, 0.0) * placed.fom * phase
+    start = (np.where(data.measured, data.f, 0.0) * placed.fom).astype(np.complex128) * phase
     composition = {element: count // n_operators for element, count in content.composition.items()}
     structure = atoms_with_elements(
         data, start, n_atoms, content.b_iso, composition or None, deadline, settings=settings

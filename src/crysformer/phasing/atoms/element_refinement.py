@@ -119,11 +119,16 @@ def _given_elements(
     number = np.full(len(atoms), NITROGEN, dtype=np.int64)
     expected = _expected_power(model, float(atoms[:, 3].exp().median()), composition)
     for _ in range(settings.rounds):
-        neighbours = count_neighbours(model.frac(atoms), number, data.cell, data.space_group)
-        power = _power(atoms, number, expected)
-        number = assign_elements(power, expected, neighbours, composition).number
+        power, frac = _power(atoms, number, expected), model.frac(atoms)
+        for _ in range(2):  # bonds of heavy atoms are longer, so that neighbours depend on elements
+            neighbours = count_neighbours(frac, number, data.cell, data.space_group)
+            assigned = assign_elements(power, expected, neighbours, composition)
+            number = assigned.number
         model.set_elements(number)
-        atoms[:, 4] = 1.0
+        # they scatter as before, and what they are expected to scatter on the whole
+        unit = _power(torch.ones_like(atoms), number, expected)
+        occupancy = assigned.scale * power / unit
+        atoms[:, 4] = torch.as_tensor(occupancy, dtype=torch.float32).clamp(*_OCCUPANCY_RANGE)
         atoms = model.refined(atoms, settings.steps, _priors(model, atoms))
         kept = _supported(atoms, settings.min_support, _power(atoms, number, expected))
         atoms, number = atoms[kept], number[kept.numpy()]
