@@ -50,7 +50,7 @@ def shelx_res(
     lines = [
         f"TITL {title}"[:_WIDTH],
         f"REM atoms of crysformer {__version__}, without hydrogens; U is isotropic",
-        "REM set the wavelength in CELL, and the uncertainties in ZERR, to those of the experiment",
+        "REM set the wavelength in CELL and the uncertainties in ZERR",
         f"CELL {_WAVELENGTH} {constants}",
         f"ZERR {len(ops)} 0 0 0 0 0 0",
         *_symmetry(space_group),
