@@ -31,9 +31,7 @@ def powers(error: float, seed: int = 0) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 4.0])
 @pytest.mark.parametrize("composition", [None, COMPOSITION])
-def test_the_scale_of_the_powers_is_found(
-    scale: float, composition: dict[str, int] | None
-) -> None:
+def test_the_scale_of_the_powers_is_found(scale: float, composition: dict[str, int] | None) -> None:
     found = assign_elements(scale * powers(0.2), EXPECTED, NEIGHBOURS, composition)
     np.testing.assert_array_equal(found.number, TRUE)
     assert found.scale == pytest.approx(1 / scale, rel=0.03)

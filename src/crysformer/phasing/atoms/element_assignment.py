@@ -27,7 +27,7 @@ _SURPLUS = 12.0
 _SCALES = np.geomspace(0.6, 1.6, 99)
 # Least and largest number of neighbours of elements that their scattering power hardly tells apart.
 _NEIGHBOURS: Mapping[str, tuple[int, int]] = {
-    "F": (0, 1), "Cl": (0, 1), "Br": (0, 1), "I": (0, 1), "P": (3, 6), "Si": (3, 6), "S": (2, 4),
+    "F": (0, 1), "Cl": (0, 1), "Br": (0, 1), "I": (0, 1), "P": (3, 6), "Si": (3, 6), "S": (1, 4),
     "C": (1, 4), "N": (1, 4), "O": (0, 2), "Na": (0, 8), "K": (0, 8),
 }  # fmt: skip
 _UNUSUAL_NEIGHBOURS = 3.0  # cost of a number of neighbours outside that range

@@ -33,6 +33,9 @@ _OCCUPANCY_RANGE = (0.1, 15.0)  # of nitrogen: uranium is 13
 _B_OF_NEW = 1.5  # B of a new atom to the median
 _SUPPORT_S_SQ = 0.4  # A^-2, (1/d)^2 at which the scattering of an atom measures its support
 _SPARE = 5  # atoms beyond the expected number, of which poor ones are removed
+# Excess of C, N and O in structures whose hydrogens are left out, over atoms without hydrogens:
+# of simulated crystals, whose S and Cl seem to lack so much.
+_HYDROGENS = 1.04
 _B_SHIFTS = np.arange(-2.0, 2.01, 0.1)  # A^2, by which nitrogen may differ from another element
 
 
@@ -117,20 +120,21 @@ def _given_elements(
     """Assign elements and refine with them in turns; bonded atoms end with an occupancy of 1."""
     data = model.data
     number = np.full(len(atoms), NITROGEN, dtype=np.int64)
-    expected = _expected_power(model, float(atoms[:, 3].exp().median()), composition)
+    bare = _expected_power(model, float(atoms[:, 3].exp().median()), composition)
+    expected = {name: x * (_HYDROGENS if name in COMMON else 1.0) for name, x in bare.items()}
     for _ in range(settings.rounds):
-        power, frac = _power(atoms, number, expected), model.frac(atoms)
+        power, frac = _power(atoms, number, bare), model.frac(atoms)
         for _ in range(2):  # bonds of heavy atoms are longer, so that neighbours depend on elements
             neighbours = count_neighbours(frac, number, data.cell, data.space_group)
             assigned = assign_elements(power, expected, neighbours, composition)
             number = assigned.number
         model.set_elements(number)
         # they scatter as before, and what they are expected to scatter on the whole
-        unit = _power(torch.ones_like(atoms), number, expected)
+        unit = _power(torch.ones_like(atoms), number, bare)
         occupancy = assigned.scale * power / unit
         atoms[:, 4] = torch.as_tensor(occupancy, dtype=torch.float32).clamp(*_OCCUPANCY_RANGE)
         atoms = model.refined(atoms, settings.steps, _priors(model, atoms))
-        kept = _supported(atoms, settings.min_support, _power(atoms, number, expected))
+        kept = _supported(atoms, settings.min_support, _power(atoms, number, bare))
         atoms, number = atoms[kept], number[kept.numpy()]
         model.set_elements(number)
         if time.monotonic() > deadline:
