@@ -2,7 +2,12 @@
 
 import pytest
 
-from crysformer.crystal.molecular_formula import formula_text, heavy_atoms, parse_formula
+from crysformer.crystal.molecular_formula import (
+    formula_of,
+    formula_text,
+    heavy_atoms,
+    parse_formula,
+)
 from crysformer.errors import UsageError
 
 
@@ -47,3 +52,11 @@ def test_hydrogen_is_left_out_and_c_comes_first() -> None:
     assert heavy_atoms(formula) == {"O": 3, "N": 2, "C": 5}
     assert formula_text(formula) == "C5 H10 N2 O3"
     assert formula_text({"O": 1, "H": 2}) == "H2 O1"
+
+
+def test_counts_are_checked_like_text() -> None:
+    assert formula_of(None) is None
+    assert formula_of({"C": 2, "H": 6}) == formula_of("C2H6") == {"C": 2, "H": 6}
+    for wrong in ({}, {"Xx": 1}, {"C": 0}, {"C": -1}):
+        with pytest.raises(UsageError):
+            formula_of(wrong)

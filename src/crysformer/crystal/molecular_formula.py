@@ -62,6 +62,19 @@ def parse_formula(text: str) -> dict[str, int]:
     return dict(counts)
 
 
+def formula_of(composition: str | Mapping[str, int] | None) -> dict[str, int] | None:
+    """Atoms by element of a formula as text or of counts; None if there is neither.
+
+    Raises
+    ------
+    UsageError
+        As `parse_formula`.
+    """
+    if composition is None:
+        return None
+    return parse_formula(composition if isinstance(composition, str) else formula_text(composition))
+
+
 def heavy_atoms(formula: Mapping[str, int]) -> dict[str, int]:
     """The formula without hydrogen."""
     return {element: count for element, count in formula.items() if element != "H"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crysformer.crystal.molecular_formula import parse_formula
+from crysformer.crystal.molecular_formula import formula_of
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.models.device import pick_device
@@ -97,7 +97,7 @@ def solve(
     settings = settings or SolveSettings()
     check_ranges(settings)
     sequences = sequences_of(sequence)
-    formula = parse_formula(composition) if isinstance(composition, str) else composition
+    formula = formula_of(composition)
     n_measured = int(data.measured.sum())
     if n_measured < _MIN_REFLECTIONS:
         raise InputError(

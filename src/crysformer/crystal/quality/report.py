@@ -17,7 +17,7 @@ from crysformer.crystal.cell_composition import (
     estimate_formula_copies,
 )
 from crysformer.crystal.matthews import SolventContent, formula_content, solvent_content
-from crysformer.crystal.molecular_formula import parse_formula
+from crysformer.crystal.molecular_formula import formula_of
 from crysformer.crystal.normalisation import WilsonFit, wilson_b
 from crysformer.crystal.quality.anisotropy import Anisotropy, fit_anisotropy
 from crysformer.crystal.quality.completeness import Completeness, completeness
@@ -178,7 +178,7 @@ def data_report(
             f"at least {_MIN_REFLECTIONS}"
         )
     chains = sequences_of(sequence)
-    formula = parse_formula(composition) if isinstance(composition, str) else composition
+    formula = formula_of(composition)
     cell, group, packed = data.cell, data.space_group, None
     if chains:
         if copies is None:
