@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ def _start_up(kind: str) -> Iterator[tuple[float, bool, bool]]:
     def begin(*_: Any) -> None:
         raise Begun
 
-    search.Search.run = begin  # type: ignore[method-assign]
+    search.Search.run = begin  # type: ignore[method-assign,assignment]
     with tempfile.TemporaryDirectory() as folder:
         try:
             main(["solve", path, "--quiet", "--overwrite", "-o", folder])
@@ -110,7 +110,7 @@ def _run(source: Path, *job: str) -> list[tuple[float, bool, bool]]:
     return [tuple(row) for row in json.loads(done.stdout.splitlines()[-1])]
 
 
-def _row(name: str, jobs: list[tuple[str, ...]], sources: list[Path]) -> str:
+def _row(name: str, jobs: Sequence[tuple[str, ...]], sources: list[Path]) -> str:
     found: list[list[tuple[float, bool, bool]]] = [[] for _ in sources]
     for i, job in enumerate(jobs):
         # which version comes first alternates as well

@@ -35,6 +35,11 @@ def test_info_on_data_prints_the_report(capsys: pytest.CaptureFixture[str]) -> N
     [
         (["--sequence", "GG"], 2, "--sequence needs DATA"),
         (["--space-group", "P1"], 2, "--space-group needs DATA"),
+        (["--composition", "C6H6"], 2, "--composition needs DATA"),
+        ([str(GF.data_path), "--composition", "C6Xx"], 2, "'Xx' is not an element"),
+        ([str(GF.data_path), "--composition", ""], 2, "--composition is empty"),
+        ([str(GF.data_path), "--composition", "C400"], 1, "the composition has 400 atoms"),
+        ([str(GF.data_path), "--composition", "C6", "--sequence", "GF"], 2, "--sequence and"),
         (["no/such.mtz"], 1, "no/such.mtz: no such file"),
         ([str(GF.data_path), "--copies", "0", "--sequence", "GF"], 2, "copies"),
     ],
@@ -85,3 +90,13 @@ def test_blocked_ends_and_d_residues_are_understood_everywhere(
     message = capsys.readouterr().err
     assert message.count("\n") == 1
     assert "Ac-GF-NH2" in message or "blocked" in message or "end" in message
+
+
+def test_a_composition_gives_the_contents(capsys: pytest.CaptureFixture[str]) -> None:
+    formula = "C11H14N2O3"  # of Gly-Phe
+    assert main(["info", str(GF.data_path), "--composition", formula, "--json"]) == 0
+    packing = json.loads(capsys.readouterr().out)["packing"]
+    volume = read_crystal(GF.data_path).cell.volume
+    assert packing["copies"] == 1
+    assert volume / packing["matthews"] == pytest.approx(222.24, abs=0.1)
+    assert packing["volume_per_atom"] == pytest.approx(volume / 16, rel=1e-3)

@@ -106,3 +106,41 @@ def test_what_cannot_be_is_refused(
     with pytest.raises(error, match=message) as caught:
         cell_content(scattered(make_crystal).data, sequences, copies)
     assert "\n" not in str(caught.value)
+
+
+def test_a_composition_counts_atoms_and_hydrogen_only_scatters(
+    make_crystal: Callable[..., Any],
+) -> None:
+    data = scattered(make_crystal).data
+    formula = {"C": 40, "H": 80, "N": 10, "O": 10}
+    content = cell_content(data, formula=formula)
+    assert content.copies == 1
+    assert content.n_atoms == 2 * 60
+    assert content.composition == {"C": 80, "N": 20, "O": 20}
+    assert "18.0 A^3 for each atom" in content.notes[0]
+    heavy = {name: n for name, n in formula.items() if name != "H"}
+    assert cell_content(data, formula=heavy).b_iso != content.b_iso
+    assert cell_content(data, formula={"C": 20}, copies=3).n_atoms == 2 * 60
+    assert cell_content(data, formula={"C": 20, "H": 9}).copies == 3
+
+
+@pytest.mark.parametrize(
+    ("sequences", "copies", "formula", "error", "part"),
+    [
+        ((), None, {"C": 200}, InputError, "the composition has 200 atoms"),
+        ((), 4, {"C": 60}, InputError, "4 copies of the composition have 240 atoms"),
+        ((), 0, {"C": 60}, UsageError, "`copies` is 0"),
+        (("GG",), None, {"C": 60}, UsageError, "both `sequence` and `composition`"),
+        ((), 2, None, UsageError, "`copies` needs `sequence` or `composition`"),
+    ],
+)
+def test_contents_that_cannot_be_are_refused(
+    make_crystal: Callable[..., Any],
+    sequences: tuple[str, ...],
+    copies: int | None,
+    formula: dict[str, int] | None,
+    error: type[CrysformerError],
+    part: str,
+) -> None:
+    with pytest.raises(error, match=part):
+        cell_content(scattered(make_crystal).data, sequences, copies, formula)

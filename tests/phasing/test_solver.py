@@ -321,9 +321,16 @@ def test_sequences_may_be_given_in_every_form(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[tuple[str, ...]] = []
+    formulae: list[dict[str, int] | None] = []
 
-    def spy(data: CrystalData, sequences: tuple[str, ...], copies: int | None) -> None:
+    def spy(
+        data: CrystalData,
+        sequences: tuple[str, ...],
+        copies: int | None,
+        formula: dict[str, int] | None,
+    ) -> None:
         given.append(sequences)
+        formulae.append(formula)
         raise InputError("seen")
 
     monkeypatch.setattr(problem_module, "cell_content", spy)
@@ -333,3 +340,7 @@ def test_sequences_may_be_given_in_every_form(
         with pytest.raises(InputError, match="seen"):
             solve(no_structure(), form)
     assert given == [("TG", "VA")] * 4 + [()]
+    for composition in ("C6H12N2O4", {"C": 6, "H": 12, "N": 2, "O": 4}, None):
+        with pytest.raises(InputError, match="seen"):
+            solve(no_structure(), composition=composition)
+    assert formulae[5:] == [{"C": 6, "H": 12, "N": 2, "O": 4}] * 2 + [None]

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from crysformer.errors import UsageError
+
 if TYPE_CHECKING:
     from crysformer.crystal.reflections import CrystalData
 
@@ -150,6 +152,16 @@ def add_sequence_arguments(parser: argparse.ArgumentParser, *, required: bool = 
     )
 
 
+def add_composition_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --composition."""
+    parser.add_argument(
+        "--composition",
+        metavar="FORMULA",
+        help="in place of a sequence: molecular formula of the asymmetric unit or of one molecule, "
+        "such as C45H60N4O4",
+    )
+
+
 def add_copies_argument(parser: argparse.ArgumentParser) -> None:
     """Add --copies."""
     parser.add_argument(
@@ -172,6 +184,26 @@ def load_inputs(args: argparse.Namespace) -> tuple[CrystalData, tuple[str, ...] 
 
     reading = read_sequences_with_notes(args.sequence)
     return replace(data, warnings=(*data.warnings, *reading.notes)), reading.chains
+
+
+def check_contents(args: argparse.Namespace) -> None:
+    """Refuse a composition beside a sequence, and one that cannot be read.
+
+    Raises
+    ------
+    UsageError
+        In one line, before any data are read.
+    """
+    if args.composition is None:
+        return
+    from crysformer.crystal.molecular_formula import parse_formula
+
+    if args.sequence is not None:
+        raise UsageError(
+            "both --sequence and --composition are given: a sequence has its composition already; "
+            "leave one out"
+        )
+    parse_formula(args.composition)
 
 
 def add_output_arguments(

@@ -78,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
     for option in ("sequence", "copies"):
         if getattr(args, option) is not None:
             raise UsageError(f"--{option} is for one crystal; a list has a column {option}")
+    if args.composition is not None:
+        raise UsageError("--composition is for one crystal, not for a list")
     if args.jobs < 1:
         raise UsageError(f"--jobs {args.jobs}: expected a whole number from 1")
     crystals = read_list(args.data)

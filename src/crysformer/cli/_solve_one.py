@@ -38,6 +38,7 @@ def solve_one(args: argparse.Namespace, progress: Progress | None) -> tuple[dict
         args.output,
         sequences,
         copies=args.copies,
+        composition=args.composition,
         overwrite=args.overwrite,
         resume=args.resume,
         on_report=_log_report,
@@ -86,6 +87,7 @@ def verdict(data: CrystalData, solution: Solution, folder: Path) -> str:
         lines.append(f"  {candidate.method:<16} confidence {candidate.confidence:.2f}, {figures}")
     mtz = folder / "solution.mtz"
     names = "solution.ccp4, summary.json" + (", model.cif" if solution.model is not None else "")
+    names += ", atoms.res" if solution.atoms is not None else ""
     lines += [f"written: {mtz}, {names}", f"view: coot --auto {mtz}"]
     if not solution.solved:
         lines.append("to continue: the same command with --resume and a longer --time-limit")

@@ -1,9 +1,9 @@
 """Report on a crystal's data before phasing, or show what is installed.
 
 With DATA: completeness, Wilson B, anisotropy, distribution of the intensities, twinning,
-translational NCS and, with a sequence, the solvent content; a warning wherever an assumption of
-the methods fails. Without DATA: versions, devices, weights with their hashes, and the external
-programs found.
+translational NCS and, with a sequence or a composition, the solvent content; a warning wherever an
+assumption of the methods fails. Without DATA: versions, devices, weights with their hashes, and the
+external programs found.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from typing import Any
 
 import crysformer
 from crysformer.cli._common import (
+    add_composition_argument,
     add_copies_argument,
     add_data_arguments,
     add_sequence_arguments,
+    check_contents,
     emit,
     load_inputs,
 )
@@ -42,6 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser, "reflections to report on; without it, what is installed is shown", required=False
     )
     add_sequence_arguments(parser)
+    add_composition_argument(parser)
     add_copies_argument(parser)
 
 
@@ -49,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Report on the data, or on the installation."""
     if args.data is not None:
         return _report_on_data(args)
-    for option in ("cell", "space_group", "labin", "block", "sequence", "copies"):
+    for option in ("cell", "space_group", "labin", "block", "sequence", "composition", "copies"):
         if getattr(args, option) is not None:
             raise UsageError(f"--{option.replace('_', '-')} needs DATA; name a reflection file")
     result = {
@@ -68,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
 def _report_on_data(args: argparse.Namespace) -> int:
     from crysformer.crystal.quality.report import data_report
 
-    report = data_report(*load_inputs(args), args.copies)
+    check_contents(args)
+    report = data_report(*load_inputs(args), args.copies, args.composition)
     result = {"source": report.source, "space_group": report.space_group, **report.to_dict()}
     emit(args, result, report.text())
     return 0

@@ -3,8 +3,10 @@
 The quality of the data (completeness, Wilson B, twinning and so on) is reported first, in full by
 `crysformer info DATA`. Writes solution.mtz (the measured amplitudes with FWT PHWT
 FOM), solution.ccp4 (the map), summary.json and, where the search with the sequence found the
-solution, model.cif into the output folder, and prints a verdict. A run that finds nothing
-convincing is not a failure: the best candidate is written, with solved: false.
+solution, model.cif into the output folder, and prints a verdict.
+A solution that is claimed at atomic resolution also has atoms.res: atoms with their elements, in
+SHELX format. A run that finds nothing convincing is not a failure: the best candidate is written,
+with solved: false.
 The state of the search is kept in state.safetensors; --resume continues from it, also after the run
 was killed. Ctrl-C and SIGTERM end the search and write the best candidate so far.
 
@@ -19,10 +21,12 @@ import argparse
 from dataclasses import asdict
 
 from crysformer.cli._common import (
+    add_composition_argument,
     add_copies_argument,
     add_data_arguments,
     add_output_arguments,
     add_sequence_arguments,
+    check_contents,
     emit,
     progress_bar,
     seed,
@@ -42,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         required=False,
     )
     add_sequence_arguments(parser)
+    add_composition_argument(parser)
     add_copies_argument(parser)
     parser.add_argument(
         "--method",
@@ -91,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
     missing = [name for name, x in (("DATA", args.data), ("-o/--output", args.output)) if x is None]
     if missing:
         raise UsageError(f"missing {' and '.join(missing)} (see crysformer solve --help)")
+    check_contents(args)
     args.settings = load_settings(args)
     if args.data.endswith(LIST_ENDING):
         from crysformer.cli import _solve_list

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import gemmi
 
+from crysformer.crystal.molecular_formula import heavy_atoms
 from crysformer.errors import InputError, UsageError
 from crysformer.peptide.chain import letters_of, parse_chain
 
 #: Smallest volume for each atom but hydrogen in any crystal, A^3 (solvent-free peptides: 16).
 MIN_VOLUME_PER_ATOM: Final = 10.0
+#: Usual in crystals of small molecules, A^3 (Kempster & Lipson, Acta Cryst. B28, 3674, 1972).
+USUAL_VOLUME_PER_ATOM: Final = 18.0
 #: Usual values in peptide crystals (little solvent) and in protein crystals (half solvent), A^3.
 _PEPTIDE_VOLUME_PER_ATOM: Final = 19.0
 _PROTEIN_VOLUME_PER_ATOM: Final = 35.0
@@ -95,8 +98,36 @@ def estimate_copies(
         If not even one copy fits (see `check_fits`).
     """
     check_fits(cell, space_group, sequences)
+    residues = sum(len(letters_of(sequence)) for sequence in sequences)
+    fraction = (residues - _PEPTIDE_RESIDUES) / (_PROTEIN_RESIDUES - _PEPTIDE_RESIDUES)
+    usual = _PEPTIDE_VOLUME_PER_ATOM + min(max(fraction, 0.0), 1.0) * (
+        _PROTEIN_VOLUME_PER_ATOM - _PEPTIDE_VOLUME_PER_ATOM
+    )
+    return _estimated(cell, space_group, count_atoms(sequences), usual, "this size")
+
+
+def estimate_formula_copies(
+    cell: gemmi.UnitCell, space_group: gemmi.SpaceGroup, formula: Mapping[str, int]
+) -> CopyEstimate:
+    """Estimate the molecules of a formula in the asymmetric unit, as `estimate_copies`.
+
+    Crystals of small molecules have 18 A^3 for each atom but hydrogen.
+
+    Raises
+    ------
+    InputError
+        If not even one copy fits.
+    """
+    check_formula_fits(cell, space_group, formula)
+    atoms = sum(heavy_atoms(formula).values())
+    return _estimated(cell, space_group, atoms, USUAL_VOLUME_PER_ATOM, "small molecules")
+
+
+def _estimated(
+    cell: gemmi.UnitCell, space_group: gemmi.SpaceGroup, atoms: int, usual: float, crystals: str
+) -> CopyEstimate:
+    """Copies of so many atoms, from their usual volume in crystals of a kind."""
     volume = _asu_volume(cell, space_group)
-    atoms = count_atoms(sequences)
     if space_group.number == 1 and cell.alpha == cell.beta == cell.gamma == 90.0:
         per_atom = volume / atoms
         return CopyEstimate(
@@ -105,11 +136,6 @@ def estimate_copies(
             f"1 copy assumed: a P 1 cell with three right angles is taken to hold one molecule "
             f"({per_atom:.0f} A^3 for each atom); `copies` N to change",
         )
-    residues = sum(len(letters_of(sequence)) for sequence in sequences)
-    fraction = (residues - _PEPTIDE_RESIDUES) / (_PROTEIN_RESIDUES - _PEPTIDE_RESIDUES)
-    usual = _PEPTIDE_VOLUME_PER_ATOM + min(max(fraction, 0.0), 1.0) * (
-        _PROTEIN_VOLUME_PER_ATOM - _PEPTIDE_VOLUME_PER_ATOM
-    )
     ideal = volume / (atoms * usual)
     low = max(1, int(ideal))
     # Nearest on a logarithmic scale: the border between n and n + 1 is their geometric mean.
@@ -120,7 +146,7 @@ def estimate_copies(
         copies,
         per_atom,
         f"{copies_are} in the asymmetric unit, estimated from {per_atom:.1f} A^3 for each atom "
-        f"(usual for this size: {usual:.0f}); `copies` N to change",
+        f"(usual for {crystals}: {usual:.0f}); `copies` N to change",
     )
 
 
@@ -139,16 +165,45 @@ def check_fits(
     UsageError
         If `copies` is below 1.
     """
+    what = "the sequence has" if copies == 1 else f"{copies} copies of the sequence have"
+    _check_room(cell, space_group, copies * count_atoms(sequences), copies, what, "the sequence")
+
+
+def check_formula_fits(
+    cell: gemmi.UnitCell,
+    space_group: gemmi.SpaceGroup,
+    formula: Mapping[str, int],
+    copies: int = 1,
+) -> None:
+    """Refuse more molecules than any crystal of this cell could hold, as `check_fits`.
+
+    Raises
+    ------
+    InputError, UsageError
+        As `check_fits`.
+    """
+    atoms = copies * sum(heavy_atoms(formula).values())
+    what = "the composition has" if copies == 1 else f"{copies} copies of the composition have"
+    advice = "the composition (of half a molecule, if that lies on a symmetry element)"
+    _check_room(cell, space_group, atoms, copies, what, advice)
+
+
+def _check_room(
+    cell: gemmi.UnitCell,
+    space_group: gemmi.SpaceGroup,
+    atoms: int,
+    copies: int,
+    what: str,
+    advice: str,
+) -> None:
     if copies < 1:
         raise UsageError(f"`copies` is {copies}: expected at least 1")
     volume = _asu_volume(cell, space_group)
-    atoms = copies * count_atoms(sequences)
     if volume < MIN_VOLUME_PER_ATOM * atoms:
-        what = "the sequence has" if copies == 1 else f"{copies} copies of the sequence have"
         raise InputError(
             f"{what} {atoms} atoms, but the asymmetric unit of {volume:.0f} A^3 "
-            f"({space_group.xhm()}) holds at most {int(volume / MIN_VOLUME_PER_ATOM)}; check the "
-            "sequence, the copies, and the cell"
+            f"({space_group.xhm()}) holds at most {int(volume / MIN_VOLUME_PER_ATOM)}; check "
+            f"{advice}, the copies, and the cell"
         )
 
 

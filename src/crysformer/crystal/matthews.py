@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import gemmi
 
 from crysformer.crystal.cell_composition import count_atoms
+from crysformer.crystal.molecular_formula import heavy_atoms
 from crysformer.peptide.chain import UNMODELLED, parse_chain
 from crysformer.peptide.modified_residues import modified_composition
 
@@ -17,7 +18,8 @@ _WATER: Final = 18.015
 _ACETYL, _AMIDE = 42.037, -0.984
 #: Hydrogens for each other atom of a residue that has no model, Da: about one, as in proteins.
 _HYDROGENS: Final = 1.008
-#: Specific volume of protein, A^3/Da (Matthews, J. Mol. Biol. 33, 491, 1968).
+#: Specific volume of protein, and about that of organic crystals, A^3/Da (Matthews, J. Mol. Biol.
+#: 33, 491, 1968).
 _PROTEIN_VOLUME: Final = 1.23
 
 
@@ -47,11 +49,25 @@ def solvent_content(
     cell: gemmi.UnitCell, space_group: gemmi.SpaceGroup, sequences: Sequence[str], copies: int
 ) -> SolventContent:
     """Matthews coefficient and solvent fraction of `copies` copies of the chains (at least one)."""
-    volume = cell.volume / len(space_group.operations()) / copies
     mass = sum(chain_mass(sequence) for sequence in sequences)
+    return _content(cell, space_group, mass, count_atoms(sequences), copies)
+
+
+def formula_content(
+    cell: gemmi.UnitCell, space_group: gemmi.SpaceGroup, formula: Mapping[str, int], copies: int
+) -> SolventContent:
+    """The same for `copies` molecules of a formula (`crysformer.crystal.molecular_formula`)."""
+    mass = sum(gemmi.Element(name).weight * count for name, count in formula.items())
+    return _content(cell, space_group, mass, sum(heavy_atoms(formula).values()), copies)
+
+
+def _content(
+    cell: gemmi.UnitCell, space_group: gemmi.SpaceGroup, mass: float, atoms: int, copies: int
+) -> SolventContent:
+    volume = cell.volume / len(space_group.operations()) / copies
     return SolventContent(
         copies=copies,
-        volume_per_atom=volume / count_atoms(sequences),
+        volume_per_atom=volume / atoms,
         matthews=volume / mass,
         solvent=max(0.0, 1 - _PROTEIN_VOLUME * mass / volume),
     )

@@ -139,7 +139,12 @@ class WilsonFit:
         Crystals at 100 K that diffract to 1.2 A or better have 0.6 to 2 A^2; at lower resolution
         so small a value is due to few reflections, or to scattering factors that do not apply.
         """
-        return (_COLD_B if self.d_min <= _ATOMIC_D_MIN else _LEAST_B), _MOST_B
+        return least_b(self.d_min), _MOST_B
+
+
+def least_b(d_min: float) -> float:
+    """Least usual B of crystals that diffract to `d_min` (A), A^2; see `WilsonFit.usual_b`."""
+    return _COLD_B if d_min <= _ATOMIC_D_MIN else _LEAST_B
 
 
 def wilson_b(

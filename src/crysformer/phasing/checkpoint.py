@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from crysformer.crystal.molecular_formula import formula_text
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, NotApplicable
 from crysformer.files import write_bytes
@@ -84,6 +85,7 @@ class Checkpoint:
             "data": data_hash(problem.data),
             "sequence": ",".join(problem.content.sequences),
             "copies": problem.content.copies,
+            "composition": _composition(problem),
         }
         self._options = options
         self._begun = self._written = time.monotonic()
@@ -183,13 +185,19 @@ class Checkpoint:
                 f"{content.get('format')}, expected {_FORMAT}); remove it to begin anew"
             )
         for name, now in self._of.items():
-            if content.get(name) != now:
+            if content.get(name, "") != now:
                 what = "other reflection data" if name == "data" else (
                     f"the {name} {content.get(name) or 'unknown'}, not {now or 'unknown'}"
                 )  # fmt: skip
                 raise InputError(
                     f"{self.path}: the search to resume is of {what}; choose another output folder"
                 )
+
+
+def _composition(problem: PhasingProblem) -> str:
+    """Composition that was given in place of a sequence; empty if none was."""
+    content = problem.content
+    return "" if content.sequences else formula_text(content.composition)
 
 
 def _settings_hash(search: Search) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import gemmi
@@ -97,6 +97,7 @@ def phasing_problem(
     sequences: Sequence[str] = (),
     copies: int | None = None,
     device: torch.device | str = "cpu",
+    formula: Mapping[str, int] | None = None,
 ) -> PhasingProblem:
     """Lay out the phase problem of a crystal.
 
@@ -107,15 +108,17 @@ def phasing_problem(
     sequences
         Chains of one copy, as `crysformer.peptide.sequence_file.sequences_of` returns them.
     copies
-        Copies of all chains in the asymmetric unit; estimated by default.
+        Copies of all chains or of the formula in the asymmetric unit; estimated by default.
     device
         Device of the grids.
+    formula
+        Atoms of one molecule by element, in place of sequences.
 
     Raises
     ------
     InputError, UsageError
         As `cell_content`.
     """
-    content = cell_content(data, sequences, copies)
+    content = cell_content(data, sequences, copies, formula)
     expanded, mapping = expand_to_p1(data)
     return PhasingProblem(data, p1_grid(expanded, device, mapping.parent), mapping, content)

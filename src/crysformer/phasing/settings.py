@@ -8,6 +8,7 @@ from pathlib import Path
 from crysformer.errors import InputError, UsageError
 from crysformer.phasing.atoms.atomic_candidates import AtomSettings
 from crysformer.phasing.candidate_pool import PoolSettings
+from crysformer.phasing.final_structure import FinalStructureSettings
 from crysformer.phasing.fragments.heavy_atom_method import SulphurSettings
 from crysformer.phasing.fragments.settings import FragmentSettings
 from crysformer.phasing.network.method import NetworkSettings
@@ -33,6 +34,8 @@ class SolveSettings:
         Candidates that are kept, and when the search ends.
     random_starts, charge_flipping, raar, atoms, sulphurs, fragments, sequence, network
         Of each method.
+    final_structure
+        Atoms and elements of a claimed solution.
     """
 
     strategy: StrategySettings = table(
@@ -51,6 +54,9 @@ class SolveSettings:
     fragments: FragmentSettings = table(FragmentSettings, "Ideal helices and strands.")
     sequence: SequenceSettings = table(SequenceSettings, "Search with the sequence.")
     network: NetworkSettings = table(NetworkSettings, "The network as a method.")
+    final_structure: FinalStructureSettings = table(
+        FinalStructureSettings, "Atoms and elements of a claimed solution, at atomic resolution."
+    )
 
     @classmethod
     def read(cls, path: str | Path) -> SolveSettings:

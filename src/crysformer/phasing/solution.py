@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.peptide.model import PeptideModel
+from crysformer.phasing.atoms.atomic_structure import AtomicStructure
 from crysformer.phasing.settings import SolveSettings
 
 
@@ -65,6 +66,9 @@ class Solution:
         Settings of the search.
     model
         The atoms, where the sequence search found them.
+    atoms
+        Atoms with their elements, of a claimed solution at atomic resolution; the phases are theirs
+        then.
     interruption
         The Ctrl-C or SIGTERM that ended the search early.
     """
@@ -86,6 +90,7 @@ class Solution:
     starts: int = 0
     settings: SolveSettings = field(default_factory=SolveSettings)
     model: PeptideModel | None = None
+    atoms: AtomicStructure | None = None
     interruption: KeyboardInterrupt | None = None
 
     def to_summary(self) -> dict[str, Any]:
@@ -106,11 +111,17 @@ class Solution:
                 }
                 for c in self.candidates
             ],
+            "atoms": self._atoms(),
             "seconds": round(self.seconds, 2),
             "starts": self.starts,
             "notes": list(self.notes),
             "settings": asdict(self.settings),
         }
+
+    def _atoms(self) -> dict[str, Any] | None:
+        if self.atoms is None:
+            return None
+        return {"elements": self.atoms.formula, "r": _rounded(self.atoms.r)}
 
 
 def _rounded(value: float) -> float | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
+from crysformer.crystal.molecular_formula import formula_of
 from crysformer.crystal.quality.outliers import wilson_outliers, without_outliers
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, NotApplicable, UsageError
@@ -16,6 +17,7 @@ from crysformer.models.device import pick_device
 from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.budget import CLOSING, Progress, method_generator
 from crysformer.phasing.checkpoint import Checkpoint
+from crysformer.phasing.final_structure import with_final_structure
 from crysformer.phasing.method import check_method
 from crysformer.phasing.origin.crystal_setting import (
     CrystalSetting,
@@ -33,12 +35,14 @@ from crysformer.signals import uninterrupted
 SOLVED = 0.9
 """Confidence from which a solution is claimed."""
 _MIN_REFLECTIONS = 30
+_SECONDS_FOR_ATOMS = 3.0  # of the final structure, even after the deadline
 
 
 def solve(
     data: CrystalData,
     sequence: str | Sequence[str] | None = None,
     *,
+    composition: str | Mapping[str, int] | None = None,
     method: str = "auto",
     time_limit: float = 120.0,
     copies: int | None = None,
@@ -60,13 +64,16 @@ def solve(
     sequence
         One-letter codes (several chains separated by commas or as a sequence of strings), or the
         path of a FASTA file. Makes the search faster, the verdict firmer, and tells the hand.
+    composition
+        Molecular formula of the asymmetric unit or of one molecule, such as ``"C45H60N4O4"``, or
+        atoms by element, in place of a sequence. Hydrogens count for the scattering only.
     method
         ``"auto"`` (every one that applies) or a name of `crysformer.phasing.method.METHODS`.
     time_limit
         Seconds after which no new turn is begun and the best candidate is taken. Rating and placing
         it take a few seconds more at most.
     copies
-        Copies of all chains in the asymmetric unit; estimated by default.
+        Copies of all chains or of the formula in the asymmetric unit; estimated by default.
     seed
         Seed for the random numbers: with the same seed a method tries the same starts, whatever
         other methods run beside it.
@@ -107,6 +114,7 @@ def solve(
     settings = settings or SolveSettings()
     check_ranges(settings)
     sequences = sequences_of(sequence)
+    formula = formula_of(composition)
     n_measured = int(data.measured.sum())
     if n_measured < _MIN_REFLECTIONS:
         raise InputError(
@@ -115,7 +123,7 @@ def solve(
         )
     suspected = wilson_outliers(data)
     problem = phasing_problem(
-        without_outliers(data, suspected), sequences, copies, pick_device(device)
+        without_outliers(data, suspected), sequences, copies, pick_device(device), formula
     )
     search = Search(problem, method, settings, time_limit, seed, progress, begun)
     notes = [*data.notes, *problem.content.notes]
@@ -151,6 +159,12 @@ def solve(
                 notes.append(restored.note)
             generator = method_generator(seed, "crystal setting")
             placed = to_crystal_setting(whole, chosen, generator, search.deadline + CLOSING)
+            structure = None
+            if best.confidence >= SOLVED:
+                until = max(search.deadline, time.monotonic() + _SECONDS_FOR_ATOMS)
+                placed, structure = with_final_structure(
+                    whole, chosen, placed, until, settings.final_structure
+                )
             fom = np.where(unexplained, 0.0, placed.fom)
             density = placed.density
             if unexplained.any():
@@ -185,6 +199,7 @@ def solve(
         settings=settings,
         model=placed.model,
         interruption=interruption,
+        atoms=structure,
     )
 
 

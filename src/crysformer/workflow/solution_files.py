@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from crysformer.crystal.io.shelx_res import shelx_res
 from crysformer.crystal.io.write import write_map, write_phases
 from crysformer.crystal.quality.report import DataReport
 from crysformer.crystal.reflections import CrystalData
@@ -13,8 +14,10 @@ from crysformer.files import write_bytes, write_json
 from crysformer.phasing.solution import Solution
 
 MODEL = "model.cif"
-"""Written only if the solution has atoms."""
-RESULTS = ("solution.mtz", "solution.ccp4", "summary.json", MODEL)
+"""Written only if the solution has a peptide model."""
+ATOMS = "atoms.res"
+"""Written only if the solution has atoms with elements."""
+RESULTS = ("solution.mtz", "solution.ccp4", "summary.json", MODEL, ATOMS)
 """All files that `write_solution` may write."""
 
 
@@ -25,7 +28,9 @@ def write_solution(
     report: DataReport | None = None,
     translate: Callable[[str], str] = str,
 ) -> dict[str, Any]:
-    """Write solution.mtz, solution.ccp4, summary.json and, if there are atoms, model.cif.
+    """Write solution.mtz, solution.ccp4, summary.json and, if there are any, models.
+
+    The peptide model goes to model.cif, atoms with elements to atoms.res.
 
     Parameters
     ----------
@@ -55,5 +60,17 @@ def write_solution(
     if solution.model is not None:
         structure = solution.model.to_structure()
         write_bytes(folder / MODEL, structure.make_mmcif_document().as_string().encode())
+    if solution.atoms is not None:
+        atoms = solution.atoms
+        text = shelx_res(
+            atoms.cell,
+            atoms.space_group,
+            atoms.element,
+            atoms.frac,
+            atoms.b_iso,
+            atoms.occupancy,
+            title=f"{data.source} in {atoms.space_group.xhm()}",
+        )
+        write_bytes(folder / ATOMS, text.encode("ascii", errors="replace"))
     write_json(folder / "summary.json", summary)
     return summary

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from crysformer.phasing.checkpoint import STATE
 from crysformer.phasing.solution import Solution
 from crysformer.phasing.solver import solve
 from crysformer.signals import uninterrupted
-from crysformer.workflow.solution_files import MODEL, RESULTS, write_solution
+from crysformer.workflow.solution_files import ATOMS, MODEL, RESULTS, write_solution
 
 
 def solve_to_folder(
@@ -25,6 +25,7 @@ def solve_to_folder(
     sequence: str | Sequence[str] | None = None,
     *,
     copies: int | None = None,
+    composition: str | Mapping[str, int] | None = None,
     overwrite: bool = False,
     resume: bool = False,
     on_report: Callable[[DataReport], None] = lambda report: None,
@@ -39,8 +40,9 @@ def solve_to_folder(
         Measured amplitudes, any space group.
     folder
         Receives solution.mtz, solution.ccp4, summary.json, state.safetensors and, if the solution
-        has atoms, model.cif; all or, if the search fails, only the state.
-    sequence, copies
+        has a peptide model, model.cif, and if it has atoms with elements, atoms.res; all or, if the
+        search fails, only the state.
+    sequence, copies, composition
         As `crysformer.solve`.
     overwrite
         Accept a folder that is not empty.
@@ -69,12 +71,13 @@ def solve_to_folder(
     target, sequences = Path(folder), sequences_of(sequence)
     refuse_input([data.source], [target / name for name in RESULTS])
     with locked_folder(target, overwrite=overwrite, resume=resume):
-        report = data_report(data, sequences or None, copies)
+        report = data_report(data, sequences or None, copies, composition)
         on_report(report)
         solution = solve(
             data,
             sequence=sequences or None,
             copies=copies,
+            composition=composition,
             state=target / STATE,  # where a killed run leaves it
             resume=resume,
             return_interrupted=True,
@@ -88,8 +91,11 @@ def solve_to_folder(
             with uninterrupted():
                 with staged_files(target) as staging:
                     summary = write_solution(staging, data, solution, report, translate)
-                if solution.model is None:  # that of an earlier run is not of these phases
+                # those of an earlier run do not belong to these phases
+                if solution.model is None:
                     (target / MODEL).unlink(missing_ok=True)
+                if solution.atoms is None:
+                    (target / ATOMS).unlink(missing_ok=True)
         except KeyboardInterrupt as late:
             interruption = late
         if interruption is not None:

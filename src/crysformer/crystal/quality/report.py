@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.cell_composition import cell_composition, check_fits, estimate_copies
-from crysformer.crystal.matthews import SolventContent, solvent_content
+from crysformer.crystal.cell_composition import (
+    cell_composition,
+    check_fits,
+    check_formula_fits,
+    estimate_copies,
+    estimate_formula_copies,
+)
+from crysformer.crystal.matthews import SolventContent, formula_content, solvent_content
+from crysformer.crystal.molecular_formula import formula_of
 from crysformer.crystal.normalisation import WilsonFit, wilson_b
 from crysformer.crystal.quality.anisotropy import Anisotropy, fit_anisotropy
 from crysformer.crystal.quality.completeness import Completeness, completeness
@@ -53,7 +60,8 @@ class DataReport:
     completeness
         Of the unique set of the space group.
     wilson
-        Scale and mean B, estimated from the data. The scale is absolute only with a sequence.
+        Scale and mean B, estimated from the data. The scale is absolute only with a sequence or a
+        composition.
     anisotropy
         Anisotropy, and the normalised intensities that the statistics are of.
     principal_b
@@ -76,7 +84,7 @@ class DataReport:
     twin_laws
         Operators that the lattice allows and the space group lacks.
     packing
-        None without sequences.
+        None without sequences or composition.
     """
 
     source: str
@@ -178,6 +186,7 @@ def data_report(
     data: CrystalData,
     sequence: str | Sequence[str] | None = None,
     copies: int | None = None,
+    composition: str | Mapping[str, int] | None = None,
 ) -> DataReport:
     """Report on a crystal's data before phasing.
 
@@ -188,15 +197,17 @@ def data_report(
     sequence
         As for `crysformer.solve`; gives the Matthews coefficient and the scale of the Wilson plot.
     copies
-        Copies of all chains in the asymmetric unit; by default estimated.
+        Copies of all chains, or of the formula, in the asymmetric unit; by default estimated.
+    composition
+        Molecular formula in place of a sequence, as for `crysformer.solve`.
 
     Raises
     ------
     InputError
-        If there are fewer than 30 amplitudes above zero, or the sequence cannot be read or does
-        not fit.
+        If there are fewer than 30 amplitudes above zero, or the sequence cannot be read, or it or
+        the composition does not fit.
     UsageError
-        If copies are not positive.
+        If copies are not positive, or the composition cannot be read.
     """
     n_positive = int((data.f[data.measured] > 0).sum())
     if n_positive < _MIN_REFLECTIONS:
@@ -205,17 +216,23 @@ def data_report(
             f"at least {_MIN_REFLECTIONS}"
         )
     chains = sequences_of(sequence)
-    packed = None
+    formula = formula_of(composition)
+    cell, group, packed = data.cell, data.space_group, None
     if chains:
         if copies is None:
-            copies = estimate_copies(data.cell, data.space_group, chains).copies
-        check_fits(data.cell, data.space_group, chains, copies)
-        packed = solvent_content(data.cell, data.space_group, chains, copies)
+            copies = estimate_copies(cell, group, chains).copies
+        check_fits(cell, group, chains, copies)
+        packed = solvent_content(cell, group, chains, copies)
+    elif formula:
+        if copies is None:
+            copies = estimate_formula_copies(cell, group, formula).copies
+        check_formula_fits(cell, group, formula, copies)
+        packed = formula_content(cell, group, formula, copies)
     everything = data
     outliers = wilson_outliers(data)
     data = without_outliers(data, outliers)
     anisotropy = fit_anisotropy(everything, outliers.flags(len(data)))
-    wilson = _wilson(data, chains, packed)
+    wilson = _wilson(data, chains, formula, packed)
     strong = signal_limit(data, data.measured, STRONG)
     if data.sigf is None:
         strong = data.d_min
@@ -252,10 +269,18 @@ def data_report(
     )
 
 
-def _wilson(data: CrystalData, chains: tuple[str, ...], packed: SolventContent | None) -> WilsonFit:
+def _wilson(
+    data: CrystalData,
+    chains: tuple[str, ...],
+    formula: Mapping[str, int] | None,
+    packed: SolventContent | None,
+) -> WilsonFit:
     if packed is None:
         return wilson_b(data)
-    return wilson_b(data, cell_composition(data.space_group, chains, packed.copies))
+    if not formula:
+        return wilson_b(data, cell_composition(data.space_group, chains, packed.copies))
+    images = packed.copies * len(data.space_group.operations())
+    return wilson_b(data, {element: images * count for element, count in formula.items()})
 
 
 def _least(data: CrystalData) -> float | None:

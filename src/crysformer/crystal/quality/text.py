@@ -230,7 +230,7 @@ def full_text(report: DataReport) -> str:
     lines += [
         "",
         f"Wilson B {wilson.b_iso:.1f} +- {wilson.b_error:.1f} A^2, scale {wilson.scale:.4g}"
-        f"{'' if report.packing else ' (relative: no sequence)'}, from {wilson.d_max:.2f} to "
+        f"{'' if report.packing else ' (relative: contents unknown)'}, from {wilson.d_max:.2f} to "
         f"{wilson.d_min:.2f} A",
         f"anisotropy: B differs by {anisotropy.spread:.1f} +- {anisotropy.uncertainty:.1f} A^2",
     ]

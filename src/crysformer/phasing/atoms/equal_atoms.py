@@ -22,6 +22,7 @@ from torch import Tensor
 from crysformer.crystal.fourier.form_factors import form_factors, gaussians
 from crysformer.crystal.fourier.grids import Shape, hkl_to_grid, real_space, smooth_size
 from crysformer.crystal.fourier.structure_factors import separable_sum
+from crysformer.crystal.normalisation import least_b
 from crysformer.phasing.atomic_model import EqualAtoms
 from crysformer.phasing.merit.r_factor import amplitude_scale, r_factor
 from crysformer.phasing.p1_grid import P1Grid, replace_amplitude
@@ -35,7 +36,7 @@ _SEPARATION = 0.9  # A, least distance between atoms; the shortest bond is 1.2 A
 _SEPARATION_IN_LAYER = 1.3  # A, the same before the neighbour has been subtracted
 _OCCUPANCY = (0.15, 3.0)  # limits of refinement; S is 2.3 N
 _OCCUPANCY_OF_NEW = (0.5, 1.5)  # limits while atoms are added
-_B_RANGE = (1.0, 80.0)  # A^2
+_B_RANGE = (1.0, 80.0)  # A^2; the least is lower where colder crystals are usual
 # Participation ratio of a map over that of as many separate atoms, since bonded atoms overlap:
 # +- 0.05, on dipeptides at 1.5 A.
 _OVERLAP_OF_BONDED = 0.79
@@ -106,6 +107,7 @@ class AtomicModel:
         self.conjugate = torch.as_tensor(conjugate, device=device)
         self.peak_shape = _peak_shape(grid)
         self.total = (self.f_obs**2).sum()
+        self.b_range = (min(_B_RANGE[0], least_b(data.d_min)), _B_RANGE[1])
 
     def structure_factors(self, atoms: EqualAtoms) -> Tensor:
         """F of the measured reflections on the scale of the grid, complex, (B, H)."""
@@ -191,7 +193,7 @@ class AtomicModel:
             steps,
             final_rates=(0.0, 0.0, 0.0),
             warm_up=_WARM_UP,
-            limits=(None, _OCCUPANCY, _B_RANGE),
+            limits=(None, _OCCUPANCY, self.b_range),
             betas=_BETAS,
             deadline=self.deadline,
         )

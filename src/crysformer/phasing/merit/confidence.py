@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -47,18 +48,33 @@ def features(figures: Figures) -> tuple[float, ...]:
     if isinstance(figures, SequenceFigures):
         return _sequence_features(figures)
     free = math.atanh(min(max(figures.free_correlation, -0.999), 0.999))
-    r = max(figures.r, 1e-3)
+    r = corrected_r(replace(figures, r=max(figures.r, 1e-3)))
     if not isinstance(figures, AtomFigures):
         return math.log(r), free, math.log(figures.reflections_per_volume)
-    per_atom = figures.reflections_per_atom
-    r /= math.sqrt(max(1 - _PARAMETERS_PER_ATOM / per_atom, _MIN_FREEDOM))
-    return math.log(r), free, math.log(per_atom)
+    return math.log(r), free, math.log(figures.reflections_per_atom)
+
+
+def corrected_r(figures: Figures) -> float:
+    """R factor divided by the root of the fraction of reflections that parameters leave over.
+
+    For modified density, whose parameters nobody can count, R itself.
+    """
+    if isinstance(figures, SequenceFigures):
+        return figures.r / math.sqrt(_freedom(figures))
+    if isinstance(figures, AtomFigures):
+        freedom = 1 - _PARAMETERS_PER_ATOM / figures.reflections_per_atom
+        return figures.r / math.sqrt(max(freedom, _MIN_FREEDOM))
+    return figures.r
+
+
+def _freedom(figures: SequenceFigures) -> float:
+    parameters = _PARAMETERS_PER_DEGREE_OF_FREEDOM / figures.reflections_per_parameter
+    return max(1 - parameters, _MIN_FREEDOM)
 
 
 def _sequence_features(figures: SequenceFigures) -> tuple[float, ...]:
-    parameters = _PARAMETERS_PER_DEGREE_OF_FREEDOM / figures.reflections_per_parameter
-    freedom = max(1 - parameters, _MIN_FREEDOM)
-    r = max(figures.r, _MIN_R) / math.sqrt(freedom)
+    freedom = _freedom(figures)
+    r = corrected_r(replace(figures, r=max(figures.r, _MIN_R)))
     low, high = _GAIN_RANGE
     gain = figures.log_likelihood_gain
     return (

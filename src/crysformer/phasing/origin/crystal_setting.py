@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import gemmi
 import numpy as np
@@ -136,6 +136,21 @@ def to_crystal_setting(
         origin=origin,
         notes=tuple(notes),
     )
+
+
+def with_structure_factors(
+    problem: PhasingProblem, placed: CrystalSetting, F: NDArray[np.complex128]
+) -> CrystalSetting:
+    """The setting with phases, weights and map of other structure factors.
+
+    `F`, shape (n,) as the data's hkl, has its origin and hand; NaN where not measured.
+    """
+    data = problem.data
+    phased = data.measured & np.isfinite(F)
+    phi = np.where(phased, np.mod(np.rad2deg(np.angle(np.nan_to_num(F))), 360.0), np.nan)
+    fom = _own_rows(problem, sim_weights(problem.grid, problem.expand(np.nan_to_num(F))))
+    fom = np.where(phased, fom, 0.0)
+    return replace(placed, phi=phi, fom=fom, density=weighted_map(data, fom, phi))
 
 
 def symmetry_of(problem: PhasingProblem, candidate: Candidate) -> float:

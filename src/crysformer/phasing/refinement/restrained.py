@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factors
+from crysformer.crystal.normalisation import least_b
 from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.kinematics import Kinematics
@@ -24,7 +25,7 @@ _FINAL_STEP = 1e-3  # step size of every parameter at the end
 _BETAS = (0.8, 0.95)  # decay rates of Adam's moments: short memory for short refinements
 # Standard deviations of log B: around the mean of a model, and between bonded atoms.
 _LOG_B_SIGMA, _LOG_B_SIGMA_BONDED = 0.5, 0.25
-_B_RANGE = (1.0, 100.0)  # A^2
+_B_RANGE = (1.0, 100.0)  # A^2; the least is lower where colder crystals are usual
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ def refine_restrained(
     number = torch.cat((number, torch.full((n_waters,), _OXYGEN, device=device)))
     n_ops = len(ops)
     scaling = ResolutionScale(data, device)
+    b_floor = min(_B_RANGE[0], least_b(data.d_min))
 
     def calculated(x: Tensor, log_b: Tensor, curve: Tensor) -> Tensor:
         frac = x @ to_frac.mT
@@ -154,7 +156,7 @@ def refine_restrained(
         (settings.position_step, settings.log_b_step, settings.scale_step),
         settings.steps,
         final_rates=(_FINAL_STEP,) * 3,
-        limits=(None, (math.log(_B_RANGE[0]), math.log(_B_RANGE[1])), None),
+        limits=(None, (math.log(b_floor), math.log(_B_RANGE[1])), None),
         betas=_BETAS,
         least=1,
         deadline=deadline,

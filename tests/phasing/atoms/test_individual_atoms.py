@@ -1,0 +1,94 @@
+"""Structure factors and refinement of individual atoms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import gemmi
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from crysformer.crystal.reflections import CrystalData
+from crysformer.phasing.atoms.individual_atoms import IndividualAtoms, Priors
+
+CELL = gemmi.UnitCell(7.1, 9.3, 8.2, 90, 103, 90)
+NUMBER = np.array([6, 7, 8, 16, 35, 6])
+RNG = np.random.default_rng(5)
+FRAC, B_ISO, OCCUPANCY = RNG.random((6, 3)), RNG.uniform(0.5, 6, 6), RNG.uniform(0.3, 1, 6)
+
+
+def measured(group: str, d_min: float = 0.9) -> tuple[CrystalData, NDArray[np.complex128]]:
+    """Amplitudes and structure factors of all atoms and their mates, by gemmi."""
+    space_group = gemmi.SpaceGroup(group)
+    structure = gemmi.SmallStructure()
+    structure.cell = CELL
+    for x, z, b, occ in zip(FRAC, NUMBER, B_ISO, OCCUPANCY, strict=True):
+        for op in space_group.operations():
+            site = gemmi.SmallStructure.Site()
+            site.element = gemmi.Element(int(z))
+            site.fract = gemmi.Fractional(*op.apply_to_xyz(x.tolist()))
+            site.occ, site.u_iso = float(occ), float(b) / (8 * math.pi**2)
+            structure.add_site(site)
+    hkl = gemmi.make_miller_array(CELL, space_group, d_min)
+    calculator = gemmi.StructureFactorCalculatorX(CELL)
+    F = np.array([calculator.calculate_sf_from_small_structure(structure, h) for h in hkl])
+    return CrystalData(CELL, space_group, hkl, np.abs(F)), F
+
+
+def rows(model: IndividualAtoms, frac: NDArray[np.float64]) -> torch.Tensor:
+    atoms = model.parameters(frac)
+    atoms[:, 3] = torch.as_tensor(np.log(B_ISO))
+    atoms[:, 4] = torch.as_tensor(OCCUPANCY)
+    return atoms
+
+
+@pytest.mark.parametrize("group", ["P 1", "P -1", "P 1 21 1", "C 1 2 1", "C 1 2/c 1"])
+def test_structure_factors_are_those_of_all_mates(group: str) -> None:
+    data, F = measured(group)
+    model = IndividualAtoms(data, 2.0)
+    model.set_elements(NUMBER)
+    found, r = model.fitted(rows(model, FRAC))
+    # centring and inversion are one factor for all, which the scale takes up
+    np.testing.assert_allclose(found, F, atol=2e-3 * np.abs(F).max())
+    assert r < 1e-3
+
+
+@pytest.mark.parametrize("group", ["P -1", "P 1 21 1"])
+def test_refinement_brings_moved_atoms_back(group: str) -> None:
+    data, F = measured(group)
+    model = IndividualAtoms(data, 2.0)
+    model.set_elements(NUMBER)
+    moved = rows(model, FRAC + 0.008 * np.random.default_rng(0).standard_normal((6, 3)))
+    before = model.fitted(moved)[1]
+    refined = model.refined(moved, 120, Priors(2.0, 1.0, 1.0, (0.1, 15.0)))
+    found, r = model.fitted(refined)
+    assert before > 0.15
+    assert r < 0.03
+    error = np.angle(found * F.conj())
+    assert np.degrees(np.abs(error) @ np.abs(F) / np.abs(F).sum()) < 4
+
+
+def test_whole_atoms_keep_their_occupancy() -> None:
+    data, _ = measured("P 1")
+    model = IndividualAtoms(data, 2.0)
+    whole = torch.tensor([True, False] * 3)
+    atoms = rows(model, FRAC)
+    refined = model.refined(atoms, 10, Priors(2.0, 1.0, 0.5, (0.1, 15.0)), whole)
+    changed = (refined[:, 4] != atoms[:, 4]).tolist()
+    assert changed == (~whole).tolist()
+
+
+def test_b_may_be_as_low_as_in_cold_crystals_at_atomic_resolution(
+    make_crystal: Callable[..., Any],
+) -> None:
+    for d_min, least in ((0.8, 0.3), (1.6, 1.5)):
+        data = make_crystal(CELL, "P 1", FRAC, NUMBER, b_iso=0.4, d_min=d_min).data
+        model = IndividualAtoms(replace(data, sigf=None), 2.0)
+        atoms = model.refined(model.parameters(FRAC), 60, Priors(0.5, 5.0, 5.0, (0.1, 15.0)))
+        assert float(atoms[:, 3].exp().min()) == pytest.approx(least, rel=0.4)
+        assert float(atoms[:, 3].exp().min()) >= least * 0.999
