@@ -112,8 +112,11 @@ def seed(text: str) -> int:
     return int(text)
 
 
-def load_data(args: argparse.Namespace) -> CrystalData:
-    """Read DATA with the given options, and log what reading changed or assumed."""
+def load_data(args: argparse.Namespace, *, unknown_group: bool = False) -> CrystalData:
+    """Read DATA with the given options, and log what reading changed or assumed.
+
+    `unknown_group` accepts a file without space group, as `read_crystal` does.
+    """
     import gemmi
 
     from crysformer.crystal.io.read import read_crystal
@@ -124,6 +127,7 @@ def load_data(args: argparse.Namespace) -> CrystalData:
         space_group=args.space_group,
         labin=args.labin,
         radiation=args.radiation,
+        unknown_group=unknown_group,
     )
     data = replace(data, notes=tuple(with_flags(note, args) for note in data.notes))
     for note in data.notes:

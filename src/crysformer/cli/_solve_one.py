@@ -29,7 +29,7 @@ def solve_one(args: argparse.Namespace, progress: Progress | None) -> tuple[dict
 
     `args.settings` holds the settings themselves (`load_settings`).
     """
-    data = load_data(args)
+    data = load_data(args, unknown_group=True)
     sequences = load_sequences(args)
     from crysformer.workflow.solve import solve_to_folder
 
@@ -49,6 +49,7 @@ def solve_one(args: argparse.Namespace, progress: Progress | None) -> tuple[dict
         device=args.device,
         settings=args.settings,
         progress=progress,
+        find_space_group=args.find_space_group,
     )
     return summary, verdict(data, solution, Path(args.output))
 
@@ -69,6 +70,17 @@ def describe(data: CrystalData) -> str:
     )
 
 
+def space_groups(solution: Solution) -> str:
+    """The best space groups with the agreement of symmetry mates, in one line."""
+    shown = [group for group in solution.space_groups if group.supported or group.stated][:4]
+    return ", ".join(
+        f"{group.name} {group.agreement:.2f}"
+        + (" (stated)" if group.stated else "")
+        + ("" if group.supported else " (not supported)")
+        for group in shown
+    )
+
+
 def verdict(data: CrystalData, solution: Solution, folder: Path) -> str:
     """The verdict in a few lines, without the notes on reading, which were logged already."""
     lines = [
@@ -79,6 +91,8 @@ def verdict(data: CrystalData, solution: Solution, folder: Path) -> str:
     if solution.enantiomorph:
         agreement = ", ".join(f"{name} {x:.3f}" for name, x in solution.enantiomorph.items())
         lines.append(f"enantiomorphic pair: agreement with {agreement}")
+    if solution.space_groups:
+        lines.append(f"space groups: {space_groups(solution)}")
     lines.append(f"origin: {solution.origin}")
     lines += [f"note: {note}" for note in solution.notes if note not in data.notes]
     lines.append("candidates, best first:")

@@ -5,6 +5,8 @@ The quality of the data (completeness, Wilson B, twinning and so on) is reported
 FOM), solution.ccp4 (the map), summary.json and, where the search with the sequence found the
 solution, model.cif into the output folder, and prints a verdict. A run that finds nothing
 convincing is not a failure: the best candidate is written, with solved: false.
+After a convincing solution the space groups that its phases support are ranked in summary.json
+under space_groups; the files stay in the space group of DATA, unless --find-space-group is given.
 The state of the search is kept in state.safetensors; --resume continues from it, also after the run
 was killed.
 
@@ -55,6 +57,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=120.0,
         metavar="S",
         help="seconds after which the best candidate so far is taken (default 120)",
+    )
+    parser.add_argument(
+        "--find-space-group",
+        action="store_true",
+        help="rely on the Laue class of DATA alone and write the solution in the space group that "
+        "its phases support (always so for a file without space group)",
     )
     parser.add_argument(
         "--seed", type=seed, default=0, metavar="N", help="seed for the random starts"

@@ -41,6 +41,8 @@ class CrystalData:
         The columns used, for example ``("FP", "SIGFP")``.
     notes
         Corrections and assumptions made on reading, each one sentence for the user.
+    space_group_known
+        False where `space_group` stands only for the Laue class in which the data are merged.
     """
 
     cell: gemmi.UnitCell
@@ -53,6 +55,7 @@ class CrystalData:
     source: str = ""
     labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    space_group_known: bool = True
 
     def __post_init__(self) -> None:
         n = len(self.f)

@@ -72,7 +72,7 @@ def resolve_symmetry(
                 f"{source}: unknown space group {symbol!r}; expected a symbol such as P1, "
                 "'P 21 21 21' or C2"
             )
-    if not _is_consistent(cell, space_group):
+    if not is_consistent(cell, space_group):
         raise InputError(
             f"{source}: cell {constants} contradicts space group {space_group.xhm()} "
             f"({space_group.crystal_system_str()}); give the right `cell` or `space_group`"
@@ -80,7 +80,7 @@ def resolve_symmetry(
     return cell, space_group
 
 
-def _is_consistent(cell: gemmi.UnitCell, space_group: gemmi.SpaceGroup) -> bool:
+def is_consistent(cell: gemmi.UnitCell, space_group: gemmi.SpaceGroup) -> bool:
     """Test that every rotation of the space group maps the cell onto itself, nearly.
 
     The tolerance is relative: that of `gemmi.UnitCell.is_compatible_with_spacegroup` is an

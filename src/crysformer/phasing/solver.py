@@ -14,10 +14,13 @@ from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.models.device import pick_device
 from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.budget import Progress, method_generator
+from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.checkpoint import Checkpoint
 from crysformer.phasing.method import check_method
 from crysformer.phasing.origin.crystal_setting import to_crystal_setting
-from crysformer.phasing.problem import phasing_problem
+from crysformer.phasing.origin.found_symmetry import in_found_group, ranking_of
+from crysformer.phasing.origin.space_group_ranking import SpaceGroupFigures
+from crysformer.phasing.problem import PhasingProblem, phasing_problem
 from crysformer.phasing.search import Search
 from crysformer.phasing.settings import SolveSettings
 from crysformer.phasing.solution import CandidateReport, Solution
@@ -41,6 +44,7 @@ def solve(
     progress: Progress | None = None,
     state: str | Path | None = None,
     resume: bool = False,
+    find_space_group: bool = False,
 ) -> Solution:
     """Find the phases of a crystal from its amplitudes.
 
@@ -71,6 +75,11 @@ def solve(
         there is replaced.
     resume
         Continue from `state`, if it is there, for another `time_limit`.
+    find_space_group
+        Rely on the Laue class of the data alone, and return a convincing solution in the space
+        group that its phases support (`Solution.data` has the measurements merged in it). Always
+        so for data of unknown space group. Otherwise the solution stays in the stated group, and
+        a note names a better one.
 
     Raises
     ------
@@ -97,7 +106,8 @@ def solve(
             f"{_MIN_REFLECTIONS}"
         )
     problem = phasing_problem(data, sequences, copies, pick_device(device))
-    search = Search(problem, method, settings, time_limit, seed, progress, begun)
+    find_space_group = find_space_group or not data.space_group_known
+    search = Search(problem, method, settings, time_limit, seed, progress, begun, find_space_group)
     notes = [*data.notes, *problem.content.notes]
     checkpoint = None
     if state is not None:
@@ -113,6 +123,14 @@ def solve(
     best = search.best
     if best is None:
         raise NotApplicable(f"{method}: nothing was found that fits the amplitudes")
+    ranking: tuple[SpaceGroupFigures, ...] = ()
+    if best.confidence >= SOLVED or search.contradiction is not None:
+        ranking = ranking_of(problem, search.contradiction or best)
+        if find_space_group:
+            problem, best = _in_best_group(problem, best, ranking[0])
+            data = problem.data
+        elif not ranking[0].stated:
+            notes.append(_better_group(data, ranking))
     placed = to_crystal_setting(problem, best, method_generator(seed, "crystal setting"))
     if best.symmetry is None:
         best = replace(best, symmetry=placed.symmetry)
@@ -139,4 +157,31 @@ def solve(
         notes=(*notes, *placed.notes),
         settings=settings,
         model=placed.model,
+        space_groups=ranking,
+        data=data,
+    )
+
+
+def _in_best_group(
+    problem: PhasingProblem, candidate: Candidate, best: SpaceGroupFigures
+) -> tuple[PhasingProblem, Candidate]:
+    """The problem and the candidate in the first group of the ranking."""
+    if problem.data.space_group_known and best.stated:
+        return problem, candidate
+    return in_found_group(problem, candidate, best.space_group)
+
+
+def _better_group(data: CrystalData, ranking: Sequence[SpaceGroupFigures]) -> str:
+    """Note on a space group that the phases support in place of the stated one."""
+    best = ranking[0]
+    stated = next(group for group in ranking if group.stated)
+    against = (
+        f"also {stated.name}, as stated, but that is lower"
+        if stated.supported
+        else f"not {stated.name}, as stated ({stated.agreement:.2f})"
+    )
+    pair = f" or {best.enantiomorph}" if best.enantiomorph else ""
+    return (
+        f"the phases support space group {best.name}{pair} (agreement {best.agreement:.2f}), "
+        f"{against}; to have the solution in it, run again with `find_space_group`"
     )

@@ -25,7 +25,7 @@ def write_solution(
     folder
         An existing folder.
     data
-        The crystal.
+        The crystal; that of the solution, merged in the space group found, comes first.
     solution
         Of `crysformer.solve`.
     report
@@ -36,6 +36,7 @@ def write_solution(
     dict
         The content of summary.json.
     """
+    data = solution.data or data
     summary = solution.to_summary()
     if report is not None:
         summary["data"] = report.to_dict()

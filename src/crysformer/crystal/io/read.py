@@ -9,14 +9,17 @@ import zlib
 from pathlib import Path
 
 import gemmi
+import numpy as np
+from numpy.typing import NDArray
 
-from crysformer.crystal.io.column_selection import choose_columns
+from crysformer.crystal.io.column_selection import ColumnChoice, choose_columns
 from crysformer.crystal.io.mtz import read_mtz
 from crysformer.crystal.io.observed_amplitudes import measured_rows
 from crysformer.crystal.io.reflection_table import ReflectionTable
 from crysformer.crystal.io.sf_mmcif import read_sf_cif
 from crysformer.crystal.io.shelx_hkl import looks_like_hkl, read_hkl
 from crysformer.crystal.reflections import CrystalData, Radiation
+from crysformer.crystal.regrouping import laue_group
 from crysformer.crystal.unit_cell import resolve_symmetry
 from crysformer.errors import InputError
 
@@ -27,6 +30,8 @@ def read_crystal(
     space_group: gemmi.SpaceGroup | str | None = None,
     labin: str | None = None,
     radiation: Radiation = "xray",
+    *,
+    unknown_group: bool = False,
 ) -> CrystalData:
     """Read measured amplitudes: MTZ, SF-mmCIF or SHELX .hkl, gzipped or not.
 
@@ -48,6 +53,9 @@ def read_crystal(
         Labels to use where several would fit, such as ``"FP,SIGFP"``.
     radiation
         Which scattering factors apply.
+    unknown_group
+        Accept a file without space group: its Laue class is taken from the reflections that it
+        lists (`CrystalData.space_group_known`).
 
     Raises
     ------
@@ -58,11 +66,18 @@ def read_crystal(
     source = os.fspath(path)
     table = _read_table(Path(path), source, labin)
     choice = choose_columns(table, labin)
-    cell, group = resolve_symmetry(
-        source,
-        cell or choice.values[0].cell or table.cell,
-        space_group or table.space_group,
-    )
+    cell = cell or choice.values[0].cell or table.cell
+    group = space_group or table.space_group
+    known = group is not None or not unknown_group
+    if not known and cell is not None and cell.is_crystal():
+        group = laue_group(table.hkl, _intensity(choice), cell)
+    cell, group = resolve_symmetry(source, cell, group)
+    notes = _override_notes(table.space_group, group)
+    if not known:
+        notes = [
+            "the file gives no space group: merged in Laue class "
+            f"{group.laue_str()}, whose reflections it lists"
+        ]
     rows = measured_rows(table, choice, cell, group)
     return CrystalData(
         cell=cell,
@@ -74,8 +89,15 @@ def read_crystal(
         radiation=radiation,
         source=source,
         labels=choice.labels,
-        notes=(*table.notes, *_override_notes(table.space_group, group), *rows.notes),
+        notes=(*table.notes, *notes, *rows.notes),
+        space_group_known=known,
     )
+
+
+def _intensity(choice: ColumnChoice) -> NDArray[np.float64]:
+    """Intensities for the comparison of mates, whatever the columns are."""
+    values = choice.values[0].values
+    return values if choice.kind == "intensities" else values**2
 
 
 def _override_notes(given: gemmi.SpaceGroup | None, used: gemmi.SpaceGroup) -> list[str]:
