@@ -78,7 +78,7 @@ class ChargeFlippingSettings:
         2500, "Iterations of later batches of those, unless one converges.", min=1
     )
     threshold: float = setting(
-        1.1, "Density that they leave as it is, in standard deviations.", min=0.0, max=10.0
+        1.2, "Density that they leave as it is, in standard deviations.", min=0.0, max=10.0
     )
     weak_fraction: float = setting(
         0.2, "Fraction of the reflections that they shift by 90 degrees.", min=0.0, max=0.9
