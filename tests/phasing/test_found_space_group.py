@@ -30,6 +30,12 @@ def wrong_axis() -> SmallMoleculeCrystal:
 
 
 @pytest.fixture(scope="module")
+def true() -> SmallMoleculeCrystal:
+    """The same crystal with its true space group."""
+    return small_molecule_crystal(TRUE, 7, n_atoms=12, d_min=0.9)
+
+
+@pytest.fixture(scope="module")
 def found(wrong_axis: SmallMoleculeCrystal) -> Solution:
     return solve(wrong_axis.data, time_limit=100, find_space_group=True)
 
@@ -50,13 +56,12 @@ def test_a_wrong_screw_axis_is_named_and_nothing_is_claimed(
 
 
 def test_the_solution_is_written_in_the_group_found(
-    wrong_axis: SmallMoleculeCrystal, found: Solution, tmp_path: Path
+    wrong_axis: SmallMoleculeCrystal, true: SmallMoleculeCrystal, found: Solution, tmp_path: Path
 ) -> None:
     assert found.solved
     assert found.space_group.xhm() == TRUE
     assert found.data is not None
     assert found.data.space_group.xhm() == TRUE
-    true = small_molecule_crystal(TRUE, 7, n_atoms=12, d_min=0.9)
     true_phi = dict(zip(map(tuple, true.data.hkl.tolist()), true.phi_true, strict=True))
     measured = found.data.measured
     reference = np.full(len(found.data), np.nan)
@@ -75,9 +80,8 @@ def test_the_solution_is_written_in_the_group_found(
     assert mtz.nreflections == len(found.data)
 
 
-def test_right_group_stays_first_and_says_nothing() -> None:
-    crystal = small_molecule_crystal(TRUE, 7, n_atoms=12, d_min=0.9)
-    solution = solve(crystal.data, time_limit=100)
+def test_right_group_stays_first_and_says_nothing(true: SmallMoleculeCrystal) -> None:
+    solution = solve(true.data, time_limit=100)
     assert solution.solved
     assert solution.space_groups[0].stated
     assert solution.space_groups[0].name == TRUE

@@ -64,9 +64,12 @@ def _log_report(report: DataReport) -> None:
 def describe(data: CrystalData) -> str:
     """One line on the data to be phased."""
     cell = " ".join(f"{x:g}" for x in data.cell.parameters)
+    group = data.space_group.xhm()
+    if not data.space_group_known:
+        group = f"Laue class {data.space_group.laue_str()}"
     return (
         f"{data.source}: {int(data.measured.sum())} amplitudes to {data.d_min:.2f} A, "
-        f"{data.space_group.xhm()}, cell {cell}"
+        f"{group}, cell {cell}"
     )
 
 
