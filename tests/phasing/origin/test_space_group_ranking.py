@@ -27,16 +27,18 @@ TRUE = {
 class RandomAtoms:
     """Point atoms at general positions of a group: amplitudes in any stated group, phases in P1."""
 
-    def __init__(self, name, n=12, seed=0):
+    def __init__(self, name, n=12, seed=0, heaviest=1.0):
         group = gemmi.SpaceGroup(name)
         self.cell = CELLS[group.crystal_system_str()]
         atoms = np.random.default_rng(seed).uniform(size=(n, 3))
         self.xyz = np.array(
             [op.apply_to_xyz(x.tolist()) for op in group.operations() for x in atoms]
         )
+        self.weight = np.ones(len(self.xyz))
+        self.weight[:: len(atoms)] = heaviest
 
     def structure_factors(self, hkl):
-        return np.exp(2j * np.pi * (hkl @ self.xyz.T)).sum(axis=1)
+        return np.exp(2j * np.pi * (hkl @ self.xyz.T)) @ self.weight
 
     def unique(self, group):
         return np.asarray(gemmi.make_miller_array(self.cell, group, 1.2), dtype=np.int32)
@@ -92,6 +94,19 @@ def test_random_phases_support_no_symmetry():
 def test_crystal_without_inversion_stays_without():
     rows = rank_space_groups(RandomAtoms("P 1").data("P 1"), *RandomAtoms("P 1").p1(error=10))
     assert [row.name for row in rows if row.supported] == ["P 1"]
+
+
+def test_heavy_atom_that_imitates_an_inversion_is_told_by_intensities():
+    atoms = RandomAtoms("P 1 21 1", heaviest=9.0)
+    rows = {row.name: row for row in rank_space_groups(atoms.data("P 1"), *atoms.p1(error=5))}
+    centred = rows["P -1"]
+    assert centred.agreement > 0.72
+    assert centred.mean_e_squared_minus_one < 0.8
+    assert not centred.supported
+    assert rows["P 1 21 1"].mean_e_squared_minus_one is None
+    true = RandomAtoms("P -1")
+    rows = {row.name: row for row in rank_space_groups(true.data("P 1"), *true.p1())}
+    assert 0.88 < rows["P -1"].mean_e_squared_minus_one < 1.05
 
 
 def test_mates_that_differ_contradict_a_group_whose_phases_agree():

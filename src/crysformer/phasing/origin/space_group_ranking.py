@@ -4,7 +4,8 @@ As in SHELXT (Sheldrick, Acta Cryst. A71, 3, 2015) the structure is solved in P1
 its symmetry, and the symmetry is read from the phases: every operator that the lattice allows
 (with each screw or glide component) has an agreement of symmetry mates at its best place
 (`SymmetryCorrelation`); a group needs all of its operators at a common origin. Amplitudes can only
-contradict: by mates that differ, and by systematic absences that are present.
+contradict: by mates that differ, by systematic absences that are present, and by the distribution
+of intensities of a structure without inversion centre.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ _PRESENT, _PRESENT_INVERSION, _OF_BEST = 0.5, 0.72, 0.75
 _MATES_DIFFER = 0.25  # R of mates' intensities above which they are not equivalent
 # Mean intensity of absent reflections to that of all, and I / sigma, which contradict a group.
 _ABSENT_INTENSITY, _ABSENT_SIGNIFICANCE = 0.1, 3.0
+# Mean |E^2 - 1| below which amplitudes are those of a structure without inversion centre, for which
+# 0.74 is expected, and 0.97 with one; and the fewest reflections to tell.
+_ACENTRIC, _ENOUGH = 0.80, 200
 _ROWS = 10
 _SAME = 0.02  # agreements that differ by less rank groups of one order equally
 
@@ -71,6 +75,10 @@ class SpaceGroupFigures:
         Their mean intensity, divided by that of all reflections at their resolution; None without.
     absent_i_over_sigma
         Their mean I / sigma(I); None without, or without uncertainties.
+    mean_e_squared_minus_one
+        Mean |E^2 - 1| of significant acentric reflections, where the group adds an inversion to
+        the stated one: 0.74 is expected without an inversion centre, 0.97 with one; None for other
+        groups, or of too few reflections.
     supported
         True if neither phases nor amplitudes contradict the group.
     stated
@@ -85,6 +93,7 @@ class SpaceGroupFigures:
     absent: int
     absent_intensity: float | None
     absent_i_over_sigma: float | None
+    mean_e_squared_minus_one: float | None
     supported: bool
     stated: bool
 
@@ -160,6 +169,7 @@ def rank_space_groups(
                 absent=absent,
                 absent_intensity=intensity,
                 absent_i_over_sigma=significance,
+                mean_e_squared_minus_one=amplitudes.mean_e_squared_minus_one(group),
                 supported=present(agreement) and not amplitudes.contradict(group),
                 stated=data.space_group_known and names[0] == stated,
             )
@@ -264,6 +274,7 @@ class _AmplitudeFigures:
             # of F / sigma(F) = x, I / sigma(I) is x / 2
             self.significance = None if sigma is None else self.data.f / sigma / 2
         self.expected = _local_mean(self.intensity, self.data.d)
+        self._acentric = self._mean_e_squared_minus_one()
         self._known: dict[str, tuple[float | None, int, float | None, float | None]] = {}
 
     def __call__(
@@ -278,10 +289,28 @@ class _AmplitudeFigures:
             )
         return self._known[name]
 
+    def mean_e_squared_minus_one(self, group: gemmi.SpaceGroup) -> float | None:
+        """Mean |E^2 - 1| of the data, if the group adds an inversion to the stated one."""
+        adds = group.is_centrosymmetric() and not self.data.space_group.is_centrosymmetric()
+        return self._acentric if adds else None
+
+    def _mean_e_squared_minus_one(self) -> float | None:
+        operations = self.data.space_group.operations()
+        use = ~np.asarray(operations.centric_flag_array(self.data.hkl), dtype=bool)
+        if self.significance is not None:
+            finite = np.where(np.isfinite(self.significance), self.significance, 0.0)
+            use &= _local_mean(finite, self.data.d) > _ABSENT_SIGNIFICANCE
+        if use.sum() < _ENOUGH:
+            return None
+        return float(np.abs(self.intensity[use] / self.expected[use] - 1).mean())
+
     def contradict(self, group: gemmi.SpaceGroup) -> bool:
         """True if mates differ, or if reflections that should be absent are there."""
         r_sym, absent, intensity, significance = self(group)
         if r_sym is not None and r_sym > _MATES_DIFFER:
+            return True
+        e_statistic = self.mean_e_squared_minus_one(group)
+        if e_statistic is not None and e_statistic < _ACENTRIC:
             return True
         if not absent or intensity is None or intensity < _ABSENT_INTENSITY:
             return False
