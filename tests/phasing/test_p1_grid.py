@@ -9,9 +9,10 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from crysformer.crystal.fourier.grids import grid_to_hkl
+from crysformer.crystal.fourier.grids import grid_to_hkl, half_grid_indices
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.p1_grid import P1Grid, p1_grid, replace_amplitude
+from crysformer.phasing.problem import phasing_problem
 
 P1 = gemmi.SpaceGroup("P 1")
 # cell, d_min, and the grid: spacing of d_min / 2.4 or less, no prime factor above 7
@@ -175,3 +176,19 @@ def test_f000_is_never_measured() -> None:
     problem = p1_grid(with_f000)
     torch.testing.assert_close(problem.amplitude, p1_grid(data).amplitude)
     assert bool(problem.floating[0, 0, 0])
+
+
+def test_absences_of_a_centred_lattice_stay_zero_and_do_not_float() -> None:
+    cell, group = gemmi.UnitCell(9, 8, 7, 90, 100, 90), gemmi.SpaceGroup("C 1 2 1")
+    hkl = np.asarray(gemmi.make_miller_array(cell, group, 1.2), dtype=np.int32)
+    data = CrystalData(cell, group, hkl, np.full(len(hkl), 10.0)).select(
+        np.arange(len(hkl)) % 5 > 0
+    )
+    grid = phasing_problem(data).grid
+    h, k, _ = half_grid_indices(grid.shape)
+    odd = ((h[:, None] + k) % 2 == 1)[:, :, None].expand(grid.measured.shape)
+    assert not bool(grid.floating[odd].any())
+    assert not bool(grid.measured[odd].any())
+    assert bool(grid.floating[~odd].sum() > 20)  # those not measured
+    primitive = p1_grid(grid.data)
+    assert bool(primitive.floating[odd].any())

@@ -93,6 +93,8 @@ def test_longer_chains_in_p1_get_more_random_starts_first() -> None:
     assert first_other(sequences=("VAGKTG",)) == 3
     assert first_other(sequences=("VAGKT",)) == 1
     assert first_other(sequences=("VAGKTG",), symmetric=True) == 1
+    assert first_other(sequences=()) == 1
+    assert first_other(sequences=(), d_min=0.9) == 2
 
 
 def test_sulphurs_and_fragments_share_a_fraction_of_the_time() -> None:

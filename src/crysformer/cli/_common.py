@@ -117,8 +117,11 @@ def seed(text: str) -> int:
     return int(text)
 
 
-def load_data(args: argparse.Namespace) -> CrystalData:
-    """Read DATA with the given options, and log what reading changed or assumed."""
+def load_data(args: argparse.Namespace, *, unknown_group: bool = False) -> CrystalData:
+    """Read DATA with the given options, and log what reading changed or assumed.
+
+    `unknown_group` accepts a file without space group, as `read_crystal` does.
+    """
     import gemmi
 
     from crysformer.crystal.io.read import read_crystal
@@ -130,6 +133,7 @@ def load_data(args: argparse.Namespace) -> CrystalData:
         labin=args.labin,
         radiation=args.radiation,
         block=args.block,
+        unknown_group=unknown_group,
     )
     data = replace(
         data,
@@ -172,12 +176,14 @@ def add_copies_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_inputs(args: argparse.Namespace) -> tuple[CrystalData, tuple[str, ...] | None]:
+def load_inputs(
+    args: argparse.Namespace, *, unknown_group: bool = False
+) -> tuple[CrystalData, tuple[str, ...] | None]:
     """DATA, and the sequences of the chains (None without --sequence).
 
     What had to be assumed about the sequences is among the warnings of the data.
     """
-    data = load_data(args)
+    data = load_data(args, unknown_group=unknown_group)
     if args.sequence is None:
         return data, None
     from crysformer.peptide.sequence_file import read_sequences_with_notes

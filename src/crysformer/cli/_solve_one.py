@@ -29,7 +29,7 @@ def solve_one(args: argparse.Namespace, progress: Progress | None) -> tuple[dict
 
     `args.settings` holds the settings themselves (`load_settings`).
     """
-    data, sequences = load_inputs(args)
+    data, sequences = load_inputs(args, unknown_group=True)
     from crysformer.workflow.solve import solve_to_folder
 
     log.info("%s", describe(data))
@@ -49,6 +49,7 @@ def solve_one(args: argparse.Namespace, progress: Progress | None) -> tuple[dict
         device=args.device,
         settings=args.settings,
         progress=progress,
+        find_space_group=args.find_space_group,
     )
     return summary, verdict(data, solution, Path(args.output))
 
@@ -63,9 +64,23 @@ def _log_report(report: DataReport) -> None:
 def describe(data: CrystalData) -> str:
     """One line on the data to be phased."""
     cell = " ".join(f"{x:g}" for x in data.cell.parameters)
+    group = data.space_group.xhm()
+    if not data.space_group_known:
+        group = f"Laue class {data.space_group.laue_str()}"
     return (
         f"{data.source}: {int(data.measured.sum())} amplitudes to {data.d_min:.2f} A, "
-        f"{data.space_group.xhm()}, cell {cell}"
+        f"{group}, cell {cell}"
+    )
+
+
+def space_groups(solution: Solution) -> str:
+    """The best space groups with the agreement of symmetry mates, in one line."""
+    shown = [group for group in solution.space_groups if group.supported or group.stated][:4]
+    return ", ".join(
+        f"{group.name} {group.agreement:.2f}"
+        + (" (stated)" if group.stated else "")
+        + ("" if group.supported else " (not supported)")
+        for group in shown
     )
 
 
@@ -79,6 +94,8 @@ def verdict(data: CrystalData, solution: Solution, folder: Path) -> str:
     if solution.enantiomorph:
         agreement = ", ".join(f"{name} {x:.3f}" for name, x in solution.enantiomorph.items())
         lines.append(f"enantiomorphic pair: agreement with {agreement}")
+    if solution.space_groups:
+        lines.append(f"space groups: {space_groups(solution)}")
     lines.append(f"origin: {solution.origin}")
     lines += [f"note: {note}" for note in solution.notes if note not in data.notes]
     lines.append("candidates, best first:")

@@ -7,6 +7,8 @@ solution, model.cif into the output folder, and prints a verdict.
 A solution that is claimed at atomic resolution also has atoms.res: atoms with their elements, in
 SHELX format. A run that finds nothing convincing is not a failure: the best candidate is written,
 with solved: false.
+After a convincing solution the space groups that its phases support are ranked in summary.json
+under space_groups; the files stay in the space group of DATA, unless --find-space-group is given.
 The state of the search is kept in state.safetensors; --resume continues from it, also after the run
 was killed. Ctrl-C and SIGTERM end the search and write the best candidate so far.
 
@@ -60,6 +62,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=120.0,
         metavar="S",
         help="seconds after which the best candidate so far is taken (default 120)",
+    )
+    parser.add_argument(
+        "--find-space-group",
+        action="store_true",
+        help="rely on the Laue class of DATA alone and write the solution in the space group that "
+        "its phases support (always so for a file without space group)",
     )
     parser.add_argument(
         "--seed", type=seed, default=0, metavar="N", help="seed for the random starts"

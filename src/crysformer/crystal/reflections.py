@@ -52,6 +52,8 @@ class CrystalData:
         As the file gives it, A, or None.
     data_set
         The data set (MTZ) or block (CIF) of the file that was used, where it has a name.
+    space_group_known
+        False where `space_group` stands only for the Laue class in which the data are merged.
     """
 
     cell: gemmi.UnitCell
@@ -69,6 +71,7 @@ class CrystalData:
     free_label: str = ""
     wavelength: float | None = None
     data_set: str = ""
+    space_group_known: bool = True
 
     def __post_init__(self) -> None:
         n = len(self.f)

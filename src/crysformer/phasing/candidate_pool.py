@@ -46,11 +46,17 @@ class CandidatePool:
         self.settings = settings or PoolSettings()
         self._symmetry, self._late = symmetry, late
         self._candidates: tuple[Candidate, ...] = ()
+        self._rejected: tuple[Candidate, ...] = ()
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """The candidates kept, best first."""
         return self._candidates
+
+    @property
+    def rejected(self) -> tuple[Candidate, ...]:
+        """The best of those added last that would convince without the space group, or none."""
+        return self._rejected
 
     @property
     def best(self) -> Candidate | None:
@@ -76,6 +82,13 @@ class CandidatePool:
             elif self._symmetry is not None and not (looked_at and self._late()):
                 rated.append(replace(candidate, symmetry=self._symmetry(candidate)))
                 looked_at += 1
+        rejected = [
+            candidate
+            for candidate in rated
+            if candidate.symmetry == 0
+            and replace(candidate, symmetry=None).confidence >= self.settings.convinced
+        ]
+        self._rejected = tuple(rejected[:1])
         ranked = sorted([*self._candidates, *rated], key=self._rank, reverse=True)
         self._candidates = tuple(ranked[: self.settings.kept])
 

@@ -12,8 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crysformer.crystal.comparison.alignment import friedel_multiplicity
-from crysformer.crystal.fourier.grids import Shape, d_star_sq_grid, grid_shape, hkl_to_grid
+from crysformer.crystal.fourier.grids import (
+    Shape,
+    d_star_sq_grid,
+    grid_shape,
+    half_grid_indices,
+    hkl_to_grid,
+)
 from crysformer.crystal.normalisation import normalized_amplitudes
+from crysformer.crystal.operators import STEPS
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.resolution import within_resolution
 
@@ -40,7 +47,8 @@ class P1Grid:
         Measured |F|, half grid, zero elsewhere; scaled to an rms of one over the measured.
     measured, floating
         Half grids of bool: reflections with an amplitude; those within the resolution limits of
-        the data that have none and are left free. F(000) is floating.
+        the data that have none and are left free. F(000) is floating; reflections that the
+        centring of the crystal's lattice makes absent are not, and stay zero.
     weight
         Multiplicity of each reflection in the full sphere, zero where not measured; half grid.
     d_star_sq
@@ -122,6 +130,7 @@ def p1_grid(
     data: CrystalData,
     device: torch.device | str = "cpu",
     independent: NDArray[np.int64] | None = None,
+    centring: NDArray[np.int64] | None = None,
 ) -> P1Grid:
     """Lay out P1 data on a grid fine enough for its resolution.
 
@@ -147,6 +156,8 @@ def p1_grid(
     # |h| <= a / d_min within the limit, and the grid reaches 1.2 a / d_min: no reflection lies on
     # the planes at Nyquist, which are their own mates and hold no complete pairs
     inside = within_resolution(d_star_sq, d_min) | (d_star_sq == 0)  # F(000) floats
+    if centring is not None:
+        inside &= ~_absent(centring, shape, measured.device)
     multiplicity = friedel_multiplicity(measured.to(torch.float32))
     return P1Grid(
         data=data,
@@ -160,6 +171,16 @@ def p1_grid(
         scale=scale,
         independent=np.arange(len(data)) if independent is None else independent,
     )
+
+
+def _absent(centring: NDArray[np.int64], shape: Shape, device: torch.device | str) -> Tensor:
+    """Absences of a centred lattice, half grid of bool."""
+    h, k, l = half_grid_indices(shape, device)  # noqa: E741
+    absent = torch.zeros(len(h), len(k), len(l), dtype=torch.bool, device=device)
+    for u, v, w in centring.tolist():
+        phase = (h * u)[:, None, None] + (k * v)[:, None] + l * w
+        absent |= phase % STEPS != 0
+    return absent
 
 
 def replace_amplitude(F: Tensor, amplitude: Tensor) -> Tensor:

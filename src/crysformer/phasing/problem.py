@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crysformer.crystal.fourier.grids import grid_to_hkl
+from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping, enantiomorph, expand_to_p1
 from crysformer.phasing.cell_content import CellContent, cell_content
@@ -121,4 +122,6 @@ def phasing_problem(
     """
     content = cell_content(data, sequences, copies, formula)
     expanded, mapping = expand_to_p1(data)
-    return PhasingProblem(data, p1_grid(expanded, device, mapping.parent), mapping, content)
+    centring = operators(data.space_group).centring
+    grid = p1_grid(expanded, device, mapping.parent, centring)
+    return PhasingProblem(data, grid, mapping, content)

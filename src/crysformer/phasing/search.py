@@ -13,6 +13,7 @@ from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.candidate_pool import CandidatePool
 from crysformer.phasing.method import AUTO, Method, method_class
 from crysformer.phasing.origin.crystal_setting import symmetry_of
+from crysformer.phasing.origin.found_symmetry import symmetry_in_any_group
 from crysformer.phasing.problem import PhasingProblem
 from crysformer.phasing.settings import SolveSettings
 from crysformer.phasing.strategy import Turn, auto, single
@@ -42,6 +43,8 @@ class Search:
         Called after every turn, and by methods in between.
     begun
         `time.monotonic` at which the time began; now by default.
+    find_space_group
+        Accept candidates that are consistent with any space group of the data's Laue class.
 
     Attributes
     ----------
@@ -51,6 +54,9 @@ class Search:
         Methods begun so far, by name.
     notes
         Methods that do not apply, and why.
+    contradiction
+        A candidate that convinces but for the stated space group, and supports another one of the
+        same Laue class, which ends the search; None without.
     """
 
     def __init__(
@@ -62,11 +68,15 @@ class Search:
         seed: int = 0,
         progress: Progress | None = None,
         begun: float | None = None,
+        find_space_group: bool = False,
     ) -> None:
         self.problem, self.requested, self.settings = problem, requested, settings
         self.time_limit, self.seed, self.progress = time_limit, seed, progress
         self.deadline = (time.monotonic() if begun is None else begun) + time_limit
-        symmetry = functools.partial(symmetry_of, problem) if problem.symmetric else None
+        self.find_space_group = find_space_group
+        check = symmetry_in_any_group if find_space_group else symmetry_of
+        symmetry = functools.partial(check, problem) if problem.symmetric else None
+        self.contradiction: Candidate | None = None
         self.pool = CandidatePool(settings.pool, symmetry, self._late)
         self.methods: dict[str, Method] = {}
         self.generators: dict[str, torch.Generator] = {}
@@ -81,7 +91,7 @@ class Search:
     @property
     def convinced(self) -> bool:
         """True if a candidate ends the search."""
-        return self.pool.convinced
+        return self.pool.convinced or self.contradiction is not None
 
     @property
     def done(self) -> bool:
@@ -198,6 +208,8 @@ class Search:
             self._note(turn.method, str(reason))
             return
         self.pool.add(found)
+        if self.contradiction is None and not self.pool.convinced:
+            self.contradiction = self._contradiction()
         alike = sum(m.tried for m in self.methods.values() if m.unit == method.unit)
         self._report(f"{alike} {method.unit}")
         if checkpoint is not None:
@@ -205,6 +217,15 @@ class Search:
 
     def _late(self) -> bool:
         return time.monotonic() > self.deadline + GRACE
+
+    def _contradiction(self) -> Candidate | None:
+        """The best candidate, as found, that only the stated space group speaks against."""
+        if self.find_space_group:
+            return None
+        for candidate in self.pool.rejected:
+            if symmetry_in_any_group(self.problem, candidate) == 1.0:
+                return candidate
+        return None
 
     def _note(self, method: str, reason: str) -> None:
         note = f"{method}: not applicable ({reason})"

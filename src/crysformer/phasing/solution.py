@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.density_map import DensityMap
+from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.atoms.atomic_structure import AtomicStructure
+from crysformer.phasing.origin.space_group_ranking import SpaceGroupFigures
 from crysformer.phasing.settings import SolveSettings
 
 
@@ -47,7 +49,7 @@ class Solution:
     density
         Map of `f` and `phi` in the crystal's space group.
     space_group
-        The space group of the solution: the input's.
+        The space group of the solution: the input's, unless another one was to be found.
     hand_probability
         Probability that this hand, and not its mirror image, is right.
     enantiomorph
@@ -71,6 +73,12 @@ class Solution:
         then.
     interruption
         The Ctrl-C or SIGTERM that ended the search early.
+    space_groups
+        Space groups that the phases support, as they were found in P1, the highest first
+        (`crysformer.phasing.origin.space_group_ranking`); empty without a convincing candidate.
+    data
+        The measurements that `f`, `phi` and `fom` belong to: the input's, or merged in the space
+        group that was found.
     """
 
     solved: bool
@@ -92,6 +100,8 @@ class Solution:
     model: PeptideModel | None = None
     atoms: AtomicStructure | None = None
     interruption: KeyboardInterrupt | None = None
+    space_groups: tuple[SpaceGroupFigures, ...] = ()
+    data: CrystalData | None = None
 
     def to_summary(self) -> dict[str, Any]:
         """The content of ``summary.json``: plain numbers, strings and lists."""
@@ -101,6 +111,13 @@ class Solution:
             "method": self.method,
             "hand_probability": _rounded(self.hand_probability),
             "space_group": self.space_group.xhm(),
+            "space_groups": [
+                {
+                    name: _rounded(value) if isinstance(value, float) else value
+                    for name, value in asdict(group).items()
+                }
+                for group in self.space_groups
+            ],
             "enantiomorph": {name: _rounded(x) for name, x in self.enantiomorph.items()},
             "origin": self.origin,
             "candidates": [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,27 +15,18 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.models.device import pick_device
 from crysformer.peptide.sequence_file import sequences_of
-from crysformer.phasing.budget import CLOSING, Progress, method_generator
+from crysformer.phasing.budget import Progress
 from crysformer.phasing.checkpoint import Checkpoint
-from crysformer.phasing.final_structure import with_final_structure
+from crysformer.phasing.conclusion import SOLVED, Conclusion, conclude
 from crysformer.phasing.method import check_method
-from crysformer.phasing.origin.crystal_setting import (
-    CrystalSetting,
-    to_crystal_setting,
-    weighted_map,
-)
 from crysformer.phasing.problem import phasing_problem
 from crysformer.phasing.search import Search
 from crysformer.phasing.settings import SolveSettings
 from crysformer.phasing.solution import CandidateReport, Solution
-from crysformer.phasing.suspected_reflections import restore
 from crysformer.settings import check_ranges
 from crysformer.signals import uninterrupted
 
-SOLVED = 0.9
-"""Confidence from which a solution is claimed."""
 _MIN_REFLECTIONS = 30
-_SECONDS_FOR_ATOMS = 3.0  # of the final structure, even after the deadline
 
 
 def solve(
@@ -54,6 +45,7 @@ def solve(
     resume: bool = False,
     return_interrupted: bool = False,
     begun: float | None = None,
+    find_space_group: bool = False,
 ) -> Solution:
     """Find the phases of a crystal from its amplitudes.
 
@@ -93,6 +85,11 @@ def solve(
         raising it; a second signal is not caught.
     begun
         `time.monotonic` from which `time_limit` counts; now by default.
+    find_space_group
+        Rely on the Laue class of the data alone, and return a convincing solution in the space
+        group that its phases support (`Solution.data` has the measurements merged in it). Always
+        so for data of unknown space group. Otherwise the solution stays in the stated group, and
+        a note names a better one.
 
     Raises
     ------
@@ -125,7 +122,8 @@ def solve(
     problem = phasing_problem(
         without_outliers(data, suspected), sequences, copies, pick_device(device), formula
     )
-    search = Search(problem, method, settings, time_limit, seed, progress, begun)
+    find_space_group = find_space_group or not data.space_group_known
+    search = Search(problem, method, settings, time_limit, seed, progress, begun, find_space_group)
     notes = [*data.notes, *problem.content.notes]
     checkpoint = None
     if state is not None:
@@ -146,46 +144,26 @@ def solve(
         kept = "" if checkpoint is None else "; the state is kept, pass `resume` to go on"
         raise type(interruption)(f"{what}{kept}") from interruption
     assert best is not None
-    placed: CrystalSetting | None = None
+    end: Conclusion | None = None
     try:
         with uninterrupted():
-            unexplained = np.zeros(len(data), dtype=bool)
-            whole, chosen = problem, best
-            if len(suspected):
-                generator = method_generator(seed, "suspected reflections")
-                restored = restore(data, suspected, problem, best, generator)
-                whole, chosen = restored.problem, restored.candidate
-                unexplained = restored.unexplained
-                notes.append(restored.note)
-            generator = method_generator(seed, "crystal setting")
-            placed = to_crystal_setting(whole, chosen, generator, search.deadline + CLOSING)
-            structure = None
-            if best.confidence >= SOLVED:
-                until = max(search.deadline, time.monotonic() + _SECONDS_FOR_ATOMS)
-                placed, structure = with_final_structure(
-                    whole, chosen, placed, until, settings.final_structure
-                )
-            fom = np.where(unexplained, 0.0, placed.fom)
-            density = placed.density
-            if unexplained.any():
-                density = weighted_map(data, fom, placed.phi)
-            if best.symmetry is None:
-                best = replace(best, symmetry=placed.symmetry)
+            end = conclude(data, suspected, search, best, seed)
             if checkpoint is not None:
                 checkpoint.write(search)
     except KeyboardInterrupt as late:
-        if placed is None or not return_interrupted:
+        if end is None or not return_interrupted:
             raise
         interruption = late
+    best, placed = end.candidate, end.placed
     return Solution(
         solved=best.confidence >= SOLVED,
         confidence=best.confidence,
         method=best.method,
-        f=np.where(np.isfinite(data.f), data.f, 0.0) * fom,
+        f=np.where(np.isfinite(end.data.f), end.data.f, 0.0) * end.fom,
         phi=placed.phi,
-        fom=fom,
-        density=density,
-        space_group=data.space_group,
+        fom=end.fom,
+        density=end.density,
+        space_group=end.data.space_group,
         hand_probability=placed.hand_probability,
         enantiomorph=placed.enantiomorph,
         origin=placed.origin,
@@ -195,11 +173,13 @@ def solve(
         ),
         seconds=time.monotonic() - begun + (checkpoint.seconds if checkpoint is not None else 0.0),
         starts=search.starts,
-        notes=(*notes, *placed.notes),
+        notes=(*notes, *end.notes),
         settings=settings,
         model=placed.model,
         interruption=interruption,
-        atoms=structure,
+        atoms=end.atoms,
+        space_groups=end.space_groups,
+        data=end.data,
     )
 
 

@@ -34,6 +34,12 @@ class StrategySettings:
         "longer to begin than random starts to end.",
         min=1,
     )
+    first_batches_unknown: int = setting(
+        2,
+        "The same without a sequence where charge flipping solves more: the second, longer batch "
+        "solves small molecules, which fragments of peptides do not.",
+        min=1,
+    )
     long_residues: int = setting(5, "Residues in the asymmetric unit.", min=0)
     starts_fraction: float = setting(
         0.1,
@@ -155,6 +161,8 @@ def _starts(search: SearchState, settings: StrategySettings) -> Turn:
 
 def _first_batches(search: SearchState, settings: StrategySettings) -> int:
     content = search.problem.content
+    if not content.sequences and search.problem.data.d_min <= settings.flipping_d_min:
+        return settings.first_batches_unknown
     residues = content.copies * sum(len(letters_of(s)) for s in content.sequences)
     long = residues > settings.long_residues and not search.problem.symmetric
     return settings.first_batches_long if long else settings.first_batches

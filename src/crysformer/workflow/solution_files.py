@@ -37,7 +37,7 @@ def write_solution(
     folder
         An existing folder.
     data
-        The crystal.
+        The crystal; that of the solution, merged in the space group found, comes first.
     solution
         Of `crysformer.solve`.
     report
@@ -50,6 +50,7 @@ def write_solution(
     dict
         The content of summary.json.
     """
+    data = solution.data or data
     summary = solution.to_summary()
     if report is not None:
         warnings = [translate(warning) for warning in report.warnings]

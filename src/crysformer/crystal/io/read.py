@@ -9,8 +9,9 @@ from typing import Final
 
 import gemmi
 import numpy as np
+from numpy.typing import NDArray
 
-from crysformer.crystal.io.column_selection import choose_columns
+from crysformer.crystal.io.column_selection import ColumnChoice, choose_columns
 from crysformer.crystal.io.hkl_records import looks_like_hkl
 from crysformer.crystal.io.measurement_warnings import wrong_radiation
 from crysformer.crystal.io.mtz import read_mtz
@@ -23,6 +24,7 @@ from crysformer.crystal.io.shelx_instructions import instructions_beside
 from crysformer.crystal.io.xds_ascii import looks_like_xds, read_xds
 from crysformer.crystal.possible_reflections import check_possible
 from crysformer.crystal.reflections import CrystalData, Radiation
+from crysformer.crystal.regrouping import laue_group
 from crysformer.crystal.space_groups import resolve_symmetry
 from crysformer.errors import InputError
 from crysformer.file_content import file_with, read_content
@@ -40,6 +42,8 @@ def read_crystal(
     labin: str | None = None,
     radiation: Radiation = "xray",
     block: str | None = None,
+    *,
+    unknown_group: bool = False,
 ) -> CrystalData:
     """Read measured amplitudes: MTZ, CIF, SHELX .hkl, XDS_ASCII or scalepack, gzipped or not.
 
@@ -65,6 +69,9 @@ def read_crystal(
     block
         Which block of a CIF to read, ``NAME`` or ``NAME/CRYSTAL/WAVELENGTH`` as far as necessary;
         by default the first one with measured reflections.
+    unknown_group
+        Accept a file without space group: its Laue class is taken from the reflections that it
+        lists (`CrystalData.space_group_known`).
 
     Raises
     ------
@@ -80,12 +87,18 @@ def read_crystal(
         )
     choice = choose_columns(table, labin)
     given = space_group or None
-    cell, group = resolve_symmetry(
-        source,
-        cell or choice.values[0].cell or table.cell,
-        table.space_group if given is None else given,
-        "; ".join(table.symmetry_warnings),
-    )
+    cell = cell or choice.values[0].cell or table.cell
+    group = table.space_group if given is None else given
+    known = group is not None or not unknown_group
+    if not known and cell is not None and cell.is_crystal():
+        group = laue_group(table.hkl, _intensity(choice), cell)
+    cell, group = resolve_symmetry(source, cell, group, "; ".join(table.symmetry_warnings))
+    notes: tuple[str, ...] = () if given is None else _override_notes(table.space_group, group)
+    if not known:
+        notes = (
+            "the file gives no space group: merged in Laue class "
+            f"{group.laue_str()}, whose reflections it lists",
+        )
     rows = measured_rows(table, choice, cell, group)
     check_possible(source, cell, group, rows.hkl[np.isfinite(rows.values)])
     wavelength = choice.values[0].wavelength or table.wavelength
@@ -102,7 +115,7 @@ def read_crystal(
         notes=(
             *table.notes,
             *choice.notes,
-            *(() if given is None else _override_notes(table.space_group, group)),
+            *notes,
             *rows.notes,
         ),
         warnings=(
@@ -116,7 +129,14 @@ def read_crystal(
         free_label=rows.free_label,
         wavelength=wavelength,
         data_set=table.block or next(iter(choice.values[0].datasets[1:]), ""),
+        space_group_known=known,
     )
+
+
+def _intensity(choice: ColumnChoice) -> NDArray[np.float64]:
+    """Intensities for the comparison of mates, whatever the columns are."""
+    values = choice.values[0].values
+    return values if choice.kind == "intensities" else values**2
 
 
 def _override_notes(given: gemmi.SpaceGroup | None, used: gemmi.SpaceGroup) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ them and are shifted in phase by 90 degrees, which keeps the iterations moving.
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +27,10 @@ from crysformer.phasing.dual_space.projections import (
     to_map,
 )
 from crysformer.phasing.problem import PhasingProblem
+
+_CHECK_EVERY = 100  # iterations
+# Peakedness of the map of a start that has converged, from that of the others: 1.3 and more.
+_PEAKED = 1.15
 
 
 def normalised_amplitudes(problem: PhasingProblem) -> Tensor:
@@ -46,6 +51,7 @@ def normalised_flipping(
     weak_fraction: float,
     deadline: float = math.inf,
     reserve: int = 0,
+    until_peaked: bool = False,
 ) -> Tensor:
     """Flip density below a threshold for a number of iterations.
 
@@ -65,6 +71,9 @@ def normalised_flipping(
         Fraction of the measured reflections that count as weak.
     deadline, reserve
         As `crysformer.phasing.dual_space.charge_flipping.charge_flipping`.
+    until_peaked
+        End when the map of one start has become much more peaked than maps of starts that have not
+        converged.
 
     Returns
     -------
@@ -81,9 +90,23 @@ def normalised_flipping(
     modulus = ModulusProjection(strong, amplitude)
     turn_back = torch.where(weak, -1j, 1.0 + 0j)
     F = impose(grid, F, amplitude)
-    for _ in timed_iterations(iterations, reserve, deadline):
+    peakedness: list[float] = []
+    peaked = False
+    for done in timed_iterations(iterations, reserve, deadline):
         rho = to_map(grid, F)
+        if until_peaked and done % _CHECK_EVERY == _CHECK_EVERY - 1:
+            if peaked:  # once more, so that it settles
+                break
+            now = _peakedness(rho)
+            peakedness += now
+            peaked = max(now) > _PEAKED * statistics.median(peakedness)
         level = threshold * standard_deviation(rho)
         F = modulus.in_place(to_half_grid(flip(rho, level)))
         F.conj().mul_(turn_back)  # weak ones by +90 degrees
     return impose(grid, F, amplitude)
+
+
+def _peakedness(rho: Tensor) -> list[float]:
+    """Root of the fourth moment of each map, in units of its variance."""
+    flat = rho.flatten(1)
+    return (flat**4).mean(1).div(flat.square().mean(1) ** 2).sqrt().tolist()

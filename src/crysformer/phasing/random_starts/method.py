@@ -70,9 +70,15 @@ class ChargeFlippingSettings:
         min=0.0,
         max=5.0,
     )
-    normalised_starts: int = setting(12, "Starts of a batch of those.", min=1)
+    normalised_starts: int = setting(12, "Starts of the first batch of those.", min=1)
+    long_starts: int = setting(
+        4, "Starts of later batches of those: few, since converging takes them long.", min=1
+    )
+    long_iterations: int = setting(
+        2500, "Iterations of later batches of those, unless one converges.", min=1
+    )
     threshold: float = setting(
-        1.1, "Density that they leave as it is, in standard deviations.", min=0.0, max=10.0
+        1.2, "Density that they leave as it is, in standard deviations.", min=0.0, max=10.0
     )
     weak_fraction: float = setting(
         0.2, "Fraction of the reflections that they shift by 90 degrees.", min=0.0, max=0.9
@@ -126,11 +132,7 @@ class RandomStarts(TurnCounter):
         sharpening = (problem.content.b_iso - left).clamp(min=0)
         F = random_phases(problem.grid, n, generator)
         self.tried += n
-        iterations = min(
-            self.own.iterations + settings.more_iterations * self.turns,
-            settings.max_iterations,
-        )
-        F = self._iterate(F, iterations, fractions, sharpening, budget)
+        F = self._iterate(F, self._iterations(), fractions, sharpening, budget)
         self.turns += 1
         found = polish_by_density_modification(
             problem, self.name, F, fractions, settings.kept, generator, budget.rated_by
@@ -139,6 +141,10 @@ class RandomStarts(TurnCounter):
 
     def _most_starts(self) -> int:
         return self.settings.max_starts if self.turns else self.settings.first_starts
+
+    def _iterations(self) -> int:
+        more = self.settings.more_iterations * self.turns
+        return min(self.own.iterations + more, self.settings.max_iterations)
 
     def _iterate(
         self, F: Tensor, iterations: int, fractions: Tensor, sharpening: Tensor, budget: Budget
@@ -161,7 +167,14 @@ class ChargeFlipping(RandomStarts):
 
     def _most_starts(self) -> int:
         most = super()._most_starts()
-        return most if self._e is None else min(most, self.own.normalised_starts)
+        if self._e is None:
+            return most
+        return min(most, self.own.long_starts if self.turns else self.own.normalised_starts)
+
+    def _iterations(self) -> int:
+        if self._e is not None and self.turns:
+            return self.own.long_iterations
+        return super()._iterations()
 
     def _iterate(
         self, F: Tensor, iterations: int, fractions: Tensor, sharpening: Tensor, budget: Budget
@@ -176,6 +189,7 @@ class ChargeFlipping(RandomStarts):
                 self.own.weak_fraction,
                 budget.until,
                 _RESERVED,
+                until_peaked=self.turns > 0,
             )
         return charge_flipping(
             self.problem.grid, F, iterations, fractions, sharpening, budget.until, _RESERVED

@@ -1,0 +1,152 @@
+"""What follows a search: all reflections, space group, crystal setting and atoms of a candidate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from crysformer.crystal.fourier.density_map import DensityMap
+from crysformer.crystal.quality.outliers import Outliers
+from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.regrouping import in_space_group
+from crysformer.phasing.atoms.atomic_structure import AtomicStructure
+from crysformer.phasing.budget import CLOSING, method_generator
+from crysformer.phasing.candidate import Candidate
+from crysformer.phasing.final_structure import with_final_structure
+from crysformer.phasing.origin.crystal_setting import (
+    CrystalSetting,
+    to_crystal_setting,
+    weighted_map,
+)
+from crysformer.phasing.origin.found_symmetry import in_found_group, ranking_of
+from crysformer.phasing.origin.space_group_ranking import SpaceGroupFigures
+from crysformer.phasing.problem import PhasingProblem
+from crysformer.phasing.search import Search
+from crysformer.phasing.suspected_reflections import restore
+
+SOLVED = 0.9
+"""Confidence from which a solution is claimed."""
+
+_SECONDS_FOR_ATOMS = 3.0  # of the final structure, even after the deadline
+
+
+@dataclass(frozen=True, eq=False)
+class Conclusion:
+    """The best candidate of a search in the crystal's setting.
+
+    Attributes
+    ----------
+    candidate
+        The candidate, whose confidence includes its agreement with the space group.
+    data
+        The measurements that the phases belong to: the input's, or merged in the space group found.
+    placed
+        Phases, hand and origin.
+    fom
+        Figures of merit, shape (n,); zero for reflections that the solution does not explain.
+    density
+        The map with them.
+    space_groups
+        Space groups that the phases support, best first; empty without a convincing candidate.
+    atoms
+        Atoms with their elements, of a claimed solution at atomic resolution.
+    notes
+        What was assumed and decided, a sentence each.
+    """
+
+    candidate: Candidate
+    data: CrystalData
+    placed: CrystalSetting
+    fom: NDArray[np.float64]
+    density: DensityMap
+    space_groups: tuple[SpaceGroupFigures, ...]
+    atoms: AtomicStructure | None
+    notes: tuple[str, ...]
+
+
+def conclude(
+    data: CrystalData, suspected: Outliers, search: Search, best: Candidate, seed: int
+) -> Conclusion:
+    """Bring the best candidate of a search into the crystal's setting.
+
+    Parameters
+    ----------
+    data
+        All measurements.
+    suspected
+        Reflections of `data` that the search did without.
+    search
+        The search, which has ended.
+    best
+        Its best candidate.
+    seed
+        Of the solution, for the random numbers of each step.
+    """
+    problem, chosen = search.problem, best
+    notes: list[str] = []
+    unexplained = np.zeros(len(data), dtype=bool)
+    if len(suspected):
+        generator = method_generator(seed, "suspected reflections")
+        restored = restore(data, suspected, problem, best, generator)
+        problem, chosen, unexplained = restored.problem, restored.candidate, restored.unexplained
+        notes.append(restored.note)
+    ranking: tuple[SpaceGroupFigures, ...] = ()
+    if best.confidence >= SOLVED or search.contradiction is not None:
+        ranking = ranking_of(search.problem, search.contradiction or best)
+        if search.find_space_group:
+            problem, chosen = _in_best_group(problem, chosen, ranking[0])
+            if problem.data.space_group.xhm() != data.space_group.xhm():
+                wild = data.hkl[unexplained]
+                data = in_space_group(data, problem.data.space_group)
+                unexplained = _rows_of(wild, data)
+        elif not ranking[0].stated:
+            notes.append(_better_group(data, ranking))
+    generator = method_generator(seed, "crystal setting")
+    placed = to_crystal_setting(problem, chosen, generator, search.deadline + CLOSING)
+    if best.symmetry is None:
+        best = replace(best, symmetry=placed.symmetry)
+    atoms = None
+    if best.confidence >= SOLVED:
+        until = max(search.deadline, time.monotonic() + _SECONDS_FOR_ATOMS)
+        settings = search.settings.final_structure
+        placed, atoms = with_final_structure(problem, chosen, placed, until, settings)
+    fom = np.where(unexplained, 0.0, placed.fom)
+    density = weighted_map(data, fom, placed.phi) if unexplained.any() else placed.density
+    return Conclusion(best, data, placed, fom, density, ranking, atoms, (*notes, *placed.notes))
+
+
+def _in_best_group(
+    problem: PhasingProblem, candidate: Candidate, best: SpaceGroupFigures
+) -> tuple[PhasingProblem, Candidate]:
+    """The problem and the candidate in the first group of the ranking."""
+    if problem.data.space_group_known and best.stated:
+        return problem, candidate
+    return in_found_group(problem, candidate, best.space_group)
+
+
+def _rows_of(hkl: NDArray[np.int32], data: CrystalData) -> NDArray[np.bool_]:
+    """Flags of the rows of merged data, shape (n,), that equivalents of some reflections are in."""
+    asu, operations = gemmi.ReciprocalAsu(data.space_group), data.space_group.operations()
+    wanted = {tuple(asu.to_asu(h, operations)[0]) for h in hkl.tolist()}
+    return np.array([tuple(h) in wanted for h in data.hkl.tolist()], dtype=bool)
+
+
+def _better_group(data: CrystalData, ranking: Sequence[SpaceGroupFigures]) -> str:
+    """Note on a space group that the phases support in place of the stated one."""
+    best = ranking[0]
+    stated = next(group for group in ranking if group.stated)
+    against = (
+        f"also {stated.name}, as stated, but that is lower"
+        if stated.supported
+        else f"not {stated.name}, as stated ({stated.agreement:.2f})"
+    )
+    pair = f" or {best.enantiomorph}" if best.enantiomorph else ""
+    return (
+        f"the phases support space group {best.name}{pair} (agreement {best.agreement:.2f}), "
+        f"{against}; to have the solution in it, run again with `find_space_group`"
+    )
