@@ -29,7 +29,7 @@ from crysformer.phasing.atoms.individual_atoms import NITROGEN, IndividualAtoms,
 from crysformer.settings import setting
 
 _LOG_B_SIGMA, _OCCUPANCY_SIGMA = 0.5, 0.5  # standard deviations of the priors
-_OCCUPANCY_RANGE = (0.1, 15.0)  # of nitrogen: uranium is 13
+_OCCUPANCY_RANGE = (0.1, 30.0)  # of nitrogen: uranium is 13
 _B_OF_NEW = 1.5  # B of a new atom to the median
 _SUPPORT_S_SQ = 0.4  # A^-2, (1/d)^2 at which the scattering of an atom measures its support
 _SPARE = 5  # atoms beyond the expected number, of which poor ones are removed
@@ -100,6 +100,8 @@ def atoms_with_elements(
     relative = np.clip(heights / np.median(heights), *_OCCUPANCY_RANGE)
     atoms[:, 4] = torch.as_tensor(relative, dtype=torch.float32)
     for cycle in range(settings.cycles):
+        # their common scale is free, and must not take a heavy atom out of the range
+        atoms[:, 4] = (atoms[:, 4] / atoms[:, 4].median()).clamp(*_OCCUPANCY_RANGE)
         atoms = model.refined(atoms, settings.steps, _priors(model, atoms))
         atoms = atoms[_supported(atoms, settings.min_support)]
         if cycle == settings.cycles - 1 or time.monotonic() > deadline:
