@@ -95,6 +95,12 @@ class RaarSettings:
         "if no start converges, it continues with `iterations`. 0 for none.",
         min=0,
     )
+    first_starts: int = setting(
+        8,
+        "Starts of a batch up to which there is such an attempt: in smaller cells, with more "
+        "starts, it saves little, and fewer converged starts give poorer atoms.",
+        min=0,
+    )
     converged: float = setting(
         0.5,
         "Misfit to the support, relative to that after ten iterations, at which a start of the "
@@ -211,7 +217,7 @@ class Raar(RandomStarts):
     ) -> Tensor:
         grid, own = self.problem.grid, self.own
         fraction, width = supports(self.problem, len(F), budget.generator)
-        if not self.turns and own.first_iterations:
+        if not self.turns and own.first_iterations and len(F) <= own.first_starts:
             F, misfit = raar(
                 grid, F, own.first_iterations, fraction, width, sharpening, budget.until, _RESERVED,
                 beta=own.beta, converged=own.converged,
