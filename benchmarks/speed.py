@@ -87,7 +87,7 @@ def _start_up(kind: str) -> Iterator[tuple[float, bool, bool]]:
     def begin(*_: Any) -> None:
         raise Begun
 
-    search.Search.run = begin  # type: ignore[method-assign,assignment]
+    setattr(search.Search, "run", begin)  # noqa: B010
     with tempfile.TemporaryDirectory() as folder:
         try:
             main(["solve", path, "--quiet", "--overwrite", "-o", folder])
@@ -107,7 +107,7 @@ def _run(source: Path, *job: str) -> list[tuple[float, bool, bool]]:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(job)}: {done.stderr.strip()}")
-    return [tuple(row) for row in json.loads(done.stdout.splitlines()[-1])]
+    return [(row[0], row[1], row[2]) for row in json.loads(done.stdout.splitlines()[-1])]
 
 
 def _row(name: str, jobs: Sequence[tuple[str, ...]], sources: list[Path]) -> str:
