@@ -125,7 +125,7 @@ def solve(
         raise NotApplicable(f"{method}: nothing was found that fits the amplitudes")
     ranking: tuple[SpaceGroupFigures, ...] = ()
     if best.confidence >= SOLVED or search.contradiction is not None:
-        ranking = ranking_of(problem, search.contradiction or best)
+        ranking = ranking_of(problem, _best_phases(search, best))
         if find_space_group:
             problem, best = _in_best_group(problem, best, ranking[0])
             data = problem.data
@@ -160,6 +160,17 @@ def solve(
         space_groups=ranking,
         data=data,
     )
+
+
+def _best_phases(search: Search, best: Candidate) -> Candidate:
+    """The convincing candidate with the lowest R factor, whose phases show symmetry best.
+
+    That may be modified density, where atoms of one kind stand for several elements.
+    """
+    if search.contradiction is not None:
+        return search.contradiction
+    convincing = [c for c in search.pool.candidates if c.confidence >= SOLVED]
+    return min(convincing, key=lambda c: c.figures.r, default=best)
 
 
 def _in_best_group(
