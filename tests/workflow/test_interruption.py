@@ -15,7 +15,7 @@ import pytest
 from crysformer.cli import main
 from crysformer.crystal.io.write import write_phases
 from crysformer.crystal.reflections import CrystalData
-from crysformer.phasing import solver
+from crysformer.phasing import conclusion
 from crysformer.phasing.search import Search
 from crysformer.workflow import solve as workflow
 
@@ -65,7 +65,7 @@ def signalling(
 PLACES = {
     "second turn": (Search, "take", 2, True),
     "after a turn": (Search, "take", 1, False),
-    "placing": (solver, "to_crystal_setting", 1, True),
+    "placing": (conclusion, "to_crystal_setting", 1, True),
     "writing": (workflow, "write_solution", 1, True),
 }
 

@@ -79,7 +79,7 @@ class DensityNetwork(nn.Module):
     """A network that predicts densities from Patterson maps; a subclass is one architecture.
 
     A subclass sets `Config`, builds its layers in `__init__(config, templates)` and implements
-    `forward`. `crysformer train --model package.module:Class` trains one from outside.
+    `forward`. One from outside is trained as ``package.module:Class`` (`models.registry`).
 
     Parameters
     ----------

@@ -119,8 +119,8 @@ def resolved(
     """
     rest = dict(values)
     name = rest.pop(KEY, name_of(base))
-    if name not in ARCHITECTURES:
-        advice = " (name it with --model)" if isinstance(name, str) and ":" in name else ""
+    if not isinstance(name, str) or name not in ARCHITECTURES:
+        advice = " (name it by `model`)" if ":" in str(name) else ""
         raise InputError(
             f"{source}: unknown architecture {name!r}{advice}; expected one of: "
             f"{', '.join(ARCHITECTURES)}"

@@ -88,7 +88,7 @@ class CandidatePool:
             if candidate.symmetry == 0
             and replace(candidate, symmetry=None).confidence >= self.settings.convinced
         ]
-        self._rejected = tuple(rejected[:1])
+        self._rejected = tuple(sorted(rejected, key=lambda c: c.figures.r)[:1])
         ranked = sorted([*self._candidates, *rated], key=self._rank, reverse=True)
         self._candidates = tuple(ranked[: self.settings.kept])
 

@@ -43,6 +43,7 @@ class _Content:
     data: str
     sequence: str
     copies: int | None
+    composition: str
     options: dict[str, Any]
     settings: str
     methods: dict[str, dict[str, Any]]

@@ -97,7 +97,7 @@ def conclude(
         notes.append(restored.note)
     ranking: tuple[SpaceGroupFigures, ...] = ()
     if best.confidence >= SOLVED or search.contradiction is not None:
-        ranking = ranking_of(search.problem, search.contradiction or best)
+        ranking = ranking_of(search.problem, _best_phases(search, best))
         if search.find_space_group:
             problem, chosen = _in_best_group(problem, chosen, ranking[0])
             if problem.data.space_group.xhm() != data.space_group.xhm():
@@ -118,6 +118,17 @@ def conclude(
     fom = np.where(unexplained, 0.0, placed.fom)
     density = weighted_map(data, fom, placed.phi) if unexplained.any() else placed.density
     return Conclusion(best, data, placed, fom, density, ranking, atoms, (*notes, *placed.notes))
+
+
+def _best_phases(search: Search, best: Candidate) -> Candidate:
+    """The convincing candidate with the lowest R factor, whose phases show symmetry best.
+
+    That may be modified density, where atoms of one kind stand for several elements.
+    """
+    if search.contradiction is not None:
+        return search.contradiction
+    convincing = [c for c in search.pool.candidates if c.confidence >= SOLVED]
+    return min(convincing, key=lambda c: c.figures.r, default=best)
 
 
 def _in_best_group(

@@ -126,6 +126,9 @@ def _figures(values: dict[str, Any]) -> Figures:
         raise ValueError("figures of merit of an unknown kind")
     figures = cast(Figures, record(kind, {k: v for k, v in values.items() if k != "kind"}))
     _require_finite(*vars(figures).values())
+    for name, value in vars(figures).items():
+        if name.startswith("reflections_per") and not value > 0:  # its logarithm is taken
+            raise ValueError(f"{name} is {value}")
     return figures
 
 

@@ -51,9 +51,9 @@ def test_a_composition_settles_what_errors_leave_open() -> None:
 
 
 def test_neighbours_tell_sulphur_from_chlorine() -> None:
-    powers_between = np.concatenate((POWER[:21], [17.3, 17.3]))
+    like_chlorine = np.concatenate((POWER[:21], [17.6, 17.6]))
     neighbours = np.concatenate((NEIGHBOURS[:21], [2, 1]))
-    found = assign_elements(powers_between, EXPECTED, neighbours)
+    found = assign_elements(like_chlorine, EXPECTED, neighbours)
     assert found.number[-2:].tolist() == [16, 17]
 
 

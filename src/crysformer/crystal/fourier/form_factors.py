@@ -29,7 +29,7 @@ def gaussians(
     dtype, device
         Of the tensors returned.
     """
-    a, b = (torch.tensor(x, dtype=torch.float64) for x in gaussian_coefficients(radiation))
+    a, b = (torch.from_numpy(x) for x in gaussian_coefficients(radiation))
     return a.to(device=device, dtype=dtype), b.to(device=device, dtype=dtype)
 
 
