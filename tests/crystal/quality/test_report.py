@@ -159,7 +159,7 @@ def test_bundled_crystals_are_not_called_twins(sample: object) -> None:
             "1l2h.mtz",
             [
                 "only 74 %",
-                "far too strong for Wilson's distribution: (8 32 16) E 6.3 at 1.55 A;",
+                "far too strong for Wilson's distribution: (8 32 16) E 6.4 at 1.55 A;",
                 "twinned: <|L|> is 0.3",
             ],
         ),
