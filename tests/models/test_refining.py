@@ -82,3 +82,9 @@ def test_a_network_with_an_estimate_is_not_refined() -> None:
             refining_config(config)
     scaled = dataclasses.replace(tiny_network(), density_scale=2.0)
     assert refining_config(scaled).with_scales(3.0, 4.0).density_scale == 2.0
+
+
+def test_settings_must_be_those_of_the_first_network() -> None:
+    config = dataclasses.replace(refining_config(tiny_network()), d_min=2.0)
+    with pytest.raises(ValueError, match="settings of its first network"):
+        Refining(config)

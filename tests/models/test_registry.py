@@ -102,7 +102,7 @@ def test_a_network_from_outside(outside: str, tmp_path: Path) -> None:
 
 def test_a_file_of_weights_imports_nothing(outside: str) -> None:
     with pytest.raises(
-        InputError, match=r"unknown architecture 'nets_of_a_test:OneLayer'.*by `model`"
+        InputError, match=r"unknown architecture 'nets_of_a_test:OneLayer'.*`register` imports it"
     ):
         config_from_dict({"architecture": outside}, "weights.json")
     assert "nets_of_a_test" not in sys.modules

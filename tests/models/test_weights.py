@@ -72,7 +72,7 @@ def test_damaged_or_foreign_files_are_refused(saved: tuple[Path, CrysFormer]) ->
         ("{}", "not the description"),
         (text.replace('"width": 24', '"width": 48'), "does not fit"),
         (text.replace('"width": 24', '"wide": 24'), "unknown setting 'wide'"),
-        (text.replace('"crysformer"', '"my_net:Net"'), "by `model`"),
+        (text.replace('"crysformer"', '"my_net:Net"'), "`register` imports it"),
         (text.replace('"width": 24', '"width": 1e9'), "width is 1000000000.0, expected int"),
         (text.replace('"width": 24', '"width": 8192'), "does not fit"),  # nothing is allocated
         (text.replace('"heads": 2', '"heads": 0'), "heads is 0, expected 1 to"),

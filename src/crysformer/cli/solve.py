@@ -44,7 +44,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_data_arguments(
         parser,
-        "reflections: .mtz, SF-mmCIF (.cif, .ent) or SHELX .hkl; .gz; or a list of them, .tsv",
+        "reflections: .mtz, CIF, SHELX .hkl, XDS_ASCII or .sca, also .gz; - for stdin; or a list "
+        "of them, .tsv",
         required=False,
     )
     add_sequence_arguments(parser)

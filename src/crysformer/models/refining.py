@@ -58,6 +58,8 @@ class Refining(DensityNetwork):
         from crysformer.models.registry import make_network
 
         super().__init__(config, templates)
+        if config != refining_config(config.network, config.cycles):
+            raise ValueError("a refining network has the settings of its first network")
         self.first = make_network(config.network, templates).requires_grad_(False).eval()
         self.second = make_network(second_network(config.network), templates)
 

@@ -120,7 +120,7 @@ def resolved(
     rest = dict(values)
     name = rest.pop(KEY, name_of(base))
     if not isinstance(name, str) or name not in ARCHITECTURES:
-        advice = " (name it by `model`)" if ":" in str(name) else ""
+        advice = " (of another package: `register` imports it)" if ":" in str(name) else ""
         raise InputError(
             f"{source}: unknown architecture {name!r}{advice}; expected one of: "
             f"{', '.join(ARCHITECTURES)}"

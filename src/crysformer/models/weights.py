@@ -210,8 +210,11 @@ def load_weights(name_or_file: str | Path, device: torch.device | str = "cpu") -
     if "sha256" in info:  # optional: a description may have been written by hand
         _check_hash(path, beside, digest.hexdigest(), info["sha256"])
     config = network(info, str(beside))
-    _check_tensors(tensors, config, path)
-    model = make_network(config)
+    try:
+        _check_tensors(tensors, config, path)
+        model = make_network(config)
+    except ValueError as error:  # settings that contradict each other
+        raise InputError(f"{beside}: {error}") from error
     model.load_state_dict(tensors)
     return Weights(path.stem, model.to(device).eval(), info, digest.hexdigest())
 

@@ -157,7 +157,10 @@ class Checkpoint:
                 f"{self.path}: not a whole state of a search ({reason}); remove it"
             ) from error
         self.seconds, self.runs = read.seconds, read.runs
-        search.pool.add(candidates)
+        # An earlier run may have rated symmetry in another way: in any space group, or in one.
+        search.adopt(
+            [c if c.peptide is not None else replace(c, symmetry=None) for c in candidates]
+        )
         return True
 
     def _read(self) -> tuple[dict[str, Any], dict[str, Tensor]]:

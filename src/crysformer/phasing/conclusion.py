@@ -32,8 +32,6 @@ from crysformer.phasing.suspected_reflections import restore
 SOLVED = 0.9
 """Confidence from which a solution is claimed."""
 
-_SECONDS_FOR_ATOMS = 3.0  # of the final structure, even after the deadline
-
 
 @dataclass(frozen=True, eq=False)
 class Conclusion:
@@ -70,7 +68,12 @@ class Conclusion:
 
 
 def conclude(
-    data: CrystalData, suspected: Outliers, search: Search, best: Candidate, seed: int
+    data: CrystalData,
+    suspected: Outliers,
+    search: Search,
+    best: Candidate,
+    seed: int,
+    hurry: bool = False,
 ) -> Conclusion:
     """Bring the best candidate of a search into the crystal's setting.
 
@@ -86,7 +89,10 @@ def conclude(
         Its best candidate.
     seed
         Of the solution, for the random numbers of each step.
+    hurry
+        The search was interrupted: do without atoms, and spend little time on the hand.
     """
+    deadline = time.monotonic() if hurry else search.deadline
     problem, chosen = search.problem, best
     notes: list[str] = []
     unexplained = np.zeros(len(data), dtype=bool)
@@ -96,25 +102,29 @@ def conclude(
         problem, chosen, unexplained = restored.problem, restored.candidate, restored.unexplained
         notes.append(restored.note)
     ranking: tuple[SpaceGroupFigures, ...] = ()
+    moved = False
     if best.confidence >= SOLVED or search.contradiction is not None:
         ranking = ranking_of(search.problem, _best_phases(search, best))
         if search.find_space_group:
-            problem, chosen = _in_best_group(problem, chosen, ranking[0])
-            if problem.data.space_group.xhm() != data.space_group.xhm():
-                wild = data.hkl[unexplained]
-                data = in_space_group(data, problem.data.space_group)
-                unexplained = _rows_of(wild, data)
-        elif not ranking[0].stated:
+            found, chosen = _in_best_group(problem, chosen, ranking[0])
+            moved = found is not problem
+            if moved:
+                implausible = data.hkl[unexplained]
+                problem, data = found, in_space_group(data, found.data.space_group)
+                unexplained = _rows_of(implausible, data)
+                notes.append(data.notes[-1])
+        if not moved and not ranking[0].stated:
             notes.append(_better_group(data, ranking))
     generator = method_generator(seed, "crystal setting")
-    placed = to_crystal_setting(problem, chosen, generator, search.deadline + CLOSING)
-    if best.symmetry is None:
+    placed = to_crystal_setting(problem, chosen, generator, deadline + CLOSING)
+    if best.symmetry is None or moved:  # rated in the group that is written
         best = replace(best, symmetry=placed.symmetry)
     atoms = None
-    if best.confidence >= SOLVED:
-        until = max(search.deadline, time.monotonic() + _SECONDS_FOR_ATOMS)
+    if best.confidence >= SOLVED and time.monotonic() < deadline:
+        f = np.where(unexplained, np.nan, problem.data.f)  # of some the model gave the amplitude
+        explained = replace(problem, data=replace(problem.data, f=f))
         settings = search.settings.final_structure
-        placed, atoms = with_final_structure(problem, chosen, placed, until, settings)
+        placed, atoms = with_final_structure(explained, chosen, placed, deadline, settings)
     fom = np.where(unexplained, 0.0, placed.fom)
     density = weighted_map(data, fom, placed.phi) if unexplained.any() else placed.density
     return Conclusion(best, data, placed, fom, density, ranking, atoms, (*notes, *placed.notes))
@@ -134,8 +144,11 @@ def _best_phases(search: Search, best: Candidate) -> Candidate:
 def _in_best_group(
     problem: PhasingProblem, candidate: Candidate, best: SpaceGroupFigures
 ) -> tuple[PhasingProblem, Candidate]:
-    """The problem and the candidate in the first group of the ranking."""
-    if problem.data.space_group_known and best.stated:
+    """The problem and the candidate in the first group of the ranking.
+
+    A peptide model was refined in its own group, and stays in it.
+    """
+    if problem.data.space_group_known and (best.stated or candidate.peptide is not None):
         return problem, candidate
     return in_found_group(problem, candidate, best.space_group)
 

@@ -30,6 +30,10 @@ class FinalStructureSettings(ElementSettings):
         0.25, "R factor, corrected for the parameters, above which atoms are rejected.",
         min=0.0, max=1.0,
     )  # fmt: skip
+    least_agreement: float = setting(
+        0.5, "Weighted mean cosine between their phases and those of the solution.",
+        min=-1.0, max=1.0,
+    )  # fmt: skip
     worse: float = setting(
         1.05,
         "R factor to that of the solution's own model, likewise, up to which atoms are accepted: "
@@ -79,7 +83,9 @@ def with_final_structure(
         return placed, None
     phase = np.exp(1j * np.deg2rad(np.nan_to_num(placed.phi)))
     start = (np.where(data.measured, data.f, 0.0) * placed.fom).astype(np.complex128) * phase
-    composition = {element: count // n_operators for element, count in content.composition.items()}
+    composition = {
+        element: math.ceil(count / n_operators) for element, count in content.composition.items()
+    }
     structure = atoms_with_elements(
         data, start, n_atoms, content.b_iso, composition or None, deadline, settings=settings
     )
@@ -90,6 +96,12 @@ def with_final_structure(
     of_model = isinstance(candidate.figures, (AtomFigures, SequenceFigures))
     least = corrected_r(candidate.figures) if of_model else math.inf  # of density, R is no measure
     if corrected > min(settings.max_r, settings.worse * least):
+        return placed, None
+    # The confidence is that of the phases given: atoms that disagree with them are of others.
+    turn = np.exp(1j * np.deg2rad(np.nan_to_num(placed.phi))) * np.conj(structure.F)
+    weight = np.abs(start) * np.abs(structure.F)
+    cosine = float((np.abs(start) * turn.real).sum() / max(weight.sum(), 1e-30))
+    if cosine < settings.least_agreement:
         return placed, None
     better = with_structure_factors(problem, placed, structure.F)
     note = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from crysformer.errors import NotApplicable
@@ -207,13 +208,17 @@ class Search:
             self._refused.add(turn.method)
             self._note(turn.method, str(reason))
             return
-        self.pool.add(found)
-        if self.contradiction is None and not self.pool.convinced:
-            self.contradiction = self._contradiction()
+        self.adopt(found)
         alike = sum(m.tried for m in self.methods.values() if m.unit == method.unit)
         self._report(f"{alike} {method.unit}")
         if checkpoint is not None:
             checkpoint.keep(self)
+
+    def adopt(self, candidates: Sequence[Candidate]) -> None:
+        """Rate candidates of a turn, or of an earlier run, and keep the best."""
+        self.pool.add(candidates)
+        if self.contradiction is None and not self.pool.convinced:
+            self.contradiction = self._contradiction()
 
     def _late(self) -> bool:
         return time.monotonic() > self.deadline + GRACE

@@ -147,7 +147,7 @@ def solve(
     end: Conclusion | None = None
     try:
         with uninterrupted():
-            end = conclude(data, suspected, search, best, seed)
+            end = conclude(data, suspected, search, best, seed, interruption is not None)
             if checkpoint is not None:
                 checkpoint.write(search)
     except KeyboardInterrupt as late:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.normalisation import epsilon_factors, normalized_amplitudes
+from crysformer.crystal.operators import operators
 from crysformer.crystal.quality.outliers import Outliers
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import expand_to_p1
@@ -91,7 +92,8 @@ def restore(
     f[rows[explained]] = data.f[rows[explained]]
     everything = replace(data, f=f)
     expanded, mapping = expand_to_p1(everything)
-    grid = p1_grid(expanded, problem.device, mapping.parent)
+    centring = operators(data.space_group).centring
+    grid = p1_grid(expanded, problem.device, mapping.parent, centring)
     change = problem.grid.scale / grid.scale
     phases = torch.where(candidate.F.abs() > 0, candidate.F, predicted)
     unexplained = np.zeros(len(data), dtype=bool)

@@ -252,6 +252,8 @@ def with_architecture(config: TrainingConfig, name: str) -> TrainingConfig:
         If there is no such architecture; see `models.registry.register`.
     """
     register(name)
+    if name == "refining":
+        raise UsageError("a refining network needs weights to refine: give `refine` WEIGHTS")
     return replace(config, model=default_config(name, config.model))
 
 

@@ -19,6 +19,7 @@ from crysformer.evaluation.experiments.train_row import RESULT, Budget, run_row
 from crysformer.evaluation.methods import Settings
 from crysformer.evaluation.runner import evaluate
 from crysformer.files import atomic_path, write_json
+from crysformer.schema import read_json_object
 from crysformer.version import __version__
 
 #: Phasing methods measured beside the networks, and seconds for each crystal.
@@ -136,12 +137,9 @@ def _same_setting(path: Path, experiment: str, data: str | Path, budget: Budget)
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable JSON ({error}); delete it to repeat it") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: not a result of an experiment; delete it to repeat it")
-    return values
+        return read_json_object(path)
+    except InputError as error:
+        raise InputError(f"{error}; delete it to repeat it") from error
 
 
 def start_afresh(folder: Path) -> None:

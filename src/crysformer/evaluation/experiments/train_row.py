@@ -54,7 +54,8 @@ class Budget:
     test_limit, split, seed
         Test crystals drawn at random from a split.
     validation_examples
-        Examples of each validation during training.
+        Examples of each validation during training; by default so many that validations take a
+        small part of a short run, at most 64.
     device
         Of training and test.
     changes
@@ -66,7 +67,7 @@ class Budget:
     test_limit: int = 64
     split: Split = "test"
     seed: int = 0
-    validation_examples: int = 64
+    validation_examples: int | None = None
     device: str = "cpu"
     changes: tuple[str, ...] = ()
 
@@ -81,8 +82,8 @@ def row_config(row: Row, budget: Budget) -> TrainingConfig:
     changes: dict[str, Any] = {
         "schedule": "examples" if budget.examples is not None else "time",
         "accumulate": 1,
-        "validation_examples": budget.validation_examples,
-        "final_examples": budget.validation_examples,
+        "validation_examples": _validation_examples(budget),
+        "final_examples": _validation_examples(budget),
         "seed": budget.seed,
         # Processors without matrix units for bfloat16 take longer with it.
         "bf16": config.bf16 and budget.device == "cuda",
@@ -98,6 +99,13 @@ def row_config(row: Row, budget: Budget) -> TrainingConfig:
         changes["validate_every"] = 10**12
         changes["validate_seconds"] = max(1.0, 60 * budget.minutes / _VALIDATIONS)
     return with_changes(dataclasses.replace(config, **changes), [*row.changes, *budget.changes])
+
+
+def _validation_examples(budget: Budget) -> int:
+    if budget.validation_examples is not None:
+        return budget.validation_examples
+    training = budget.examples / 32 if budget.examples is not None else 4 * (budget.minutes or 0)
+    return min(64, max(4, round(training)))
 
 
 def run_row(row: Row, rows: Path, data: Path, budget: Budget) -> None:

@@ -50,8 +50,10 @@ def check_atomic_resolution(data: CrystalData, max_d_min: float) -> None:
     Raises
     ------
     NotApplicable
-        If the resolution is too low or the crystal centrosymmetric.
+        If the resolution is too low, the crystal centrosymmetric, or its space group not known.
     """
+    if not data.space_group_known:
+        raise NotApplicable("the space group is not known")
     if data.d_min > max_d_min:
         raise NotApplicable(f"it needs data to {max_d_min:g} A, these end at {data.d_min:.2f}")
     if data.space_group.is_centrosymmetric():

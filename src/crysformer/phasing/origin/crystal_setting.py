@@ -172,7 +172,8 @@ def _of_peptide(
     origin = "the peptide model in the space group's own setting"
     probability = float(expit(candidate.hand_log_odds))
     notes: tuple[str, ...] = ()
-    own = model.F
+    own = _with_restored(problem, candidate, model.F)
+    model = replace(model, F=own)
     if model.space_group.xhm() != data.space_group.xhm():
         own = own.conj()
         probability = 1.0 - probability
@@ -216,6 +217,23 @@ def weighted_map(
     asu.ensure_asu()
     grid = asu.transform_f_phi_to_map(sample_rate=_SAMPLE_RATE)
     return DensityMap(np.array(grid.array, dtype=np.float32), data.cell, data.space_group)
+
+
+def _with_restored(
+    problem: PhasingProblem, candidate: Candidate, F: NDArray[np.complex128]
+) -> NDArray[np.complex128]:
+    """Structure factors of a peptide model, shape (n,), with those of restored reflections.
+
+    The search did without them, so that the model has none; the candidate's density has.
+    """
+    missing = problem.data.measured & ~np.isfinite(F)
+    if not missing.any():
+        return F
+    listed = problem.listed(candidate.model)
+    parents, first = np.unique(problem.mapping.parent, return_index=True)
+    density = np.zeros(len(F), dtype=np.complex128)
+    density[parents] = listed[first]
+    return np.where(missing, density, F)
 
 
 def _own_rows(problem: PhasingProblem, values: NDArray[np.float64]) -> NDArray[np.float64]:

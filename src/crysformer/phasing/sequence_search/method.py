@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crysformer.errors import NotApplicable
 from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.atoms.atomic_candidates import atomic_candidates, atoms_are_quick
 from crysformer.phasing.budget import Budget
@@ -31,6 +32,8 @@ class SequenceSearch(TurnCounter):
     ------
     TooLarge
         If there is no sequence, or too much of it.
+    NotApplicable
+        If the space group is not known.
     """
 
     name = "sequence"
@@ -41,6 +44,8 @@ class SequenceSearch(TurnCounter):
         self.problem = problem
         self.settings = settings.sequence
         check_size(problem.content, settings=self.settings.size)
+        if not problem.data.space_group_known:
+            raise NotApplicable("the space group is not known")
         try:
             check_size(problem.content, cheap=True, settings=self.settings.size)
         except TooLarge as reason:
