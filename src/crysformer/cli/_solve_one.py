@@ -89,9 +89,10 @@ def verdict(data: CrystalData, solution: Solution, folder: Path) -> str:
     lines = [
         f"solved: {'yes' if solution.solved else 'no'} (confidence {solution.confidence:.2f}),"
         f" method {solution.method}, {solution.seconds:.1f} s",
-        f"hand: as written with probability {solution.hand_probability:.2f}",
     ]
-    if solution.enantiomorph:
+    if not solution.space_group.is_centrosymmetric():
+        lines.append(f"hand: as written with probability {solution.hand_probability:.2f}")
+    if len(solution.enantiomorph) > 1:
         agreement = ", ".join(f"{name} {x:.3f}" for name, x in solution.enantiomorph.items())
         lines.append(f"enantiomorphic pair: agreement with {agreement}")
     if solution.space_groups:
@@ -107,5 +108,5 @@ def verdict(data: CrystalData, solution: Solution, folder: Path) -> str:
     names += ", atoms.res" if solution.atoms is not None else ""
     lines += [f"written: {mtz}, {names}", f"view: coot --auto {mtz}"]
     if not solution.solved:
-        lines.append("to continue: the same command with --resume and a longer --time-limit")
+        lines.append("to continue: the same command with --resume, for another --time-limit")
     return "\n".join(lines)

@@ -141,3 +141,12 @@ def test_groups_of_a_lattice():
     # of two origin choices the one with the inversion centre at the origin
     assert "P n n n:2" in names
     assert "P n n n:1" not in names
+
+
+def test_one_hand_of_a_chiral_molecule_has_no_inversion_unless_it_is_stated() -> None:
+    atoms = RandomAtoms("P -1")
+    hkl, F = atoms.p1()
+    assert rank_space_groups(atoms.data("P 1"), hkl, F)[0].name == "P -1"
+    chiral = rank_space_groups(atoms.data("P 1"), hkl, F, chiral=True)
+    assert all(row.space_group.is_sohncke() for row in chiral)
+    assert rank_space_groups(atoms.data("P -1"), hkl, F, chiral=True)[0].name == "P -1"

@@ -49,6 +49,8 @@ class DataReport:
         Labels of the columns used, what they hold, and where they stand in the file.
     free_set
         Label of the free flags, None without.
+    radiation
+        Whose scattering factors apply: "xray" or "electron".
     wavelength
         As the file gives it, A, or None.
     doubts
@@ -94,6 +96,7 @@ class DataReport:
     kind: Kind
     data_set: str
     free_set: str | None
+    radiation: str
     wavelength: float | None
     doubts: tuple[str, ...]
     outliers: Outliers
@@ -141,6 +144,7 @@ class DataReport:
             "data_set": self.data_set or None,
             "free_set": self.free_set,
             "wavelength": _plain(self.wavelength),
+            "radiation": self.radiation,
             "n_reflections": self.completeness.measured,
             "reflections": self.completeness.measured,
             "d_max": round(self.d_max, 3),
@@ -247,6 +251,7 @@ def data_report(
         kind=data.kind,
         data_set=data.data_set,
         free_set=data.free_label or None,
+        radiation=data.radiation,
         wavelength=data.wavelength,
         doubts=data.warnings,
         outliers=outliers,

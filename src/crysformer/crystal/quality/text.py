@@ -201,7 +201,9 @@ def _source_line(report: DataReport) -> str:
     where = f" of {report.data_set}" if report.data_set else ""
     wave = "" if report.wavelength is None else f"; wavelength {report.wavelength:.5g} A"
     free = "no free flags" if report.free_set is None else f"free flags {report.free_set}"
-    return f"columns: {', '.join(report.columns) or 'none'} ({report.kind}){where}; {free}{wave}"
+    factors = "; scattering factors of electrons" if report.radiation == "electron" else ""
+    columns = ", ".join(report.columns) or "none"
+    return f"columns: {columns} ({report.kind}){where}; {free}{wave}{factors}"
 
 
 def _moments(found: Moments) -> str:

@@ -10,6 +10,7 @@ import torch
 
 from crysformer.crystal.fourier.grids import grid_to_hkl
 from crysformer.crystal.regrouping import in_space_group
+from crysformer.peptide.chain import letters_of
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.origin.space_group_ranking import SpaceGroupFigures, rank_space_groups
 from crysformer.phasing.origin.symmetry_correlation import StructureFactorLookup
@@ -17,8 +18,13 @@ from crysformer.phasing.problem import PhasingProblem, phasing_problem
 
 
 def ranking_of(problem: PhasingProblem, candidate: Candidate) -> tuple[SpaceGroupFigures, ...]:
-    """Space groups that the P1 phases of a candidate support (`rank_space_groups`)."""
-    return rank_space_groups(problem.data, problem.grid.data.hkl, problem.listed(candidate.F))
+    """Space groups that the P1 phases of a candidate support (`rank_space_groups`).
+
+    A sequence with a residue other than glycine is one hand of a chiral molecule.
+    """
+    chiral = any(set(letters_of(sequence)) - {"G"} for sequence in problem.content.sequences)
+    listed = problem.listed(candidate.F)
+    return rank_space_groups(problem.data, problem.grid.data.hkl, listed, chiral)
 
 
 def symmetry_in_any_group(problem: PhasingProblem, candidate: Candidate) -> float:
