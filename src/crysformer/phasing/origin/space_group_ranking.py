@@ -39,9 +39,9 @@ _REFLECTIONS = 6_000  # of lowest resolution, in P1
 # the best operator. Of an inversion more is demanded: crystals without one reach 0.65 at the best
 # place, the heaviest atom or two molecules imitating it.
 _PRESENT, _PRESENT_INVERSION, _OF_BEST = 0.5, 0.72, 0.75
-# An inversion that the stated group lacks: tight cells of one dipeptide at 1.5 A reach 0.86 (14),
-# molecules about a centre at 0.8 A have 0.95 and more (30).
-_ADDED_INVERSION = 0.9
+# An inversion that the stated group lacks, with data that end below atomic resolution: tight cells of
+# one dipeptide at 1.5 A reach 0.86.
+_COARSE_INVERSION, _ATOMIC_D_MIN = 0.9, 1.25
 _MATES_DIFFER = 0.25  # R of mates' intensities above which they are not equivalent
 # Mean intensity of absent reflections to that of all, and I / sigma, which contradict a group.
 _ABSENT_INTENSITY, _ABSENT_SIGNIFICANCE = 0.1, 3.0
@@ -145,7 +145,8 @@ def rank_space_groups(
         for operator in candidate.classes:
             if operator.key not in best:
                 best[operator.key] = _at_best_place(factors, operator)
-    inversion = _PRESENT_INVERSION if data.space_group.is_centrosymmetric() else _ADDED_INVERSION
+    sure = data.space_group.is_centrosymmetric() or data.d_min <= _ATOMIC_D_MIN
+    inversion = _PRESENT_INVERSION if sure else _COARSE_INVERSION
     present = _Presence(max(best.values(), default=0.0), inversion)
     bounds = [_Agreement.of((best[c.key], c.is_inversion) for c in g.classes) for g in candidates]
 
