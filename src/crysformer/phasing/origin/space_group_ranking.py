@@ -39,8 +39,8 @@ _REFLECTIONS = 6_000  # of lowest resolution, in P1
 # the best operator. Of an inversion more is demanded: crystals without one reach 0.65 at the best
 # place, the heaviest atom or two molecules imitating it.
 _PRESENT, _PRESENT_INVERSION, _OF_BEST = 0.5, 0.72, 0.75
-# An inversion that the stated group lacks, with data that end below atomic resolution: tight cells of
-# one dipeptide at 1.5 A reach 0.86.
+# An inversion that the stated group lacks, with data that end below atomic resolution: tight cells
+# of one dipeptide at 1.5 A reach 0.86.
 _COARSE_INVERSION, _ATOMIC_D_MIN = 0.9, 1.25
 _MATES_DIFFER = 0.25  # R of mates' intensities above which they are not equivalent
 # Mean intensity of absent reflections to that of all, and I / sigma, which contradict a group.
