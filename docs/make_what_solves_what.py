@@ -29,8 +29,8 @@ CRYSTALS = {
     "2ONA": "MVGGVV, four chains, 44 % measured | P1 | 2.03 | deposited model",
     "1BDW": "gramicidin D (two chains with D residues) | P2₁2₁2₁ | 1.70 | none here",
 }
-REMARK = """One seed of three so far. The machine ran one other job beside. While these runs were made,
-what follows a search was changed (fac2308 to d667ceb), the search itself was not."""
+REMARK = """One seed of three so far. The machine ran one other job beside. While these runs were
+made, what follows a search was changed (fac2308 to d667ceb), the search itself was not."""
 USED = "2OL9, Gly-Ala, 1BYZ, 1YJP and 5E5Z were used in the development of the solver."
 
 
