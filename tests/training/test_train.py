@@ -93,7 +93,8 @@ def test_max_time_ends_a_run(dipeptides: Path, tmp_path: Path) -> None:
     info = load_weights(tmp_path / "run" / "weights.safetensors").info
     assert 2 <= info["training"]["seconds"] <= 20
     last = history(tmp_path / "run")[-1]
-    assert float(last["learning_rate"]) == pytest.approx(0.02 * CONFIG.learning_rate, rel=0.01)
+    # The cycle ends with the time; a slow machine does its last step a little before the end.
+    assert 0.02 <= float(last["learning_rate"]) / CONFIG.learning_rate < 0.05
 
 
 def test_without_a_time_limit_the_rate_follows_the_examples(
