@@ -14,8 +14,8 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import expand_to_p1
 from crysformer.crystal.unit_cell import is_consistent
 
-# R of mates' intensities above which they are not equivalent.
-_MATES_DIFFER = 0.25
+#: R of mates' intensities above which they are not equivalent.
+MATES_DIFFER = 0.25
 # Completeness, relative to the best Laue class, of one that explains the list.
 _AS_COMPLETE = 0.9
 
@@ -107,7 +107,7 @@ def _mates_agree(
     hkl: NDArray[np.int32], intensity: NDArray[np.float64], group: gemmi.SpaceGroup
 ) -> bool:
     r = mates_r(hkl, intensity, group)
-    return r is None or r <= _MATES_DIFFER
+    return r is None or r <= MATES_DIFFER
 
 
 def mates_r(

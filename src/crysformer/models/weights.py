@@ -143,7 +143,11 @@ def tensor_files(path: Path) -> list[Path]:
     InputError
         If the JSON is missing or was not written by `save_weights`.
     """
-    shards = read_info(path).get("shards")
+    return _listed_files(path, read_info(path))
+
+
+def _listed_files(path: Path, info: dict[str, Any]) -> list[Path]:
+    shards = info.get("shards")
     return [path.with_name(shard["file"]) for shard in shards] if shards else [path]
 
 
@@ -198,7 +202,7 @@ def load_weights(name_or_file: str | Path, device: torch.device | str = "cpu") -
     shards = {shard["file"]: shard["sha256"] for shard in info.get("shards", [])}
     tensors: dict[str, Tensor] = {}
     digest = hashlib.sha256()
-    for file in tensor_files(path):
+    for file in _listed_files(path, info):
         try:
             data = file.read_bytes()
             tensors.update(load(data))

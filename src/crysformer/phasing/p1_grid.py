@@ -108,13 +108,18 @@ class P1Grid:
         """Device of the grids."""
         return self.amplitude.device
 
+    @property
+    def on_grid(self) -> NDArray[np.bool_]:
+        """Rows of `data.hkl` that the grid holds, shape (n,)."""
+        return np.asarray((2 * np.abs(self.data.hkl) < self.shape).all(axis=1), dtype=bool)
+
     def to_grid(self, values: NDArray[np.float64] | NDArray[np.complex128]) -> Tensor:
         """Values of `data.hkl`, shape (n,), on the half grid; NaN becomes zero.
 
         What is listed but lies beyond the grid is left out: files often list more than was
         measured.
         """
-        inside = (2 * np.abs(self.data.hkl) < self.shape).all(axis=1)
+        inside = self.on_grid
         column = torch.as_tensor(np.nan_to_num(values[inside]))
         hkl = torch.as_tensor(self.data.hkl[inside], device=self.device)
         # single precision before it is moved: not every device has double

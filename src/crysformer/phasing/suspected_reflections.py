@@ -129,9 +129,9 @@ def model_amplitudes(problem: PhasingProblem, model: Tensor) -> NDArray[np.float
 
     The mean over symmetry mates, on the model's scale.
     """
-    hkl = problem.grid.data.hkl
-    inside = (2 * np.abs(hkl) < problem.grid.shape).all(axis=1)
-    values = grid_to_hkl(model, torch.as_tensor(hkl[inside])).abs().cpu().numpy()
+    inside = problem.grid.on_grid
+    hkl = problem.grid.data.hkl[inside]
+    values = grid_to_hkl(model, torch.as_tensor(hkl)).abs().cpu().numpy()
     parent, n = problem.mapping.parent[inside], len(problem.data)
     count = np.bincount(parent, minlength=n)
     total = np.bincount(parent, values, n)

@@ -65,8 +65,7 @@ def in_found_group(
 
 def _moved(problem: PhasingProblem, F: torch.Tensor, found: PhasingProblem) -> torch.Tensor:
     """Half grid of one problem on that of the other, with the modulus of the former."""
-    hkl = problem.grid.data.hkl
-    inside = (2 * np.abs(hkl) < problem.grid.shape).all(axis=1)
-    values = grid_to_hkl(F, torch.as_tensor(hkl[inside])).cpu().numpy().astype(np.complex128)
-    lookup = StructureFactorLookup(hkl[inside], values)
+    hkl = problem.grid.data.hkl[problem.grid.on_grid]
+    values = grid_to_hkl(F, torch.as_tensor(hkl)).cpu().numpy().astype(np.complex128)
+    lookup = StructureFactorLookup(hkl, values)
     return found.grid.to_grid(lookup(found.grid.data.hkl.astype(np.int64)))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.operators import Operators, operators
 from crysformer.crystal.reflections import CrystalData
-from crysformer.crystal.regrouping import mates_r
+from crysformer.crystal.regrouping import MATES_DIFFER, mates_r
 from crysformer.crystal.symmetry import enantiomorph
 from crysformer.phasing.origin.origin_search import EquivalentOrigins, search_origins
 from crysformer.phasing.origin.space_group_candidates import (
@@ -42,7 +42,6 @@ _PRESENT, _PRESENT_INVERSION, _OF_BEST = 0.5, 0.72, 0.75
 # An inversion that the stated group lacks, with data that end below atomic resolution: tight cells
 # of one dipeptide at 1.5 A reach 0.86.
 _COARSE_INVERSION, _ATOMIC_D_MIN = 0.9, 1.25
-_MATES_DIFFER = 0.25  # R of mates' intensities above which they are not equivalent
 # Mean intensity of absent reflections to that of all, and I / sigma, which contradict a group.
 _ABSENT_INTENSITY, _ABSENT_SIGNIFICANCE = 0.1, 3.0
 # Mean |E^2 - 1| below which amplitudes are those of a structure without inversion centre, for which
@@ -318,7 +317,7 @@ class _AmplitudeFigures:
     def contradict(self, group: gemmi.SpaceGroup) -> bool:
         """True if mates differ, or if reflections that should be absent are there."""
         r_sym, absent, intensity, significance = self(group)
-        if r_sym is not None and r_sym > _MATES_DIFFER:
+        if r_sym is not None and r_sym > MATES_DIFFER:
             return True
         e_statistic = self.mean_e_squared_minus_one(group)
         if e_statistic is not None and e_statistic < _ACENTRIC:
