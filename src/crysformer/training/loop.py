@@ -43,12 +43,13 @@ class Trainer:
     def __init__(
         self, config: TrainingConfig, store: FragmentStore, folder: Path,
         max_time: float | None, device: torch.device, began: float | None = None,
+        processor_time: bool = False,
     ) -> None:  # fmt: skip
         torch.manual_seed(config.seed)
         self.config = config
         self.folder = folder
         self.device = device
-        self.budget = TimeBudget(max_time, config.write_every, began)
+        self.budget = TimeBudget(max_time, config.write_every, began, processor_time)
         self.files = RunFolder(folder)
         self._store = store
         self.data_hash = store.fragments_hash

@@ -37,6 +37,7 @@ def train(
     start_from: str | Path | None = None,
     refine: str | Path | None = None,
     began: float | None = None,
+    processor_time: bool = False,
 ) -> ValidationResult:
     """Train a network on synthetic crystals generated on the fly.
 
@@ -76,18 +77,24 @@ def train(
         in `config` is not used.
     began
         `time.monotonic` from which the time is counted; by default when this is called.
+    processor_time
+        Count processor time of this process instead, from its start or from `began` as given by
+        `time.process_time`, so that runs beside other programs compare. For the CPU only.
 
     Raises
     ------
     InputError
         If the data set, the checkpoint or the weights do not fit.
     UsageError
-        If both a checkpoint and weights are to be started from, or the network to be refined takes
-        an estimate already.
+        If both a checkpoint and weights are to be started from, the network to be refined takes an
+        estimate already, or processor time is to limit a run on another device.
     CrysformerError
         If the loss is no longer finite, also with lower learning rates, or the memory is too small.
     """
-    began = time.monotonic() if began is None else began
+    if processor_time and torch.device(device).type != "cpu":
+        raise UsageError(f"`processor_time` limits runs on the CPU, not on {device}")
+    if began is None:
+        began = time.process_time() if processor_time else time.monotonic()
     store = FragmentStore.open(data)
     if start_from is not None and (resume or refine is not None):
         other = "`refine` starts" if refine is not None else "`resume` goes on"
@@ -97,7 +104,9 @@ def train(
         first = load_weights(refine).model
         config = dataclasses.replace(config, model=_refining(first.config, refine))
     check_fits(store, config)
-    trainer = Trainer(config, store, Path(out), max_time, torch.device(device), began)
+    trainer = Trainer(
+        config, store, Path(out), max_time, torch.device(device), began, processor_time
+    )
     for model in (trainer.learner.model, trainer.learner.averaged):
         if start_from is not None:
             model.load_state_dict(starting_weights(start_from, model))

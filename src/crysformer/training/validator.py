@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import torch
@@ -49,9 +48,9 @@ class Validator:
     ) -> None:
         self._config, self._data, self._budget = config, data, budget
         torch.zeros(1, device=device)  # so that the device is ready when the time is measured
-        begin = time.monotonic()
+        begin = budget.clock()
         self._exact = data.validation(config.validation_examples)
-        self._making = (time.monotonic() - begin) / max(1, sum(map(len, self._exact)))
+        self._making = (budget.clock() - begin) / max(1, sum(map(len, self._exact)))
         self._imperfect = data.all_measured(self._exact)
         self.result: ValidationResult | None = None
         self.details: dict[str, Any] = {}
@@ -67,9 +66,9 @@ class Validator:
         few = _first(self._exact[0], _TIMED)
         each = 0.0
         for _ in range(2):  # the first one is slower
-            begin = time.monotonic()
+            begin = self._budget.clock()
             validate(model, [few], self._config.model.d_min)
-            each = (time.monotonic() - begin) / len(few)
+            each = (self._budget.clock() - begin) / len(few)
         self._budget.validation = each * sum(map(len, (*self._exact, *self._imperfect)))
         self._budget.final_example = each * len(ORIENTATIONS) + self._making
 
@@ -85,9 +84,9 @@ class Validator:
         """
         d_min = self._config.model.d_min
         with self._budget.measured("validation"):
-            begin = time.monotonic()
+            begin = self._budget.clock()
             self.result = validate(model, self._exact, d_min)
-            each = (time.monotonic() - begin) / max(1, self.result.n)
+            each = (self._budget.clock() - begin) / max(1, self.result.n)
             self.details = {"orientations": 1}
             if self._imperfect:
                 self.details["pc_imperfect"] = validate(model, self._imperfect, d_min).pc
