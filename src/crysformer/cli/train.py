@@ -114,6 +114,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from crysformer.models.device import pick_device
+    from crysformer.training.processes import is_first_process
     from crysformer.training.train import train
 
     if args.threads is not None:
@@ -131,6 +132,8 @@ def run(args: argparse.Namespace) -> int:
         refine=args.refine,
         began=began,
     )
+    if not is_first_process():
+        return 0
     emit(
         args,
         {

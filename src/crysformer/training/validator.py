@@ -94,6 +94,16 @@ class Validator:
         self._budget.final_example = each * len(ORIENTATIONS) + self._making
         return self.result
 
+    def summary(self) -> str:
+        """Format the figures of the last validation for the log."""
+        result, imperfect = self.result, self.details.get("pc_imperfect")
+        assert result is not None
+        return (
+            f"PC {result.pc:.4f} (better hand {result.pc_better_hand:.4f}), phase error "
+            f"{result.phase_error:.2f}, F-weighted {result.weighted_phase_error:.2f}"
+            + (f", imperfect data PC {imperfect:.4f}" if imperfect is not None else "")
+        )
+
     def validate_finally(self, model: DensityNetwork, limited: bool, progress: Progress) -> bool:
         """Validate on `final_examples`, predicted as by `predict`, as far as the time allows.
 

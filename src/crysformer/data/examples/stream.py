@@ -151,6 +151,9 @@ class ExampleStream:
     static_grids
         Grids for all cells they are fine enough for, so that there are few shapes. By default every
         cell has its own; to networks with metric positions a finer grid is the same crystal.
+    part, parts
+        Of the examples of each batch, make those of this part, the `part`-th of every `parts`. All
+        parts draw the same batches and have the same state.
     """
 
     def __init__(
@@ -164,9 +167,12 @@ class ExampleStream:
         d_min: float = 1.5,
         multiple_of: int = PATCH,
         static_grids: tuple[Shape, ...] | None = None,
+        part: int = 0,
+        parts: int = 1,
     ) -> None:
         if len(table) == 0:
             raise ValueError(f"no {table.split} fragments to draw from")
+        self._part, self._parts = part, parts
         self._fragments = FragmentTensors(table, device)
         self._recipe = recipe
         self._batch_size = batch_size
@@ -260,7 +266,7 @@ class ExampleStream:
         return batches, torch.cat(left)
 
     def _make(self, batch: GridGroup, index: Tensor, number: Tensor, cells: Cells) -> Batch:
-        rows = batch.rows
+        rows = batch.rows[self._part :: self._parts]
         return _make_batch(
             Cells(cells.xyz[rows], cells.lengths[rows]),
             number[rows],
