@@ -27,6 +27,7 @@ from crysformer.training.run_folder import HISTORY, RunFolder
 from crysformer.training.run_state import random_state, state_of, weights_info
 from crysformer.training.running_loss import RunningLoss
 from crysformer.training.time_budget import TimeBudget
+from crysformer.training.trackers import Curves
 from crysformer.training.validation import ValidationResult
 from crysformer.training.validator import Validator
 
@@ -51,13 +52,14 @@ class Trainer:
         self.folder = folder
         self.device = device
         self.processes = processes
+        self.curves = Curves()
         self.budget = TimeBudget(max_time, config.write_every, began, processor_time)
         self.files = RunFolder(folder)
         self._store = store
         self.data_hash = store.fragments_hash
         self.halvings = 0
         self._open_data(config)
-        self.validator = Validator(config, self.data, device, self.budget)
+        self.validator = Validator(config, self.data, device, self.budget, processes)
         model = config.model
         if model.scaling == "constant":
             model = model.with_scales(store.scale("patterson"), store.scale("density"))
@@ -67,7 +69,6 @@ class Trainer:
         self.seconds = 0.0
         self._ends = math.inf
         self._write_due = False
-        self._validated = 0.0
         self.returns = 0
         self._stepping = False
         self._mark()
@@ -90,6 +91,7 @@ class Trainer:
         if self.budget.limit is not None:
             self.budget.expect_bytes(_CHECKPOINT_BYTES * n_parameters(self.learner.model))
             self.validator.estimate_times(self.learner.averaged)
+        self.validator.check_memory(self.learner.model, self.folder, progress)
         self._read_clock()
         self._mark()
         begin = self.learner.step
@@ -106,8 +108,11 @@ class Trainer:
                 if not finite:
                     self._go_back(progress)
                     continue
+                self.curves.add_training(
+                    self.examples, self.losses.latest, self._learning_rate(), self.seconds
+                )
             progress.update(self.examples, self.seconds, self.losses.latest)
-            due = self._validation_due()
+            due = self.validator.due(self.examples, self.seconds)
             if (due or self._write_due) and not self._done() and self._sound(progress):
                 if due:
                     self._record(progress)
@@ -204,7 +209,7 @@ class Trainer:
             self._snapshot.restore()
             self.learner.step, self.examples = self._marked
         self.losses = RunningLoss(self.processes)
-        self._plan_validation()
+        self.validator.plan(self.examples)
         progress.warning(
             f"{what}: back to the weights after {self.examples} examples, with half the learning "
             "rate"
@@ -215,16 +220,7 @@ class Trainer:
         learner = self.learner
         self._snapshot = Snapshot(learner.model, learner.averaged, learner.optimizer)
         self._marked = learner.step, self.examples
-        self._plan_validation()
-
-    def _plan_validation(self) -> None:
-        every = self.config.validate_every
-        self._next_validation = (self.examples // every + 1) * every
-
-    def _validation_due(self) -> bool:
-        seconds = self.config.validate_seconds
-        late = seconds is not None and self.seconds - self._validated >= seconds
-        return late or self.examples >= self._next_validation
+        self.validator.plan(self.examples)
 
     def _learning_rate(self) -> float:
         ends = None if self.budget.limit is None else self._ends
@@ -247,7 +243,7 @@ class Trainer:
         self.losses.restart()
         if self.processes.is_first:
             self._validate(loss, progress)
-        self._validated = self.seconds
+        self.validator.restart_interval(self.seconds)
         self._write()
 
     def _validate(self, loss: float, progress: Progress) -> None:
@@ -255,6 +251,7 @@ class Trainer:
         self.files.add_to_history(
             self.learner.step, self.examples, self.seconds, self._learning_rate(), loss, result
         )
+        self.curves.add_validation(self.examples, result)
         progress.message(
             f"{self.examples} examples, {self.seconds:.0f} s: training loss {loss:.4f}, "
             f"validation {self.validator.summary()}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -23,6 +23,7 @@ from crysformer.training.loop import Trainer
 from crysformer.training.processes import Processes, joined_processes, local_device
 from crysformer.training.progress import Progress
 from crysformer.training.run_state import restore
+from crysformer.training.trackers import Curves, Tracker
 from crysformer.training.validation import ValidationResult
 from crysformer.training.warm_start import starting_weights
 
@@ -41,6 +42,7 @@ def train(
     refine: str | Path | None = None,
     began: float | None = None,
     processor_time: bool = False,
+    trackers: Sequence[Callable[[Path], Tracker]] = (),
 ) -> ValidationResult:
     """Train a network on synthetic crystals generated on the fly.
 
@@ -85,6 +87,9 @@ def train(
     processor_time
         Count processor time of this process instead, from its start or from `began` as given by
         `time.process_time`, so that runs beside other programs compare. For the CPU only.
+    trackers
+        Each makes a receiver of the run's curves when it is given the output folder
+        (`training.trackers`).
 
     Raises
     ------
@@ -125,7 +130,11 @@ def train(
                 restore(trainer, load_checkpoint(folder / CHECKPOINT, device))
             if processes.is_first:
                 write_json(folder / "config.json", to_dict(config))
-            with Progress(config.examples, max_time, quiet or not processes.is_first) as progress:
+                trainer.curves = Curves([make(folder) for make in trackers])
+            with (
+                contextlib.closing(trainer.curves),
+                Progress(config.examples, max_time, quiet or not processes.is_first) as progress,
+            ):
                 return trainer.run(progress)
 
 

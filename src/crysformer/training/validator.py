@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from crysformer.data.examples.stream import Batch
+from crysformer.errors import CrysformerError
 from crysformer.models.density_network import DensityNetwork
 from crysformer.models.orientations import ORIENTATIONS
 from crysformer.training.config import TrainingConfig
 from crysformer.training.data import TrainingData
 from crysformer.training.domain import trained_domain
+from crysformer.training.memory import estimate_memory, memory_problem
+from crysformer.training.processes import ALONE, Processes
 from crysformer.training.progress import Progress
 from crysformer.training.time_budget import TimeBudget
 from crysformer.training.validation import ValidationResult, validate
@@ -33,6 +37,8 @@ class Validator:
         Compute device.
     budget
         Learns how long validation takes.
+    processes
+        Processes that share every batch of the training.
 
     Attributes
     ----------
@@ -44,9 +50,17 @@ class Validator:
     """
 
     def __init__(
-        self, config: TrainingConfig, data: TrainingData, device: torch.device, budget: TimeBudget
+        self,
+        config: TrainingConfig,
+        data: TrainingData,
+        device: torch.device,
+        budget: TimeBudget,
+        processes: Processes = ALONE,
     ) -> None:
         self._config, self._data, self._budget = config, data, budget
+        self._device, self._processes = device, processes
+        self._since = 0.0
+        self.plan(0)
         torch.zeros(1, device=device)  # so that the device is ready when the time is measured
         begin = budget.clock()
         self._exact = data.validation(config.validation_examples)
@@ -60,6 +74,39 @@ class Validator:
         model = self._config.model
         measured = self._config.measured if model.conditions else None
         return trained_domain(self._exact, model.d_min, measured)
+
+    def check_memory(self, model: DensityNetwork, run: Path, progress: Progress) -> None:
+        """Check that a training step on the largest of the examples fits into memory.
+
+        Raises
+        ------
+        CrysformerError
+            If it does not on a CPU; on a GPU, where the batches are halved, this is a warning.
+        """
+        largest = max(self._exact, key=lambda batch: batch.patterson[0].numel())
+        estimate = estimate_memory(model, _first(largest, 1), self._config.loss, self._device)
+        size = self._config.batch_size // self._processes.size
+        problem = memory_problem(estimate, size, self._config.accumulate)
+        if problem is None:
+            return
+        if self._device.type == "cpu":
+            raise CrysformerError(f"{run}: {problem}")
+        progress.warning(problem)
+
+    def plan(self, examples: int) -> None:
+        """Plan the next validation of a run that has trained on so many examples."""
+        every = self._config.validate_every
+        self._next = (examples // every + 1) * every
+
+    def due(self, examples: int, seconds: float) -> bool:
+        """Check if it is time to validate, by examples or seconds of the run."""
+        interval = self._config.validate_seconds
+        late = interval is not None and seconds - self._since >= interval
+        return late or examples >= self._next
+
+    def restart_interval(self, seconds: float) -> None:
+        """Count the seconds to the next validation from here."""
+        self._since = seconds
 
     def estimate_times(self, model: DensityNetwork) -> None:
         """Estimate what validation takes, from a few examples."""
