@@ -15,7 +15,6 @@ import torch
 from crysformer.data.examples.stream import ExampleStream
 from crysformer.data.store import FragmentStore
 from crysformer.errors import CrysformerError, UsageError
-from crysformer.models.weights import load_weights
 from crysformer.training.config import TrainingConfig, to_toml
 from crysformer.training.faults import is_short_of_memory
 from crysformer.training.processes import ALONE, Processes, launched, local_device
@@ -57,9 +56,6 @@ def assert_same_run(one: Path, other: Path) -> None:
     for x, y in zip(a, b, strict=True):
         for name in ("train_loss", "pc", "pc_better_hand"):
             assert x[name] == pytest.approx(y[name], abs=1.1e-5), name  # written with 5 digits
-    first, second = (load_weights(folder / "weights.safetensors").model for folder in (one, other))
-    for p, q in zip(first.parameters(), second.parameters(), strict=True):
-        torch.testing.assert_close(p, q, rtol=1e-3, atol=1e-4)  # stored in half precision
 
 
 def test_two_processes_train_as_one(

@@ -93,10 +93,8 @@ def is_short_of_memory(
         If memory is short for one example, or one of several processes failed.
     """
     short, reason = out_of_memory(error), first_line(error)
-    if short and batch_size == 1:
-        raise CrysformerError(
-            f"{run}: not enough memory for a single example ({reason})"
-        ) from error
+    if batch_size == 1:
+        raise_if_short_of_memory(error, run)
     if not short and not compiled:
         raise error
     if processes.size > 1:
@@ -105,6 +103,20 @@ def is_short_of_memory(
             f"{run}: process {processes.rank} failed ({reason}); resume with {remedy}"
         ) from error
     return short
+
+
+def raise_if_short_of_memory(error: Exception, run: str) -> None:
+    """Say that a single example does not fit, if that is why it failed.
+
+    Raises
+    ------
+    CrysformerError
+        If memory was short.
+    """
+    if out_of_memory(error):
+        raise CrysformerError(
+            f"{run}: not enough memory for a single example ({first_line(error)})"
+        ) from error
 
 
 def first_line(error: BaseException) -> str:

@@ -278,7 +278,7 @@ class Trainer:
                 self.losses.read(together=False) and all_finite(learner.model)
             )
             if self.processes.is_first and not broken and learner.step > self._marked[0]:
-                self.files.write_checkpoint(state_of(self, [random_state(learner)]))
+                self.files.write_checkpoint(state_of(self))
                 if self.validator.result is not None:
                     self._write_weights()
                 self._marked = learner.step, self.examples

@@ -30,7 +30,7 @@ def random_state(learner: Learner) -> dict[str, Any]:
     }
 
 
-def state_of(trainer: Trainer, random: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def state_of(trainer: Trainer, random: Sequence[Mapping[str, Any]] | None = None) -> dict[str, Any]:
     """Collect the state of a run in plain tensors and values.
 
     Parameters
@@ -38,8 +38,9 @@ def state_of(trainer: Trainer, random: Sequence[Mapping[str, Any]]) -> dict[str,
     trainer
         The run.
     random
-        `random_state` of the processes, the first one's first.
+        `random_state` of all processes, the first one's first; by default of this one alone.
     """
+    random = random or [random_state(trainer.learner)]
     learner = trainer.learner
     return {
         "config": json.dumps(to_dict(trainer.config)),

@@ -14,6 +14,7 @@ from crysformer.models.orientations import ORIENTATIONS
 from crysformer.training.config import TrainingConfig
 from crysformer.training.data import TrainingData
 from crysformer.training.domain import trained_domain
+from crysformer.training.faults import raise_if_short_of_memory
 from crysformer.training.memory import estimate_memory, memory_problem
 from crysformer.training.processes import ALONE, Processes
 from crysformer.training.progress import Progress
@@ -81,10 +82,15 @@ class Validator:
         Raises
         ------
         CrysformerError
-            If it does not on a CPU; on a GPU, where the batches are halved, this is a warning.
+            If it does not on a CPU, or a single example does not; on a GPU, where the batches are
+            halved, a warning is given.
         """
         largest = max(self._exact, key=lambda batch: batch.patterson[0].numel())
-        estimate = estimate_memory(model, _first(largest, 1), self._config.loss, self._device)
+        try:
+            estimate = estimate_memory(model, _first(largest, 1), self._config.loss, self._device)
+        except Exception as error:
+            raise_if_short_of_memory(error, str(run))
+            raise
         size = self._config.batch_size // self._processes.size
         problem = memory_problem(estimate, size, self._config.accumulate)
         if problem is None:
