@@ -82,7 +82,7 @@ class TrainingData:
         return ExampleStream(
             self._table("train"), self._recipe, c.batch_size, self._device,
             c.rotate, c.seed, c.model.d_min, c.model.patch,
-            part=processes.rank, parts=processes.size,
+            c.static_grids, part=processes.rank, parts=processes.size,
         )  # fmt: skip
 
     def validation(self, n: int) -> list[Batch]:

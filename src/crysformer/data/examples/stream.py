@@ -166,7 +166,7 @@ class ExampleStream:
         seed: int = 0,
         d_min: float = 1.5,
         multiple_of: int = PATCH,
-        static_grids: tuple[Shape, ...] | None = None,
+        static_grids: tuple[Shape, ...] = (),
         part: int = 0,
         parts: int = 1,
     ) -> None:
@@ -181,7 +181,7 @@ class ExampleStream:
         self._seed = seed
         self._d_min = d_min
         longest, rate = _longest_edge(self._fragments, recipe), recipe.sample_rate
-        self._grids = Grids(longest, d_min, rate, multiple_of, static_grids or (), device)
+        self._grids = Grids(longest, d_min, rate, multiple_of, static_grids, device)
         self._draws = max(_POOL, _POOL_BATCHES * batch_size)
         self._pool = 0
         self._emitted = 0
