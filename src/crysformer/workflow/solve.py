@@ -16,7 +16,7 @@ from crysformer.phasing.checkpoint import STATE
 from crysformer.phasing.solution import Solution
 from crysformer.phasing.solver import solve
 from crysformer.signals import uninterrupted
-from crysformer.workflow.reports import write_report
+from crysformer.workflow.reports import REPORT, write_report
 from crysformer.workflow.solution_files import ATOMS, MODEL, RESULTS, write_solution
 
 
@@ -73,7 +73,7 @@ def solve_to_folder(
     """
     begun = time.monotonic()  # the report counts as well
     target, sequences = Path(folder), sequences_of(sequence)
-    refuse_input([data.source], [target / name for name in RESULTS])
+    refuse_input([data.source], [target / name for name in (*RESULTS, REPORT)])
     with locked_folder(target, overwrite=overwrite, resume=resume):
         report = data_report(data, sequences or None, copies, composition)
         on_report(report)
