@@ -1,4 +1,4 @@
-"""Build data sets from protein structures, verify them, and write their crystals as files."""
+"""Download structures, build data sets from them, verify these, and write crystals as files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from crysformer.cli._common import common_options, emit, positive, progress_bar, seed
+from crysformer.cli import _dataset_fetch
+from crysformer.cli._common import (
+    add_scheduler_argument,
+    common_options,
+    emit,
+    positive,
+    progress_bar,
+    seed,
+)
 from crysformer.errors import CrysformerError
 
 if TYPE_CHECKING:
@@ -16,12 +24,21 @@ RECIPE_NAMES = ("dipeptide", "fifteen")
 FORMATS = ("mtz", "ccp4", "pt", "pdb")
 SPLITS = ("train", "validation", "test")
 
-ACTIONS = ("build", "check", "export")
+ACTIONS = ("fetch", "build", "check", "export")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the three actions and their options."""
+    """Declare the actions and their options."""
     actions = parser.add_subparsers(dest="action", metavar="|".join(ACTIONS), required=True)
+    fetch = actions.add_parser(
+        "fetch",
+        help="the paper's entries from RCSB PDB",
+        description=_dataset_fetch.DESCRIPTION,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common_options()],
+    )
+    _dataset_fetch.add_options(fetch)
     build = actions.add_parser(
         "build",
         help="structures to fragments.parquet and manifest.json",
@@ -53,6 +70,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     build.add_argument(
         "--strict", action="store_true", help="drop entries whose criteria are not all known"
     )
+    build.add_argument(
+        "--repair",
+        action="store_true",
+        help="rebuild missing side-chain atoms by PDBFixer (needs the extra `curate`)",
+    )
+    add_scheduler_argument(build)
+    _dataset_fetch.add_criteria(build)
     build.add_argument("--overwrite", action="store_true", help="replace what is in DIR")
     build.add_argument("--resume", action="store_true", help="continue an interrupted build")
 
@@ -90,7 +114,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the chosen action."""
-    return {"build": _build, "check": _check, "export": _export}[args.action](args)
+    return {"fetch": _dataset_fetch.run, "build": _build, "check": _check, "export": _export}[args.action](args)
 
 
 def _build(args: argparse.Namespace) -> int:
@@ -106,6 +130,9 @@ def _build(args: argparse.Namespace) -> int:
             jobs=args.jobs,
             seed=args.seed,
             strict=args.strict,
+            criteria=_dataset_fetch.criteria_of(args),
+            repair=args.repair,
+            scheduler=args.scheduler,
             overwrite=args.overwrite,
             resume=args.resume,
             progress=progress,

@@ -9,10 +9,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from crysformer.data.criteria import Criteria as Criteria
     from crysformer.data.dataset.build import build as build
     from crysformer.data.dataset.check import check as check
     from crysformer.data.dataset.export import export as export
     from crysformer.data.dataset.manifest import Manifest as Manifest
+    from crysformer.data.rcsb.fetch import fetch as fetch
     from crysformer.data.recipe import DIPEPTIDE as DIPEPTIDE
     from crysformer.data.recipe import FIFTEEN as FIFTEEN
     from crysformer.data.recipe import Recipe as Recipe
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from crysformer.data.store import FragmentTable as FragmentTable
 
 _HOME = {
+    "Criteria": "criteria",
     "DIPEPTIDE": "recipe",
     "FIFTEEN": "recipe",
     "FragmentStore": "store",
@@ -29,11 +32,13 @@ _HOME = {
     "build": "dataset.build",
     "check": "dataset.check",
     "export": "dataset.export",
+    "fetch": "rcsb.fetch",
 }
 
 __all__ = [
     "DIPEPTIDE",
     "FIFTEEN",
+    "Criteria",
     "FragmentStore",
     "FragmentTable",
     "Manifest",
@@ -41,6 +46,7 @@ __all__ = [
     "build",
     "check",
     "export",
+    "fetch",
 ]
 
 

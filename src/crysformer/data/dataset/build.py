@@ -7,7 +7,7 @@ import itertools
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from crysformer.data.criteria import PAPER, Criteria
 from crysformer.data.dataset.curate import Curator, Tally
 from crysformer.data.dataset.entries import EntryIndex
 from crysformer.data.dataset.manifest import (
@@ -25,12 +26,14 @@ from crysformer.data.dataset.manifest import (
     sorted_counts,
     split_counts,
 )
-from crysformer.data.dataset.sequences import entry_sequences
+from crysformer.data.dataset.repair import PACKAGES, require_pdbfixer
+from crysformer.data.dataset.sequences import read_sequences
 from crysformer.data.dataset.shards import (
     SHARDS,
     chunks,
     join_shards,
     prepare_shards,
+    travelling,
     write_shards,
 )
 from crysformer.data.dataset.sources import (
@@ -46,10 +49,13 @@ from crysformer.data.recipe import Recipe, recipe_by_name
 from crysformer.data.store import FRAGMENTS, MANIFEST
 from crysformer.errors import InputError, UsageError
 from crysformer.files import atomic_path, locked_folder
+from crysformer.parallel import Workers, run_tasks
 
 log = logging.getLogger(__name__)
 
 _ROW_GROUP = 65536
+#: Packages whose versions the manifest states.
+_SOFTWARE = ("crysformer", "gemmi", "torch", "pyarrow")
 #: Number of atoms whose maps determine the scales (dipeptides have about 16, fifteen about 120).
 _SCALE_ATOMS = 262144
 
@@ -63,6 +69,9 @@ def build(
     jobs: int = 1,
     seed: int = 0,
     strict: bool = False,
+    criteria: Criteria = PAPER,
+    repair: bool = False,
+    scheduler: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
     progress: Callable[[float, str], None] | None = None,
@@ -90,6 +99,13 @@ def build(
         Seed of the splits.
     strict
         Drop files for which a criterion cannot be checked, instead of keeping and counting them.
+    criteria
+        Criteria of the choice of entries; by default the paper's.
+    repair
+        Rebuild missing side-chain atoms by PDBFixer, instead of leaving out their residues.
+    scheduler
+        Address of a dask.distributed scheduler that has the work done, or ``"local"`` for one with
+        `jobs` workers; see `crysformer.parallel.Workers`. The result is the same.
     overwrite, resume
         Handling of an output folder that is not empty: replace the data set, or continue the same
         build after an interruption.
@@ -101,11 +117,15 @@ def build(
     InputError
         If there is nothing to read, or nothing usable in it.
     UsageError
-        If the output folder is not empty, or holds shards of a different build.
+        If the output folder is not empty, or holds shards of a different build; or if a package
+        that `repair` or `scheduler` needs is absent.
     """
     recipe = recipe_by_name(recipe) if isinstance(recipe, str) else recipe
-    if jobs < 1 or (limit is not None and limit < 1):
-        raise UsageError(f"jobs {jobs}, limit {limit}: expected at least 1")
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit {limit}: expected at least 1")
+    workers = Workers(jobs, scheduler)
+    if repair:
+        require_pdbfixer()
     sources = find_sources(paths)
     index = index if index is not None else _index_beside(paths)
     entries = EntryIndex.read(index) if index is not None else EntryIndex({})
@@ -115,6 +135,8 @@ def build(
         recipe=asdict(recipe),
         seed=seed,
         strict=strict,
+        criteria=asdict(criteria),
+        repair=repair,
         limit=limit,
         sources=digest_sources(sources),
         index=None if index is None else {"name": Path(index).name, "sha256": file_hash(index)},
@@ -127,19 +149,27 @@ def build(
         if resume and (folder / MANIFEST).is_file() and not (folder / SHARDS).is_dir():
             return _finished(folder, settings)
         files = itertools.islice(read_sources(sources), limit)
-        splitter = Splitter(entries.entries(), seed, entry_sequences(files, entries))
-        curator = Curator(recipe, entries, splitter, strict)
+        splitter = Splitter(entries.entries(), seed, _sequences(files, entries, workers))
+        curator = Curator(recipe, entries, splitter, strict, criteria, repair)
         reader = _Reader(sources, limit, progress)
-        return _build(folder, curator, reader, settings, passed_over(paths), jobs, resume)
+        return _build(folder, curator, reader, settings, passed_over(paths), workers, resume)
+
+
+def _sequences(
+    files: Iterable[StructureFile], entries: EntryIndex, workers: Workers
+) -> Iterator[tuple[str, list[str]]]:
+    tasks = ((travelling(chunk, workers),) for _, chunk in chunks(files))
+    for _, found in run_tasks(read_sequences, tasks, workers, (entries,)):
+        yield from found
 
 
 def _build(
     folder: Path, curator: Curator, reader: _Reader, settings: _Settings,
-    not_read: Sequence[Path], jobs: int, resume: bool,
+    not_read: Sequence[Path], workers: Workers, resume: bool,
 ) -> Manifest:  # fmt: skip
     shards = prepare_shards(folder, settings.to_json(), resume)
     try:
-        written = write_shards(curator, chunks(reader.files()), shards, jobs, reader.handled)
+        written = write_shards(curator, chunks(reader.files()), shards, workers, reader.handled)
         table, tally = join_shards(written)
         for path in not_read:
             tally.discards["file_passed_over"] += 1
@@ -168,6 +198,8 @@ class _Settings:
     recipe: dict[str, Any]
     seed: int
     strict: bool
+    criteria: dict[str, Any]
+    repair: bool
     limit: int | None
     sources: list[dict[str, str]]
     index: dict[str, str] | None
@@ -246,6 +278,8 @@ def _write(
         constants=settings.recipe,
         seed=settings.seed,
         strict=settings.strict,
+        criteria=settings.criteria,
+        repair=settings.repair,
         limit=settings.limit,
         sources=settings.sources,
         index=settings.index,
@@ -258,7 +292,7 @@ def _write(
         hashes={"content": content_hash(table), FRAGMENTS: file_hash(folder / FRAGMENTS)},
         versions={
             name: importlib.metadata.version(name)
-            for name in ("crysformer", "gemmi", "torch", "pyarrow")
+            for name in (*_SOFTWARE, *(PACKAGES if settings.repair else ()))
         },
     )
     manifest.write(folder / MANIFEST)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crysformer.data.criteria import PAPER
 from crysformer.data.store import FRAGMENTS, SCHEMA, SPLITS
 from crysformer.errors import InputError
 from crysformer.files import write_json
@@ -51,6 +52,10 @@ class Manifest:
         of the file's bytes.
     versions
         Versions of the software that wrote it.
+    criteria
+        Criteria of the choice of entries; the paper's in older manifests, which lack them.
+    repair
+        True if missing side-chain atoms were rebuilt.
     format
         Version of this layout.
     """
@@ -70,6 +75,8 @@ class Manifest:
     scales: dict[str, Any]
     hashes: dict[str, str]
     versions: dict[str, str]
+    criteria: dict[str, Any] = field(default_factory=lambda: asdict(PAPER))
+    repair: bool = False
     format: int = FORMAT
 
     @property

@@ -44,13 +44,15 @@ def _letter(name: str) -> str:
     return letter if letter in residues.CODES else _UNKNOWN
 
 
-def entry_sequences(
-    files: Iterable[StructureFile], index: EntryIndex
-) -> Iterator[tuple[str, list[str]]]:
+def read_sequences(
+    index: EntryIndex, files: Iterable[StructureFile]
+) -> list[tuple[str, list[str]]]:
     """Name of the entry and sequences of the chains of each file that can be read."""
+    found = []
     for file in files:
         try:
-            structure = parse(file)
+            structure = parse(file.loaded())
         except ValueError:  # named when it is curated
             continue
-        yield index.of_file(file.stem).name, chain_sequences(structure)
+        found.append((index.of_file(file.stem).name, chain_sequences(structure)))
+    return found

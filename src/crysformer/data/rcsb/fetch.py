@@ -1,0 +1,380 @@
+"""The paper's entries from the archive into a folder that `dataset build` reads."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from crysformer.data.criteria import PAPER, Criteria
+from crysformer.data.rcsb.clusters import (
+    CLUSTERS_URL,
+    check_clusters,
+    index_table,
+    parse_clusters,
+)
+from crysformer.data.rcsb.download import (
+    CHECKSUMS,
+    FILES_URL,
+    STATES,
+    STRUCTURES,
+    Downloaded,
+    checksum_line,
+    download,
+    file_of,
+    kept,
+    read_checksums,
+    write_checksums,
+)
+from crysformer.data.rcsb.http_client import HttpClient, HttpSettings
+from crysformer.data.rcsb.search_query import SEARCH_URL, entry_of, query, search
+from crysformer.errors import CrysformerError, InputError, UsageError
+from crysformer.files import locked_folder, remove_unfinished, write_bytes, write_json
+from crysformer.parallel import Workers, run_tasks
+from crysformer.schema import read_json_object, record
+
+log = logging.getLogger(__name__)
+
+RECORD: Final = "fetch.json"
+INDEX: Final = "index.tsv"
+FORMAT: Final = 1
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Service:
+    """Addresses of the archive, or of a mirror.
+
+    Attributes
+    ----------
+    search
+        The Search API.
+    files
+        Folder of the mmCIF files.
+    clusters
+        Clusters of sequences at 30 % identity.
+    """
+
+    search: str = SEARCH_URL
+    files: str = FILES_URL
+    clusters: str = CLUSTERS_URL
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Content of ``fetch.json``: what was asked for, chosen, and found.
+
+    Attributes
+    ----------
+    criteria, representatives
+        The request; `representatives` is True for one entity of each 30 % cluster.
+    service
+        Addresses.
+    seed
+        Seed of the order in which entities are taken.
+    date
+        Day of the search, UTC.
+    request
+        The first page's request, as it was sent.
+    entities
+        All polymer entities that fit, in the order in which they are taken.
+    clusters_sha256
+        Checksum of the file of clusters.
+    fraction, limit
+        Part of `entities` that was taken.
+    counts
+        Entities and entries; files kept, downloaded, changed and missing; bytes. Empty while the
+        download has not been finished.
+    missing
+        Entries that the server does not have.
+    failed
+        Entries that could not be read, each with the reason.
+    format
+        Version of this layout.
+    """
+
+    criteria: dict[str, Any]
+    representatives: bool
+    service: dict[str, str]
+    seed: int
+    date: str
+    request: dict[str, Any]
+    entities: list[str]
+    clusters_sha256: str
+    fraction: float = 1.0
+    limit: int | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+    @classmethod
+    def read(cls, path: Path) -> Fetched:
+        """Read what `fetch` wrote.
+
+        Raises
+        ------
+        InputError
+            If it is something else.
+        """
+        try:
+            found = record(cls, read_json_object(path))
+        except ValueError as error:
+            raise InputError(f"{path}: not the record of a download ({error})") from error
+        if found.format != FORMAT:
+            raise InputError(f"{path}: format {found.format}, this version reads {FORMAT}")
+        return found
+
+
+def fetch(
+    out: str | Path,
+    criteria: Criteria = PAPER,
+    representatives: bool = True,
+    fraction: float = 1.0,
+    limit: int | None = None,
+    seed: int = 0,
+    max_rate: float = 5.0,
+    workers: Workers | None = None,
+    service: Service | None = None,
+    settings: HttpSettings | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Callable[[float, str], None] | None = None,
+) -> Fetched:
+    """Choose entries by the search of RCSB PDB and download their coordinates.
+
+    Writes ``structures/xy/1xyz.cif.gz``, ``index.tsv`` (sequence clusters, for `build`),
+    ``SHA256SUMS`` and ``fetch.json``.
+
+    Parameters
+    ----------
+    out
+        Folder for the files.
+    criteria
+        Criteria of the choice.
+    representatives
+        Only the best resolved chain of each cluster of 30 % sequence identity, as the paper; False
+        for all that fit.
+    fraction, limit
+        Part of the chains to take, in an order that depends on the seed: the paper took half. A
+        smaller part is the beginning of a larger one.
+    seed
+        Seed of that order.
+    max_rate
+        Downloads begun each second, by all workers together.
+    workers
+        Place where downloads run; by default this process.
+    service
+        Addresses of the archive or a mirror.
+    settings
+        Patience of requests.
+    overwrite, resume
+        Handling of an output folder that is not empty: search again, or go on with the entities
+        that an earlier run found. Files with the right checksum are kept in both cases.
+    progress
+        Called with the fraction done and a short text.
+
+    Raises
+    ------
+    CrysformerError
+        If the service cannot be reached.
+    UsageError
+        If the output folder is not empty, or holds the result of another request.
+    """
+    if not 0 < fraction <= 1 or (limit is not None and limit < 1) or not max_rate > 0:
+        raise UsageError(
+            f"`fraction` {fraction:g}, `limit` {limit}, `max_rate` {max_rate:g}: expected a "
+            "fraction above 0 and up to 1, and a limit and a rate above 0"
+        )
+    service, settings = service or Service(), settings or HttpSettings()
+    with locked_folder(out, overwrite=overwrite, resume=resume) as folder:
+        wanted = _Wanted(criteria, representatives, service, seed)
+        if resume and (folder / RECORD).is_file():
+            chosen = _stored(folder, wanted)
+        else:
+            chosen = _search(folder, wanted, settings)
+        chosen = _with_part(chosen, fraction, limit)
+        entries = list(dict.fromkeys(map(entry_of, taken(chosen))))
+        try:
+            return _download_all(
+                folder, chosen, entries, max_rate, workers or Workers(), settings, resume, progress
+            )
+        except KeyboardInterrupt as stop:
+            raise type(stop)(f"{folder}: files are kept; pass `resume` to go on") from stop
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    criteria: Criteria
+    representatives: bool
+    service: Service
+    seed: int
+
+
+def _search(folder: Path, wanted: _Wanted, settings: HttpSettings) -> Fetched:
+    client = HttpClient(settings)
+    found = search(client, wanted.criteria, wanted.representatives, wanted.service.search)
+    if not found:
+        raise CrysformerError(f"{wanted.service.search}: no entry fits; relax the criteria")
+    log.info("%d chains fit", len(found))
+    content = client.get(wanted.service.clusters, check_clusters)
+    write_bytes(folder / CLUSTERS_FILE, content)
+    fetched = Fetched(
+        criteria=asdict(wanted.criteria),
+        representatives=wanted.representatives,
+        service=asdict(wanted.service),
+        seed=wanted.seed,
+        date=time.strftime("%Y-%m-%d", time.gmtime()),
+        request=query(wanted.criteria, wanted.representatives, 0),
+        entities=_in_order(found, wanted.seed),
+        clusters_sha256=hashlib.sha256(content).hexdigest(),
+    )
+    write_json(folder / RECORD, asdict(fetched))
+    return fetched
+
+
+#: Copy of the file of clusters, so that a resumed run uses the same ones.
+CLUSTERS_FILE: Final = "clusters-by-entity-30.txt"
+
+
+def _stored(folder: Path, wanted: _Wanted) -> Fetched:
+    stored = Fetched.read(folder / RECORD)
+    same = (
+        stored.criteria == asdict(wanted.criteria)
+        and stored.representatives == wanted.representatives
+        and stored.service == asdict(wanted.service)
+        and stored.seed == wanted.seed
+    )
+    if not same:
+        raise UsageError(
+            f"{folder}: holds the result of another request; pass `overwrite` to search anew"
+        )
+    return stored
+
+
+def _with_part(chosen: Fetched, fraction: float, limit: int | None) -> Fetched:
+    values = {**vars(chosen), "fraction": fraction, "limit": limit, "counts": {}}
+    values |= {"missing": [], "failed": {}}
+    return Fetched(**values)
+
+
+def taken(chosen: Fetched) -> list[str]:
+    """Polymer entities that belong to the fraction and limit."""
+    part = chosen.entities[: max(1, round(chosen.fraction * len(chosen.entities)))]
+    return part if chosen.limit is None else part[: chosen.limit]
+
+
+def _in_order(entities: Sequence[str], seed: int) -> list[str]:
+    """Order by a hash of seed and name: an archive that grows leaves it as it is."""
+    return sorted(entities, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
+
+
+def _download_all(
+    folder: Path,
+    chosen: Fetched,
+    entries: Sequence[str],
+    max_rate: float,
+    workers: Workers,
+    settings: HttpSettings,
+    resume: bool,
+    progress: Callable[[float, str], None] | None,
+) -> Fetched:
+    clusters_path = folder / CLUSTERS_FILE
+    try:
+        content = clusters_path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{clusters_path}: cannot be read ({error.strerror}); pass `overwrite` to search anew"
+        ) from error
+    if hashlib.sha256(content).hexdigest() != chosen.clusters_sha256:
+        raise InputError(f"{clusters_path}: was changed; pass `overwrite` to search anew")
+    write_bytes(folder / INDEX, index_table(taken(chosen), parse_clusters(content, entries)))
+
+    for part in (folder / STRUCTURES).glob("*/"):
+        remove_unfinished(part)
+    checksums = _without_others(folder, read_checksums(folder / CHECKSUMS), entries, resume)
+    write_checksums(folder / CHECKSUMS, checksums)  # without a line that was cut off
+    there = (kept(folder, entry, checksums.get(file_of(entry))) for entry in entries)
+    results = {state.entry: state for state in there if state is not None}
+    missing = [entry for entry in entries if entry not in results]
+    tasks = _paced(((entry, checksums.get(file_of(entry))) for entry in missing), max_rate)
+    shared = (str(folder.absolute()), chosen.service["files"], settings)
+    in_a_row = 0
+    for _, result in run_tasks(download, tasks, workers, shared, ahead=1):
+        results[result.entry] = result
+        in_a_row = in_a_row + 1 if result.state == "failed" else 0
+        if result.sha256:
+            checksums[file_of(result.entry)] = result.sha256
+            _append(folder / CHECKSUMS, checksum_line(result.sha256, file_of(result.entry)))
+        if in_a_row >= _GIVE_UP:
+            raise CrysformerError(
+                f"{result.reason}; {in_a_row} downloads in a row failed: pass `resume` later to go "
+                "on"
+            )
+        if progress is not None:
+            progress(len(results) / len(entries), f"{len(results)} of {len(entries)} entries")
+    write_checksums(folder / CHECKSUMS, checksums)
+    fetched = _with_results(chosen, [results[entry] for entry in entries])
+    write_json(folder / RECORD, asdict(fetched))
+    return fetched
+
+
+def _without_others(
+    folder: Path, checksums: dict[str, str], entries: Sequence[str], resume: bool
+) -> dict[str, str]:
+    """Remove files of an earlier choice, which a build would take with the others."""
+    names = set(map(file_of, entries))
+    others = [name for name in checksums if name not in names]
+    if others and resume:
+        raise UsageError(
+            f"{folder}: holds {len(others)} files beyond this `limit` and `fraction`; choose "
+            "another folder, or pass `overwrite` to remove them"
+        )
+    for name in others:
+        (folder / name).unlink(missing_ok=True)
+    return {name: checksums[name] for name in checksums if name in names}
+
+
+#: Failures one after the other from which the service counts as unreachable.
+_GIVE_UP: Final = 5
+
+
+def _append(path: Path, line: str) -> None:
+    """Add a line to a file; a killed process leaves it whole or cut off at the end."""
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line)
+    except OSError as error:
+        raise CrysformerError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _with_results(chosen: Fetched, results: Sequence[Downloaded]) -> Fetched:
+    states = Counter(result.state for result in results)
+    counts = {
+        "hits": len(chosen.entities),
+        "entities": len(taken(chosen)),
+        "entries": len(results),
+        **{state: states[state] for state in STATES},
+        "bytes": sum(result.size for result in results),
+    }
+    missing = [result.entry for result in results if result.state == "missing"]
+    failed = {result.entry: result.reason for result in results if result.state == "failed"}
+    return Fetched(**{**vars(chosen), "counts": counts, "missing": missing, "failed": failed})
+
+
+def _paced(
+    tasks: Iterable[tuple[str, str | None]], max_rate: float
+) -> Iterator[tuple[str, str | None]]:
+    """Give tasks no faster than `max_rate` each second."""
+    following = time.monotonic()
+    for task in tasks:
+        if (wait := following - time.monotonic()) > 0:
+            time.sleep(wait)
+        following = max(following, time.monotonic()) + 1 / max_rate
+        yield task
