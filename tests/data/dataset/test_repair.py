@@ -83,10 +83,28 @@ def test_rebuilt_residues_have_standard_geometry(chain: gemmi.Structure) -> None
         expected, found = (_distances(c.xyz[i, real]) for c in (true, rebuilt))
         bonded = (expected > 0) & (expected < 2.0)
         assert abs(found - expected)[bonded].max() < 0.12
-        # PDBFixer places a template by the atoms that are there: CB follows the backbone roughly
-        assert np.linalg.norm(rebuilt.xyz[i, 4] - true.xyz[i, 4]) < 1.0
+        assert np.linalg.norm(rebuilt.xyz[i, 4] - true.xyz[i, 4]) < 0.25  # CB
     everything = rebuilt.xyz[number > 0]
     assert np.sort(_distances(everything), axis=1)[:, 1].min() > 1.1
+
+
+@needs_pdbfixer
+def test_clashing_side_chain_is_not_kept(chain: gemmi.Structure) -> None:
+    truncate(chain, 20)
+    ca = chain[0][0][20][1].pos
+    crowd = gemmi.Residue()
+    crowd.name, crowd.seqid = "ALA", gemmi.SeqId(900, " ")
+    for name, step in zip(("N", "CA", "C", "O"), np.eye(4, 3) * 1.2, strict=True):
+        atom = gemmi.Atom()
+        atom.name, atom.element = name, gemmi.Element(name[0])
+        atom.pos = ca + gemmi.Position(*(step - 0.4))
+        crowd.add_atom(atom)
+    chain[0][0].add_residue(crowd)
+    chain.setup_entities()
+    changes: Counter[str] = Counter()
+    rebuild_side_chains(chain, changes)
+    assert changes["residue_side_chain_clashes_not_rebuilt"] >= 1
+    assert len(chain[0][0][20]) == 4
 
 
 def _distances(xyz: np.ndarray) -> np.ndarray:
