@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ from crysformer.data.rcsb.http_client import HttpSettings
 from crysformer.errors import CrysformerError, UsageError
 from crysformer.files import write_bytes
 from crysformer.parallel import Workers
+from crysformer.testing import WorkerKiller
 
 from .conftest import Answer, Archive
 
@@ -323,3 +325,15 @@ def test_mirror_is_part_of_the_request(archive: Archive, out: Path) -> None:
     service = Service(archive.service.search, "http://elsewhere", archive.service.clusters)
     with pytest.raises(UsageError, match="another request"):
         fetch(out, service=service, resume=True, settings=QUICK)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("distributed") is None, reason="dask.distributed is not installed"
+)
+def test_cluster_downloads_the_same_though_a_worker_dies(archive: Archive, out: Path) -> None:
+    kill = WorkerKiller()
+    fetched = get(archive, out, workers=Workers(2, "local"), progress=kill)
+    assert kill.killed
+    assert files(out) == archive.files
+    assert fetched.counts["downloaded"] == 6
+    assert len((out / "SHA256SUMS").read_text().splitlines()) == 6
