@@ -1,4 +1,4 @@
-"""Commands on a dask cluster of real processes, one of which is killed in the middle of the work."""
+"""Commands on a dask cluster of real processes, one of which is killed in the middle."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Independent tasks here, in processes of this machine, or on a dask cluster.
 
 `run_tasks` is the one interface: results come as tasks end, the tasks of a worker that dies are
-done again elsewhere, and each result comes once. Each task computes with one thread.
+done again elsewhere, and each result comes once. In other processes than the calling one, each
+task computes with one thread.
 """
 
 from __future__ import annotations
@@ -220,6 +221,18 @@ def _one_thread() -> None:
         os.environ["OMP_NUM_THREADS"] = "1"
     else:
         torch.set_num_threads(1)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let PyTorch compute with one thread within the block, for the same numbers everywhere."""
+    torch = importlib.import_module("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _on_dask(

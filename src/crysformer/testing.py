@@ -193,6 +193,7 @@ class WorkerKiller:
         self.killed = False
 
     def __call__(self, fraction: float, text: str) -> None:
+        """Kill a worker, as something that takes a progress report."""
         if not self.killed:
             self.killed = True
             multiprocessing.active_children()[0].kill()

@@ -224,7 +224,7 @@ def add_output_arguments(
     )
 
 
-def add_scheduler_argument(parser: argparse.ArgumentParser) -> None:
+def add_scheduler_argument(parser: argparse._ActionsContainer) -> None:
     """Add --scheduler."""
     parser.add_argument(
         "--scheduler",

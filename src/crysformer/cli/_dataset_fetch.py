@@ -65,9 +65,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--fraction", type=float, default=1.0, metavar="F",
         help="part of the chains, by --seed (1; the paper took 0.5)",
     )  # fmt: skip
-    parser.add_argument(
-        "--limit", type=positive, metavar="N", help="at most N chains, by --seed"
-    )
+    parser.add_argument("--limit", type=positive, metavar="N", help="at most N chains, by --seed")
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="order of chains (0)")
     parser.add_argument(
         "--max-rate", type=float, default=5.0, metavar="R", help="downloads a second, at most (5)"

@@ -154,8 +154,8 @@ def _solve_on_cluster(
     """Records as they are finished by the workers of a dask scheduler."""
     tasks = ((_options(args, folder.absolute(), crystal), crystal) for crystal in crystals)
     workers = Workers(args.jobs, args.scheduler)
-    for _, record in run_tasks(_solve_remotely, tasks, workers, ahead=1):
-        yield record, 0.0
+    for _, finished in run_tasks(_solve_remotely, tasks, workers, ahead=1):
+        yield finished, 0.0
 
 
 def _solve_remotely(options: argparse.Namespace, crystal: ListedCrystal) -> dict[str, Any]:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from crysformer.data.dataset.build import build as build
     from crysformer.data.dataset.check import check as check
     from crysformer.data.dataset.export import export as export
+    from crysformer.data.dataset.export_shards import export_shards as export_shards
     from crysformer.data.dataset.manifest import Manifest as Manifest
+    from crysformer.data.dataset.shard_reader import MapShards as MapShards
     from crysformer.data.rcsb.fetch import fetch as fetch
     from crysformer.data.recipe import DIPEPTIDE as DIPEPTIDE
     from crysformer.data.recipe import FIFTEEN as FIFTEEN
@@ -31,7 +33,9 @@ _HOME = {
     "Recipe": "recipe",
     "build": "dataset.build",
     "check": "dataset.check",
+    "MapShards": "dataset.shard_reader",
     "export": "dataset.export",
+    "export_shards": "dataset.export_shards",
     "fetch": "rcsb.fetch",
 }
 
@@ -42,10 +46,12 @@ __all__ = [
     "FragmentStore",
     "FragmentTable",
     "Manifest",
+    "MapShards",
     "Recipe",
     "build",
     "check",
     "export",
+    "export_shards",
     "fetch",
 ]
 

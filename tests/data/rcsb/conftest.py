@@ -117,10 +117,10 @@ def archive(coordinates: dict[str, bytes]) -> Iterator[Archive]:
     archive.clusters = ("\n".join(rows) + "\n").encode()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             self._answer(b"")
 
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             self._answer(self.rfile.read(int(self.headers["Content-Length"])))
 
         def _answer(self, body: bytes) -> None:

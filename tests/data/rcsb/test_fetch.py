@@ -66,10 +66,8 @@ def test_everything_that_fits_with_checksums(archive: Archive, out: Path) -> Non
 def test_query_is_that_of_the_paper(archive: Archive, out: Path) -> None:
     get(archive, out, limit=1)
     (query,) = archive.queries
-    conditions = {
-        node["parameters"]["attribute"]: (node["parameters"]["operator"], node["parameters"]["value"])
-        for node in query["query"]["nodes"]
-    }
+    nodes = [node["parameters"] for node in query["query"]["nodes"]]
+    conditions = {node["attribute"]: (node["operator"], node["value"]) for node in nodes}
     assert query["query"]["logical_operator"] == "and"
     assert query["return_type"] == "polymer_entity"
     assert conditions == {
@@ -88,9 +86,7 @@ def test_query_is_that_of_the_paper(archive: Archive, out: Path) -> None:
     assert json.loads((out / "fetch.json").read_text())["request"] == query
 
 
-def test_pages_are_joined(
-    archive: Archive, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pages_are_joined(archive: Archive, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     defaults = search_query.search.__defaults__
     assert defaults is not None
     monkeypatch.setattr(search_query.search, "__defaults__", (*defaults[:-1], 4))
@@ -219,7 +215,18 @@ def test_files_that_cannot_be_had_do_not_stop_the_rest(
     archive.before[broken] = [Answer(b"damaged")] * 100
     addresses = ["--search-url", archive.service.search, "--files-url", archive.service.files]
     addresses += ["--clusters-url", archive.service.clusters]
-    argv = ["dataset", "fetch", "-o", str(out), *addresses, "--max-rate", "1000", "--retries", "0", "-q"]
+    argv = [
+        "dataset",
+        "fetch",
+        "-o",
+        str(out),
+        *addresses,
+        "--max-rate",
+        "1000",
+        "--retries",
+        "0",
+        "-q",
+    ]
     assert main([*argv, "--json"]) == 1
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1
@@ -246,7 +253,7 @@ def test_service_that_goes_away(archive: Archive, out: Path) -> None:
 def test_refused_query_is_not_repeated(archive: Archive, out: Path) -> None:
     message = {"status": 400, "message": "JSON schema validation failed", "link": "..."}
     archive.before["query"] = [Answer(json.dumps(message).encode(), 400)]
-    with pytest.raises(CrysformerError, match="status 400.*: JSON schema validation failed"):
+    with pytest.raises(CrysformerError, match=r"status 400.*: JSON schema validation failed"):
         get(archive, out)
     assert len(archive.requests) == 1
     assert not out.exists()
@@ -262,13 +269,11 @@ def test_nothing_fits(archive: Archive, out: Path) -> None:
 @pytest.mark.parametrize("answer", [b"{}", b'{"result_set": ["x"], "total_count": 1}', b"[]"])
 def test_answers_of_another_form(archive: Archive, out: Path, answer: bytes) -> None:
     archive.before["query"] = [Answer(answer)] * 10
-    with pytest.raises(CrysformerError, match="perhaps the service has changed|not a JSON object"):
+    with pytest.raises(CrysformerError, match=r"perhaps the service has changed|not a JSON object"):
         get(archive, out)
 
 
-def test_no_network_is_one_line_at_once(
-    out: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_network_is_one_line_at_once(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     begun = time.monotonic()
     argv = ["dataset", "fetch", "-o", str(out), "--search-url", "http://127.0.0.1:9/query"]
     assert main(argv) == 1
@@ -279,9 +284,7 @@ def test_no_network_is_one_line_at_once(
     assert not out.exists()
 
 
-def test_killed_run_goes_on(
-    archive: Archive, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_run_goes_on(archive: Archive, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
     def interrupted(path: Path, content: bytes) -> None:

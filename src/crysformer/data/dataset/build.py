@@ -14,18 +14,18 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from crysformer.data.checksums import file_hash
 from crysformer.data.criteria import PAPER, Criteria
 from crysformer.data.dataset.curate import Curator, Tally
 from crysformer.data.dataset.entries import EntryIndex
 from crysformer.data.dataset.manifest import (
     Manifest,
     content_hash,
-    file_hash,
     sorted_counts,
     split_counts,
 )
+from crysformer.data.dataset.parquet import write_parquet
 from crysformer.data.dataset.repair import PACKAGES, require_pdbfixer
 from crysformer.data.dataset.sequences import read_sequences
 from crysformer.data.dataset.shards import (
@@ -48,12 +48,11 @@ from crysformer.data.examples.scales import map_scales
 from crysformer.data.recipe import Recipe, recipe_by_name
 from crysformer.data.store import FRAGMENTS, MANIFEST
 from crysformer.errors import InputError, UsageError
-from crysformer.files import atomic_path, locked_folder
+from crysformer.files import locked_folder
 from crysformer.parallel import Workers, run_tasks
 
 log = logging.getLogger(__name__)
 
-_ROW_GROUP = 65536
 #: Packages whose versions the manifest states.
 _SOFTWARE = ("crysformer", "gemmi", "torch", "pyarrow")
 #: Number of atoms whose maps determine the scales (dipeptides have about 16, fifteen about 120).
@@ -272,7 +271,7 @@ def _write(
     """Write the fragments, and the manifest after them."""
     scales = _scales(table, recipe, settings.seed)
     (folder / MANIFEST).unlink(missing_ok=True)
-    _write_table(table, folder / FRAGMENTS)
+    write_parquet(table, folder / FRAGMENTS, recipe.name, settings.seed)
     manifest = Manifest(
         recipe=recipe.name,
         constants=settings.recipe,
@@ -306,18 +305,6 @@ def _scales(table: pa.Table, recipe: Recipe, seed: int) -> dict[str, Any]:
     atoms = len(train["xyz"].combine_chunks().flatten()) // 3
     n_examples = max(1, train.num_rows * _SCALE_ATOMS // max(atoms, 1))
     return map_scales(train, recipe, seed, n_examples)
-
-
-def _write_table(table: pa.Table, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        pq.write_table(
-            table,
-            temporary,
-            compression="zstd",
-            compression_level=9,
-            row_group_size=_ROW_GROUP,
-            use_dictionary=["entry", "chain", "cluster", "split", "sequence"],
-        )
 
 
 def _nothing_left(sources: Sequence[Path], tally: Tally) -> str:

@@ -129,12 +129,6 @@ def content_hash(table: pa.Table) -> str:
     return digest.hexdigest()
 
 
-def file_hash(path: str | Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with Path(path).open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
 def split_counts(table: pa.Table) -> dict[str, dict[str, int]]:
     """Fragments, entries and groups of related entries in each split."""
     counts: dict[str, dict[str, int]] = {"fragments": {}, "entries": {}, "clusters": {}}

@@ -126,7 +126,7 @@ def _copied(residue: gemmi.Residue, number: int) -> tuple[gemmi.Residue, list[st
     index = residues.INDEX.get(copy.name)
     names = {name for name, atom in atoms if atom.occ > 0}
     expected = () if index is None else residues.ATOMS[index]
-    whole_backbone = _BACKBONE <= names
+    whole_backbone = names >= _BACKBONE
     if not whole_backbone or len(names) < len(atoms) or names - {*expected, _TERMINAL}:
         return copy, []
     missing = [name for name in expected if name not in names]
@@ -162,9 +162,7 @@ def _clashing(
     return {int(owner[i]) for pair in apart for i in pair if is_new[i]}
 
 
-def _atom(
-    name: str, position: list[float], element: gemmi.Element | None = None
-) -> gemmi.Atom:
+def _atom(name: str, position: list[float], element: gemmi.Element | None = None) -> gemmi.Atom:
     atom = gemmi.Atom()
     atom.name, atom.pos = name, gemmi.Position(*position)
     atom.element = element or gemmi.Element(name[0])  # C, N, O and S only

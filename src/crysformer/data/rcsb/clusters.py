@@ -15,9 +15,7 @@ from crysformer.data.rcsb.http_client import Damaged
 from crysformer.data.rcsb.search_query import entry_of
 from crysformer.errors import InputError
 
-CLUSTERS_URL: Final = (
-    "https://cdn.rcsb.org/resources/sequence/clusters/clusters-by-entity-30.txt"
-)
+CLUSTERS_URL: Final = "https://cdn.rcsb.org/resources/sequence/clusters/clusters-by-entity-30.txt"
 #: Columns of the index that `dataset build` reads.
 COLUMNS: Final = ("id", "pdb_id", "entity", "cluster_30")
 

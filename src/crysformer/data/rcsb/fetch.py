@@ -7,10 +7,16 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from crysformer.data.checksums import (
+    append_checksum,
+    is_whole,
+    read_checksums,
+    write_checksums,
+)
 from crysformer.data.criteria import PAPER, Criteria
 from crysformer.data.rcsb.clusters import (
     CLUSTERS_URL,
@@ -19,17 +25,12 @@ from crysformer.data.rcsb.clusters import (
     parse_clusters,
 )
 from crysformer.data.rcsb.download import (
-    CHECKSUMS,
     FILES_URL,
     STATES,
     STRUCTURES,
     Downloaded,
-    checksum_line,
     download,
     file_of,
-    kept,
-    read_checksums,
-    write_checksums,
 )
 from crysformer.data.rcsb.http_client import HttpClient, HttpSettings
 from crysformer.data.rcsb.search_query import SEARCH_URL, entry_of, query, search
@@ -259,9 +260,7 @@ def _stored(folder: Path, wanted: _Wanted) -> Fetched:
 
 
 def _with_part(chosen: Fetched, fraction: float, limit: int | None) -> Fetched:
-    values = {**vars(chosen), "fraction": fraction, "limit": limit, "counts": {}}
-    values |= {"missing": [], "failed": {}}
-    return Fetched(**values)
+    return replace(chosen, fraction=fraction, limit=limit, counts={}, missing=[], failed={})
 
 
 def taken(chosen: Fetched) -> list[str]:
@@ -298,10 +297,15 @@ def _download_all(
 
     for part in (folder / STRUCTURES).glob("*/"):
         remove_unfinished(part)
-    checksums = _without_others(folder, read_checksums(folder / CHECKSUMS), entries, resume)
-    write_checksums(folder / CHECKSUMS, checksums)  # without a line that was cut off
-    there = (kept(folder, entry, checksums.get(file_of(entry))) for entry in entries)
-    results = {state.entry: state for state in there if state is not None}
+    checksums = _without_others(folder, read_checksums(folder), entries, resume)
+    write_checksums(folder, checksums)  # without a line that was cut off
+    results = {
+        entry: Downloaded(
+            entry, "kept", checksums[file_of(entry)], (folder / file_of(entry)).stat().st_size
+        )
+        for entry in entries
+        if is_whole(folder, file_of(entry), checksums)
+    }
     missing = [entry for entry in entries if entry not in results]
     tasks = _paced(((entry, checksums.get(file_of(entry))) for entry in missing), max_rate)
     shared = (str(folder.absolute()), chosen.service["files"], settings)
@@ -311,7 +315,7 @@ def _download_all(
         in_a_row = in_a_row + 1 if result.state == "failed" else 0
         if result.sha256:
             checksums[file_of(result.entry)] = result.sha256
-            _append(folder / CHECKSUMS, checksum_line(result.sha256, file_of(result.entry)))
+            append_checksum(folder, file_of(result.entry), result.sha256)
         if in_a_row >= _GIVE_UP:
             raise CrysformerError(
                 f"{result.reason}; {in_a_row} downloads in a row failed: pass `resume` later to go "
@@ -319,7 +323,7 @@ def _download_all(
             )
         if progress is not None:
             progress(len(results) / len(entries), f"{len(results)} of {len(entries)} entries")
-    write_checksums(folder / CHECKSUMS, checksums)
+    write_checksums(folder, checksums)
     fetched = _with_results(chosen, [results[entry] for entry in entries])
     write_json(folder / RECORD, asdict(fetched))
     return fetched
@@ -345,27 +349,18 @@ def _without_others(
 _GIVE_UP: Final = 5
 
 
-def _append(path: Path, line: str) -> None:
-    """Add a line to a file; a killed process leaves it whole or cut off at the end."""
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(line)
-    except OSError as error:
-        raise CrysformerError(f"{path}: cannot be written ({error.strerror or error})") from error
-
-
 def _with_results(chosen: Fetched, results: Sequence[Downloaded]) -> Fetched:
     states = Counter(result.state for result in results)
-    counts = {
+    counts: dict[str, int] = {
         "hits": len(chosen.entities),
         "entities": len(taken(chosen)),
         "entries": len(results),
-        **{state: states[state] for state in STATES},
-        "bytes": sum(result.size for result in results),
     }
+    counts.update({state: states[state] for state in STATES})
+    counts["bytes"] = sum(result.size for result in results)
     missing = [result.entry for result in results if result.state == "missing"]
     failed = {result.entry: result.reason for result in results if result.state == "failed"}
-    return Fetched(**{**vars(chosen), "counts": counts, "missing": missing, "failed": failed})
+    return replace(chosen, counts=counts, missing=missing, failed=failed)
 
 
 def _paced(

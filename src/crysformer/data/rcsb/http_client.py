@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, NoReturn
+from typing import Any
 
 from crysformer.errors import CrysformerError
 from crysformer.settings import setting
@@ -134,18 +134,19 @@ class HttpClient:
                     raise NotThere(f"{request.full_url}: {problem}") from error
                 self._reached.add(request.host)
                 if error.code not in _LATER:
-                    _fail(request, f"{problem}{_words(error)}")
+                    raise _unreadable(request, f"{problem}{_words(error)}") from error
                 wait = min(max(wait, _retry_after(error.headers)), settings.longest_wait)
             except Damaged as error:
                 problem = str(error)
             except (OSError, http.client.HTTPException) as error:
                 problem = _reason(error)
                 if request.host not in self._reached and _no_network(error):
-                    _fail(request, f"{problem}; is there a network?")
-            if attempt + 1 < settings.tries:
-                log.debug("%s: %s; next try in %.1f s", request.full_url, problem, wait)
-                time.sleep(wait)
-        _fail(request, f"{problem}; tried {settings.tries} times")
+                    raise _unreadable(request, f"{problem}; is there a network?") from error
+            if attempt + 1 == settings.tries:
+                break
+            log.debug("%s: %s; next try in %.1f s", request.full_url, problem, wait)
+            time.sleep(wait)
+        raise _unreadable(request, f"{problem}; tried {settings.tries} times")
 
     def _read(self, request: urllib.request.Request) -> bytes:
         with urllib.request.urlopen(request, timeout=self._settings.timeout) as response:
@@ -153,14 +154,14 @@ class HttpClient:
             body: bytes = response.read(self._settings.max_bytes + 1)
             expected = response.headers.get("Content-Length")
         if len(body) > self._settings.max_bytes:
-            _fail(request, f"more than {self._settings.max_bytes} bytes")
+            raise _unreadable(request, f"more than {self._settings.max_bytes} bytes")
         if expected is not None and expected.isdigit() and len(body) != int(expected):
             raise Damaged(f"cut off after {len(body)} of {expected} bytes")
         return body
 
 
-def _fail(request: urllib.request.Request, problem: str) -> NoReturn:
-    raise Unreadable(f"{request.full_url}: cannot be read ({problem})")
+def _unreadable(request: urllib.request.Request, problem: str) -> Unreadable:
+    return Unreadable(f"{request.full_url}: cannot be read ({problem})")
 
 
 def _words(error: urllib.error.HTTPError) -> str:

@@ -26,7 +26,9 @@ _BY_RESOLUTION: Final = {"sort_by": "rcsb_entry_info.resolution_combined", "dire
 _ENTITY = re.compile(r"(?P<entry>[0-9][0-9A-Z]{3}|PDB_[0-9A-Z]{8})_(?P<number>[0-9]+)")
 
 
-def query(criteria: Criteria, representatives: bool, start: int, rows: int = _ROWS) -> dict[str, Any]:
+def query(
+    criteria: Criteria, representatives: bool, start: int, rows: int = _ROWS
+) -> dict[str, Any]:
     """Request for one page of the polymer entities that fit.
 
     Parameters
@@ -46,9 +48,7 @@ def query(criteria: Criteria, representatives: bool, start: int, rows: int = _RO
         _terminal(
             "entity_poly.rcsb_sample_sequence_length", "greater_or_equal", criteria.min_length
         ),
-        _terminal(
-            "rcsb_entry_info.resolution_combined", "less_or_equal", criteria.max_resolution
-        ),
+        _terminal("rcsb_entry_info.resolution_combined", "less_or_equal", criteria.max_resolution),
         _terminal("refine.ls_R_factor_R_free", "less_or_equal", criteria.max_r_free),
     ]
     options: dict[str, Any] = {

@@ -11,8 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from crysformer import __version__
 from crysformer.data.store import FRAGMENTS, FragmentStore, FragmentTable, Split
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
@@ -23,7 +21,7 @@ from crysformer.evaluation.regimes.grid import Condition
 from crysformer.evaluation.regimes.results import Result, ResultLog
 from crysformer.evaluation.regimes.synthetic_crystals import grid_crystal
 from crysformer.evaluation.scoring import score
-from crysformer.parallel import Workers, run_tasks
+from crysformer.parallel import Workers, one_thread, run_tasks
 
 LEFT_OUT = ("random",)
 """Methods that are run only if named: the result of chance is known."""
@@ -183,16 +181,11 @@ def _run_all(
     def in_time() -> bool:
         return deadline is None or time.monotonic() < deadline
 
-    threads = torch.get_num_threads()
-    if not workers.elsewhere:
-        torch.set_num_threads(1)
-    try:
-        # A job that waits at a worker would begin after the deadline, so none is sent ahead.
-        tasks = ((job,) for job in work)
+    # A job that waits at a worker would begin after the deadline, so none is sent ahead.
+    tasks = ((job,) for job in work)
+    with one_thread():
         for _, results in run_tasks(run_job, tasks, workers, may_begin=in_time, ahead=1):
             yield results
-    finally:
-        torch.set_num_threads(threads)
 
 
 @lru_cache(maxsize=1)
