@@ -74,6 +74,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--strict", action="store_true", help="drop entries whose criteria are not all known"
     )
     build.add_argument(
+        "--representatives",
+        action="store_true",
+        help="of each cluster of the index, only the file of the best resolution",
+    )
+    build.add_argument(
         "--repair",
         action="store_true",
         help="rebuild missing side-chain atoms by PDBFixer (needs the extra `curate`)",
@@ -150,6 +155,7 @@ def _build(args: argparse.Namespace) -> int:
             seed=args.seed,
             strict=args.strict,
             criteria=_dataset_fetch.criteria_of(args),
+            representatives=args.representatives,
             repair=args.repair,
             scheduler=args.scheduler,
             overwrite=args.overwrite,

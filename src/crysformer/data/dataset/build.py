@@ -27,7 +27,8 @@ from crysformer.data.dataset.manifest import (
 )
 from crysformer.data.dataset.parquet import write_parquet
 from crysformer.data.dataset.repair import PACKAGES, require_pdbfixer
-from crysformer.data.dataset.sequences import read_sequences
+from crysformer.data.dataset.representatives import Surveyed, survey
+from crysformer.data.dataset.representatives import representatives as best_of_clusters
 from crysformer.data.dataset.shards import (
     SHARDS,
     chunks,
@@ -69,6 +70,7 @@ def build(
     seed: int = 0,
     strict: bool = False,
     criteria: Criteria = PAPER,
+    representatives: bool = False,
     repair: bool = False,
     scheduler: str | None = None,
     overwrite: bool = False,
@@ -100,6 +102,8 @@ def build(
         Drop files for which a criterion cannot be checked, instead of keeping and counting them.
     criteria
         Criteria of the choice of entries; by default the paper's.
+    representatives
+        Of each cluster of the index, use only the file of the best resolution, as the paper did.
     repair
         Rebuild missing side-chain atoms by PDBFixer, instead of leaving out their residues.
     scheduler
@@ -135,6 +139,7 @@ def build(
         seed=seed,
         strict=strict,
         criteria=asdict(criteria),
+        representatives=representatives,
         repair=repair,
         limit=limit,
         sources=digest_sources(sources),
@@ -148,18 +153,22 @@ def build(
         if resume and (folder / MANIFEST).is_file() and not (folder / SHARDS).is_dir():
             return _finished(folder, settings)
         files = itertools.islice(read_sources(sources), limit)
-        splitter = Splitter(entries.entries(), seed, _sequences(files, entries, workers))
-        curator = Curator(recipe, entries, splitter, strict, criteria, repair)
+        surveyed = _survey(files, entries, workers, representatives)
+        splitter = Splitter(
+            entries.entries(), seed, ((file.entry.name, file.sequences) for file in surveyed)
+        )
+        chosen = best_of_clusters(surveyed, criteria, strict) if representatives else None
+        curator = Curator(recipe, entries, splitter, strict, criteria, repair, chosen)
         reader = _Reader(sources, limit, progress)
         return _build(folder, curator, reader, settings, passed_over(paths), workers, resume)
 
 
-def _sequences(
-    files: Iterable[StructureFile], entries: EntryIndex, workers: Workers
-) -> Iterator[tuple[str, list[str]]]:
+def _survey(
+    files: Iterable[StructureFile], entries: EntryIndex, workers: Workers, with_headers: bool
+) -> list[Surveyed]:
     tasks = ((travelling(chunk, workers),) for _, chunk in chunks(files))
-    for _, found in run_tasks(read_sequences, tasks, workers, (entries,)):
-        yield from found
+    shared = (entries, with_headers)
+    return [file for _, found in run_tasks(survey, tasks, workers, shared) for file in found]
 
 
 def _build(
@@ -198,6 +207,7 @@ class _Settings:
     seed: int
     strict: bool
     criteria: dict[str, Any]
+    representatives: bool
     repair: bool
     limit: int | None
     sources: list[dict[str, str]]
@@ -278,6 +288,7 @@ def _write(
         seed=settings.seed,
         strict=settings.strict,
         criteria=settings.criteria,
+        representatives=settings.representatives,
         repair=settings.repair,
         limit=settings.limit,
         sources=settings.sources,

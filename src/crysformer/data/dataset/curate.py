@@ -101,6 +101,7 @@ class Curator:
     strict: bool
     criteria: Criteria = PAPER
     repair: bool = False
+    representatives: frozenset[str] | None = None
 
     def curate(self, files: Sequence[StructureFile]) -> tuple[pa.Table, Tally]:
         """Convert files to fragments (`CURATED`), in input order, with the counts of losses."""
@@ -126,6 +127,9 @@ class Curator:
             reasons = [f"strict_{reason}" for reason in unknowns(entry)]
         if reasons:
             tally.discards[reasons[0]] += 1
+            return []
+        if self.representatives is not None and file.stem.lower() not in self.representatives:
+            tally.discards["entry_not_best_of_its_cluster"] += 1
             return []
         if self.repair:
             try:

@@ -54,6 +54,8 @@ class Manifest:
         Versions of the software that wrote it.
     criteria
         Criteria of the choice of entries; the paper's in older manifests, which lack them.
+    representatives
+        True if only the best resolved file of each cluster was used.
     repair
         True if missing side-chain atoms were rebuilt.
     format
@@ -76,6 +78,7 @@ class Manifest:
     hashes: dict[str, str]
     versions: dict[str, str]
     criteria: dict[str, Any] = field(default_factory=lambda: asdict(PAPER))
+    representatives: bool = False
     repair: bool = False
     format: int = FORMAT
 
