@@ -45,6 +45,21 @@ D_MIN: Final = 1.5
 
 
 @dataclass(frozen=True)
+class ShardFile:
+    """One shard: file name, split, number of examples, size (bytes) and SHA-256."""
+
+    file: str
+    split: Split
+    examples: int
+    bytes: int
+    sha256: str
+
+    def __post_init__(self) -> None:
+        if Path(self.file).name != self.file:
+            raise ValueError(f"file {self.file!r} is not in the folder")
+
+
+@dataclass(frozen=True)
 class ShardList:
     """Content of ``shards.json``.
 
@@ -55,7 +70,7 @@ class ShardList:
     recipe
         Name of the recipe.
     source
-        SHA-256 of all values of the data set (`Manifest.hashes`).
+        SHA-256 of the data set's ``fragments.parquet``; empty if its manifest has none.
     seed, subset, splits, shard_mib
         As given to `export_shards`.
     d_min
@@ -65,8 +80,7 @@ class ShardList:
     units
         Meaning, unit and shape of the values of an example.
     shards
-        Of each shard: ``file``, ``split``, ``examples``, ``bytes``, ``sha256``; empty while the
-        export has not been finished.
+        The shards as plain values (see `ShardFile`); empty while the export is not finished.
     format
         Version of this layout.
     """
@@ -95,6 +109,7 @@ class ShardList:
         """
         try:
             found = record(cls, read_json_object(path))
+            found.files()
         except ValueError as error:
             raise InputError(f"{path}: not a list of shards ({error})") from error
         if found.format != FORMAT or found.kind not in SHARD_FORMATS:
@@ -102,6 +117,16 @@ class ShardList:
                 f"{path}: format {found.format} of {found.kind!r}, this version reads {FORMAT}"
             )
         return found
+
+    def files(self) -> list[ShardFile]:
+        """The shards in order.
+
+        Raises
+        ------
+        ValueError
+            If their description is damaged.
+        """
+        return [record(ShardFile, values) for values in self.shards]
 
 
 UNITS: Final = {
@@ -180,7 +205,7 @@ def export_shards(
     wanted = ShardList(
         kind=kind,
         recipe=store.recipe.name,
-        source=str(store.manifest["hashes"]["content"]),
+        source=store.fragments_hash,
         seed=seed,
         subset=subset,
         splits=list(SPLITS if split is None else (split,)),
@@ -287,16 +312,16 @@ def _write_all(
     write_bytes(target / TEMPLATES, templates)
     checksums[TEMPLATES] = hashlib.sha256(templates).hexdigest()
     shards = [
-        {
-            "file": shard.file,
-            "split": shard.split,
-            "examples": len(shard.rows),
-            "bytes": (target / shard.file).stat().st_size,
-            "sha256": checksums[shard.file],
-        }
+        ShardFile(
+            shard.file,
+            shard.split,
+            len(shard.rows),
+            (target / shard.file).stat().st_size,
+            checksums[shard.file],
+        )
         for shard in plan
     ]
-    finished = replace(wanted, shards=shards)
+    finished = replace(wanted, shards=[asdict(shard) for shard in shards])
     write_checksums(target, checksums)
     write_json(target / SHARD_LIST, asdict(finished))
     return finished

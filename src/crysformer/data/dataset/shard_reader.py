@@ -47,25 +47,26 @@ class MapShards:
     def __init__(self, folder: str | Path, split: Split, part: int = 0, parts: int = 1) -> None:
         self.folder = Path(folder)
         self.shards = ShardList.read(self.folder / SHARD_LIST)
-        if not self.shards.shards:
+        files = self.shards.files()
+        if not files:
             raise InputError(f"{self.folder}: an unfinished export; finish it with `resume`")
-        of_split = [shard for shard in self.shards.shards if shard["split"] == split]
+        of_split = [shard for shard in files if shard.split == split]
         if not of_split:
             raise InputError(f"{self.folder}: no examples of the split {split}")
         self._chosen = of_split[part::parts]
 
     def __len__(self) -> int:
-        return sum(int(shard["examples"]) for shard in self._chosen)
+        return sum(shard.examples for shard in self._chosen)
 
     def __iter__(self) -> Iterator[MapExample]:
         decode = SHARD_FORMATS[self.shards.kind].decode
         for shard in self._chosen:
-            path = self.folder / str(shard["file"])
+            path = self.folder / shard.file
             try:
                 content = path.read_bytes()
             except OSError as error:
                 raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-            if hashlib.sha256(content).hexdigest() != shard["sha256"]:
+            if hashlib.sha256(content).hexdigest() != shard.sha256:
                 raise InputError(f"{path}: not the file that was exported (SHA-256 differs)")
             yield from decode(content)
 
