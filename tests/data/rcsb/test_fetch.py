@@ -7,9 +7,12 @@ import gzip
 import hashlib
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
+import sys
 import time
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -21,7 +24,7 @@ from crysformer.data.dataset.entries import EntryIndex
 from crysformer.data.dataset.splits import Splitter
 from crysformer.data.rcsb import search_query
 from crysformer.data.rcsb.fetch import Fetched, Service, fetch
-from crysformer.data.rcsb.http_client import HttpSettings
+from crysformer.data.rcsb.http_client import HttpSettings, user_agent
 from crysformer.errors import CrysformerError, UsageError
 from crysformer.files import write_bytes
 from crysformer.parallel import Workers
@@ -308,6 +311,33 @@ def test_killed_run_goes_on(archive: Archive, out: Path, monkeypatch: pytest.Mon
     assert len(archive.requests) == 4
     assert not left.exists()
     assert files(out) == archive.files
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")
+def test_process_that_is_killed_goes_on(archive: Archive, out: Path) -> None:
+    argv = [sys.executable, "-m", "crysformer", "dataset", "fetch", "-o", str(out), "-q"]
+    argv += ["--search-url", archive.service.search, "--files-url", archive.service.files]
+    argv += ["--clusters-url", archive.service.clusters]
+    process = subprocess.Popen([*argv, "--max-rate", "5"], stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while len(list(out.rglob("*.cif.gz"))) < 2 and time.monotonic() < until:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    there = {name: data for name, data in files(out).items() if not name.startswith(".")}
+    assert 2 <= len(there) < 6
+    assert all(archive.files[name] == content for name, content in there.items())
+    archive.requests.clear()
+    subprocess.run([*argv, "--resume"], check=True, stdout=subprocess.DEVNULL)
+    assert files(out) == archive.files
+    assert len(archive.requests) in (6 - len(there), 7 - len(there))  # one may not be listed yet
+
+
+def test_user_agent_names_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    stated = Message()
+    stated["Project-URL"] = "Homepage, https://example.org/crysformer"
+    monkeypatch.setattr("crysformer.data.rcsb.http_client.metadata.metadata", lambda _: stated)
+    assert user_agent().endswith(" (+https://example.org/crysformer)")
 
 
 def test_list_of_clusters_is_that_of_the_search(archive: Archive, out: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from crysformer.errors import InputError
+from crysformer.files import is_unfinished
 
 STRUCTURE_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif")
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
@@ -92,7 +93,8 @@ def find_sources(paths: Sequence[str | Path]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.is_file() and _is_source(p.name))
+            found_in = (p for p in path.rglob("*") if p.is_file() and not is_unfinished(p))
+            inside = sorted(p for p in found_in if _is_source(p.name))
             if not inside:
                 raise InputError(
                     f"{path}: no structure files or archives inside; expected {_EXPECTED}"
