@@ -29,7 +29,7 @@ from crysformer.data.dataset.export_shards import export_shards
 from crysformer.data.dataset.manifest import Manifest
 from crysformer.data.dataset.shard_reader import MapShards
 from crysformer.data.dataset.shards import join_shards
-from crysformer.data.rcsb.fetch import Fetched, Service
+from crysformer.data.rcsb.fetch_record import Fetched, Service
 from crysformer.data.store import FRAGMENTS, MANIFEST, SPLITS, FragmentStore
 from crysformer.errors import CrysformerError
 from crysformer.evaluation.regimes.results import RESULTS, Result, read_results

@@ -18,7 +18,7 @@ from crysformer.errors import CrysformerError
 
 if TYPE_CHECKING:
     from crysformer.data.criteria import Criteria
-    from crysformer.data.rcsb.fetch import Fetched
+    from crysformer.data.rcsb.fetch_record import Fetched
 
 DESCRIPTION = """\
 Choose entries by the criteria of the paper's appendix B through the search of RCSB PDB, and
@@ -87,7 +87,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Search and download; 1 if some entries could not be had."""
-    from crysformer.data.rcsb.fetch import Service, fetch
+    from crysformer.data.rcsb.fetch import fetch
+    from crysformer.data.rcsb.fetch_record import Service
     from crysformer.data.rcsb.http_client import HttpSettings
     from crysformer.parallel import Workers
 

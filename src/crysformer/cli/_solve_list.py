@@ -164,7 +164,8 @@ def _solve_remotely(options: argparse.Namespace, crystal: ListedCrystal) -> dict
     from crysformer.cli._solve_one import solve_one
 
     output = Path(options.output)
-    options.resume = options.resume or (output.is_dir() and any(output.iterdir()))
+    if not options.overwrite:  # then nothing was there before this run
+        options.resume = options.resume or (output.is_dir() and any(output.iterdir()))
     try:
         summary, _ = solve_one(options, None)
     except CrysformerError as error:

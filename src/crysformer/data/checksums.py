@@ -51,8 +51,8 @@ def read_checksums(folder: Path) -> dict[str, str]:
     found = {}
     for number, line in enumerate(lines[:-1], start=1):
         match = _LINE.fullmatch(line)
-        if match is None:
-            raise InputError(f"{path}: line {number} is no SHA-256 checksum with a file name")
+        if match is None or ".." in Path(match[2]).parts or Path(match[2]).is_absolute():
+            raise InputError(f"{path}: line {number} is no SHA-256 checksum of a file in here")
         found[match[2]] = match[1]
     return found
 

@@ -14,8 +14,9 @@ import torch
 from crysformer.cli import main
 from crysformer.data import FragmentStore, MapShards, export_shards
 from crysformer.data.dataset import export_shards as module
-from crysformer.data.dataset.export_shards import ShardList, portions
+from crysformer.data.dataset.export_shards import portions
 from crysformer.data.dataset.shard_formats import SHARD_FORMATS
+from crysformer.data.dataset.shard_list import ShardList
 from crysformer.data.store import SPLITS
 from crysformer.data.synthetic.synthetic_crystal import synthetic_crystal
 from crysformer.errors import InputError, UsageError
@@ -194,7 +195,7 @@ def test_another_export_in_its_place(dipeptides: FragmentStore, tmp_path: Path) 
     export_shards(dipeptides.folder, tmp_path / "out", "pt", 10, overwrite=True)
     names = set(content(tmp_path / "out"))
     listed = {shard["file"] for shard in ShardList.read(tmp_path / "out" / "shards.json").shards}
-    assert names == listed | {"shards.json", "SHA256SUMS", "partial_structures.safetensors"}
+    assert names == listed | {"shards.json", "SHA256SUMS", "residue_maps.safetensors"}
 
 
 def test_ids_may_hold_anything(tmp_path: Path) -> None:

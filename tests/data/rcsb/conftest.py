@@ -14,7 +14,7 @@ from typing import Any
 import gemmi
 import pytest
 
-from crysformer.data.rcsb.fetch import Service
+from crysformer.data.rcsb.fetch_record import Service
 from crysformer.testing import structures_folder
 
 

@@ -23,7 +23,8 @@ from crysformer.data.criteria import Criteria
 from crysformer.data.dataset.entries import EntryIndex
 from crysformer.data.dataset.splits import Splitter
 from crysformer.data.rcsb import search_query
-from crysformer.data.rcsb.fetch import Fetched, Service, fetch
+from crysformer.data.rcsb.fetch import fetch
+from crysformer.data.rcsb.fetch_record import Fetched, Service
 from crysformer.data.rcsb.http_client import HttpSettings, user_agent
 from crysformer.errors import CrysformerError, UsageError
 from crysformer.files import write_bytes

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import safetensors.torch
@@ -22,6 +22,7 @@ from crysformer.data.checksums import (
     write_checksums,
 )
 from crysformer.data.dataset.shard_formats import SHARD_FORMATS, MapExample
+from crysformer.data.dataset.shard_list import SHARD_LIST, TEMPLATES, UNITS, ShardFile, ShardList
 from crysformer.data.examples.residue_densities import residue_templates
 from crysformer.data.examples.stream import PATCH, fixed_batches
 from crysformer.data.store import SPLITS, FragmentStore, FragmentTable, Split
@@ -29,12 +30,7 @@ from crysformer.errors import InputError, UsageError
 from crysformer.files import locked_folder, write_bytes, write_json
 from crysformer.parallel import Workers, one_thread, run_tasks
 from crysformer.peptide import residues
-from crysformer.schema import read_json_object, record
 
-SHARD_LIST: Final = "shards.json"
-#: Standalone densities of the twenty residues, the partial structures of every example.
-TEMPLATES: Final = "partial_structures.safetensors"
-FORMAT: Final = 1
 #: Bytes of a shard's maps, about.
 SHARD_MIB: Final = 256
 _MIB: Final = 2**20
@@ -42,100 +38,6 @@ _BATCH: Final = 16
 #: Examples whose grids give the mean size of all.
 _MEASURED: Final = 1000
 D_MIN: Final = 1.5
-
-
-@dataclass(frozen=True)
-class ShardFile:
-    """One shard: file name, split, number of examples, size (bytes) and SHA-256."""
-
-    file: str
-    split: Split
-    examples: int
-    bytes: int
-    sha256: str
-
-    def __post_init__(self) -> None:
-        if Path(self.file).name != self.file:
-            raise ValueError(f"file {self.file!r} is not in the folder")
-
-
-@dataclass(frozen=True)
-class ShardList:
-    """Content of ``shards.json``.
-
-    Attributes
-    ----------
-    kind
-        Format of the shards, a key of `SHARD_FORMATS`.
-    recipe
-        Name of the recipe.
-    source
-        SHA-256 of the data set's ``fragments.parquet``; empty if its manifest has none.
-    seed, subset, splits, shard_mib
-        As given to `export_shards`.
-    d_min
-        Resolution of the maps, A.
-    scales
-        What maps were divided by: ``density`` in e/A^3, ``patterson`` in e^2/A^3.
-    units
-        Meaning, unit and shape of the values of an example.
-    shards
-        The shards as plain values (see `ShardFile`); empty while the export is not finished.
-    format
-        Version of this layout.
-    """
-
-    kind: str
-    recipe: str
-    source: str
-    seed: int
-    subset: int | None
-    splits: list[str]
-    shard_mib: int
-    d_min: float
-    scales: dict[str, float]
-    units: dict[str, str]
-    shards: list[dict[str, Any]] = field(default_factory=list)
-    format: int = FORMAT
-
-    @classmethod
-    def read(cls, path: Path) -> ShardList:
-        """Read what `export_shards` wrote.
-
-        Raises
-        ------
-        InputError
-            If it is missing, damaged, or of another version.
-        """
-        try:
-            found = record(cls, read_json_object(path))
-            found.files()
-        except ValueError as error:
-            raise InputError(f"{path}: not a list of shards ({error})") from error
-        if found.format != FORMAT or found.kind not in SHARD_FORMATS:
-            raise InputError(
-                f"{path}: format {found.format} of {found.kind!r}, this version reads {FORMAT}"
-            )
-        return found
-
-    def files(self) -> list[ShardFile]:
-        """The shards in order.
-
-        Raises
-        ------
-        ValueError
-            If their description is damaged.
-        """
-        return [record(ShardFile, values) for values in self.shards]
-
-
-UNITS: Final = {
-    "patterson": "Patterson map (U, V, W), divided by scales.patterson, e^2/A^3; F(000) absent",
-    "density": "electron density (U, V, W), divided by scales.density, e/A^3; F(000) absent",
-    "lengths": "cell edges (3,), A; angles 90 degrees; voxel (i, j, k) is at (i/U, j/V, k/W)",
-    "sequence": "one-letter codes",
-    "id": "entry, chain, and position of the first residue",
-}
 
 
 @dataclass(frozen=True)
@@ -162,7 +64,7 @@ def export_shards(
 ) -> ShardList:
     """Write Patterson maps and densities of a random part of a data set.
 
-    Writes the shards, ``partial_structures.safetensors``, ``shards.json`` and ``SHA256SUMS``, which
+    Writes the shards, ``residue_maps.safetensors``, ``shards.json`` and ``SHA256SUMS``, which
     `MapShards` reads. The same arguments give the same bytes, however often the export was
     interrupted and whatever the workers.
 

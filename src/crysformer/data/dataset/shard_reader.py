@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from crysformer.data.checksums import is_whole, read_checksums
-from crysformer.data.dataset.export_shards import SHARD_LIST, TEMPLATES, ShardList
 from crysformer.data.dataset.shard_formats import SHARD_FORMATS, MapExample
+from crysformer.data.dataset.shard_list import SHARD_LIST, TEMPLATES, ShardList
 from crysformer.data.store import Split
 from crysformer.errors import InputError
 from crysformer.peptide import residues

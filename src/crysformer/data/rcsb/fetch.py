@@ -7,9 +7,9 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from crysformer.data.checksums import (
     append_checksum,
@@ -18,119 +18,30 @@ from crysformer.data.checksums import (
     write_checksums,
 )
 from crysformer.data.criteria import PAPER, Criteria
-from crysformer.data.rcsb.clusters import (
-    CLUSTERS_URL,
-    check_clusters,
-    index_table,
-    parse_clusters,
-)
+from crysformer.data.rcsb.clusters import check_clusters, index_table, parse_clusters
 from crysformer.data.rcsb.download import (
-    FILES_URL,
     STATES,
     STRUCTURES,
     Downloaded,
     download,
     file_of,
 )
+from crysformer.data.rcsb.fetch_record import RECORD, Fetched, Service, in_order
 from crysformer.data.rcsb.http_client import HttpClient, HttpSettings
-from crysformer.data.rcsb.search_query import SEARCH_URL, entry_of, query, search
+from crysformer.data.rcsb.search_query import entry_of, query, search
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.files import locked_folder, remove_unfinished, write_bytes, write_json
 from crysformer.parallel import Workers, run_tasks
-from crysformer.schema import read_json_object, record
 
 log = logging.getLogger(__name__)
 
-RECORD: Final = "fetch.json"
 INDEX: Final = "index.tsv"
-FORMAT: Final = 1
+#: Copy of the file of clusters, so that a resumed run uses the same ones.
+CLUSTERS_FILE: Final = "clusters-by-entity-30.txt"
+#: Failures one after the other from which the service counts as unreachable.
+_GIVE_UP: Final = 5
 
-Item = TypeVar("Item")
-
-
-@dataclass(frozen=True)
-class Service:
-    """Addresses of the archive, or of a mirror.
-
-    Attributes
-    ----------
-    search
-        The Search API.
-    files
-        Folder of the mmCIF files.
-    clusters
-        Clusters of sequences at 30 % identity.
-    """
-
-    search: str = SEARCH_URL
-    files: str = FILES_URL
-    clusters: str = CLUSTERS_URL
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """Content of ``fetch.json``: what was asked for, chosen, and found.
-
-    Attributes
-    ----------
-    criteria, representatives
-        The request; `representatives` is True for one entity of each 30 % cluster.
-    service
-        Addresses.
-    seed
-        Seed of the order in which entities are taken.
-    date
-        Day of the search, UTC.
-    request
-        The first page's request, as it was sent.
-    entities
-        All polymer entities that fit, in the order in which they are taken.
-    clusters_sha256
-        Checksum of the file of clusters.
-    fraction, limit
-        Part of `entities` that was taken.
-    counts
-        Entities and entries; files kept, downloaded, changed and missing; bytes. Empty while the
-        download has not been finished.
-    missing
-        Entries that the server does not have.
-    failed
-        Entries that could not be read, each with the reason.
-    format
-        Version of this layout.
-    """
-
-    criteria: dict[str, Any]
-    representatives: bool
-    service: dict[str, str]
-    seed: int
-    date: str
-    request: dict[str, Any]
-    entities: list[str]
-    clusters_sha256: str
-    fraction: float = 1.0
-    limit: int | None = None
-    counts: dict[str, int] = field(default_factory=dict)
-    missing: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    format: int = FORMAT
-
-    @classmethod
-    def read(cls, path: Path) -> Fetched:
-        """Read what `fetch` wrote.
-
-        Raises
-        ------
-        InputError
-            If it is something else.
-        """
-        try:
-            found = record(cls, read_json_object(path))
-        except ValueError as error:
-            raise InputError(f"{path}: not the record of a download ({error})") from error
-        if found.format != FORMAT:
-            raise InputError(f"{path}: format {found.format}, this version reads {FORMAT}")
-        return found
+Task = tuple[str, str | None]
 
 
 def fetch(
@@ -200,8 +111,8 @@ def fetch(
             chosen = _stored(folder, wanted)
         else:
             chosen = _search(folder, wanted, settings)
-        chosen = _with_part(chosen, fraction, limit)
-        entries = list(dict.fromkeys(map(entry_of, taken(chosen))))
+        chosen = replace(chosen, fraction=fraction, limit=limit, counts={}, missing=[], failed={})
+        entries = list(dict.fromkeys(map(entry_of, chosen.taken())))
         try:
             return _download_all(
                 folder, chosen, entries, max_rate, workers or Workers(), settings, resume, progress
@@ -233,15 +144,11 @@ def _search(folder: Path, wanted: _Wanted, settings: HttpSettings) -> Fetched:
         seed=wanted.seed,
         date=time.strftime("%Y-%m-%d", time.gmtime()),
         request=query(wanted.criteria, wanted.representatives, 0),
-        entities=_in_order(found, wanted.seed),
+        entities=in_order(found, wanted.seed),
         clusters_sha256=hashlib.sha256(content).hexdigest(),
     )
     write_json(folder / RECORD, asdict(fetched))
     return fetched
-
-
-#: Copy of the file of clusters, so that a resumed run uses the same ones.
-CLUSTERS_FILE: Final = "clusters-by-entity-30.txt"
 
 
 def _stored(folder: Path, wanted: _Wanted) -> Fetched:
@@ -257,21 +164,6 @@ def _stored(folder: Path, wanted: _Wanted) -> Fetched:
             f"{folder}: holds the result of another request; pass `overwrite` to search anew"
         )
     return stored
-
-
-def _with_part(chosen: Fetched, fraction: float, limit: int | None) -> Fetched:
-    return replace(chosen, fraction=fraction, limit=limit, counts={}, missing=[], failed={})
-
-
-def taken(chosen: Fetched) -> list[str]:
-    """Polymer entities that belong to the fraction and limit."""
-    part = chosen.entities[: max(1, round(chosen.fraction * len(chosen.entities)))]
-    return part if chosen.limit is None else part[: chosen.limit]
-
-
-def _in_order(entities: Sequence[str], seed: int) -> list[str]:
-    """Order by a hash of seed and name: an archive that grows leaves it as it is."""
-    return sorted(entities, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
 
 
 def _download_all(
@@ -293,7 +185,7 @@ def _download_all(
         ) from error
     if hashlib.sha256(content).hexdigest() != chosen.clusters_sha256:
         raise InputError(f"{clusters_path}: was changed; pass `overwrite` to search anew")
-    write_bytes(folder / INDEX, index_table(taken(chosen), parse_clusters(content, entries)))
+    write_bytes(folder / INDEX, index_table(chosen.taken(), parse_clusters(content, entries)))
 
     for part in (folder / STRUCTURES).glob("*/"):
         remove_unfinished(part)
@@ -345,15 +237,11 @@ def _without_others(
     return {name: checksums[name] for name in checksums if name in names}
 
 
-#: Failures one after the other from which the service counts as unreachable.
-_GIVE_UP: Final = 5
-
-
 def _with_results(chosen: Fetched, results: Sequence[Downloaded]) -> Fetched:
     states = Counter(result.state for result in results)
     counts: dict[str, int] = {
         "hits": len(chosen.entities),
-        "entities": len(taken(chosen)),
+        "entities": len(chosen.taken()),
         "entries": len(results),
     }
     counts.update({state: states[state] for state in STATES})
@@ -363,9 +251,7 @@ def _with_results(chosen: Fetched, results: Sequence[Downloaded]) -> Fetched:
     return replace(chosen, counts=counts, missing=missing, failed=failed)
 
 
-def _paced(
-    tasks: Iterable[tuple[str, str | None]], max_rate: float
-) -> Iterator[tuple[str, str | None]]:
+def _paced(tasks: Iterable[Task], max_rate: float) -> Iterator[Task]:
     """Give tasks no faster than `max_rate` each second."""
     following = time.monotonic()
     for task in tasks:

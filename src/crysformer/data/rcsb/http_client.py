@@ -17,7 +17,7 @@ from importlib import metadata
 from typing import Any
 
 from crysformer.errors import CrysformerError
-from crysformer.settings import setting
+from crysformer.settings import check_ranges, setting
 from crysformer.version import __version__
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,13 @@ class Damaged(ValueError):  # noqa: N818 (callers ask again)
 
 @dataclass(frozen=True)
 class HttpSettings:
-    """Patience of requests."""
+    """Patience of requests.
+
+    Raises
+    ------
+    UsageError
+        If a value is out of its range.
+    """
 
     tries: int = setting(6, "Tries of a request.", min=1, max=100)
     backoff: float = setting(
@@ -51,6 +57,9 @@ class HttpSettings:
     longest_wait: float = setting(120.0, "Longest wait before a try.", unit="s", min=0.0)
     timeout: float = setting(60.0, "Time without an answer.", unit="s", min=0.1)
     max_bytes: int = setting(512 * 2**20, "Largest answer that is read.", min=1)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 def user_agent() -> str:

@@ -131,6 +131,11 @@ def _entity(hit: Any, url: str) -> str:
     return name.lower()
 
 
+def is_entity(name: str) -> bool:
+    """True for the name of a polymer entity in lower case."""
+    return name == name.lower() and _ENTITY.fullmatch(name.upper()) is not None
+
+
 def entry_of(entity: str) -> str:
     """Code of the entry of a polymer entity: ``1shg_1`` to ``1shg``."""
     return entity.rsplit("_", 1)[0]
