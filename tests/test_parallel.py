@@ -138,7 +138,7 @@ def test_scheduler_of_another_process(tmp_path: Path) -> None:
         import sys
         from distributed import LocalCluster
         if __name__ == "__main__":
-            with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+            with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
                 print(cluster.scheduler_address, flush=True)
                 sys.stdin.read()
     """

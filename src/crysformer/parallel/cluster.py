@@ -100,7 +100,7 @@ def _client(distributed: Any, workers: Workers) -> Iterator[Any]:
                     n_workers=workers.jobs,
                     threads_per_worker=1,
                     processes=True,
-                    dashboard_address=None,
+                    dashboard_address=":0",  # the usual port may be in use
                     silence_logs=logging.CRITICAL,
                 )
             )

@@ -65,8 +65,8 @@ class _Incomplete:
 def rebuild_side_chains(structure: gemmi.Structure, changes: Counter[str]) -> None:
     """Add the missing side-chain atoms of standard residues of the first model, in place.
 
-    A missing CB is placed by the backbone, with which PDBFixer alone would take liberties (in
-    1SHG, 13 of 53 residues cut to the backbone did not come back as L); PDBFixer builds the rest.
+    A missing CB is placed by the backbone, since PDBFixer alone often misplaces it (in
+    1SHG, 13 of 55 residues cut to the backbone did not come back as L); PDBFixer builds the rest.
     Atoms that are there stay where they are. A residue whose new atoms come closer than 2 A to
     another residue stays incomplete. Residues without a whole backbone, and those that
     `standardize` cannot use for another reason, are left as they are, and so are gaps of the chain.
