@@ -15,6 +15,8 @@ from crysformer.parallel.task_queue import Task, TaskQueue, raise_deaths
 from crysformer.parallel.threads import compute_with_one_thread
 from crysformer.parallel.workers import LOCAL, Workers
 
+log = logging.getLogger(__name__)
+
 Result = TypeVar("Result")
 
 _CONNECT_SECONDS: Final = 10
@@ -106,9 +108,12 @@ def _client(distributed: Any, workers: Workers) -> Iterator[Any]:
             )
         else:
             _require_listener(distributed, address)
-        yield stack.enter_context(
+        client = stack.enter_context(
             distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
         )
+        if not client.nthreads():
+            log.warning("%s: no worker has joined yet; waiting for one", workers.scheduler)
+        yield client
 
 
 def _require_listener(distributed: Any, address: str) -> None:

@@ -96,6 +96,15 @@ def test_only_one_of_a_cluster_is_read_without_facts(structures: Path, tmp_path:
     assert manifest.counts["chains"] == 2
 
 
+def test_short_chains_are_counted_as_such(structures: Path, index: Path, tmp_path: Path) -> None:
+    manifest = build(
+        files(structures), tmp_path / "out", "dipeptide", index, criteria=Criteria(min_length=100),
+        representatives=True,
+    )  # fmt: skip
+    assert manifest.discards["chain_shorter_than_100"] == 3
+    assert "entry_not_best_of_its_cluster" not in manifest.discards  # 1bnz is one of the three
+
+
 def test_nothing_left_is_said(structures: Path, index: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="entry_resolution_worse_than_0"):
         build(

@@ -57,19 +57,18 @@ def representatives(
 ) -> frozenset[str]:
     """Stems of the files to use: of each cluster the one of the best resolution.
 
-    Files that the criteria refuse stand for no cluster; an unknown resolution comes last, and the
-    name decides between equal ones. Files without a cluster are all used.
+    Files that the criteria refuse, or with short chains only, stand for no cluster; an unknown
+    resolution comes last, and the name decides between equal ones. Files without a cluster are all
+    used.
     """
     best: dict[str, tuple[float, str]] = {}
     alone = set()
     for file in surveyed:
         entry = file.entry
-        if refusals(entry, criteria) or file.longest < criteria.min_length:
+        if refusals(entry, criteria) or (strict and unknowns(entry)):
             continue
-        if strict and unknowns(entry):
-            continue
-        if entry.cluster is None:
-            alone.add(file.stem)
+        if entry.cluster is None or file.longest < criteria.min_length:
+            alone.add(file.stem)  # of a short one, the chains are counted where they are left out
             continue
         resolution = float("inf") if entry.resolution is None else entry.resolution
         rank = (resolution, file.stem)
