@@ -14,7 +14,9 @@ from typing import Any
 import gemmi
 import pytest
 
-from crysformer.data.rcsb.fetch_record import Service
+from crysformer.data.rcsb.fetch import fetch
+from crysformer.data.rcsb.fetch_record import Fetched, Service
+from crysformer.data.rcsb.http_client import HttpSettings
 from crysformer.testing import structures_folder
 
 
@@ -146,6 +148,22 @@ def archive(coordinates: dict[str, bytes]) -> Iterator[Archive]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+QUICK = HttpSettings(tries=4, backoff=0.01, timeout=5.0)
+FAST = {"settings": QUICK, "max_rate": 1000.0}
+
+
+def get(archive: Archive, out: Path, **options: object) -> Fetched:
+    return fetch(out, service=archive.service, **{**FAST, **options})  # type: ignore[arg-type]
+
+
+def files(out: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in sorted(out.rglob("*.cif.gz"))}
+
+
+def downloads(archive: Archive) -> list[str]:
+    return [name for method, name in archive.requests if name.endswith(".gz")]
 
 
 @pytest.fixture
