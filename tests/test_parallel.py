@@ -80,6 +80,7 @@ def test_errors_arrive_and_end_the_rest(workers: Workers) -> None:
         list(run_tasks(failing, ((n,) for n in range(4)), workers))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ELSEWHERE)
 def test_workers_compute_with_one_thread(workers: Workers) -> None:
     assert list(run_tasks(threads, [()], workers)) == [(0, 1)]

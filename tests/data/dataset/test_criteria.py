@@ -61,6 +61,7 @@ def test_criteria_can_be_changed(structures: Path, index: Path, tmp_path: Path) 
         build(files(structures), tmp_path / "out", "dipeptide", index, resume=True)
 
 
+@pytest.mark.slow
 def test_same_choice_whatever_the_jobs(structures: Path, index: Path, tmp_path: Path) -> None:
     one, two = (
         build(
