@@ -7,6 +7,7 @@ import pytest
 
 from crysformer.crystal.space_groups import (
     SymmetryRecords,
+    ambiguity,
     identify_space_group,
     parse_space_group,
     resolve_symmetry,
@@ -78,6 +79,40 @@ def test_notations(text: str, symbol: str) -> None:
 @pytest.mark.parametrize("text", ["", "nonsense", "0", "231", "99999", "P2(7)", "x,y", "x,y,q"])
 def test_what_is_none(text: str) -> None:
     assert parse_space_group(text) is None
+
+
+@pytest.mark.parametrize("text", ["P22", "P33", "P44", "P66", "C22", "I22", "P2121", "P11"])
+def test_incomplete_symbols_are_no_hall_symbols(text: str) -> None:
+    assert parse_space_group(text) is None
+    with pytest.raises(InputError, match=f"x: unknown space group '{text}'"):
+        resolve_symmetry("x", UNIQUE_B, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "readings"),
+    [
+        ("P 2 2", "an incomplete Hermann-Mauguin symbol, or the Hall symbol of P 2 2 2"),
+        ("P 4 2", "P 42 with other spaces, or the Hall symbol of P 4 2 2"),
+        ("P4 2", "P 42 with other spaces, or the Hall symbol of P 4 2 2"),
+        ("P 3 2", "P 32 with other spaces, or the Hall symbol of P 3 1 2"),
+        ("P 21 1", "P 2 1 1 with other spaces, or the Hall symbol of P 1 1 21"),
+        ("C 21 1", "C 2 1 1 with other spaces, or the Hall symbol of C 1 1 21"),
+    ],
+)
+def test_ambiguous_symbols_are_refused_with_their_readings(text: str, readings: str) -> None:
+    assert parse_space_group(text) is None
+    with pytest.raises(
+        InputError, match=f"x: ambiguous space group '{text}': it may be {readings}"
+    ):
+        resolve_symmetry("x", UNIQUE_B, text)
+
+
+@pytest.mark.parametrize(
+    "text", ["P21", "P 21", "P 4 1 2 1 2", "P 2 1 2 1 2 1", "P 1 2 1", "P2 2 2"]
+)
+def test_other_spacing_with_one_reading_only(text: str) -> None:
+    assert parse_space_group(text) is not None
+    assert ambiguity(text) == ""
 
 
 @pytest.mark.parametrize(

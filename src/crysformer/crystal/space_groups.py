@@ -21,6 +21,8 @@ _NUMBER: Final = re.compile(
 _TRAILING_NUMBER: Final = re.compile(r"\s*\(?\s*(?:no\.?|#)\s*\d+\s*\)?$", re.IGNORECASE)
 #: The screw component of 2(1), 2_1, 2_{1}, 2<sub>1</sub>, 2~1~, with its axis.
 _SCREW: Final = re.compile(r"([2346])\s*(?:\((\d)\)|_\{?(\d)\}?|<sub>(\d)</sub>|~(\d)~|sub(\d))")
+#: Digits alone behind the lattice: a Hall symbol that is meant, or an incomplete other one.
+_DIGITS: Final = re.compile(r"[A-Za-z](?:\s*\d)+")
 #: The axes of trigonal groups at the end of a symbol: R 3 :H, R3:r, R32 (hex).
 _AXES: Final = re.compile(r"^([RH]\s*-?\s*3.*?)\s*[:(]?\s*([HR])(?:ex|hom?b?)?\)?$", re.IGNORECASE)
 
@@ -59,9 +61,9 @@ def parse_space_group(text: str, cell: gemmi.UnitCell | None = None) -> gemmi.Sp
 
     Returns
     -------
-    The space group, or None if the text is none of these.
+    The space group, or None if the text is none of these, or ambiguous (`ambiguity`).
     """
-    plain = " ".join(text.translate(_TYPESET).strip().strip("'\"").split())
+    plain = _plain(text)
     if plain.count(",") >= 2:
         words = plain.split()
         apart = ";" not in plain and all(word.count(",") == 2 for word in words)
@@ -75,15 +77,35 @@ def parse_space_group(text: str, cell: gemmi.UnitCell | None = None) -> gemmi.Sp
     if axes:
         symbol = f"R{axes[1][1:]}:{axes[2].upper()}"
     alpha, gamma = (cell.alpha, cell.gamma) if cell is not None else (0.0, 0.0)
-    group = gemmi.find_spacegroup_by_name(symbol.replace("_", " "), alpha, gamma)
+    symbol = symbol.replace("_", " ")
+    group = gemmi.find_spacegroup_by_name(symbol, alpha, gamma)
     if group is None:
-        return _of_hall(plain)
+        return None if _DIGITS.fullmatch(plain) else _of_hall(plain)
+    if _other_reading(symbol, group) is not None:
+        return None
     if cell is not None and is_possible(cell) and not is_consistent(cell, group):
         short = symbol[0].upper() + symbol[1:].replace(" ", "")
         return _fitting(
             [g for g in _settings(group.number) if _without_ones(g.hm) == short], cell, group
         )
     return group
+
+
+def ambiguity(text: str) -> str:
+    """Readings of a symbol that `parse_space_group` does not decide between; empty if none.
+
+    A Hall symbol of digits alone may be a Hermann-Mauguin symbol that lost an axis (``P 2 2``), and
+    spaces between other digits than the found symbol's may be meant (``P 4 2``).
+    """
+    plain = _plain(text)
+    hall = _of_hall(plain) if _DIGITS.fullmatch(plain) and " " in plain else None
+    group = gemmi.find_spacegroup_by_name(plain)
+    if group is not None:
+        hall = _other_reading(plain, group)
+        first = f"{group.hm} with other spaces, "
+    elif hall is not None:
+        first = "an incomplete Hermann-Mauguin symbol, "
+    return "" if hall is None else f"it may be {first}or the Hall symbol of {hall.hm}"
 
 
 def identify_space_group(
@@ -192,9 +214,14 @@ def resolve_symmetry(
         symbol = space_group
         space_group = parse_space_group(symbol, cell)
         if space_group is None:
+            doubt = ambiguity(symbol)
+            what = (
+                f"ambiguous space group {symbol!r}: {doubt}"
+                if doubt
+                else (f"unknown space group {symbol!r}")
+            )
             raise InputError(
-                f"{source}: unknown space group {symbol!r}; expected a symbol such as P1, "
-                "'P 21 21 21' or C2"
+                f"{source}: {what}; expected a symbol such as P1, 'P 21 21 21' or C2, or a number"
             )
     if not is_consistent(cell, space_group):
         raise InputError(
@@ -202,6 +229,26 @@ def resolve_symmetry(
             f"({space_group.crystal_system_str()}); give the right `cell` or `space_group`"
         )
     return cell, space_group
+
+
+def _plain(text: str) -> str:
+    """The text with plain digits and single spaces, without quotes."""
+    return " ".join(text.translate(_TYPESET).strip().strip("'\"").split())
+
+
+def _other_reading(symbol: str, group: gemmi.SpaceGroup) -> gemmi.SpaceGroup | None:
+    """Group of `symbol` as a Hall symbol, if its words are not those of `group` and that differs.
+
+    gemmi joins the words of a symbol that it does not find: P 4 2 becomes P 42, P 21 1 P 2 1 1.
+    """
+    words = symbol.split()
+    if len(words) < 3 and (len(words) < 2 or len(words[0]) == 1):
+        return None
+    axes = [word for word in f"{symbol[0]} {symbol[1:]}".upper().split()[1:] if word != "1"]
+    if axes == [word for word in group.hm.upper().split()[1:] if word != "1"]:
+        return None
+    hall = _of_hall(symbol)
+    return hall if hall is not None and hall.number != group.number else None
 
 
 def _of_number(number: int, cell: gemmi.UnitCell | None) -> gemmi.SpaceGroup | None:
