@@ -42,6 +42,8 @@ from crysformer.peptide.sequence_file import (
         ("Trp-Aib-Lys", ("W(AIB)K",)),
         ("pGlu-Trp-Lys", ("(PCA)WK",)),
         ("Trp-Lys, Phe-Gly", ("WK", "FG")),
+        ("TRP,LYS", ("WK",)),
+        ("Trp Lys X", ("WK(UNK)",)),
     ],
 )
 def test_three_letter_names(text: str, chains: tuple[str, ...]) -> None:
@@ -50,11 +52,36 @@ def test_three_letter_names(text: str, chains: tuple[str, ...]) -> None:
     assert "read as three-letter names" in reading.notes[0]
 
 
-@pytest.mark.parametrize("text", ["ALA", "LVH,SSN", "GLY,ALA", "W K F G", "(DAL)L(DAL)", "ALAG"])
+@pytest.mark.parametrize("text", ["ALA", "LVH,SSN", "GNN,ALA", "W K F G", "(DAL)LLL(DAL)", "ALAG"])
 def test_one_letter_codes_that_resemble_names(text: str) -> None:
     reading = read_sequences_with_notes(text)
     assert "".join(reading.chains) == text.replace(" ", "").replace(",", "")
     assert reading.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "unknown"),
+    [
+        ("TRP LYS QQW", "QQW"),
+        ("trp lys qqw", "QQW"),
+        ("Trp-Lys-Qqw-NH2", "QQW"),
+        ("Ac-Qqw-Lys-Trp", "QQW"),
+        ("TrpLysQqw", "QQW"),
+        ("TRP,LYS,QQW", "QQW"),
+        ("TRP QQW ZZQ", "QQW, ZZQ"),
+        ("TRP LYS PH", "PH"),
+        ("D-Qqw-Trp", "QQW"),
+    ],
+)
+def test_an_unknown_name_among_three_letter_names_is_refused(text: str, unknown: str) -> None:
+    with pytest.raises(InputError, match=f"{unknown} among three-letter names") as refusal:
+        read_sequences(text)
+    assert "\n" not in str(refusal.value)
+
+
+def test_short_last_line_of_one_letter_codes_is_no_name(tmp_path: Path) -> None:
+    (tmp_path / "a.fa").write_text(">a\n" + "WKFG" * 15 + "\nALA\n")
+    assert read_sequences(tmp_path / "a.fa") == ("WKFG" * 15 + "ALA",)
 
 
 def test_chains_are_read_once() -> None:

@@ -13,7 +13,7 @@ from typing import Final
 from crysformer.errors import InputError
 from crysformer.file_content import STDIN, read_content
 from crysformer.peptide.chain import Chain, parse_chain
-from crysformer.peptide.three_letter import is_residue_name, one_letter_notation
+from crysformer.peptide.three_letter import is_residue_name, one_letter_notation, unknown_names
 
 #: Header of an entry in PIR format, whose next line describes it.
 _PIR: Final = re.compile(r">[A-Z][A-Z0-9];")
@@ -174,9 +174,12 @@ def _seqres(text: str) -> list[str]:
 
 
 def _chains_of(text: str) -> list[str]:
-    """Chains between commas; three or more names of residues between commas are one chain."""
+    """Chains between commas; names of residues between commas are one chain."""
     parts = text.split(",")
-    return ["-".join(parts)] if len(parts) > 2 and all(map(is_residue_name, parts)) else parts
+    names = sum(map(is_residue_name, parts))
+    # most of them: one that is not known is refused as such
+    alike = 2 * names > len(parts) and all(len(part.strip()) == 3 for part in parts)
+    return ["-".join(parts)] if len(parts) > 1 and (alike or names == len(parts)) else parts
 
 
 def _reading(parts: list[tuple[str, str]], where: str) -> SequenceReading:
@@ -185,6 +188,13 @@ def _reading(parts: list[tuple[str, str]], where: str) -> SequenceReading:
     for name, text in parts:
         plain = text.translate(_INVISIBLE).translate(_DASHES).strip().removesuffix("*")
         letters = one_letter_notation(plain)
+        unknown = unknown_names(plain) if letters is None else []
+        if unknown:
+            raise InputError(
+                f"{name}: {', '.join(unknown)} among three-letter names is not the name of a known "
+                "residue; write the PDB's name or X for it, one-letter codes without spaces, or "
+                "leave the sequence out"
+            )
         chain = parse_chain(plain if letters is None else letters, name)
         if letters is not None:
             notes.append(f"{name}: read as three-letter names, {chain}")

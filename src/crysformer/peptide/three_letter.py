@@ -14,6 +14,8 @@ _D_NAMES: Final = frozenset(D_NAME_OF.values())
 _TOKEN: Final = re.compile(
     r"(?:(?<![^\s(\-])([DL])-(?=\w{3}))?(?:\(([^()]*)\)|([^\s()\-]+))", re.IGNORECASE
 )
+#: Names of three letters that capitals separate.
+_CAPITALISED: Final = re.compile(r"(?:[A-Z][a-z]{2}){2,}")
 _ACETYL: Final = ("AC", "ACE", "ACETYL")
 
 
@@ -49,14 +51,48 @@ def one_letter_notation(text: str) -> str | None:
     outside = re.sub(
         r"\([^()]*\)|\s|-", "", text
     )  # names in brackets alone are one-letter notation
-    if len(codes) < 2 or not outside or None in codes:
+    if len(codes) < 2 or not outside or None in codes or not any(len(t) > 2 for t in tokens):
         return None
     return start + "".join(filter(None, codes)) + end
 
 
+def unknown_names(text: str) -> list[str]:
+    """Words that are no residue's name, in a chain that is written in three-letter names.
+
+    It is taken as such if it has several words, most of them names, or all of three letters and
+    one of them a name; also if capitals alone separate them (``GlyPheXyz``). Names in brackets
+    alone do not make it one, since one-letter notation has them too.
+
+    Parameters
+    ----------
+    text
+        As for `one_letter_notation`.
+
+    Returns
+    -------
+    Empty if every word is a name, or if the chain may be written in one-letter codes.
+    """
+    if _CAPITALISED.fullmatch(text):
+        text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
+    known, unknown, plain = 0, list[str](), 0
+    for hand, brackets, word in _TOKEN.findall(text):
+        name = (f"{hand}-{word}" if hand else brackets or word).upper()
+        if name in (*_ACETYL, "H", "NH2", "OH"):
+            continue
+        if _code(name) is None:
+            unknown.append(name)
+        else:
+            known, plain = known + 1, plain + (not brackets)
+    lengths = {len(name.removeprefix("D-").removeprefix("L-")) for name in unknown}
+    if not plain or not lengths <= {2, 3, 4}:
+        return []
+    return unknown if known > len(unknown) or lengths == {3} else []
+
+
 def is_residue_name(text: str) -> bool:
     """Test for the name of one residue, as ``Gly`` or ``D-Ala``."""
-    return _code(text.strip().upper()) is not None
+    name = text.strip().upper()
+    return len(name) > 2 and _code(name) is not None
 
 
 def _code(name: str) -> str | None:
@@ -64,5 +100,7 @@ def _code(name: str) -> str | None:
     plain = name.removeprefix("D-").removeprefix("L-")
     if plain in _LETTER_OF:
         return f"(D-{plain})" if name.startswith("D-") else _LETTER_OF[plain]
+    if plain == "X":
+        return "(UNK)"
     known = plain in _D_NAMES or plain == "MSE" or (len(plain) > 2 and modified_name(plain))
     return f"({plain})" if known else None
