@@ -30,6 +30,31 @@ def test_info_on_data_prints_the_report(capsys: pytest.CaptureFixture[str]) -> N
     assert printed["packing"]["copies"] == 1
 
 
+def test_info_on_data_without_space_group(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`solve` takes it, so `info` does: the Laue class is that of the reflections."""
+    cell, group = gemmi.UnitCell(9, 11, 14, 90, 90, 90), gemmi.SpaceGroup("P 21 21 21")
+    hkl = gemmi.make_miller_array(cell, group, 1.2)
+    i = np.random.default_rng(0).exponential(500, len(hkl)) + 1
+    rows = zip(hkl.tolist(), i.tolist(), strict=True)
+    path = tmp_path / "x.hkl"
+    line = "{:4d}{:4d}{:4d}{:8.2f}{:8.2f}\n"
+    path.write_text("".join(line.format(*h, v, v / 20) for h, v in rows))
+    argv = ["info", str(path), "--cell", "9,11,14,90,90,90"]
+    assert main([*argv, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["space_group"] is None
+    assert printed["laue_class"] == "mmm"
+    assert printed["completeness"]["overall"] == pytest.approx(1, abs=0.05)  # without absences
+    assert main(argv) == 0
+    assert f"{len(hkl)} amplitudes, Laue class mmm, " in capsys.readouterr().out
+    # also where one index is wrong: refused before the possible reflections are listed
+    path.write_text(path.read_text() + "4000 999 999  500.00   10.00\n")
+    assert main(argv) == 1
+    assert "reflection 4000 999 999" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [

@@ -290,13 +290,14 @@ def test_info_reports_versions_and_devices(capsys: pytest.CaptureFixture[str]) -
     assert cli.main(["info", "--json"]) == 0
     info = json.loads(capsys.readouterr().out)
     assert info["crysformer"] == crysformer.__version__
-    assert info["packages"]["torch"] == torch.__version__
+    version = info["packages"]["torch"]  # without the local label of some builds, as +cu128
+    assert torch.__version__.partition("+")[0] == version.partition("+")[0]
     assert info["devices"][0]["device"] == "cpu"
     assert len(info["devices"]) == 1 + torch.cuda.device_count() + torch.backends.mps.is_available()
     assert set(info["programs"]) == {"servalcat", "gemmi", "coot"}
     assert cli.main(["info"]) == 0
     text = capsys.readouterr().out
-    assert f"torch {torch.__version__}" in text
+    assert f"torch {version}" in text
     for weights in info["weights"]:
         assert weights["sha256"] in text
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -98,6 +99,11 @@ def cell_constants(text: str) -> tuple[float, float, float, float, float, float]
         raise argparse.ArgumentTypeError(
             f"expected six numbers such as 41,30,24,90,90,90, found {text!r}"
         ) from None
+    lengths, angles = (a, b, c), (alpha, beta, gamma)
+    if not all(0 < x < math.inf for x in lengths) or not all(0 < x < 180 for x in angles):
+        raise argparse.ArgumentTypeError(
+            f"expected lengths above 0 and angles between 0 and 180, found {text!r}"
+        )
     return a, b, c, alpha, beta, gamma
 
 

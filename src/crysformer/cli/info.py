@@ -72,7 +72,7 @@ def _report_on_data(args: argparse.Namespace) -> int:
     from crysformer.crystal.quality.report import data_report
 
     check_contents(args)
-    report = data_report(*load_inputs(args), args.copies, args.composition)
+    report = data_report(*load_inputs(args, unknown_group=True), args.copies, args.composition)
     result = {"source": report.source, "space_group": report.space_group, **report.to_dict()}
     emit(args, result, report.text())
     return 0

@@ -14,6 +14,18 @@ from crysformer.crystal.operators import operators
 _TOLERANCE: Final = 0.01
 
 
+def unit_cell(*constants: float) -> gemmi.UnitCell:
+    """Unit cell of six constants of a file (A, degrees), whatever they are.
+
+    gemmi raises RuntimeError for some angles of 0; of these comes a cell without lattice, for
+    which `gemmi.UnitCell.is_crystal` is false.
+    """
+    try:
+        return gemmi.UnitCell(*constants)
+    except RuntimeError:
+        return gemmi.UnitCell()
+
+
 def orth_matrix(cell: gemmi.UnitCell) -> NDArray[np.float64]:
     """Orthogonalisation matrix, shape (3, 3), A: Cartesian = orth @ fractional (PDB convention)."""
     return np.array(cell.orth.mat.tolist())

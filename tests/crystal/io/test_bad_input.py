@@ -33,6 +33,53 @@ def refusal(path: Path, **options: object) -> str:
     return message
 
 
+@pytest.mark.parametrize("kept", ["COLUMN", "PROJECT", "DATASET", "DCELL"])
+def test_mtz_cut_in_its_header(
+    write_mtz: WriteMtz,
+    tmp_path: Path,
+    unique_hkl: np.ndarray,
+    columns: list[tuple[str, str, np.ndarray]],
+    kept: str,
+) -> None:
+    """gemmi reads what is left, perhaps without data sets."""
+    path = write_mtz(tmp_path / "x.mtz", unique_hkl, columns)
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rindex(kept.encode()) + 80])
+    assert "the header has no record END, so it is cut short" in refusal(path)
+
+
+@pytest.mark.parametrize("angles", ["0 90 90", "90 0 90", "90 90 0", "180 90 90", "90 180 90"])
+def test_angles_of_no_cell(tmp_path: Path, unique_hkl: np.ndarray, angles: str) -> None:
+    """gemmi raises RuntimeError for some of them."""
+    rows = [(*hkl, 100.0, 10.0) for hkl in unique_hkl.tolist()]
+    cif = [f"data_x\n_cell.length_{x} 20" for x in "a"] + [f"_cell.length_{x} 20" for x in "bc"]
+    cif += [
+        f"_cell.angle_{n} {x}"
+        for n, x in zip(("alpha", "beta", "gamma"), angles.split(), strict=True)
+    ]
+    cif += ["_symmetry.space_group_name_H-M 'P 1'", "loop_"]
+    cif += [f"_refln.{n}" for n in ("index_h", "index_k", "index_l")]
+    cif += ["_refln.intensity_meas", "_refln.intensity_sigma"]
+    sca = ["    1", " -985", f" 20 20 20 {angles} p1"]
+    xds = ["!FORMAT=XDS_ASCII    MERGE=TRUE    FRIEDEL'S_LAW=TRUE", "!SPACE_GROUP_NUMBER=    1"]
+    xds += [f"!UNIT_CELL_CONSTANTS= 20 20 20 {angles}", "!NUMBER_OF_ITEMS_IN_EACH_DATA_RECORD=5"]
+    xds += ["!ITEM_H=1", "!ITEM_K=2", "!ITEM_L=3", "!ITEM_IOBS=4", "!ITEM_SIGMA(IOBS)=5"]
+    xds += ["!END_OF_HEADER"]
+    ins = f"CELL 1.0 20 20 20 {angles}\nLATT -1\nHKLF 4\nEND\n"
+    (tmp_path / "shelx.ins").write_text(ins)
+    fixed = [f"{h:4d}{k:4d}{l:4d}{i:8.1f}{s:8.1f}" for h, k, l, i, s in rows]  # noqa: E741
+    free = [" ".join(map(str, row)) for row in rows]
+    for name, lines in {
+        "x.cif": [*cif, *free],
+        "x.sca": [*sca, *fixed],
+        "x.HKL": [*xds, *free, "!END_OF_DATA"],
+        "shelx.hkl": fixed,
+    }.items():
+        path = tmp_path / name
+        path.write_text("\n".join(lines) + "\n")
+        refusal(path)
+
+
 def test_missing_file(tmp_path: Path) -> None:
     assert "no such file" in refusal(tmp_path / "no.mtz")
 

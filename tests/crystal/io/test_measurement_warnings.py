@@ -124,6 +124,29 @@ def test_equivalents_that_differ(
     assert any("equivalent reflections of P 21 21 21 differ" in w for w in warnings) == warned
 
 
+@pytest.mark.parametrize(("noise", "warned"), [(1.0, True), (0.1, False)])
+@pytest.mark.parametrize("kind", ["I", "F"])
+def test_equivalents_that_differ_in_a_very_small_file(
+    written: Callable[..., Path], unique_hkl: np.ndarray, kind: str, noise: float, warned: bool
+) -> None:
+    few = unique_hkl[unique_hkl.all(axis=1)][:24]
+    hkl = np.vstack([few, few * [-1, -1, 1], few * [-1, 1, -1]])
+    rng = np.random.default_rng(8)
+    i = np.tile(rng.exponential(100, len(few)) + 5, 3) * np.exp(rng.normal(0, noise, len(hkl)))
+    warnings = read_crystal(written(hkl, i, i / 10, kind)).warnings
+    assert any("equivalent reflections of P 21 21 21 differ" in w for w in warnings) == warned
+
+
+def test_a_few_weak_equivalents_differ_by_their_uncertainties(
+    written: Callable[..., Path], unique_hkl: np.ndarray
+) -> None:
+    few = unique_hkl[unique_hkl.all(axis=1)][:24]
+    hkl = np.vstack([few, few * [-1, -1, 1]])
+    rng = np.random.default_rng(9)
+    i = np.tile(np.full(len(few), 50.0), 2) + rng.normal(0, 50, len(hkl))
+    assert read_crystal(written(hkl, i, np.full(len(i), 50.0))).warnings == ()
+
+
 def test_one_measurement_of_huge_uncertainty(
     written: Callable[..., Path], unique_hkl: np.ndarray
 ) -> None:

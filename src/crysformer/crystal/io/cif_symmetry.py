@@ -10,6 +10,7 @@ import gemmi
 
 from crysformer.crystal.io.reflection_table import ReflectionTable
 from crysformer.crystal.space_groups import SymmetryRecords, identify_space_group
+from crysformer.crystal.unit_cell import unit_cell
 
 _CELL: Final = (
     "length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma",
@@ -29,7 +30,7 @@ def cell_of(block: gemmi.cif.Block) -> gemmi.UnitCell | None:
     texts = [_first(block, (f"_cell.{name}",)) for name in _CELL]
     if not all(texts):
         return None
-    cell = gemmi.UnitCell(*(gemmi.cif.as_number(text) for text in texts))
+    cell = unit_cell(*(gemmi.cif.as_number(text) for text in texts))
     return cell if cell.is_crystal() else None
 
 

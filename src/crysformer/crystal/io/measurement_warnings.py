@@ -13,6 +13,7 @@ from crysformer.crystal.io.column_selection import ColumnChoice
 from crysformer.crystal.io.reflection_table import Probe, ReflectionTable
 from crysformer.crystal.merging import group_equivalents, merge
 from crysformer.crystal.reflections import Kind, Radiation
+from crysformer.errors import InputError
 
 #: Unique reflections of exactly the largest value that are no coincidence.
 _SATURATED: Final = 3
@@ -23,7 +24,21 @@ _MAX_DROPPED: Final = 0.1
 #: R(merge) of the intensities of strong reflections above which equivalents are not equal: data of
 #: a wrong symmetry, of twin domains, or of images that are not on one scale.
 _MAX_R_MERGE: Final = 0.3
+#: Below this number of strong reflections the difference must also exceed the uncertainties.
 _FEW_EQUIVALENTS: Final = 30
+#: Below this number nothing can be said.
+_TOO_FEW: Final = 4
+#: Variance of equivalents over that of their uncertainties, beyond which few are no coincidence.
+_MAX_CHI_SQUARE: Final = 4.0
+#: An absent reflection counts as strong from this fraction of the mean intensity of its shell, at
+#: which 80 % of acentric and 65 % of centric reflections are.
+_PRESENT: Final = 0.2
+#: It counts as strong from this many uncertainties.
+_SIGMAS: Final = 3.0
+#: Reflections of a shell of resolution for that mean.
+_SHELL: Final = 50
+#: Fraction of all measurements that only a wrong lattice centring makes absent.
+_CENTRING: Final = 0.25
 #: Electrons of 60 to 400 keV have 0.05 to 0.016 A; no X-ray beam line is below 0.1 A.
 _ELECTRON_WAVELENGTH: Final = 0.1
 
@@ -88,15 +103,88 @@ def disagreement(
     mean = merge(group, intensity, None)[0][group]
     several = np.bincount(group, there)[group] > 1
     strong = there & several & (mean > np.nanmean(intensity))
-    if np.unique(group[strong]).size < _FEW_EQUIVALENTS:
+    n = np.unique(group[strong]).size
+    if n < _TOO_FEW:
         return []
-    r_merge = float(np.abs(intensity - mean)[strong].sum() / intensity[strong].sum())
+    difference = (intensity - mean)[strong]
+    r_merge = float(np.abs(difference).sum() / intensity[strong].sum())
     if r_merge < _MAX_R_MERGE:
         return []
+    if n < _FEW_EQUIVALENTS and sigmas is not None:
+        sigma = sigmas if kind == "intensities" else 2 * np.abs(values) * sigmas
+        chi_square = float((difference**2 / sigma[strong] ** 2).sum()) / (len(difference) - n)
+        if chi_square < _MAX_CHI_SQUARE:
+            return []
     return [
         f"equivalent reflections of {space_group.xhm()} differ (R(merge) {r_merge:.2f} for strong "
         "ones): the symmetry is lower, or the data were not scaled before, or come from a twin"
     ]
+
+
+def present_absences(
+    source: str,
+    absent: NDArray[np.bool_],
+    hkl: NDArray[np.int32],
+    values: NDArray[np.float64],
+    sigmas: NDArray[np.float64] | None,
+    kind: Kind,
+    cell: gemmi.UnitCell,
+    space_group: gemmi.SpaceGroup,
+) -> list[str]:
+    """Warn of systematic absences that are as strong as other reflections.
+
+    Parameters
+    ----------
+    source
+        The file, for messages.
+    absent
+        Flags of the absences among the measurements, shape (n,).
+    hkl
+        Miller indices, shape (n, 3).
+    values, sigmas, kind
+        As for `disagreement`.
+    cell, space_group
+        Of the crystal.
+
+    Raises
+    ------
+    InputError
+        If they are so many that the lattice is not centred as the space group says.
+    """
+    intensity = values if kind == "intensities" else values**2
+    others = np.isfinite(intensity) & ~absent
+    if not absent.any() or not others.any():
+        return []
+    inverse_d2 = np.asarray(cell.calculate_1_d2_array(hkl))
+    edges = np.quantile(
+        inverse_d2[others], np.linspace(0, 1, max(1, int(others.sum()) // _SHELL) + 1)
+    )
+    shell = np.clip(np.searchsorted(edges, inverse_d2) - 1, 0, len(edges) - 2)
+    mean = np.bincount(shell[others], intensity[others], len(edges) - 1) / np.maximum(
+        np.bincount(shell[others], minlength=len(edges) - 1), 1
+    )
+    expected = mean[shell]
+    strong, judged = intensity > _PRESENT * expected, absent & (expected > 0)
+    if sigmas is not None:
+        sigma = sigmas if kind == "intensities" else 2 * np.abs(values) * sigmas
+        strong &= intensity > _SIGMAS * sigma
+        judged &= _PRESENT * expected > _SIGMAS * sigma  # it would be seen
+    strong &= judged
+    n, n_strong = int(judged.sum()), int(strong.sum())
+    if n_strong < 2 or 2 * n_strong < n:
+        return []
+    ratio = intensity[judged].sum() / expected[judged].sum()
+    what = (
+        f"{absent.sum()} of {absent.sum() + others.sum()} reflections are systematic absences of "
+        f"{space_group.xhm()}, but strong: {n_strong} of the {n} that can be judged, with "
+        f"{100 * ratio:.0f} % of the intensity of other reflections"
+    )
+    if absent.sum() > _CENTRING * (absent.sum() + others.sum()):
+        raise InputError(
+            f"{source}: {what}; the lattice is not centred in this way, give the right "
+            "`space_group`"
+        )
+    return [f"{what}; the space group is probably another one; they are not used"]
 
 
 def wrong_radiation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
@@ -83,11 +84,22 @@ def _refuse_short(content: bytes, source: str) -> None:
         what = f"a header at word {header}"
     elif found and 4 * int(found[1]) * int(found[2]) > len(content):
         what = f"{int(found[1])} columns of {int(found[2])} reflections"
+    elif not any(record.startswith(b"END") for record in _records(content, 4 * (header - 1))):
+        raise InputError(
+            f"{source}: a truncated or broken MTZ file (the header has no record END, so it is cut "
+            "short); get it again from where it was made"
+        )
     if what:
         raise InputError(
             f"{source}: a truncated or broken MTZ file ({what} in {len(content)} bytes); get it "
             "again from where it was made"
         )
+
+
+def _records(content: bytes, at: int) -> Iterator[bytes]:
+    """Records of the header that begins at byte `at`."""
+    for start in range(at, len(content), _RECORD):
+        yield content[start : start + _RECORD]
 
 
 def _symmetry(mtz: gemmi.Mtz, content: bytes) -> SymmetryRecords:
@@ -97,10 +109,8 @@ def _symmetry(mtz: gemmi.Mtz, content: bytes) -> SymmetryRecords:
     except UnicodeDecodeError:
         symbol = ""
     at = content.rfind(b"VERS MTZ")
-    header = content[at:] if at >= 0 else b""
     operators: list[str] = []
-    for start in range(0, len(header), _RECORD):
-        record = header[start : start + _RECORD]
+    for record in _records(content, at) if at >= 0 else ():
         if record.startswith(b"SYMM"):
             operators += record[4:].decode("ascii", errors="replace").split("*")
         elif record.startswith(b"END"):

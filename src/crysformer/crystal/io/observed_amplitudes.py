@@ -13,7 +13,12 @@ from crysformer.crystal.french_wilson import french_wilson
 from crysformer.crystal.io.column_evidence import is_signed
 from crysformer.crystal.io.column_selection import ColumnChoice
 from crysformer.crystal.io.free_flags import find_free_flags, flag_numbers, merge_flags
-from crysformer.crystal.io.measurement_warnings import disagreement, dropped, saturation
+from crysformer.crystal.io.measurement_warnings import (
+    disagreement,
+    dropped,
+    present_absences,
+    saturation,
+)
 from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.crystal.merging import group_equivalents, merge
 from crysformer.crystal.reflections import Kind
@@ -75,7 +80,7 @@ def measured_rows(
     rows = _selected_rows(table, choice)
     rows.warnings += saturation(table, choice, space_group)
     _merge_equivalents(rows, choice.kind, space_group)
-    _drop_absences(rows, space_group)
+    _drop_absences(table.source, rows, choice.kind, cell, space_group)
     if choice.kind == "intensities":
         _to_amplitudes(rows, cell, space_group)
     if rows.sigmas is not None:
@@ -197,14 +202,22 @@ def _merge_equivalents(rows: Rows, kind: Kind, space_group: gemmi.SpaceGroup) ->
     )
 
 
-def _drop_absences(rows: Rows, space_group: gemmi.SpaceGroup) -> None:
+def _drop_absences(
+    source: str, rows: Rows, kind: Kind, cell: gemmi.UnitCell, space_group: gemmi.SpaceGroup
+) -> None:
     absent = np.asarray(space_group.operations().systematic_absences(rows.hkl), dtype=bool)
     absent &= np.isfinite(rows.values)
-    if absent.any():
-        rows.values[absent] = np.nan
+    if not absent.any():
+        return
+    warnings = present_absences(
+        source, absent, rows.hkl, rows.values, rows.sigmas, kind, cell, space_group
+    )
+    rows.warnings += warnings
+    if not warnings:
         rows.notes.append(
             f"{absent.sum()} systematically absent reflections of {space_group.xhm()} are not used"
         )
+    rows.values[absent] = np.nan
 
 
 def _to_amplitudes(rows: Rows, cell: gemmi.UnitCell, space_group: gemmi.SpaceGroup) -> None:

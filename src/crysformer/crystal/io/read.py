@@ -26,11 +26,14 @@ from crysformer.crystal.possible_reflections import check_possible
 from crysformer.crystal.reflections import CrystalData, Radiation
 from crysformer.crystal.regrouping import laue_group
 from crysformer.crystal.space_groups import resolve_symmetry
+from crysformer.crystal.unit_cell import is_possible
 from crysformer.errors import InputError
 from crysformer.file_content import file_with, read_content
 
 #: Endings of lists that look like SHELX .hkl, with other columns than intensity and uncertainty.
 _WITH_PHASES: Final = (".fcf", ".phs")
+#: Difference of cells (A, degrees) that is rounding.
+_SAME_CELL: Final = 0.002
 #: Beginning of a block of a CIF.
 _CIF: Final = re.compile(r"^[ \t]*data_\S", re.IGNORECASE | re.MULTILINE)
 
@@ -87,11 +90,13 @@ def read_crystal(
         )
     choice = choose_columns(table, labin)
     given = space_group or None
-    cell = cell or choice.values[0].cell or table.cell
+    own_cell = choice.values[0].cell or table.cell
+    override = _cell_notes(own_cell, cell)
+    cell = cell or own_cell
     group = table.space_group if given is None else given
     known = group is not None or not unknown_group
-    if not known and cell is not None and cell.is_crystal():
-        group = laue_group(table.hkl, _intensity(choice), cell)
+    if not known and cell is not None and cell.is_crystal() and is_possible(cell):
+        group = _laue_group(source, table, choice, cell)
     cell, group = resolve_symmetry(source, cell, group, "; ".join(table.symmetry_warnings))
     notes: tuple[str, ...] = () if given is None else _override_notes(table.space_group, group)
     if not known:
@@ -115,6 +120,7 @@ def read_crystal(
         notes=(
             *table.notes,
             *choice.notes,
+            *override,
             *notes,
             *rows.notes,
         ),
@@ -133,10 +139,31 @@ def read_crystal(
     )
 
 
+def _laue_group(
+    source: str, table: ReflectionTable, choice: ColumnChoice, cell: gemmi.UnitCell
+) -> gemmi.SpaceGroup | None:
+    """Space group that stands for the Laue class of the reflections listed; None without any."""
+    intensity = _intensity(choice)
+    measured = np.isfinite(intensity) & table.hkl.any(axis=1)
+    if not measured.any():
+        return None
+    # before lists of the possible reflections of every class are made
+    check_possible(source, cell, gemmi.SpaceGroup("P 1"), table.hkl[measured])
+    return laue_group(table.hkl, intensity, cell)
+
+
 def _intensity(choice: ColumnChoice) -> NDArray[np.float64]:
     """Intensities for the comparison of mates, whatever the columns are."""
     values = choice.values[0].values
     return values if choice.kind == "intensities" else values**2
+
+
+def _cell_notes(own: gemmi.UnitCell | None, given: gemmi.UnitCell | None) -> tuple[str, ...]:
+    """Note on a cell of the user that replaces another one of the file."""
+    if own is None or given is None or not own.is_crystal() or own.approx(given, _SAME_CELL):
+        return ()
+    used, file = (" ".join(f"{x:g}" for x in cell.parameters) for cell in (given, own))
+    return (f"cell {used} used instead of the file's {file}",)
 
 
 def _override_notes(given: gemmi.SpaceGroup | None, used: gemmi.SpaceGroup) -> tuple[str, ...]:

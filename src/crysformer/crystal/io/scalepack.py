@@ -11,6 +11,7 @@ import numpy as np
 
 from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.crystal.space_groups import SymmetryRecords, identify_space_group
+from crysformer.crystal.unit_cell import unit_cell
 from crysformer.errors import InputError
 
 #: First line of a file that is not merged: number of operators, space group.
@@ -101,7 +102,7 @@ def _cell_line(lines: list[str]) -> tuple[gemmi.UnitCell, str] | None:
         symbol = words[6].strip()
     except (ValueError, IndexError):
         return None
-    cell = gemmi.UnitCell(*constants)
+    cell = unit_cell(*constants)
     return (cell, symbol) if cell.is_crystal() else None
 
 

@@ -11,6 +11,7 @@ from typing import Final
 import gemmi
 
 from crysformer.crystal.io.hklf_transform import HklfTransform, read_hklf
+from crysformer.crystal.unit_cell import unit_cell
 from crysformer.errors import InputError
 
 #: Lattice of each |LATT| number, as the Hall symbol of the group that has nothing else.
@@ -110,7 +111,7 @@ def parse_instructions(text: str, name: str) -> Instructions:
         try:
             if keyword == "CELL":
                 wavelength, a, b, c, alpha, beta, gamma = (float(w) for w in words[1:8])
-                cell = gemmi.UnitCell(a, b, c, alpha, beta, gamma)
+                cell = unit_cell(a, b, c, alpha, beta, gamma)
             elif keyword == "LATT":
                 lattice = int(words[1])
             elif keyword == "SYMM":

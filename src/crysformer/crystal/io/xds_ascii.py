@@ -11,6 +11,7 @@ import numpy as np
 
 from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.crystal.space_groups import SymmetryRecords, identify_space_group
+from crysformer.crystal.unit_cell import unit_cell
 from crysformer.errors import InputError
 
 _WAVELENGTH: Final = re.compile(r"^!.*X-RAY_WAVELENGTH[^=]*=\s*([0-9.]+)", re.MULTILINE)
@@ -63,7 +64,7 @@ def read_xds(path: Path, text: str, source: str) -> ReflectionTable:
         ) from error
     if xds.data_size == 0:
         raise InputError(f"{source}: an XDS file without reflections (broken, or cut short?)")
-    cell = gemmi.UnitCell(*xds.cell_constants)
+    cell = unit_cell(*xds.cell_constants)
     cell_known = cell if cell.is_crystal() else None
     number = xds.spacegroup_number
     space_group, warnings = identify_space_group(

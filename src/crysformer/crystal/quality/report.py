@@ -41,8 +41,13 @@ class DataReport:
 
     Attributes
     ----------
-    source, space_group
-        The file, and the space group's symbol.
+    source
+        The file.
+    space_group
+        Its full Hermann-Mauguin symbol; None where the file gives only the reflections, and so the
+        Laue class.
+    laue_class
+        Symbol of the Laue class in which the data are merged.
     cell
         Unit cell, A and degrees.
     columns, kind, data_set
@@ -90,7 +95,8 @@ class DataReport:
     """
 
     source: str
-    space_group: str
+    space_group: str | None
+    laue_class: str
     cell: tuple[float, ...]
     columns: tuple[str, ...]
     kind: Kind
@@ -138,6 +144,7 @@ class DataReport:
         ]
         peak = self.patterson
         return {
+            "laue_class": self.laue_class,
             "cell": _plain(list(self.cell)),
             "columns": list(self.columns),
             "kind": self.kind,
@@ -245,7 +252,8 @@ def data_report(
     e_squared = anisotropy.e_squared
     return DataReport(
         source=data.source,
-        space_group=data.space_group.xhm(),
+        space_group=data.space_group.xhm() if data.space_group_known else None,
+        laue_class=data.space_group.laue_str(),
         cell=data.cell.parameters,
         columns=data.labels,
         kind=data.kind,

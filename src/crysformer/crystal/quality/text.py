@@ -216,8 +216,9 @@ def _moments(found: Moments) -> str:
 def full_text(report: DataReport) -> str:
     """The whole report."""
     wilson, anisotropy = report.wilson, report.anisotropy
+    group = report.space_group or f"Laue class {report.laue_class}"
     lines = [
-        f"{report.source}: {report.completeness.measured} amplitudes, {report.space_group}, "
+        f"{report.source}: {report.completeness.measured} amplitudes, {group}, "
         f"{report.d_max:.2f} to {report.d_min:.2f} A",
         _source_line(report),
         "",
