@@ -214,6 +214,16 @@ def test_bad_solver_options(
     assert not out.parent.exists()
 
 
+@pytest.mark.parametrize("method", ["network", "sequence"])
+def test_method_without_the_sequence_that_it_needs(
+    method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["solve", str(GOOD), "-o", str(tmp_path / "out"), "--method", method]) == 1
+    message = f"--method {method} is not applicable: it needs --sequence, and none is given"
+    assert message in one_error(capsys)
+    assert not (tmp_path / "out").exists()
+
+
 def test_output_that_is_not_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     assert main(["solve", str(GOOD), "-o", str(tmp_path)]) == 2

@@ -131,7 +131,7 @@ def test_demo_tells_a_person_what_to_expect(
     monkeypatch.setattr(demo, "SAMPLES", (replace(GF, time_limit=1.0),))
     assert main(["demo", "-o", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("1 crystals, 45 s for all of them together\n")
+    assert out.startswith("1 crystal, 45 s for all of them together\n")
     assert "were left for it" not in out
     for phrase in ("expected:", "came out:", "against the truth:", "network alone:", "coot --auto"):
         assert phrase in out

@@ -59,6 +59,8 @@ def test_a_bad_file_does_not_stop_the_rest(
         if record["status"] == "failed":
             assert not (out / record["name"]).exists()
             assert f"error: {record['name']}: {record['message']}" in captured.err
+            assert captured.err.count(record["message"]) == 1
+            assert f"{record['name']}: failed\n" in captured.err
             assert str(tmp_path) in record["message"]
             continue
         summary = json.loads((out / record["name"] / "summary.json").read_text())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crysformer.cli._common import emit, log, positive, progress_bar
 from crysformer.errors import CrysformerError, UsageError
+from crysformer.wording import counted
 
 if TYPE_CHECKING:
     from crysformer.evaluation.peers.crystals import PeerCrystal
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     finally:  # also after Ctrl-C: what there is so far
         content = write_peers(
             record, programs, skipped,
-            f"{args.seeds} seeds, at most {args.time_limit:g} s of wall time a run, one "
+            f"{counted(args.seeds, 'seed')}, at most {args.time_limit:g} s of wall time a run, one "
             "thread each, in turns.",
         )  # fmt: skip
     left = len(
@@ -114,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
     if crashed:
         first = crashed[0]
         raise CrysformerError(
-            f"{len(crashed)} runs ended without a result; first {first.program} on "
+            f"{counted(len(crashed), 'run')} ended without a result; first {first.program} on "
             f"{first.crystal}, seed {first.seed}: {first.message}"
         )
     return 0

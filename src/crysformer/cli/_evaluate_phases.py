@@ -8,6 +8,7 @@ from typing import Any
 from crysformer.cli._common import emit, log, progress_bar
 from crysformer.errors import UsageError
 from crysformer.files import locked_folder, staged_files, write_json
+from crysformer.wording import counted
 
 #: Options that have no meaning for phases which are there already.
 _OF_METHODS = ("method", "weights")
@@ -102,7 +103,7 @@ def text(metrics: dict[str, Any]) -> str:
         hand = ", inverted" if c["inverted"] else ""
         shift = " ".join(f"{x:.3f}" for x in c["origin_shift"])
         lines.append(
-            f"{c['id']}: columns {c['columns']}, {c['n_reflections']} reflections to "
+            f"{c['id']}: columns {c['columns']}, {counted(c['n_reflections'], 'reflection')} to "
             f"{c['d_min']:.2f} A, F-weighted phase error {c['weighted_phase_error_aligned']:.2f} "
             f"degrees (origin moved by {shift}{hand})"
         )

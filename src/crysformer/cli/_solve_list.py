@@ -22,6 +22,7 @@ from crysformer.files import atomic_path, locked_folder, write_json
 from crysformer.parallel import Workers, run_tasks
 from crysformer.schema import read_json_object, record
 from crysformer.signals import end_processes, prepare_worker
+from crysformer.wording import counted
 
 #: Columns of results.tsv.
 FIELDS = (
@@ -314,7 +315,7 @@ def _write(
 
 def _line(record: dict[str, Any]) -> str:
     if record["status"] == "failed":
-        return f"{record['name']}: failed, {record['message']}"
+        return f"{record['name']}: failed"  # why is among the errors at the end
     return (
         f"{record['name']}: {record['status']}, confidence {record['confidence']:.2f}, "
         f"{record['method']}, {record['seconds']:.1f} s"
@@ -326,7 +327,8 @@ def _table(records: list[dict[str, Any]]) -> str:
     return "\n".join(
         [
             *(_line(record) for record in records),
-            f"{content['n']} crystals: {content['solved']} solved, {content['not_solved']} not "
+            f"{counted(content['n'], 'crystal')}: {content['solved']} solved, "
+            f"{content['not_solved']} not "
             f"solved, {content['failed']} failed",
         ]
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crysformer.cli._common import load_inputs, log, with_flags
+from crysformer.wording import counted
 
 if TYPE_CHECKING:
     from crysformer.crystal.quality.report import DataReport
@@ -69,7 +70,7 @@ def describe(data: CrystalData) -> str:
     if not data.space_group_known:
         group = f"Laue class {data.space_group.laue_str()}"
     return (
-        f"{data.source}: {int(data.measured.sum())} amplitudes to {data.d_min:.2f} A, "
+        f"{data.source}: {counted(int(data.measured.sum()), 'amplitude')} to {data.d_min:.2f} A, "
         f"{group}, cell {cell}"
     )
 

@@ -12,11 +12,13 @@ from crysformer.cli._common import (
     add_scheduler_argument,
     common_options,
     emit,
+    log,
     positive,
     progress_bar,
     seed,
 )
 from crysformer.errors import CrysformerError, UsageError
+from crysformer.wording import counted
 
 if TYPE_CHECKING:
     from crysformer.data.dataset.manifest import Manifest
@@ -163,6 +165,14 @@ def _build(args: argparse.Namespace) -> int:
             progress=progress,
         )
     emit(args, asdict(manifest), _summary(manifest, args.output))
+    fragments = manifest.counts["fragments"]
+    if not fragments["train"]:
+        log.warning(
+            "%s: the training split is empty, %s; splits go by groups of related chains: "
+            "build from more structures, or choose another --seed",
+            args.output,
+            f"{counted(sum(fragments.values()), 'fragment is', 'fragments are')} in the others",
+        )
     damaged = manifest.unreadable
     if damaged:
         more = f" and {len(damaged) - 1} more, listed in manifest.json" if len(damaged) > 1 else ""
@@ -175,8 +185,9 @@ def _build(args: argparse.Namespace) -> int:
 def _summary(manifest: Manifest, folder: str) -> str:
     counts = manifest.counts
     lines = [
-        f"{folder}: {manifest.recipe} from {counts['files']} structure files, "
-        f"{counts.get('chains', 0)} chains, {counts.get('residues', 0)} residues",
+        f"{folder}: {manifest.recipe} from {counted(counts['files'], 'structure file')}, "
+        f"{counted(counts.get('chains', 0), 'chain')}, "
+        f"{counted(counts.get('residues', 0), 'residue')}",
         f"{'split':<12}{'fragments':>12}{'entries':>10}{'clusters':>10}",
     ]
     lines += [
@@ -219,7 +230,7 @@ def _export(args: argparse.Namespace) -> int:
     from crysformer.data.dataset.export import export
 
     n = export(args.folder, output, args.format, args.split, args.limit, args.overwrite)
-    emit(args, {"crystals": n, "output": output}, f"{n} crystals written to {output}")
+    emit(args, {"crystals": n, "output": output}, f"{counted(n, 'crystal')} written to {output}")
     return 0
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from crysformer.cli._common import emit, progress_bar, seed
 from crysformer.files import locked_folder, staged_files
 from crysformer.samples import SAMPLES, Sample
+from crysformer.wording import counted
 
 if TYPE_CHECKING:
     import gemmi
@@ -118,7 +119,8 @@ def _run(args: argparse.Namespace, output: Path) -> int:
     started = time.perf_counter()
     outcomes = []
     if not args.json:
-        print(f"{len(SAMPLES)} crystals, {TIME_BUDGET:.0f} s for all of them together", flush=True)
+        crystals = counted(len(SAMPLES), "crystal")
+        print(f"{crystals}, {TIME_BUDGET:.0f} s for all of them together", flush=True)
     for number, sample in enumerate(SAMPLES, start=1):
         if not args.json:
             print(f"[{number}/{len(SAMPLES)}] {sample.title}", flush=True)
@@ -210,7 +212,8 @@ def _closing(outcomes: list[Outcome], seconds: float) -> str:
     mtz, model = shown.folder / "solution.mtz", shown.folder / shown.sample.model_file
     return "\n".join(
         [
-            f"{len(right)} of {len(outcomes)} crystals phased correctly in {seconds:.0f} s.",
+            f"{len(right)} of {counted(len(outcomes), 'crystal')} phased correctly in "
+            f"{seconds:.0f} s.",
             f"Look at one in Coot, with its true model: coot --auto {mtz} --pdb {model}",
             "Your own data: crysformer solve data.mtz --sequence SEQUENCE -o DIR",
         ]

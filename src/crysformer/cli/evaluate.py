@@ -25,6 +25,7 @@ from crysformer.cli._common import add_output_arguments, emit, progress_bar, see
 from crysformer.errors import UsageError
 from crysformer.files import locked_folder, staged_files, write_json
 from crysformer.phasing.method import METHODS as SOLVER_METHODS
+from crysformer.wording import counted
 
 #: Names of `crysformer.evaluation.methods.METHODS`, repeated here so that --help loads no numpy.
 METHODS = (
@@ -128,7 +129,7 @@ def _run(args: argparse.Namespace, target: Path) -> int:
 def text(metrics: dict[str, Any]) -> str:
     """Format the means, one line each."""
     lines = [
-        f"{metrics['method']} on {metrics['n']} {metrics['split']} crystals to"
+        f"{metrics['method']} on {counted(metrics['n'], metrics['split'] + ' crystal')} to"
         f" {metrics['d_min']:g} A, amplitude error {metrics['amplitude_error']:.0%},"
         f" {metrics['completeness']:.0%} complete",
         f"  solved                          {metrics['solved_share']:8.1%}",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from crysformer.cli._common import add_output_arguments, emit
 from crysformer.errors import UsageError
+from crysformer.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,7 +156,8 @@ def run(args: argparse.Namespace) -> int:
             "n": result.n,
         },
         f"validation PC {result.pc:.4f}, mean phase error {result.phase_error:.1f} degrees, "
-        f"F-weighted {result.weighted_phase_error:.1f} ({result.n} crystals, maps as predicted)\n"
+        f"F-weighted {result.weighted_phase_error:.1f} ({counted(result.n, 'crystal')}, maps as "
+        "predicted)\n"
         f"written: {args.output}/weights.safetensors",
     )
     return 0

@@ -7,6 +7,7 @@ from typing import Any
 
 from crysformer.cli._common import common_options, emit
 from crysformer.errors import CrysformerError, InputError
+from crysformer.wording import counted
 
 ACTIONS = ("list", "verify")
 
@@ -61,7 +62,8 @@ def _list(args: argparse.Namespace) -> int:
             }
         )
     lines = [
-        f"{row['name']}: {row['bytes'] / 1e6:.1f} MB, {row['examples']} examples, one prediction "
+        f"{row['name']}: {row['bytes'] / 1e6:.1f} MB, {counted(row['examples'], 'example')}, one "
+        "prediction "
         f"PC {row['metrics'].get('pc', float('nan')):.3f} on {row['metrics'].get('n', 0)} "
         f"{row['metrics'].get('split', '')} crystals, {row['licence']}"
         for row in rows

@@ -12,6 +12,7 @@ import gemmi
 from crysformer.crystal.molecular_formula import heavy_atoms
 from crysformer.errors import InputError, UsageError
 from crysformer.peptide.chain import letters_of, parse_chain
+from crysformer.wording import counted
 
 #: Smallest volume for each atom but hydrogen in any crystal, A^3 (solvent-free peptides: 16).
 MIN_VOLUME_PER_ATOM: Final = 10.0
@@ -141,7 +142,7 @@ def _estimated(
     # Nearest on a logarithmic scale: the border between n and n + 1 is their geometric mean.
     copies = low + 1 if ideal * ideal > low * (low + 1) else low
     per_atom = volume / (atoms * copies)
-    copies_are = "1 copy" if copies == 1 else f"{copies} copies"
+    copies_are = counted(copies, "copy", "copies")
     return CopyEstimate(
         copies,
         per_atom,

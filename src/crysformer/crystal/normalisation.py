@@ -13,6 +13,7 @@ from crysformer.crystal.reflections import CrystalData, Radiation
 from crysformer.crystal.resolution import resolution_shells
 from crysformer.crystal.scattering_factors import form_factors, gaussian_coefficients
 from crysformer.errors import InputError
+from crysformer.wording import counted
 
 # Mean composition of a residue of a protein, hydrogens left out.
 PROTEIN_RESIDUE: Mapping[str, float] = {"C": 4.95, "N": 1.36, "O": 1.49, "S": 0.04}
@@ -177,7 +178,9 @@ def wilson_b(
         used &= data.d < _WILSON_D_MAX
     count = int(used.sum())
     if count < 3:
-        raise InputError(f"{data.source}: {count} amplitudes above zero, a Wilson plot needs 3")
+        raise InputError(
+            f"{data.source}: {counted(count, 'amplitude')} above zero, a Wilson plot needs 3"
+        )
     epsilon = epsilon_factors(data.hkl, data.space_group)
     ratio = data.f**2 / epsilon / sum_of_squares(composition, s_sq, data.radiation)
     shells = resolution_shells(

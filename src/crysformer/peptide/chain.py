@@ -103,7 +103,7 @@ def parse_chain(text: str, where: str = "sequence") -> Chain:
         name = match[2] if match[1] is None else match[1]
         found = _residue(name)
         if found is None:
-            what = f"letter {name!r}" if match[1] is None else f"residue ({name})"
+            what = f"letter {name!r}" if match[1] is None else f"residue ({name:.60})"
             raise InputError(
                 f"{where}: unknown {what} at position {len(letters) + 1}; expected the twenty "
                 f"residues {''.join(sorted(CODES))}, (D-Ala) or (DAL) for D residues, (AIB) or X "

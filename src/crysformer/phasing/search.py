@@ -218,7 +218,8 @@ class Search:
             raise
         except NotApplicable as reason:
             if turn.method == self.requested:
-                raise
+                message = f"`method` {turn.method} is not applicable: {reason}"
+                raise NotApplicable(message) from reason
             self._refused.add(turn.method)
             self._note(turn.method, str(reason))
             return

@@ -25,6 +25,7 @@ from crysformer.phasing.settings import SolveSettings
 from crysformer.phasing.solution import CandidateReport, Solution
 from crysformer.settings import check_ranges
 from crysformer.signals import uninterrupted
+from crysformer.wording import counted
 
 _MIN_REFLECTIONS = 30
 
@@ -115,7 +116,8 @@ def solve(
     n_measured = int(data.measured.sum())
     if n_measured < _MIN_REFLECTIONS:
         raise InputError(
-            f"{data.source}: {n_measured} amplitudes, too few to phase; expected at least "
+            f"{data.source}: {counted(n_measured, 'amplitude')}, too few to phase; expected at "
+            "least "
             f"{_MIN_REFLECTIONS}"
         )
     suspected = wilson_outliers(data)
@@ -130,7 +132,9 @@ def solve(
         options = {"method": method, "seed": seed, "time_limit": time_limit}
         checkpoint = Checkpoint(state, problem, options)
         if resume and checkpoint.restore(search):
-            notes.append(f"resumed after {checkpoint.seconds:.0f} s and {search.starts} starts")
+            notes.append(
+                f"resumed after {checkpoint.seconds:.0f} s and {counted(search.starts, 'start')}"
+            )
         elif resume:
             notes.append(f"no {checkpoint.path.name} to resume from: the search started anew")
     interruption = _run(search, checkpoint)

@@ -341,7 +341,7 @@ def test_unmerged_mtz(tmp_path: Path) -> None:
     mtz.batches.append(batch)
     path = tmp_path / "x.mtz"
     mtz.write_to_file(str(path))
-    assert "unmerged data in 1 batches" in refusal(path)
+    assert "unmerged data in 1 batch;" in refusal(path)
 
 
 def test_experimental_file_without_space_group(shared_dir: Path) -> None:

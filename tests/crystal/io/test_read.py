@@ -352,7 +352,7 @@ def test_sf_cif_amplitudes_and_status(tmp_path: Path) -> None:
     assert data.free is not None
     assert data.free.tolist() == [1, 0, 1, 1]
     assert data.labels == ("F_meas_au", "F_meas_sigma_au")
-    assert said(data.notes, "1 reflections of status x or -")
+    assert said(data.notes, "1 reflection of status x or - is not used")
     assert said(data.notes, "others: r1abcsf/2/1 (1 amplitudes); to choose give `block`")
 
 

@@ -64,7 +64,7 @@ def test_indices_that_a_matrix_makes_fractional(tmp_path: Path, unique_hkl: np.n
     text += "   3   1   1   50.00    5.00\n"
     data = read(tmp_path, text, "HKLF 4 1 0.5 0 0 0 1 0 0 0 1")
     np.testing.assert_array_equal(data.hkl, unique_hkl)
-    assert any("1 reflections without whole indices" in n for n in data.notes)
+    assert any("1 reflection without whole indices" in n for n in data.notes)
     with pytest.raises(InputError, match="gives no reflection whole Miller indices"):
         read(tmp_path, "   3   1   1   50.00    5.00\n", "HKLF 4 1 0.5 0 0 0 1 0 0 0 1")
 

@@ -101,6 +101,6 @@ def test_a_sequence_in_two_splits_is_found(dipeptides: FragmentStore, tmp_path: 
     write_again(pa.concat_tables([chain, table]), dipeptides.folder, tmp_path)
     problems = check(tmp_path)
     assert len(problems) == 1
-    assert problems[0].startswith("1 chains share 15 residues with a chain of another split: ")
+    assert problems[0].startswith("1 chain shares 15 residues with a chain of another split: ")
     assert f"{name}_" in problems[0]
     assert "copy_" in problems[0]

@@ -34,8 +34,23 @@ def test_summary_in_words(
     command = ["dataset", "build", source, "-o", str(tmp_path / "out"), "--recipe", "dipeptide"]
     assert main(command) == 0
     text = capsys.readouterr().out
-    assert "1 chains, 57 residues" in text
+    assert "1 structure file, 1 chain, 57 residues" in text
     assert "r free unknown" in text
+
+
+def test_an_empty_training_split_is_a_warning(
+    structures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = str(structures / "1shg_A.pdb.gz")
+    command = ["dataset", "build", source, "--recipe", "dipeptide", "--json", "-q"]
+    warned = []
+    for seed in ("1", "3"):  # of one chain, all fragments are in one split
+        assert main([*command, "-o", str(tmp_path / seed), "--seed", seed]) == 0
+        captured = capsys.readouterr()
+        fragments = json.loads(captured.out)["counts"]["fragments"]
+        assert ("the training split is empty" in captured.err) == (fragments["train"] == 0)
+        warned.append(fragments["train"] == 0)
+    assert warned == [False, True]
 
 
 def test_damaged_file_is_named_and_not_a_success(

@@ -10,6 +10,7 @@ from typing import Final
 
 from crysformer.errors import InputError
 from crysformer.file_content import read_content
+from crysformer.wording import counted
 
 COLUMNS: Final = ("data", "sequence", "copies")
 #: A further column that may be there.
@@ -92,13 +93,15 @@ def read_list(path: str | Path) -> tuple[ListedCrystal, ...]:
 def _crystal(path: Path, number: int, header: list[str], row: list[str]) -> ListedCrystal:
     where = f"{path}, line {number}"
     if len(row) > len(header):
-        raise InputError(f"{where}: {len(row)} columns, expected {len(header)}")
+        raise InputError(f"{where}: {counted(len(row), 'column')}, expected {len(header)}")
     cells = dict(zip(header, [*row, *[""] * (len(header) - len(row))], strict=True))
     if not cells["data"]:
         raise InputError(f"{where}: no reflection file in the column data")
     copies = cells["copies"]
     if copies and (not copies.isdecimal() or int(copies) < 1):
-        raise InputError(f"{where}: copies {copies!r}, expected a whole number from 1, or nothing")
+        raise InputError(
+            f"{where}: copies {copies!r:.60}, expected a whole number from 1, or nothing"
+        )
     data = path.parent / cells["data"]
     name = cells.get(NAME) or crystal_name(data)
     if name != Path(name).name or name.startswith(".") or len(os.fsencode(name)) > _LONGEST_NAME:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.errors import InputError
+from crysformer.wording import counted
 
 _IDENTITY: Final = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 #: Distance of a transformed index from a whole number by rounding of the matrix alone.
@@ -48,7 +49,7 @@ def read_hklf(words: Sequence[str]) -> HklfTransform:
     scale = numbers[0] if numbers and numbers[0] > 0 else 1.0
     given = numbers[1:10]
     if given and len(given) < 9:
-        raise ValueError(f"HKLF has {len(given)} numbers of a matrix, expected nine")
+        raise ValueError(f"HKLF has {counted(len(given), 'number')} of a matrix, expected nine")
     matrix = tuple(given) or _IDENTITY
     if abs(np.linalg.det(np.reshape(matrix, (3, 3)))) < 1e-6:
         raise ValueError("the matrix of HKLF is singular")
@@ -93,5 +94,11 @@ def transform_indices(
     words = " ".join(f"{x:g}" for x in transform.matrix)
     notes = [f"indices are transformed by the matrix of HKLF ({words})"]
     if not keep.all():
-        notes.append(f"{(~keep).sum()} reflections without whole indices after that are not used")
+        notes.append(
+            counted(
+                int((~keep).sum()),
+                "reflection without whole indices after that is not used",
+                "reflections without whole indices after that are not used",
+            )
+        )
     return np.round(exact[keep]).astype(np.int32), keep, notes

@@ -14,6 +14,7 @@ from crysformer.crystal.io.reflection_table import Probe, ReflectionTable
 from crysformer.crystal.merging import group_equivalents, merge
 from crysformer.crystal.reflections import Kind, Radiation
 from crysformer.errors import InputError
+from crysformer.wording import counted
 
 #: Unique reflections of exactly the largest value that are no coincidence.
 _SATURATED: Final = 3
@@ -68,7 +69,11 @@ def saturation(
 
 def dropped(label: str, without: int, measured: int) -> tuple[str, bool]:
     """Text on values without a positive uncertainty, and whether they are a serious loss."""
-    text = f"{without} {label} without a positive uncertainty are not used"
+    text = counted(
+        without,
+        f"{label} without a positive uncertainty is not used",
+        f"{label} without a positive uncertainty are not used",
+    )
     serious = without > _MAX_DROPPED * measured
     if serious:
         text += (

@@ -16,6 +16,7 @@ from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.crystal.io.unmerged import ADVICE, refuse_repeated
 from crysformer.crystal.space_groups import SymmetryRecords, identify_space_group
 from crysformer.errors import InputError
+from crysformer.wording import counted
 
 _INDICES: Final = ("H", "K", "L")
 #: Labels of the columns that only unmerged files have, as `plain` writes them.
@@ -83,7 +84,7 @@ def _refuse_short(content: bytes, source: str) -> None:
     if not 0 < 4 * header <= len(content):
         what = f"a header at word {header}"
     elif found and 4 * int(found[1]) * int(found[2]) > len(content):
-        what = f"{int(found[1])} columns of {int(found[2])} reflections"
+        what = f"{counted(int(found[1]), 'column')} of {counted(int(found[2]), 'reflection')}"
     elif not any(record.startswith(b"END") for record in _records(content, 4 * (header - 1))):
         raise InputError(
             f"{source}: a truncated or broken MTZ file (the header has no record END, so it is cut "
@@ -153,7 +154,8 @@ def _index_columns(columns: tuple[Column, ...], source: str) -> tuple[Column, ..
         return tuple(typed)
     labels = " ".join(f"{c.label}({c.type})" for c in columns)
     raise InputError(
-        f"{source}: {len(typed)} columns of Miller indices (type H) among {labels}, expected "
+        f"{source}: {counted(len(typed), 'column')} of Miller indices (type H) among {labels}, "
+        "expected "
         "three, or columns H, K and L"
     )
 
@@ -184,7 +186,7 @@ def _refuse_unmerged(mtz: gemmi.Mtz, columns: tuple[Column, ...], source: str) -
     """Refuse measurements that are not on one scale yet: averaging them is not merging."""
     found = ""
     if len(mtz.batches) > 0:
-        found = f"unmerged data in {len(mtz.batches)} batches"
+        found = f"unmerged data in {counted(len(mtz.batches), 'batch', 'batches')}"
     else:
         telling = [c for c in columns if c.type == "B" or plain(c.label) in _UNMERGED_LABELS[:1]]
         telling += [c for c in columns if c.type == "Y" or plain(c.label) in _UNMERGED_LABELS[1:]]

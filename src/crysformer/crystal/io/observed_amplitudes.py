@@ -23,6 +23,7 @@ from crysformer.crystal.io.reflection_table import Column, ReflectionTable
 from crysformer.crystal.merging import group_equivalents, merge
 from crysformer.crystal.reflections import Kind
 from crysformer.errors import InputError
+from crysformer.wording import counted
 
 #: No crystal diffracts to indices like these: the file is broken.
 _LARGEST_INDEX: Final = 5000
@@ -89,7 +90,7 @@ def measured_rows(
         raise InputError(
             f"{table.source}: {choice.labels[0]} holds no positive measurement that can be "
             "used ("
-            + ("; ".join(rows.notes) or f"{len(rows.values)} rows")
+            + ("; ".join(rows.notes) or counted(len(rows.values), "row"))
             + "); choose other columns with `labin`, or check the space group"
         )
     return rows
@@ -149,7 +150,8 @@ def _refuse_negative(source: str, column: Column, kind: Kind) -> None:
     negative = int((values < 0).sum())
     if kind == "amplitudes" and is_signed(column):
         raise InputError(
-            f"{source}: {negative} of {len(values)} amplitudes {column.label} are negative, which "
+            f"{source}: {negative} of {counted(len(values), 'amplitude')} {column.label} are "
+            "negative, which "
             "no amplitude can be; choose other columns with `labin`"
         )
     # one measurement of huge uncertainty can make the mean negative, noise the median
@@ -169,7 +171,13 @@ def _clean(
     if kind == "amplitudes":
         negative = there & (column.values < 0)
         if negative.any():
-            notes.append(f"{negative.sum()} negative {column.label} count as not measured")
+            notes.append(
+                counted(
+                    int(negative.sum()),
+                    f"negative {column.label} counts as not measured",
+                    f"negative {column.label} count as not measured",
+                )
+            )
         there &= ~negative
     values = np.where(there, column.values, np.nan)
     if sigma is None:
@@ -198,7 +206,8 @@ def _merge_equivalents(rows: Rows, kind: Kind, space_group: gemmi.SpaceGroup) ->
         rows.free = merge_flags(rows.free, group)
     how = "plain means" if rows.sigmas is None else "inverse-variance weights"
     rows.notes.append(
-        f"{n_rows} reflections merged to {len(first)} unique ones of {space_group.xhm()} with {how}"
+        f"{n_rows} reflections merged to {counted(len(first), 'unique one')} of "
+        f"{space_group.xhm()} with {how}"
     )
 
 
@@ -215,7 +224,11 @@ def _drop_absences(
     rows.warnings += warnings
     if not warnings:
         rows.notes.append(
-            f"{absent.sum()} systematically absent reflections of {space_group.xhm()} are not used"
+            counted(
+                int(absent.sum()),
+                f"systematically absent reflection of {space_group.xhm()} is not used",
+                f"systematically absent reflections of {space_group.xhm()} are not used",
+            )
         )
     rows.values[absent] = np.nan
 
@@ -226,7 +239,7 @@ def _to_amplitudes(rows: Rows, cell: gemmi.UnitCell, space_group: gemmi.SpaceGro
         rows.values = np.sqrt(np.maximum(rows.values, 0.0))
         text = "intensities without uncertainties became amplitudes by their square root"
         if negative:
-            text += f"; {negative} negative ones count as 0"
+            text += f"; {counted(negative, 'negative one counts', 'negative ones count')} as 0"
         rows.notes.append(text)
         return
     before = np.isfinite(rows.values)
@@ -234,4 +247,10 @@ def _to_amplitudes(rows: Rows, cell: gemmi.UnitCell, space_group: gemmi.SpaceGro
     rows.notes.append("intensities became amplitudes by French & Wilson's method")
     rejected = int((before & ~np.isfinite(rows.values)).sum())
     if rejected:
-        rows.notes.append(f"{rejected} intensities too negative to be measurements are not used")
+        rows.notes.append(
+            counted(
+                rejected,
+                "intensity too negative to be a measurement is not used",
+                "intensities too negative to be measurements are not used",
+            )
+        )

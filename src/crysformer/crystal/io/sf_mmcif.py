@@ -22,6 +22,7 @@ from crysformer.crystal.io.embedded_hkl import embedded_fcf, read_embedded_hkl
 from crysformer.crystal.io.reflection_table import Column, Probe, ReflectionTable
 from crysformer.crystal.io.unmerged import refuse_repeated
 from crysformer.errors import InputError
+from crysformer.wording import counted
 
 #: Measured items of the _refln category with their MTZ types, each value before its uncertainty.
 #: Calculated items (F_calc, phase_calc, pdbx_FWT ...) are left out: they are never read.
@@ -206,6 +207,12 @@ def _apply_status(status: NDArray[np.str_], columns: list[Column], notes: list[s
     if excluded_values.any():
         for column in measured:
             column.values[excluded] = np.nan
-        notes.append(f"{excluded_values.sum()} reflections of status x or - are not used")
+        notes.append(
+            counted(
+                int(excluded_values.sum()),
+                "reflection of status x or - is not used",
+                "reflections of status x or - are not used",
+            )
+        )
     if not any(column.type == "I" for column in columns) and (status == "f").any():
         columns.append(Column("FREE", "I", np.where(status == "f", 0.0, 1.0)))

@@ -69,7 +69,8 @@ def instructions_beside(path: Path) -> Instructions:
             return parse_instructions(text, beside.name)
         except (OSError, ValueError, IndexError, RuntimeError) as error:
             raise InputError(
-                f"{beside}: cannot be read as SHELX instructions ({error}); correct it or rename it"
+                f"{beside}: cannot be read as SHELX instructions ({error!s:.200}); correct it or "
+                "rename it"
             ) from error
     return Instructions()
 

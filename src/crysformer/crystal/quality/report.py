@@ -31,6 +31,7 @@ from crysformer.crystal.quality.twinning import LTest, l_test
 from crysformer.crystal.reflections import CrystalData, Kind
 from crysformer.errors import InputError
 from crysformer.peptide.sequence_file import sequences_of
+from crysformer.wording import counted
 
 _MIN_REFLECTIONS = 30
 
@@ -223,7 +224,8 @@ def data_report(
     n_positive = int((data.f[data.measured] > 0).sum())
     if n_positive < _MIN_REFLECTIONS:
         raise InputError(
-            f"{data.source}: {n_positive} amplitudes above zero, too few for statistics; expected "
+            f"{data.source}: {counted(n_positive, 'amplitude')} above zero, too few for "
+            "statistics; expected "
             f"at least {_MIN_REFLECTIONS}"
         )
     chains = sequences_of(sequence)

@@ -13,6 +13,7 @@ import numpy as np
 from crysformer.crystal.quality.moments import Moments
 from crysformer.crystal.quality.translational_ncs import PattersonPeak
 from crysformer.crystal.quality.wrong_kind import wrong_kind, wrong_kind_warning
+from crysformer.wording import counted
 
 if TYPE_CHECKING:
     from crysformer.crystal.quality.report import DataReport
@@ -275,7 +276,7 @@ def _statistics(report: DataReport) -> list[str]:
     else:
         lines.append(
             f"  L-test: <|L|> {test.mean_abs:.3f} +- {test.error:.3f}, <L^2> "
-            f"{test.mean_square:.3f} ({test.pairs} pairs)"
+            f"{test.mean_square:.3f} ({counted(test.pairs, 'pair')})"
         )
         lines.append("    untwinned 0.5, 0.333; perfect twin 0.375, 0.2")
     lines.append(f"  {100 * report.centric_fraction:.0f} % of the reflections are centric")
@@ -294,6 +295,6 @@ def _symmetry(report: DataReport) -> list[str]:
     for law in report.twin_laws[:3]:
         lines.append(
             f"operator {law.operator}, possible for this lattice: intensities correlate "
-            f"{law.correlation:.2f} ({law.pairs} pairs)"
+            f"{law.correlation:.2f} ({counted(law.pairs, 'pair')})"
         )
     return lines

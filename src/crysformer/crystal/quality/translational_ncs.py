@@ -18,6 +18,7 @@ from crysformer.crystal.fourier.series import real_fourier_series
 from crysformer.crystal.operators import STEPS, operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import p1_mapping
+from crysformer.wording import counted
 
 D_MAX, D_MIN = 10.0, 5.0
 MIN_DISTANCE = 15.0
@@ -62,7 +63,8 @@ def patterson_peak(data: CrystalData) -> PattersonPeak | str:
     use = data.measured & (d <= D_MAX) & (d >= D_MIN)
     n = int(use.sum())
     if n < _MIN_REFLECTIONS:
-        return f"{n} reflections from {D_MAX:g} to {D_MIN:g} A are too few for a Patterson map"
+        few = counted(n, "reflection", "reflections")
+        return f"too few for a Patterson map: {few} from {D_MAX:g} to {D_MIN:g} A"
     mapping = p1_mapping(data.hkl[use], data.space_group)
     intensity = data.f[use] ** 2
     terms = intensity[mapping.parent].astype(np.complex128)

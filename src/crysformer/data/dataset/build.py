@@ -51,6 +51,7 @@ from crysformer.data.store import FRAGMENTS, MANIFEST
 from crysformer.errors import InputError, UsageError
 from crysformer.files import locked_folder
 from crysformer.parallel import Workers, run_tasks
+from crysformer.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -325,5 +326,6 @@ def _nothing_left(sources: Sequence[Path], tally: Tally) -> str:
     reasons = ", ".join(f"{name} {n}" for name, n in sorted_counts(tally.discards).items())
     return (
         f"{sources[0]}{' ...' if len(sources) > 1 else ''}: no fragment left from "
-        f"{tally.counts['files']} structure files (discarded: {reasons}); nothing written"
+        f"{counted(tally.counts['files'], 'structure file')} (discarded: {reasons}); nothing "
+        "written"
     )

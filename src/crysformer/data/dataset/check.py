@@ -30,6 +30,7 @@ from crysformer.data.synthetic.fitted_cells import build_cells, image_contacts
 from crysformer.errors import InputError
 from crysformer.peptide import residues
 from crysformer.schema import shown
+from crysformer.wording import counted
 
 #: Crystals rebuilt in each split; everything else is checked on every row.
 _REBUILT = 10_000
@@ -113,7 +114,8 @@ def _shared_stretches(table: pa.Table) -> list[str]:
     if not sharing:
         return []
     return [
-        f"{len(sharing)} chains share {SHARED} residues with a chain of another split: "
+        f"{counted(len(sharing), 'chain shares', 'chains share')} {SHARED} residues with a chain "
+        "of another split: "
         f"{next(iter(sharing.values()))}"
     ]
 
@@ -165,9 +167,15 @@ def _crystals(table: FragmentTable, recipe: Recipe, seed: int) -> list[str]:
     if wrong_cell:
         problems.append(f"{wrong_cell} of {len(rows)} cells are not what the recipe gives")
     if close:
-        problems.append(f"{close} of {len(rows)} have contacts below {recipe.min_contact} A")
+        problems.append(
+            f"{close} of {counted(len(rows), 'fragment has', 'fragments have')} contacts below "
+            f"{recipe.min_contact} A"
+        )
     if broken:
-        problems.append(f"{broken} of {len(rows)} have neighbours without a peptide bond")
+        problems.append(
+            f"{broken} of {counted(len(rows), 'fragment has', 'fragments have')} neighbours "
+            "without a peptide bond"
+        )
     return problems
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from crysformer.errors import UsageError
 from crysformer.evaluation.data_quality import DataQuality
+from crysformer.wording import counted
 
 CellType = Literal["tight", "rich"]
 Control = Literal["", "shuffled", "wilson", "wrong-sequence"]
@@ -87,13 +88,13 @@ class Condition:
         if quality.completeness < 1:
             completeness += f" ({quality.missing})"
         parts = [
-            f"{self.n_residues} residues",
+            counted(self.n_residues, "residue"),
             self.cell_type,
             f"{quality.d_min:.1f} A",
             f"{quality.amplitude_error:.0%} error",
             completeness,
             f"B {self.b}",
-            "1 copy" if self.copies == 1 else f"{self.copies} copies",
+            counted(self.copies, "copy", "copies"),
         ]
         return ", ".join([*parts, self.control] if self.control else parts)
 

@@ -15,6 +15,7 @@ from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.errors import InputError, UsageError
 from crysformer.evaluation.regimes.controls import impose_control
 from crysformer.evaluation.regimes.grid import B_RANGES, RICH_FACTOR, Condition
+from crysformer.wording import counted
 
 #: Purposes of the random draws of one crystal, so that none depends on another.
 _CHOICE, _PACKING, _B, _MEASUREMENT, _CONTROL = range(5)
@@ -49,7 +50,7 @@ def molecule(table: FragmentTable, n_residues: int, number: int, seed: int) -> M
             "needed; build one with the recipe fifteen, or choose shorter molecules by `conditions`"
         )
     if number >= len(table):
-        raise UsageError(f"`n`: the {table.split} split holds {len(table)} fragments")
+        raise UsageError(f"`n`: the {table.split} split holds {counted(len(table), 'fragment')}")
     order = np.random.default_rng((seed, _CHOICE, n_residues)).permutation(len(table))
     return table.molecule(int(order[number])).first(n_residues)
 

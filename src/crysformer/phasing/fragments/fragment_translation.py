@@ -16,6 +16,7 @@ from crysformer.phasing.fragments.rotation_function import MIN_REFLECTIONS
 from crysformer.phasing.fragments.translation_function import TranslationFunction
 from crysformer.phasing.fragments.translation_map import distinct, free_axes
 from crysformer.settings import setting
+from crysformer.wording import counted
 
 _SAMPLE_RATE = 2.5  # grid points of the translation function per half of d_min
 _SAME_CORRELATION = 1e-5  # within which two translations are one solution at two origins
@@ -79,7 +80,9 @@ class FragmentTranslation:
         self.function = TranslationFunction(data, shape, d_min)
         n = len(self.function.hkl)
         if n < MIN_REFLECTIONS:
-            raise NotApplicable(f"{n} reflections to {d_min:g} A, too few to place a fragment")
+            raise NotApplicable(
+                f"{counted(n, 'reflection')} to {d_min:g} A, too few to place a fragment"
+            )
         self.to_frac = data.to_frac
         self.fragment = fragment
 

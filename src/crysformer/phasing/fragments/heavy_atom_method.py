@@ -82,7 +82,7 @@ class Sulphurs(TurnCounter):
         check_atomic_resolution(problem.data, self.settings.max_d_min)
         self._n = number_of_sulphurs(problem.content, settings=self.settings.sites)
         if not self._n:
-            raise NotApplicable("it needs the sequence, with one to a few C or M residues")
+            raise NotApplicable("it needs `sequence`, with one to a few C or M residues")
         self.problem = problem
 
     def advance(self, budget: Budget) -> list[Candidate]:

@@ -21,6 +21,7 @@ from crysformer.peptide.rotations import random_rotations, rotate
 from crysformer.peptide.secondary_structure import Fragment
 from crysformer.phasing.refinement.adam import minimise
 from crysformer.settings import setting
+from crysformer.wording import counted
 
 MIN_REFLECTIONS = 20
 """Measured reflections needed to place a fragment."""
@@ -131,7 +132,8 @@ class RotationFunction:
         used = data.measured & np.isfinite(e) & (data.d >= d_min)
         if used.sum() < MIN_REFLECTIONS:
             raise NotApplicable(
-                f"{int(used.sum())} reflections to {d_min:g} A, too few to place a fragment"
+                f"{counted(int(used.sum()), 'reflection')} to {d_min:g} A, too few to place a "
+                "fragment"
             )
         mapping = p1_mapping(data.hkl[used], data.space_group)
         self.s = torch.as_tensor(mapping.hkl @ data.to_frac, dtype=torch.float32, device=device)

@@ -12,6 +12,7 @@ from crysformer.models.weights import packaged_weights
 from crysformer.models.weights_description import network, read_info, required
 from crysformer.peptide.chain import letters_of
 from crysformer.phasing.network.frame import NetworkFrame
+from crysformer.wording import counted
 
 #: Angles may differ this much from 90 degrees, and edges from the trained range by this fraction.
 _ANGLE_TOLERANCE = 0.5
@@ -57,14 +58,17 @@ def check_applicable(data: CrystalData, chains: Sequence[str], info: dict[str, A
     if data.radiation != "xray":
         raise NotApplicable("the network was trained on X-ray amplitudes, these are of electrons")
     if len(chains) != 1:
-        raise NotApplicable(f"the network takes one chain, {len(chains)} were given")
+        raise NotApplicable(
+            f"the network takes one chain, {counted(len(chains), 'was', 'were')} given"
+        )
     if letters_of(chains[0]) != chains[0]:
         raise NotApplicable(
             "the network knows neither D residues nor blocked ends nor modified residues"
         )
     if len(chains[0]) != n_residues:
         raise NotApplicable(
-            f"the network was trained on {n_residues} residues, the sequence has {len(chains[0])}"
+            f"the network was trained on {counted(n_residues, 'residue')}, the sequence has "
+            f"{len(chains[0])}"
         )
     cell = data.cell
     if max(abs(angle - 90) for angle in (cell.alpha, cell.beta, cell.gamma)) > _ANGLE_TOLERANCE:

@@ -50,11 +50,11 @@ class Network(TurnCounter):
         super().__init__()
         content = problem.content
         if problem.symmetric:
-            raise NotApplicable(f"it knows P 1, not {problem.data.space_group.xhm()}")
+            raise NotApplicable(f"it applies to P 1, not {problem.data.space_group.xhm()}")
         if not content.sequences:
-            raise NotApplicable("it needs the sequence")
+            raise NotApplicable("it needs `sequence`, and none is given")
         if content.copies > 1:
-            raise NotApplicable(f"it knows one molecule a cell, not {content.copies}")
+            raise NotApplicable(f"it applies to one molecule a cell, not {content.copies}")
         self._weights = settings.network.weights
         if self._weights:
             info = read_info(weights_path(self._weights))

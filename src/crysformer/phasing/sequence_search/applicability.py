@@ -49,7 +49,7 @@ def check_size(
     """
     s = settings or SequenceSizeSettings()
     if not content.sequences:
-        raise TooLarge("the sequence search needs the sequence")
+        raise TooLarge("it needs `sequence`, and none is given")
     unmodelled = [name for s in content.sequences for name in parse_chain(s).unmodelled]
     if unmodelled:
         raise TooLarge(
