@@ -8,10 +8,12 @@
 #
 # PYTHON=python3.12   use this interpreter
 # PIP_FLAGS=...       further options for pip, such as --index-url or --find-links
+# CONSTRAINTS=...     pin versions by this file, such as constraints-lowest.txt
 # PYTEST_FLAGS=...    further options for pytest, such as --run-slow, -k NAME or -n 0 (one process)
 
 VENV ?= .venv
 PYTHON ?=
+CONSTRAINTS ?= constraints.txt
 PIP_FLAGS ?=
 PYTEST_FLAGS ?=
 DEMO ?= demo
@@ -20,7 +22,7 @@ PYTHONS := $(PYTHON) $(if $(PYTHON),,python3 python python3.14 python3.13 python
 bin := $(VENV)/bin
 run_ready := $(VENV)/.ready-run
 dev_ready := $(VENV)/.ready-dev
-install := $(bin)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt
+install := $(bin)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c $(CONSTRAINTS)
 
 .PHONY: demo test lint venv clean
 
@@ -54,12 +56,12 @@ $(bin)/python:
 	done; \
 	echo "no Python >= 3.11 among: $(PYTHONS); install one, or name it with PYTHON=..." >&2; exit 1
 
-$(run_ready): pyproject.toml constraints.txt | $(bin)/python
+$(run_ready): pyproject.toml $(CONSTRAINTS) | $(bin)/python
 	@echo "installing crysformer and what it needs (PyTorch is large: some minutes the first time)"
 	$(install) -e .
 	@touch $@
 
-$(dev_ready): pyproject.toml constraints.txt | $(bin)/python
+$(dev_ready): pyproject.toml $(CONSTRAINTS) | $(bin)/python
 	@echo "installing crysformer with the development tools (some minutes the first time)"
 	$(install) -e '.[dev]'
 	@touch $@ $(run_ready)

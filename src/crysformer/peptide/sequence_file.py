@@ -211,8 +211,9 @@ def _notes(chain: Chain, text: str, where: str) -> list[str]:
     small = sorted({letter for letter in codes if letter.islower()})
     if small and any(letter.isupper() for letter in codes):
         notes.append(
-            f"{where}: the small letters {''.join(small)} count as L residues, as capitals do; "
-            "write D residues as (D-Ala) or (DAL)"
+            f"{where}: the small letter{'s' * (len(small) > 1)} {''.join(small)} "
+            f"count{'s' * (len(small) == 1)} as L, as capitals do; write D residues as (D-Ala) or "
+            "(DAL)"
         )
     if chain.unmodelled:
         names = ", ".join(dict.fromkeys(chain.unmodelled))

@@ -1,0 +1,85 @@
+"""Agreement of the continuous integration with what pyproject.toml declares."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = ("all", "lowest", "pythons", "run")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+WORKFLOW = (ROOT / ".github" / "workflows" / "tests.yml").read_text()
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    path = ROOT / ".ci" / "lowest_constraints.py"
+    spec = importlib.util.spec_from_file_location("lowest_constraints", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_lowest_constraints_are_those_of_pyproject(generator: ModuleType) -> None:
+    made = generator.content((ROOT / "pyproject.toml").read_text())
+    assert (ROOT / "constraints-lowest.txt").read_text() == made
+    for requirement in PROJECT["dependencies"]:
+        assert requirement.replace(">=", "==") in made.splitlines()
+
+
+@pytest.mark.parametrize("requirement", ["numpy", "numpy==2.0", "numpy>=2,<3", "numpy>2"])
+def test_requirements_without_a_lowest_version(generator: ModuleType, requirement: str) -> None:
+    with pytest.raises(ValueError, match="expected NAME>=VERSION"):
+        generator.lowest([requirement])
+
+
+def test_newest_constraints_satisfy_pyproject() -> None:
+    pinned = dict(
+        line.split("==")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    )
+    declared = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    for requirement in declared:
+        name, lowest = requirement.split(">=")
+        found = [int(x) for x in re.findall(r"\d+", pinned[name])]
+        assert found >= [int(x) for x in re.findall(r"\d+", lowest)], requirement
+
+
+def test_workflow_covers_the_declared_pythons() -> None:
+    first = int(re.fullmatch(r">=3\.(\d+)", PROJECT["requires-python"])[1])  # type: ignore[index]
+    listed = re.search(r"python-version: \[(.*)\]", WORKFLOW)
+    assert listed is not None
+    versions = re.findall(r"3\.(\d+)", listed[1])
+    assert versions == [str(first + i) for i in range(len(versions))]
+    assert " ".join(f"3.{v}" for v in versions) in (ROOT / ".ci" / "pythons").read_text()
+
+
+def test_workflow_runs_the_scripts() -> None:
+    for command in ("make lint", ".ci/pythons", ".ci/lowest"):
+        assert f"run: {command}" in WORKFLOW
+        assert command in (ROOT / ".ci" / "all").read_text()
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_are_executable_and_parse(name: str) -> None:
+    path = ROOT / ".ci" / name
+    assert os.access(path, os.X_OK)
+    subprocess.run(["bash", "-n", str(path)], check=True)
+
+
+def test_a_python_that_is_not_installed_is_named() -> None:
+    done = subprocess.run(
+        [str(ROOT / ".ci" / "pythons"), "3.99"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "python3.99 is not installed: not tested" in done.stderr
