@@ -16,7 +16,7 @@ from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.symmetry import P1Mapping, enantiomorph, expand_to_p1
 from crysformer.phasing.cell_content import CellContent, cell_content
-from crysformer.phasing.p1_grid import P1Grid, p1_grid
+from crysformer.phasing.p1_grid import P1Grid, check_grid_memory, p1_grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +118,10 @@ def phasing_problem(
     Raises
     ------
     InputError, UsageError
-        As `cell_content`.
+        As `cell_content`; also if the grids do not fit into memory.
     """
+    if torch.device(device).type == "cpu":
+        check_grid_memory(data)
     content = cell_content(data, sequences, copies, formula)
     expanded, mapping = expand_to_p1(data)
     centring = operators(data.space_group).centring

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from crysformer.data.examples.residue_densities import residue_templates
 from crysformer.data.examples.stream import Batch
-from crysformer.models.density_network import NetworkConfig
+from crysformer.memory import check_memory
+from crysformer.models.density_network import NetworkConfig, n_parameters
 from crysformer.models.registry import make_network
 from crysformer.training.config import TrainingConfig
 from crysformer.training.faults import CompiledBlocks
@@ -18,6 +19,18 @@ from crysformer.training.losses import LOSSES
 from crysformer.training.optimiser import make_optimizer
 from crysformer.training.processes import ALONE, Processes
 from crysformer.training.recycling_inputs import starting_estimate
+
+#: Memory of training to the parameters, bytes: values, average, gradients and two moments.
+_BYTES = 5 * 4
+
+
+def _check_memory(model: NetworkConfig) -> None:
+    """Refuse a network whose parameters alone do not fit into memory."""
+    with torch.device("meta"):
+        n = n_parameters(make_network(model))
+    check_memory(
+        _BYTES * n, f"training of a network of {n:,} parameters", "choose a smaller network"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +80,8 @@ class Learner:
     ) -> None:
         self._config = config
         self._device = device
+        if device.type == "cpu":
+            _check_memory(model)
         self.model = make_network(model, residue_templates()).to(device)
         self.model.checkpointing = config.checkpoint_layers
         self.averaged = copy.deepcopy(self.model).eval().requires_grad_(False)

@@ -19,6 +19,7 @@ from crysformer.crystal.cell_composition import (
 from crysformer.crystal.matthews import SolventContent, formula_content, solvent_content
 from crysformer.crystal.molecular_formula import formula_of
 from crysformer.crystal.normalisation import WilsonFit, wilson_b
+from crysformer.crystal.possible_reflections import estimate_possible
 from crysformer.crystal.quality.anisotropy import Anisotropy, fit_anisotropy
 from crysformer.crystal.quality.completeness import Completeness, completeness
 from crysformer.crystal.quality.moments import Moments, moments
@@ -30,10 +31,13 @@ from crysformer.crystal.quality.twin_laws import TwinLaw, twin_laws
 from crysformer.crystal.quality.twinning import LTest, l_test
 from crysformer.crystal.reflections import CrystalData, Kind
 from crysformer.errors import InputError
+from crysformer.memory import check_memory
 from crysformer.peptide.sequence_file import sequences_of
 from crysformer.wording import counted
 
 _MIN_REFLECTIONS = 30
+#: Memory of a report to the possible unique reflections, bytes: 1,100 were measured.
+_BYTES = 1200
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,6 +232,12 @@ def data_report(
             "statistics; expected "
             f"at least {_MIN_REFLECTIONS}"
         )
+    possible = estimate_possible(data.cell, data.space_group, data.d_min)
+    check_memory(
+        _BYTES * possible,
+        f"{data.source}: a report on {possible:.3g} possible reflections",
+        "cut the resolution of the data",
+    )
     chains = sequences_of(sequence)
     formula = formula_of(composition)
     cell, group, packed = data.cell, data.space_group, None

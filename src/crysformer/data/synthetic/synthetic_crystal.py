@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import gemmi
@@ -17,6 +18,10 @@ from crysformer.data.recipe import Recipe
 from crysformer.data.store import FragmentTable
 from crysformer.data.synthetic.measurement_model import ErrorModel, measure
 from crysformer.data.synthetic.p1_crystal import P1Crystal, single
+from crysformer.memory import check_memory
+
+#: Memory of making a crystal to the points of its grid, bytes: 36 to 41 were measured.
+_BYTES = 42
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +84,8 @@ def synthetic_crystal(
     ------
     ValueError
         If `completeness` is not in (0, 1] or `amplitude_error` is negative.
+    InputError
+        If its maps do not fit into memory.
     """
     return measured_crystal(
         single(table.molecule(index), recipe),
@@ -110,14 +117,24 @@ def measured_crystal(
         Source of the errors and missing reflections.
     sample_rate
         Grid points of the true density per `d_min`.
+
+    Raises
+    ------
+    InputError
+        If its maps do not fit into memory.
     """
     cell = crystal.cell
+    shape = grid_shape(cell, d_min, sample_rate)
+    check_memory(
+        _BYTES * math.prod(shape),
+        f"{crystal.molecule.id}: a crystal of {' x '.join(map(str, shape))} grid points",
+        "leave it out of the data set",
+    )
     space_group = gemmi.SpaceGroup("P 1")
     hkl = gemmi.make_miller_array(cell, space_group, d_min)
     orth = torch.diag(torch.tensor(cell.parameters[:3], dtype=torch.float64))
     indices = torch.from_numpy(np.ascontiguousarray(hkl))
     F = structure_factors(crystal.atoms(), orth, indices)[0]
-    shape = grid_shape(cell, d_min, sample_rate)
     rho = density_from_grid(hkl_to_grid(indices, F, shape)[None], shape, cell.volume)[0]
     f_true = F.abs().numpy()
     f, sigf = measure(f_true, hkl, cell, errors, rng)
