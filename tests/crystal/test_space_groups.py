@@ -172,7 +172,7 @@ def test_most_statements_win_where_they_contradict_each_other() -> None:
     group, notes = identify_space_group(SymmetryRecords("P 1 21 1", number=4, operators=("x,y,z",)))
     assert group is not None
     assert group.xhm() == "P 1 21 1"
-    assert "operators means P 1, its symbol P 1 21 1, which is used" in notes[0]
+    assert "operators mean P 1, its symbol P 1 21 1, which is used" in notes[0]
 
 
 def test_nothing_that_can_be_read() -> None:

@@ -70,6 +70,7 @@ def test_one_letter_codes_that_resemble_names(text: str) -> None:
         ("TRP,LYS,QQW", "QQW"),
         ("TRP QQW ZZQ", "QQW, ZZQ"),
         ("TRP LYS PH", "PH"),
+        ("TRP LYS F", "F"),
         ("D-Qqw-Trp", "QQW"),
     ],
 )
@@ -100,6 +101,7 @@ def test_chains_are_read_once() -> None:
         (b"\xef\xbb\xbf>a\r\nWKFG\r\n", ("WKFG",)),
         ("\ufeff>a\nWKFG\n".encode("utf-16-le"), ("WKFG",)),
         ("\ufeff>a\nWKFG\n".encode("utf-16-be"), ("WKFG",)),
+        ("\ufeff\ufeff>a\nWKFG\n".encode(), ("WKFG",)),
         (b">peptide \xe0 la carte\nWKFG\n", ("WKFG",)),
         (b">P1;CODE\na synthetic peptide, *\nWKFG*\n", ("WKFG",)),
         (b">P1;x\nstructureX:x:1:A:4:A::::\nWK/FG*\n", ("WK", "FG")),

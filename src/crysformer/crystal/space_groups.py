@@ -165,8 +165,9 @@ def identify_space_group(
     for name, group in found.items():
         other_setting = name == "symbol" and group.operations() != used.operations()
         if group.number != used.number or other_setting:
+            verb = "mean" if name == "operators" else "means"
             notes.append(
-                f"the file's space group {name} means {group.xhm()}, its {source} {used.xhm()}, "
+                f"the file's space group {name} {verb} {group.xhm()}, its {source} {used.xhm()}, "
                 "which is used"
             )
     return used, tuple(notes)

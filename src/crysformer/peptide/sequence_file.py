@@ -153,7 +153,7 @@ def _decoded(content: bytes, name: str) -> str:
         text = content.decode(encoding)
     except UnicodeDecodeError:
         text = content.decode("latin-1")
-    text = text.rstrip("\x1a")  # the end of a file of DOS
+    text = text.translate(_INVISIBLE).rstrip("\x1a")  # the end of a file of DOS
     if _CONTROL.search(text):
         raise InputError(f"{name}: cannot be read as a FASTA file (binary content)")
     return text

@@ -84,7 +84,7 @@ def unknown_names(text: str) -> list[str]:
         else:
             known, plain = known + 1, plain + (not brackets)
     lengths = {len(name.removeprefix("D-").removeprefix("L-")) for name in unknown}
-    if not plain or not lengths <= {2, 3, 4}:
+    if not plain or not lengths <= {1, 2, 3, 4}:
         return []
     return unknown if known > len(unknown) or lengths == {3} else []
 

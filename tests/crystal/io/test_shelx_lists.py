@@ -42,6 +42,17 @@ def read(folder: Path, text: str, ins: str = "", **options: object) -> CrystalDa
     return read_crystal(path, cell=CELL, space_group="P212121", **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "end", [END, " 0 0 0 0.00 0.00\n", "0 0 0\n", "  0  0  0     0.    0.  0\n"]
+)
+def test_the_end_in_any_columns(
+    tmp_path: Path, unique_hkl: np.ndarray, intensities: np.ndarray, end: str
+) -> None:
+    data = read(tmp_path, lines(unique_hkl, intensities) + end + "REM more\n")
+    assert len(data) == len(unique_hkl)
+    assert any("text after the list" in note for note in data.notes)
+
+
 # --- HKLF -----------------------------------------------------------------------------------------
 
 

@@ -145,6 +145,8 @@ def _read_lines(parse: _Parse, lines: list[str]) -> _Attempt:
         if not line.strip("\x1a\0 \t"):
             continue
         record = _parsed(parse, line)
+        if record is None and records and _is_end(line):  # the end, in another format
+            return _Attempt(records, places, _after(lines, i), False)
         if record is None:
             tail = bool(records) and _is_tail(parse, lines[i:], len(records))
             return _Attempt(records, places, i, not tail)
@@ -154,6 +156,12 @@ def _read_lines(parse: _Parse, lines: list[str]) -> _Attempt:
         records.append(record)
         places.append(i)
     return _Attempt(records, places, len(lines), False)
+
+
+def _is_end(line: str) -> bool:
+    """Test for the 0 0 0 that closes the list, in any columns."""
+    words = line.split()
+    return words[:3] == ["0", "0", "0"] and set("".join(words)) <= {"0", "."}
 
 
 def _after(lines: list[str], last: int) -> int:
