@@ -146,7 +146,7 @@ def test_pipes_and_names_that_are_not_utf8(tmp_path: Path, monkeypatch: pytest.M
 def test_small_letters_among_capitals_are_said_to_be_l_residues(text: str) -> None:
     reading = read_sequences_with_notes(text)
     assert parse_chain(reading.chains[0]).d_residues == frozenset()
-    assert "count as L residues" in reading.notes[0]
+    assert "counts as L, as capitals do" in reading.notes[0]
 
 
 @pytest.mark.parametrize("text", ["WKFG", "wkfg", "Ac-WKFG-NH2", "ac-wkfg", "W(D-Lys)FG"])
