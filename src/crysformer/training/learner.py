@@ -16,20 +16,20 @@ from crysformer.models.registry import make_network
 from crysformer.training.config import TrainingConfig
 from crysformer.training.faults import CompiledBlocks
 from crysformer.training.losses import LOSSES
+from crysformer.training.memory import BYTES_PER_PARAMETER
 from crysformer.training.optimiser import make_optimizer
 from crysformer.training.processes import ALONE, Processes
 from crysformer.training.recycling_inputs import starting_estimate
 
-#: Memory of training to the parameters, bytes: values, average, gradients and two moments.
-_BYTES = 5 * 4
-
 
 def _check_memory(model: NetworkConfig) -> None:
-    """Refuse a network whose parameters alone do not fit into memory."""
+    """Refuse a network whose parameters alone do not fit, before they are made."""
     with torch.device("meta"):
         n = n_parameters(make_network(model))
     check_memory(
-        _BYTES * n, f"training of a network of {n:,} parameters", "choose a smaller network"
+        BYTES_PER_PARAMETER * n,
+        f"training of a network of {n:,} parameters",
+        "choose a smaller network",
     )
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from crysformer.data.examples.stream import Batch
+from crysformer.memory import available_memory
 from crysformer.models.density_network import DensityNetwork, n_parameters
 from crysformer.training.losses import LOSSES
 
 #: Bytes for each parameter: weights, gradients, their average, two moments; and the copy of
 #: weights, average and moments that the run returns to after a loss that is not finite.
-_BYTES_PER_PARAMETER = 4 * 5 + 4 * 4
+BYTES_PER_PARAMETER = 4 * 5 + 4 * 4
 #: Memory while a step runs to that which its backward pass keeps: temporary results, fragmentation.
 _TEMPORARY = 1.4
 #: Memory of the libraries and of the data set, bytes.
@@ -73,7 +73,7 @@ def estimate_memory(
     device
         Device of network and example.
     """
-    fixed = _FIXED + _BYTES_PER_PARAMETER * n_parameters(model)
+    fixed = _FIXED + BYTES_PER_PARAMETER * n_parameters(model)
     kept = _kept_by_backward(model, example, loss)
     return MemoryEstimate(fixed, _TEMPORARY * kept, free_memory(device))
 
@@ -134,10 +134,4 @@ def free_memory(device: torch.device) -> float | None:
     """Free memory of a device, bytes; None where the system does not tell."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    found = (line.split()[1] for line in lines if line.startswith("MemAvailable:"))
-    kilobytes = next(found, None)
-    return None if kilobytes is None else 1024.0 * float(kilobytes)
+    return available_memory()
