@@ -7,11 +7,13 @@ import os
 import signal
 import threading
 import time
+from typing import Any
 
 import pytest
 
 from crysformer.signals import (
     Terminated,
+    WorkerTerminated,
     exit_status,
     prepare_worker,
     sigterm_as_exception,
@@ -120,3 +122,26 @@ def test_an_interrupted_block_ends_its_workers() -> None:
     with pytest.raises(KeyboardInterrupt):
         block()
     assert not process.is_alive()
+
+
+def _wait_unprotected(ready: Any) -> None:
+    """Work of a process that nothing guards against SIGTERM."""
+    prepare_worker()
+    ready.set()
+    time.sleep(60)
+
+
+def test_a_worker_ends_without_a_traceback_wherever_it_is(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    process = context.Process(target=_wait_unprotected, args=(ready,), daemon=True)
+    process.start()
+    assert ready.wait(60)
+    process.terminate()
+    process.join(20)
+    assert process.exitcode == 143
+    assert capfd.readouterr().err == ""
+    with pytest.raises(Terminated):
+        raise WorkerTerminated

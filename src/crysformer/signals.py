@@ -22,6 +22,14 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, handled wherever Ctrl-C is handled."""
 
 
+class WorkerTerminated(Terminated, SystemExit):
+    """SIGTERM in a worker: wherever it comes, multiprocessing ends the process without a word."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code = 128 + signal.SIGTERM
+
+
 def exit_status(stop: KeyboardInterrupt) -> int:
     """Exit status of a command that was interrupted, as shells count: 128 and the signal."""
     return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
@@ -83,15 +91,15 @@ def uninterrupted() -> Iterator[None]:
 def prepare_worker(grace: float = GRACE) -> None:
     """Make this worker process end with its parent, and leave Ctrl-C to the parent.
 
-    SIGTERM raises `Terminated`, so that unfinished files are removed; `grace` seconds later the
-    process ends whatever it does. A parent that is killed sends nothing: a thread waits for its end
-    and sends the signal in its place.
+    SIGTERM raises `WorkerTerminated`, so that unfinished files are removed; `grace` seconds later
+    the process ends whatever it does. A parent that is killed sends nothing: a thread waits for its
+    end and sends the signal in its place.
     """
 
     def end_soon(*_: object) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         _Later(grace, 128 + signal.SIGTERM).start()
-        raise Terminated
+        raise WorkerTerminated
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, end_soon)
