@@ -259,6 +259,7 @@ def _export_shards(args: argparse.Namespace, output: str) -> int:
     emit(
         args,
         {"crystals": n, "output": output, "shards": written.shards},
-        f"{n} crystals in {len(written.shards)} shards, {size:.1f} MiB, written to {output}",
+        f"{counted(n, 'crystal')} in {counted(len(written.shards), 'shard')}, {size:.1f} MiB, "
+        f"written to {output}",
     )
     return 0
