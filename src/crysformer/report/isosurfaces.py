@@ -192,7 +192,9 @@ def surface_of(
     fine, shape = _resampled(density)
     to_frac = frac_matrix(cell)
     orth = np.linalg.inv(to_frac)
-    box = np.array(list(itertools.product(*zip(xyz.min(0) - _MARGIN, xyz.max(0) + _MARGIN))))
+    box = np.array(
+        list(itertools.product(*zip(xyz.min(0) - _MARGIN, xyz.max(0) + _MARGIN, strict=True)))
+    )
     steps = box @ to_frac.T * shape
     low, high = np.floor(steps.min(0)).astype(int), np.ceil(steps.max(0)).astype(int)
     region = fine
