@@ -161,7 +161,7 @@ def evaluate(
     examples: list[Example] = []
     for start in range(0, len(chosen), together):
         rows = chosen[start : start + together].tolist()
-        crystals = [_measured(table, row, store.recipe, quality, settings.seed) for row in rows]
+        crystals = [crystal_of(table, row, store.recipe, quality, settings.seed) for row in rows]
         phasings = phase([(crystal.data, crystal.sequence) for crystal in crystals], settings)
         for crystal, phasing in zip(crystals, phasings, strict=True):
             examples.append(_scored(crystal, phasing, quality))
@@ -194,9 +194,10 @@ def _phasing_of(method: str, run: Method | None) -> tuple[BatchMethod, int]:
     return lambda crystals, settings: [each(*one, settings) for one in crystals], 1
 
 
-def _measured(
+def crystal_of(
     table: FragmentTable, index: int, recipe: Recipe, quality: DataQuality, seed: int
 ) -> SyntheticCrystal:
+    """Make the crystal of a row of a split, the same for every method."""
     rng = np.random.default_rng((seed, index))
     return quality.measure(single(table.molecule(index), recipe), rng, recipe.sample_rate)
 

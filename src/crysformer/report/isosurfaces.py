@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
@@ -154,6 +155,24 @@ def flat_view(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(axes)
 
 
+def require_marching_cubes() -> Callable[..., Any]:
+    """Marching cubes of scikit-image.
+
+    Raises
+    ------
+    CrysformerError
+        If it is not installed.
+    """
+    try:
+        from skimage.measure import marching_cubes
+    except ImportError as error:
+        raise CrysformerError(
+            "iso-surfaces need scikit-image; install crysformer[figures]"
+        ) from error
+    found: Callable[..., Any] = marching_cubes
+    return found
+
+
 def level_of(density: DensityMap, volume: float) -> float:
     """Level above which a map has this volume (A^3) in a cell, in the units of the map."""
     fine, _ = _resampled(density)
@@ -182,12 +201,7 @@ def surface_of(
     CrysformerError
         If scikit-image is not installed.
     """
-    try:
-        from skimage.measure import marching_cubes
-    except ImportError as error:
-        raise CrysformerError(
-            "iso-surfaces need scikit-image; install crysformer[figures]"
-        ) from error
+    marching_cubes = require_marching_cubes()
     cell = density.cell
     fine, shape = _resampled(density)
     to_frac = frac_matrix(cell)

@@ -64,6 +64,8 @@ def render(scene: Sequence[Triangles], window: Window) -> NDArray[np.float64]:
         Red, green, blue from 0 to 1, shape (rows, columns, 3), the upper row first.
     """
     rows, columns = window.shape
+    if not scene:
+        return np.ones((rows, columns, 3))
     parts = [_fragments(part, window) for part in scene]
     pixel, depth, colour = (np.concatenate(values) for values in zip(*parts, strict=True))
     order = np.lexsort((-depth, pixel))
