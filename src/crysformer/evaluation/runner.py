@@ -20,6 +20,7 @@ from crysformer.evaluation.data_quality import DataQuality
 from crysformer.evaluation.methods import BATCHED, METHODS, BatchMethod, Method, Phasing, Settings
 from crysformer.evaluation.scoring import Score, mean_scores, pooled_shells, score
 from crysformer.files import atomic_path
+from crysformer.version import __version__
 
 #: Crystals that are given to a method that takes many: enough for full batches of each grid.
 _TOGETHER = 256
@@ -51,13 +52,15 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A method's results on a test set."""
+    """A method's results on a test set: recipe and SHA-256 are those of its fragments."""
 
     method: str
     split: Split
     seed: int
     quality: DataQuality
     examples: Sequence[Example]
+    recipe: str = ""
+    data_sha256: str = ""
 
     def metrics(self) -> dict[str, Any]:
         """Means over the test set, as written to metrics.json."""
@@ -68,6 +71,9 @@ class Evaluation:
         metrics: dict[str, Any] = {
             "method": self.method,
             "split": self.split,
+            "recipe": self.recipe,
+            "data_sha256": self.data_sha256,
+            "version": __version__,
             "n": len(self.examples),
             "n_not_applicable": sum(bool(p.not_applicable) for p in phasings),
             "seed": self.seed,
@@ -171,7 +177,9 @@ def evaluate(
                 progress(len(examples) / len(chosen), done)
     if all(example.phasing.not_applicable for example in examples):
         raise CrysformerError(f"{method}: {examples[0].phasing.not_applicable}")
-    return Evaluation(method, split, settings.seed, quality, examples)
+    return Evaluation(
+        method, split, settings.seed, quality, examples, store.recipe.name, store.fragments_hash
+    )
 
 
 def choose(
