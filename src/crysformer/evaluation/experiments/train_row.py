@@ -220,4 +220,5 @@ def _history(folder: Path) -> list[dict[str, float]]:
                 "pc": float(line["pc"]),
             }
             for line in csv.DictReader(file)
+            if line["pc"]  # not one between validations
         ]

@@ -100,7 +100,9 @@ class NetworkRunner:
         self.preset = str(loaded.info.get("preset", loaded.name))
         self.model = loaded.model
         self.config = loaded.model.config
-        self.frame = NetworkFrame.of(data, self.sequence, self.config)
+        self.frame = NetworkFrame.of(
+            data, self.sequence, self.config, loaded.info.get("wilson_scale", 1.0)
+        )
         check_completeness(self.frame, loaded.info)
         device = self.model.templates.device
         F = self.frame.amplitudes.to(torch.complex64)[None]
