@@ -23,6 +23,8 @@ from crysformer.version import __version__
 #: Phasing methods measured beside the networks, and seconds for each crystal.
 PHASING = ("charge-flipping", "solve")
 PHASING_SECONDS = 20.0
+#: Longest time for all crystals together, as a multiple of the minutes of a row.
+_PHASING_BUDGETS = 3
 
 
 def run_experiment(
@@ -94,7 +96,7 @@ def run_experiment(
         if done == pieces:
             return None
         progress(f"{method}: {budget.test_limit} crystals")
-        settings = Settings(PHASING_SECONDS, budget.seed, budget.device)
+        settings = Settings(phasing_seconds(budget), budget.seed, budget.device)
         evaluation = evaluate(data, method, budget.split, budget.test_limit, settings=settings)
         write_json(result, evaluation.metrics())
         done += 1
@@ -106,6 +108,7 @@ def run_experiment(
             "hardware": f"{platform.machine()}, {os.cpu_count()} CPUs, {budget.device}",
             "data": Path(data).name,
             "budget": asdict(budget),
+            "phasing_seconds": phasing_seconds(budget),
         },
         [read_piece(folder / ROWS / row.name / RESULT) for row in rows],
         [read_piece(folder / ROWS / f"{method}.json") for method in phasing],
@@ -114,6 +117,14 @@ def run_experiment(
     with atomic_path(folder / f"{experiment}.md") as path:
         path.write_text(markdown(table), encoding="utf-8")
     return table
+
+
+def phasing_seconds(budget: Budget) -> float:
+    """Seconds that a phasing method has for each crystal, fewer in short experiments."""
+    if budget.minutes is None:
+        return PHASING_SECONDS
+    share = _PHASING_BUDGETS * 60 * budget.minutes / budget.test_limit
+    return min(PHASING_SECONDS, round(share, 2))
 
 
 def check_budget(budget: Budget) -> None:
