@@ -52,8 +52,11 @@ def network(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(methods.BATCHED, "network-one-pass", several)
 
 
-def test_figures_are_drawn_named_and_continued(data: Path, tmp_path: Path, network: None) -> None:
+def test_figures_are_drawn_named_and_continued(
+    data: Path, tmp_path: Path, network: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("skimage")
+    monkeypatch.setattr("crysformer.report.isosurfaces._DPI", 50)
     said: list[str] = []
 
     def run(kinds: Sequence[str] = ("1", "90%", "trp", "31")) -> dict[str, object]:
