@@ -103,6 +103,19 @@ class PlainBlock(nn.Module):
         return x + y
 
 
+class Tables(nn.Module):
+    """Learned positions, one table for each axis."""
+
+    def __init__(self, c: CrysFormerConfig) -> None:
+        super().__init__()
+        self.tables = nn.Parameter(torch.zeros(3, c.max_patches, c.width))
+
+    def forward(self, nu: int, nv: int, nw: int) -> Tensor:
+        """Positions (N, D) of a grid of patches."""
+        u, v, w = self.tables
+        return (u[:nu, None, None] + v[None, :nv, None] + w[None, None, :nw]).flatten(0, 2)
+
+
 class PlainCrysFormer(nn.Module):
     """The paper's network; names of the parameters as in `models.crysformer`.
 
@@ -119,8 +132,7 @@ class PlainCrysFormer(nn.Module):
         self.c, self.partial_scale = c, partial_scale
         self.stem = circular(1, c.channels, c.kernel)
         self.embed = nn.Linear(c.channels * c.patch**3, c.width)
-        self.positions = nn.Module()
-        self.positions.tables = nn.Parameter(torch.zeros(3, c.max_patches, c.width))
+        self.positions = Tables(c)
         self.partial_stem = circular(1, c.partial_channels, c.kernel)
         self.partial_embed = nn.Linear(c.partial_channels * c.partial_patch**3, c.width)
         self.partial_positions = nn.Parameter(torch.zeros((24 // c.partial_patch) ** 3, c.width))
@@ -137,13 +149,8 @@ class PlainCrysFormer(nn.Module):
         """(B, 1, U, V, W) and (B, J, 24, 24, 24), scaled, to (B, 1, U, V, W), scaled."""
         c = self.c
         b, _, nu, nv, nw = patterson.shape
-        tables = self.positions.tables
-        place = (
-            tables[0, : nu // c.patch, None, None]
-            + tables[1, None, : nv // c.patch, None]
-            + tables[2, None, None, : nw // c.patch]
-        )
-        x = self.embed(to_patches(self.stem(patterson), c.patch)) + place.flatten(0, 2)
+        place = self.positions(nu // c.patch, nv // c.patch, nw // c.patch)
+        x = self.embed(to_patches(self.stem(patterson), c.patch)) + place
         maps = self.partial_stem(partial.flatten(0, 1)[:, None] * self.partial_scale)
         u = self.partial_embed(to_patches(maps, c.partial_patch)) + self.partial_positions
         u = (u.unflatten(0, (b, c.n_residues)) + self.order).flatten(1, 2)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import functools
 import json
 import math
 import textwrap
@@ -152,10 +151,14 @@ def _updated(base: Settings, values: Mapping[str, Any], source: str, prefix: str
         raise InputError(f"{source}: {error}") from error
 
 
-@functools.cache
-def _hints(cls: type) -> dict[str, Any]:
+_HINTS: dict[Any, dict[str, Any]] = {}
+
+
+def _hints(cls: Any) -> dict[str, Any]:
     """Types of a class's fields; their evaluation takes longer than all checks of the values."""
-    return typing.get_type_hints(cls)
+    if cls not in _HINTS:
+        _HINTS[cls] = typing.get_type_hints(cls)
+    return _HINTS[cls]
 
 
 def _table(old: Any, hint: Any) -> Any:

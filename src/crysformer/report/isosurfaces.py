@@ -205,7 +205,7 @@ def surface_of(
     cell = density.cell
     fine, shape = _resampled(density)
     to_frac = frac_matrix(cell)
-    orth = np.linalg.inv(to_frac)
+    orth = np.linalg.inv(to_frac).astype(np.float64)
     box = np.array(
         list(itertools.product(*zip(xyz.min(0) - _MARGIN, xyz.max(0) + _MARGIN, strict=True)))
     )
