@@ -61,6 +61,7 @@ class Validator:
         self._config, self._data, self._budget = config, data, budget
         self._device, self._processes = device, processes
         self._since = 0.0
+        self._wilson_scale: float | None = None
         self.plan(0)
         torch.zeros(1, device=device)  # so that the device is ready when the time is measured
         begin = budget.clock()
@@ -81,7 +82,9 @@ class Validator:
         model = self._config.model
         if model.scaling != "constant":
             return {}
-        return {"wilson_scale": round(wilson_scale(self._exact, model.d_min, model.b_iso), 4)}
+        if self._wilson_scale is None:
+            self._wilson_scale = round(wilson_scale(self._exact, model.d_min, model.b_iso), 4)
+        return {"wilson_scale": self._wilson_scale}
 
     def check_memory(self, model: DensityNetwork, run: Path, progress: Progress) -> None:
         """Check that a training step on the largest of the examples fits into memory.
