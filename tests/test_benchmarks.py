@@ -14,9 +14,16 @@ import gemmi
 import numpy as np
 import pytest
 
+from crysformer.data.dataset.export import export
 from crysformer.data.molecule import Molecule
 from crysformer.peptide.residues import ATOMS, INDEX
-from crysformer.testing import fifteen_residue_models
+from crysformer.testing import (
+    conformer_pairs,
+    fifteen_residue_models,
+    random_network,
+    tiny_network,
+    write_data_set,
+)
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "benchmarks").glob("*.py"))
@@ -88,6 +95,26 @@ def test_controls_count_claims_and_bound_them(monkeypatch: pytest.MonkeyPatch) -
     assert rows["wrong-sequence"][7] == "0.92"
     assert rows["all"][3:6] == ["12", "3", "2"]
     assert results[0].key == (0, "shuffled", True, 0)
+
+
+def test_the_plain_rendering_is_the_same_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import torch
+
+    from plain_training import Files, difference, plain_of
+
+    data = tmp_path / "data"
+    data.mkdir()
+    write_data_set(data, "dipeptide", conformer_pairs())
+    export(data, tmp_path / "pt", "pt", "train", 12)
+    config = tiny_network(patterson_scale=120.0, density_scale=4.0, partial_patch=4, max_patches=32)
+    files = Files(tmp_path / "pt", 2)
+    model = random_network(config)
+    assert difference(model, plain_of(model), files, torch.arange(20)) < 1e-5
+    other = random_network(config, seed=1)
+    assert difference(model, plain_of(other), files, torch.arange(20)) > 0.01
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ before it has the type, and the range, that the code expects.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import types
@@ -65,6 +66,11 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
 
 
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
 def record(cls: type[Record], values: Any) -> Record:
     """Make a dataclass of plain values, each checked against the type of its field.
 
@@ -77,7 +83,7 @@ def record(cls: type[Record], values: Any) -> Record:
     """
     if not isinstance(values, Mapping):
         raise Unfit(f"a {_kind(values)} in place of named values")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}
     unknown = [str(name) for name in values if name not in fields]
     if unknown:

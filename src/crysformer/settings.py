@@ -94,7 +94,7 @@ def check_ranges(settings: Any) -> None:
     UsageError
         If a value is out of its range, or none of the choices.
     """
-    hints = typing.get_type_hints(type(settings))
+    hints = _hints(type(settings))
     for field in dataclasses.fields(settings):
         value, hint = getattr(settings, field.name), hints[field.name]
         if dataclasses.is_dataclass(value):
@@ -120,7 +120,7 @@ def to_toml(settings: Any) -> str:
 
 
 def _updated(base: Settings, values: Mapping[str, Any], source: str, prefix: str) -> Settings:
-    hints = typing.get_type_hints(type(base))
+    hints = _hints(type(base))
     fields = {field.name: field for field in dataclasses.fields(base) if field.init}
     changes: dict[str, Any] = {}
     for name, value in values.items():
@@ -149,6 +149,16 @@ def _updated(base: Settings, values: Mapping[str, Any], source: str, prefix: str
         return dataclasses.replace(base, **changes)
     except ValueError as error:
         raise InputError(f"{source}: {error}") from error
+
+
+_HINTS: dict[Any, dict[str, Any]] = {}
+
+
+def _hints(cls: Any) -> dict[str, Any]:
+    """Types of a class's fields; their evaluation takes longer than all checks of the values."""
+    if cls not in _HINTS:
+        _HINTS[cls] = typing.get_type_hints(cls)
+    return _HINTS[cls]
 
 
 def _table(old: Any, hint: Any) -> Any:
@@ -214,7 +224,7 @@ def _range_text(field: dataclasses.Field[Any]) -> str:
 
 
 def _toml_lines(settings: Any, defaults: Any, prefix: str) -> Iterator[str]:
-    hints = typing.get_type_hints(type(settings))
+    hints = _hints(type(settings))
     tables = []
     for field in dataclasses.fields(settings):
         value, default = getattr(settings, field.name), getattr(defaults, field.name, None)

@@ -120,29 +120,49 @@ def test_data_quality_reaches_the_method(data_set: Path, monkeypatch: pytest.Mon
     assert sum(shell["n"] for shell in shells) == data.measured.sum()
 
 
-@pytest.mark.parametrize(("method", "passes"), [("network", None), ("network-one-pass", 1)])
-def test_weights_reach_the_network(
-    method: str, passes: int | None, data_set: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_weights_reach_the_network(data_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import crysformer.phasing.network.predict as network
 
     seen: list[object] = []
 
     def spy(
-        data: CrystalData,
-        sequence: str,
-        weights: object,
-        device: str,
-        deadline: float,
-        passes: int | None,
+        data: CrystalData, sequence: str, weights: object, device: str, deadline: float
     ) -> None:
-        seen.append((weights, passes))
+        seen.append(weights)
         raise NotApplicable("a test")
 
     monkeypatch.setattr(network, "predict", spy)
     with pytest.raises(CrysformerError, match="a test"):
-        evaluate(data_set, method, limit=1, settings=Settings(weights="own.safetensors"))
-    assert seen == [("own.safetensors", passes)]
+        evaluate(data_set, "network", limit=1, settings=Settings(weights="own.safetensors"))
+    assert seen == ["own.safetensors"]
+
+
+def test_a_single_pass_gets_all_crystals_at_once(
+    data_set: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import crysformer.phasing.network.predict as network
+
+    seen: list[tuple[int, object]] = []
+
+    def spy(crystals: list[object], weights: object, device: str) -> list[NotApplicable]:
+        seen.append((len(crystals), weights))
+        return [NotApplicable("a test") for _ in crystals]
+
+    monkeypatch.setattr(network, "predict_once", spy)
+    settings = Settings(weights="own.safetensors")
+    with pytest.raises(CrysformerError, match="a test"):
+        evaluate(data_set, "network-one-pass", limit=5, settings=settings)
+    assert seen == [(5, "own.safetensors")]
+
+
+@pytest.mark.slow
+def test_a_single_pass_of_many_scores_like_one_at_a_time(data_set: Path) -> None:
+    together = evaluate(data_set, "network-one-pass", limit=6)
+    alone = evaluate(data_set, "network-one-pass", limit=6, run=METHODS["network-one-pass"])
+    for one, other in zip(together.examples, alone.examples, strict=True):
+        assert one.id == other.id
+        assert one.score.pc == pytest.approx(other.score.pc, abs=1e-4)
+        assert one.score.mean_phase_error == pytest.approx(other.score.mean_phase_error, abs=0.05)
 
 
 def test_weights_reach_the_search_with_the_network(

@@ -9,7 +9,7 @@ from crysformer.training.losses import (
     better_hand_loss,
     correlation_loss,
     inverse,
-    mean_squared_error,
+    relative_mean_squared_error,
 )
 
 
@@ -18,8 +18,8 @@ def test_losses_on_known_maps() -> None:
     true = torch.randn(3, 1, 8, 8, 8)
     assert float(correlation_loss(5 * true + 2, true)) == pytest.approx(0, abs=1e-5)
     assert float(correlation_loss(-true, true)) == pytest.approx(2, abs=1e-5)
-    assert float(mean_squared_error(torch.zeros_like(true), true)) == pytest.approx(1)
-    assert float(mean_squared_error(2 * true, true)) == pytest.approx(1)
+    assert float(relative_mean_squared_error(torch.zeros_like(true), true)) == pytest.approx(1)
+    assert float(relative_mean_squared_error(2 * true, true)) == pytest.approx(1)
 
 
 def test_either_hand_will_do_where_the_estimate_has_none() -> None:

@@ -97,6 +97,24 @@ def test_max_time_ends_a_run(dipeptides: Path, tmp_path: Path) -> None:
     assert 0.02 <= float(last["learning_rate"]) / CONFIG.learning_rate < 0.05
 
 
+def test_the_history_has_lines_between_validations_and_counts_epochs(
+    dipeptides: Path, tmp_path: Path
+) -> None:
+    config = dataclasses.replace(
+        CONFIG, examples=10**9, validate_every=10**9, history_seconds=1.0, schedule="time"
+    )
+    train(config, dipeptides, tmp_path / "run", max_time=5.0)
+    rows = history(tmp_path / "run")
+    assert len(rows) >= 2
+    assert [bool(row["pc"]) for row in rows] == [False] * (len(rows) - 1) + [True]
+    assert all(0 < float(row["train_loss"]) < 3 for row in rows)
+    n_fragments = len(FragmentStore.open(dipeptides).table("train"))
+    for row in rows:
+        assert float(row["epochs"]) == pytest.approx(int(row["examples"]) / n_fragments, abs=1e-4)
+    training = load_weights(tmp_path / "run" / "weights.safetensors").info["training"]
+    assert training["epochs"] == pytest.approx(training["examples"] / n_fragments, abs=1e-4)
+
+
 def test_without_a_time_limit_the_rate_follows_the_examples(
     dipeptides: Path, tmp_path: Path
 ) -> None:
@@ -115,6 +133,8 @@ def test_the_paper_setting_trains_on_its_scales(dipeptides: Path, tmp_path: Path
     train(config, dipeptides, tmp_path / "run")
     saved = load_weights(tmp_path / "run" / "weights.safetensors").model.config
     assert (saved.patterson_scale, saved.density_scale) == (120.0, 4.0)
+    info = load_weights(tmp_path / "run" / "weights.safetensors").info
+    assert 0.8 < info["wilson_scale"] < 1.5
     train(dataclasses.replace(config, examples=32), dipeptides, tmp_path / "run", resume=True)
     assert [int(row["examples"]) for row in history(tmp_path / "run")] == [16, 32]
 

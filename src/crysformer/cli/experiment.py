@@ -6,16 +6,22 @@ exact attention. partial-structures: without them, and with those of another cry
 one-way and joint attention, padding, loss, orientations. Each row is trained in a process of its
 own; the same command goes on after an interruption, also from within a row. Charge flipping and
 solve are measured on the same test crystals. Writes NAME.json, NAME.md and the weights of all rows.
+
+figures trains nothing: phase errors against resolution of networks, charge flipping and solve
+(figure 2), and iso-surfaces of true density (blue) and prediction (red) over the model for crystals
+chosen by rank (figures 3 to 9), as PNG with captions in figures.md and figures.json. It needs
+scikit-image, as installed by crysformer[figures].
 """
 
 from __future__ import annotations
 
 import argparse
 
+from crysformer.cli import _experiment_figures
 from crysformer.cli._common import add_output_arguments, emit, log, seed
 
 #: Names of the experiments, repeated here so that --help needs no torch.
-EXPERIMENTS = ("table1", "fifteen", "nystrom", "partial-structures", "ablations")
+EXPERIMENTS = ("table1", "fifteen", "nystrom", "partial-structures", "ablations", "figures")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", required=True, metavar="DIR", help="folder made by `crysformer dataset build`"
     )
-    budget = parser.add_mutually_exclusive_group(required=True)
+    budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--budget", type=float, metavar="MINUTES", help="training time of each row")
     budget.add_argument("--examples", type=int, metavar="N", help="training examples of each row")
     parser.add_argument(
@@ -54,19 +60,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rows", type=int, metavar="N", help="stop after N rows; the same command goes on"
     )
-    add_output_arguments(parser, "the tables and the rows' weights")
+    _experiment_figures.add_options(parser)
+    add_output_arguments(parser, "the tables and the rows' weights, or the figures")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the rows that are not complete, and print the table."""
+    _experiment_figures.check(args)
+    if args.experiment == "figures":
+        return _experiment_figures.run(args)
     from pathlib import Path
 
-    from crysformer.evaluation.experiments.run import (
-        SETTING,
-        check_budget,
-        run_experiment,
-        start_afresh,
-    )
+    from crysformer.evaluation.experiments.run import check_budget, run_experiment
+    from crysformer.evaluation.experiments.setting import SETTING, start_afresh
     from crysformer.evaluation.experiments.table import markdown
     from crysformer.evaluation.experiments.train_row import Budget
     from crysformer.files import locked_folder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,6 +68,7 @@ class Phasing:
 
 
 Method = Callable[[CrystalData, str, Settings], Phasing]
+BatchMethod = Callable[[Sequence[tuple[CrystalData, str]], Settings], list[Phasing]]
 
 
 def _solver(name: str) -> Method:
@@ -100,21 +101,14 @@ def _solver(name: str) -> Method:
     return run
 
 
-def _predicted(
-    data: CrystalData, sequence: str, settings: Settings, passes: int | None = None
-) -> Prediction | str:
+def _predicted(data: CrystalData, sequence: str, settings: Settings) -> Prediction | str:
     """The network's prediction, or why there is none."""
     from crysformer.errors import NotApplicable
     from crysformer.phasing.network.predict import predict
 
     try:
         return predict(
-            data,
-            sequence,
-            settings.weights,
-            settings.device,
-            deadline=_deadline(settings),
-            passes=passes,
+            data, sequence, settings.weights, settings.device, deadline=_deadline(settings)
         )
     except NotApplicable as reason:
         return str(reason)
@@ -135,12 +129,26 @@ def _network(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
     return Phasing(phi=found.phi, seconds=found.seconds, density=found.density)
 
 
-def _one_pass(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
-    """One evaluation of the network: no recycling, no atoms, no alignment."""
-    found = _predicted(data, sequence, settings, passes=1)
-    if isinstance(found, str):
-        return _declined(data, found)
-    return Phasing(phi=found.phi, seconds=found.seconds, density=found.density)
+def _one_pass(crystals: Sequence[tuple[CrystalData, str]], settings: Settings) -> list[Phasing]:
+    """One evaluation of the network for each crystal: no recycling, no atoms, no alignment."""
+    from crysformer.errors import NotApplicable
+    from crysformer.phasing.network.predict import predict_once
+
+    return [
+        _declined(data, str(found))
+        if isinstance(found, NotApplicable)
+        else Phasing(phi=found.phi, seconds=found.seconds, density=found.density)
+        for (data, _), found in zip(
+            crystals, predict_once(crystals, settings.weights, settings.device), strict=True
+        )
+    ]
+
+
+def _one_by_one(method: BatchMethod) -> Method:
+    def run(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
+        return method([(data, sequence)], settings)[0]
+
+    return run
 
 
 def _trajectory(data: CrystalData, sequence: str, settings: Settings) -> Phasing:
@@ -193,13 +201,16 @@ METHODS: dict[str, Method] = {
     "solve": _solver(AUTO),
     **{name: _solver(name) for name in SOLVER_METHODS if name != "network"},
     "network": _network,
-    "network-one-pass": _one_pass,
+    "network-one-pass": _one_by_one(_one_pass),
     "network-polished": _polished(_trajectory),
     "network-search": _solver("network"),
     "random": _random,
     "random-polished": _polished(_random),
 }
 """Methods by name: the solver, each of its methods alone, and the network's own predictions."""
+
+BATCHED: dict[str, BatchMethod] = {"network-one-pass": _one_pass}
+"""Those of the methods that take many crystals at once, in less time."""
 
 COMPANIONS = {"network": ("network-polished", "random-polished")}
 """Methods measured beside another: polishing alone can hide how good a network is."""

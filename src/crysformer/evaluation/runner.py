@@ -14,11 +14,16 @@ from numpy.typing import NDArray
 from crysformer.data.recipe import Recipe
 from crysformer.data.store import FragmentStore, FragmentTable, Split
 from crysformer.data.synthetic.p1_crystal import single
+from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.evaluation.data_quality import DataQuality
-from crysformer.evaluation.methods import METHODS, Method, Phasing, Settings
+from crysformer.evaluation.methods import BATCHED, METHODS, BatchMethod, Method, Phasing, Settings
 from crysformer.evaluation.scoring import Score, mean_scores, pooled_shells, score
 from crysformer.files import atomic_path
+from crysformer.version import __version__
+
+#: Crystals that are given to a method that takes many: enough for full batches of each grid.
+_TOGETHER = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +52,15 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A method's results on a test set."""
+    """A method's results on a test set: recipe and SHA-256 are those of its fragments."""
 
     method: str
     split: Split
     seed: int
     quality: DataQuality
     examples: Sequence[Example]
+    recipe: str = ""
+    data_sha256: str = ""
 
     def metrics(self) -> dict[str, Any]:
         """Means over the test set, as written to metrics.json."""
@@ -64,6 +71,9 @@ class Evaluation:
         metrics: dict[str, Any] = {
             "method": self.method,
             "split": self.split,
+            "recipe": self.recipe,
+            "data_sha256": self.data_sha256,
+            "version": __version__,
             "n": len(self.examples),
             "n_not_applicable": sum(bool(p.not_applicable) for p in phasings),
             "seed": self.seed,
@@ -147,23 +157,29 @@ def evaluate(
         If the method applies to none of the crystals. Otherwise crystals to which it does not
         apply count as crystals without phases.
     """
-    if run is None:
-        if method not in METHODS:
-            raise UsageError(f"`method` is {method!r}: expected one of {', '.join(METHODS)}")
-        run = METHODS[method]
+    if run is None and method not in METHODS:
+        raise UsageError(f"`method` is {method!r}: expected one of {', '.join(METHODS)}")
+    phase, together = _phasing_of(method, run)
     quality, settings = quality or DataQuality(), settings or Settings()
     store = FragmentStore.open(data_dir)
     table = store.table(split)
     chosen = choose(table, limit, settings.seed, data_dir)
     examples: list[Example] = []
-    for done, index in enumerate(chosen.tolist(), start=1):
-        examples.append(_evaluate_one(table, index, store.recipe, run, quality, settings))
-        if progress is not None:
-            fraction = float(np.mean([e.score.solved for e in examples]))
-            progress(done / len(chosen), f"{done} of {len(chosen)}, {fraction:.0%} solved")
+    for start in range(0, len(chosen), together):
+        rows = chosen[start : start + together].tolist()
+        crystals = [crystal_of(table, row, store.recipe, quality, settings.seed) for row in rows]
+        phasings = phase([(crystal.data, crystal.sequence) for crystal in crystals], settings)
+        for crystal, phasing in zip(crystals, phasings, strict=True):
+            examples.append(_scored(crystal, phasing, quality))
+            if progress is not None:
+                fraction = float(np.mean([e.score.solved for e in examples]))
+                done = f"{len(examples)} of {len(chosen)}, {fraction:.0%} solved"
+                progress(len(examples) / len(chosen), done)
     if all(example.phasing.not_applicable for example in examples):
         raise CrysformerError(f"{method}: {examples[0].phasing.not_applicable}")
-    return Evaluation(method, split, settings.seed, quality, examples)
+    return Evaluation(
+        method, split, settings.seed, quality, examples, store.recipe.name, store.fragments_hash
+    )
 
 
 def choose(
@@ -178,17 +194,23 @@ def choose(
     return np.sort(np.random.default_rng(seed).permutation(len(table))[:count])
 
 
-def _evaluate_one(
-    table: FragmentTable,
-    index: int,
-    recipe: Recipe,
-    run: Method,
-    quality: DataQuality,
-    settings: Settings,
-) -> Example:
-    rng = np.random.default_rng((settings.seed, index))
-    crystal = quality.measure(single(table.molecule(index), recipe), rng, recipe.sample_rate)
-    phasing = run(crystal.data, crystal.sequence, settings)
+def _phasing_of(method: str, run: Method | None) -> tuple[BatchMethod, int]:
+    """A method for several crystals, and how many it is given at a time."""
+    if run is None and method in BATCHED:
+        return BATCHED[method], _TOGETHER
+    each = METHODS[method] if run is None else run
+    return lambda crystals, settings: [each(*one, settings) for one in crystals], 1
+
+
+def crystal_of(
+    table: FragmentTable, index: int, recipe: Recipe, quality: DataQuality, seed: int
+) -> SyntheticCrystal:
+    """Make the crystal of a row of a split, the same for every method."""
+    rng = np.random.default_rng((seed, index))
+    return quality.measure(single(table.molecule(index), recipe), rng, recipe.sample_rate)
+
+
+def _scored(crystal: SyntheticCrystal, phasing: Phasing, quality: DataQuality) -> Example:
     return Example(
         id=crystal.id,
         sequence=crystal.sequence,

@@ -7,6 +7,7 @@ NAME.json lists with their hashes. Either way the weights are called NAME.safete
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from importlib.resources import files
 from pathlib import Path
@@ -221,6 +222,30 @@ def load_weights(name_or_file: str | Path, device: torch.device | str = "cpu") -
         raise InputError(f"{beside}: {error}") from error
     model.load_state_dict(tensors)
     return Weights(path.stem, model.to(device).eval(), info, digest.hexdigest())
+
+
+def shared_weights(name_or_file: str | Path, device: torch.device | str = "cpu") -> Weights:
+    """Load a network, or return the one loaded before if its files have not changed since.
+
+    For predictions only: whoever changes the network changes it for all.
+
+    Raises
+    ------
+    UsageError, InputError
+        As for `load_weights`.
+    """
+    path = weights_path(name_or_file)
+    stamps = tuple(
+        (str(file), file.stat().st_mtime_ns, file.stat().st_size)
+        for file in (path.with_suffix(".json"), *tensor_files(path))
+        if file.is_file()  # `load_weights` says what is missing
+    )
+    return _loaded(str(name_or_file), str(device), stamps)
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(name_or_file: str, device: str, stamps: tuple[tuple[str, int, int], ...]) -> Weights:
+    return load_weights(name_or_file, device)
 
 
 def _check_hash(file: Path, beside: Path, found: str, expected: str) -> None:

@@ -53,6 +53,7 @@ class _Parts:
     sha256: str = ""
     preset: str = ""
     licence: str = ""
+    wilson_scale: float = 1.0
     arrival: tuple[float, float, float, float] | None = None
     metrics: dict[str, Any] | None = None
     metrics_predict: dict[str, Any] | None = None
@@ -120,6 +121,8 @@ def _check(info: dict[str, Any]) -> None:
         domain = record(_Domain, info["domain"])
         _require_finite(*domain.min_edges, *domain.max_edges, *domain.volume_per_atom)
         _require_finite(domain.max_d_min, domain.min_completeness)
+    if not 0.01 < info.get("wilson_scale", 1.0) < 100:
+        raise ValueError(f"wilson_scale is {info['wilson_scale']}, expected 0.01 to 100")
     if info.get("arrival"):
         _require_finite(*info["arrival"])
     for name in ("calibration", "calibration_arrived"):

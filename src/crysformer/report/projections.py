@@ -19,9 +19,8 @@ from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.operators import operators
 from crysformer.crystal.unit_cell import frac_matrix
 from crysformer.files import atomic_path
+from crysformer.report.sticks import bonded_pairs
 
-LONGEST_BOND = 1.95
-"""Atoms closer than this are bonded, A (S-C is 1.8; S-S, 2.05, is left out)."""
 PANEL_INCHES = 2.6
 VIEWS = (2, 1)
 """Axes of projection, one row of panels each: c and b."""
@@ -159,10 +158,8 @@ def _sticks(model: gemmi.Structure, cell: gemmi.UnitCell) -> NDArray[np.float64]
     """
     atoms = [site.atom for site in model[0].all() if not site.atom.is_hydrogen()]
     xyz = np.array([atom.pos.tolist() for atom in atoms])
-    distance = np.linalg.norm(xyz[:, None] - xyz[None], axis=-1)
-    pairs = np.argwhere(np.triu(distance < LONGEST_BOND, k=1))
     fractional = xyz @ frac_matrix(cell).T
-    bonds = fractional[pairs]
+    bonds = fractional[bonded_pairs(xyz)]
     space_group = model.find_spacegroup() or gemmi.SpaceGroup("P1")
     every = operators(space_group, centred=True)
     mates = [bonds @ rotation.T + shift for rotation, shift in every]

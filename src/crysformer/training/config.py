@@ -59,8 +59,9 @@ class TrainingConfig:
     )
     loss: Literal["correlation", "better-hand", "mse"] = setting(
         "mse",
-        "better-hand: the correlation with the truth or its inverse, whichever is higher, for "
-        "examples whose estimate has no phases.",
+        "mse: relative mean squared error, the paper's loss divided by the mean square of the true "
+        "maps (1 for a flat map). correlation: 1 - PC. better-hand: the correlation with the truth "
+        "or its inverse, whichever is higher, for examples whose estimate has no phases.",
     )
     blank: float = setting(
         0.3,
@@ -97,6 +98,12 @@ class TrainingConfig:
         "Time between weights and checkpoints, beside those after every validation.",
         unit="s",
         min=0,
+    )
+    history_seconds: float = setting(
+        60.0,
+        "Longest time between lines of the history; those between validations have the loss only.",
+        unit="s",
+        min=1,
     )
     validate_every: int = setting(20_000, "Examples between validations (and checkpoints).", min=1)
     validate_seconds: float | None = setting(

@@ -50,7 +50,14 @@ class TrainingData:
         Device that generates the examples.
     processes
         Processes that share every batch.
+
+    Attributes
+    ----------
+    epoch
+        Number of training fragments, from the first `stream` on.
     """
+
+    epoch: int
 
     def __init__(
         self,
@@ -79,8 +86,10 @@ class TrainingData:
     def stream(self) -> ExampleStream:
         """Stream this process's part of endless batches, exact and complete."""
         c, processes = self._config, self._processes
+        table = self._table("train")
+        self.epoch = len(table)
         return ExampleStream(
-            self._table("train"), self._recipe, c.batch_size, self._device,
+            table, self._recipe, c.batch_size, self._device,
             c.rotate, c.seed, c.model.d_min, c.model.patch,
             c.static_grids, part=processes.rank, parts=processes.size,
         )  # fmt: skip

@@ -69,6 +69,7 @@ class Trainer:
         self.seconds = 0.0
         self._ends = math.inf
         self._write_due = False
+        self._line_at = 0.0
         self.returns = 0
         self._stepping = False
         self._mark()
@@ -79,6 +80,11 @@ class Trainer:
         self.data = TrainingData(config, self._store, self.device, self.processes)
         self.stream = self.data.stream()
         self.batches: Iterator[Batch] = iter(self.stream)
+
+    @property
+    def epochs(self) -> float:
+        """Training examples so far, as a multiple of the fragments in the training split."""
+        return self.examples / self.data.epoch
 
     def run(self, progress: Progress) -> ValidationResult:
         """Train until the budget is spent or Ctrl-C; validate, write checkpoints and history."""
@@ -93,6 +99,7 @@ class Trainer:
             self.validator.estimate_times(self.learner.averaged)
         self.validator.check_memory(self.learner.model, self.folder, progress)
         self._read_clock()
+        self._line_at = self.seconds
         self._mark()
         begin = self.learner.step
         while not self._done() or not self._sound(progress):
@@ -113,6 +120,9 @@ class Trainer:
                 )
             progress.update(self.examples, self.seconds, self.losses.latest)
             due = self.validator.due(self.examples, self.seconds)
+            late = self.seconds - self._line_at >= self.config.history_seconds
+            if late and not due and not self._done() and self._sound(progress):
+                self._add_line(None)
             if (due or self._write_due) and not self._done() and self._sound(progress):
                 if due:
                     self._record(progress)
@@ -238,24 +248,28 @@ class Trainer:
 
     def _record(self, progress: Progress) -> None:
         """Validate; write weights, checkpoint and a line of history."""
-        loss = self.losses.mean()
-        # Before the checkpoint, which a resumed run continues with a new mean.
-        self.losses.restart()
+        result = None
         if self.processes.is_first:
-            self._validate(loss, progress)
+            result = self.validator.validate(self.learner.averaged, self.examples)
+            self.curves.add_validation(self.examples, result)
+            progress.message(
+                f"{self.examples} examples, epoch {self.epochs:.2f}, {self.seconds:.0f} s: "
+                f"training loss {self.losses.mean():.4f}, validation {self.validator.summary()}"
+            )
+        self._add_line(result)
         self.validator.restart_interval(self.seconds)
         self._write()
 
-    def _validate(self, loss: float, progress: Progress) -> None:
-        result = self.validator.validate(self.learner.averaged, self.examples)
-        self.files.add_to_history(
-            self.learner.step, self.examples, self.seconds, self._learning_rate(), loss, result
-        )
-        self.curves.add_validation(self.examples, result)
-        progress.message(
-            f"{self.examples} examples, {self.seconds:.0f} s: training loss {loss:.4f}, "
-            f"validation {self.validator.summary()}"
-        )
+    def _add_line(self, result: ValidationResult | None) -> None:
+        """Add a line to the history, of a validation or between two."""
+        if self.processes.is_first:
+            self.files.add_to_history(
+                self.learner.step, self.examples, self.epochs, self.seconds, self._learning_rate(),
+                self.losses.mean(), result,
+            )  # fmt: skip
+        # Before a checkpoint, which a resumed run continues with a new mean.
+        self.losses.restart()
+        self._line_at = self.seconds
 
     def _write(self) -> None:
         """Write checkpoint and weights, with the figures of the last validation."""

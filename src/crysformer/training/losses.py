@@ -36,7 +36,9 @@ def better_hand_loss(predicted: Tensor, true: Tensor, blank: Tensor | None = Non
     return better.mean()
 
 
-def mean_squared_error(predicted: Tensor, true: Tensor, blank: Tensor | None = None) -> Tensor:
+def relative_mean_squared_error(
+    predicted: Tensor, true: Tensor, blank: Tensor | None = None
+) -> Tensor:
     """The paper's loss divided by the mean square of the true maps, so that a flat map gives 1."""
     return (predicted - true).square().mean() / true.square().mean()
 
@@ -52,5 +54,5 @@ def inverse(maps: Tensor) -> Tensor:
 LOSSES: dict[str, Loss] = {
     "correlation": correlation_loss,
     "better-hand": better_hand_loss,
-    "mse": mean_squared_error,
+    "mse": relative_mean_squared_error,
 }

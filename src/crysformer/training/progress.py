@@ -24,10 +24,12 @@ class Progress:
         Time limit, s, if any.
     quiet
         No bar.
+    epoch
+        Length of an epoch, examples.
     """
 
-    def __init__(self, examples: int, max_time: float | None, quiet: bool) -> None:
-        self._examples = examples
+    def __init__(self, examples: int, max_time: float | None, quiet: bool, epoch: int = 1) -> None:
+        self._examples, self._epoch = examples, epoch
         self._max_time = max_time
         self._shown = not quiet and sys.stderr.isatty()
         self._bar = RichProgress(
@@ -68,8 +70,8 @@ class Progress:
         self._bar.update(
             self._task,
             completed=min(1.0, fraction),
-            status=f"{examples} examples, {speed:.1f}/s, {hours}:{minutes:02}:{rest:02} left, "
-            f"loss {loss:.4f}",
+            status=f"{examples} examples, epoch {examples / self._epoch:.2f}, {speed:.1f}/s, "
+            f"{hours}:{minutes:02}:{rest:02} left, loss {loss:.4f}",
         )
 
     def message(self, text: str) -> None:

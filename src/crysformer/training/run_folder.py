@@ -15,7 +15,7 @@ from crysformer.training.validation import ValidationResult
 HISTORY = "history.csv"
 COLUMNS = (
     "step", "examples", "seconds", "learning_rate", "train_loss",
-    "pc", "phase_error", "weighted_phase_error", "pc_better_hand",
+    "pc", "phase_error", "weighted_phase_error", "pc_better_hand", "epochs",
 )  # fmt: skip
 WEIGHTS = "weights.safetensors"
 
@@ -31,14 +31,23 @@ class RunFolder:
         self.history: list[tuple[str, ...]] = []
 
     def add_to_history(
-        self, step: int, examples: int, seconds: float, rate: float, loss: float,
-        result: ValidationResult,
+        self, step: int, examples: int, epochs: float, seconds: float, rate: float, loss: float,
+        result: ValidationResult | None,
     ) -> None:  # fmt: skip
-        """Add a line to the history, and write it."""
+        """Add a line to the history, and write it; without a validation its figures are empty.
+
+        The loss is the mean over the steps since the line before, and an epoch as many examples as
+        the training split has fragments.
+        """
+        figures = ("",) * 4
+        if result is not None:
+            figures = (
+                f"{result.pc:.5f}", f"{result.phase_error:.3f}",
+                f"{result.weighted_phase_error:.3f}", f"{result.pc_better_hand:.5f}",
+            )  # fmt: skip
         row = (
-            step, examples, round(seconds, 1), f"{rate:.3e}", f"{loss:.5f}",
-            f"{result.pc:.5f}", f"{result.phase_error:.3f}", f"{result.weighted_phase_error:.3f}",
-            f"{result.pc_better_hand:.5f}",
+            step, examples, round(seconds, 1), f"{rate:.3e}", f"{loss:.5f}", *figures,
+            f"{epochs:.4f}",
         )  # fmt: skip
         self.history.append(tuple(str(value) for value in row))
         with atomic_path(self.folder / HISTORY) as path, open(path, "w", newline="") as file:

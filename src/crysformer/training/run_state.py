@@ -68,11 +68,13 @@ def weights_info(trainer: Trainer) -> dict[str, Any]:
         "preset": trainer.config.name,
         "data_sha256": trainer.data_hash,
         "domain": validator.domain(),
+        **validator.wilson_scale(),
         "calibration": result.calibration,
         "metrics": {**result.metrics(), **validator.details},
         "training": {
             "examples": trainer.examples,
             "steps": trainer.learner.step,
+            "epochs": round(trainer.epochs, 4),
             "seconds": round(trainer.budget.seconds),
             "device": str(trainer.device),
             "processes": trainer.processes.size,
@@ -133,8 +135,11 @@ def _counters(state: dict[str, Any]) -> _Counters:
     for name, most in limits.items():
         if not 0 <= getattr(found, name) <= most:
             raise ValueError(f"{name} is {getattr(found, name)}")
-    if any(len(row) != len(COLUMNS) for row in found.history):
-        raise ValueError("a line of the history has another length")
+    for row in found.history:
+        if len(row) == len(COLUMNS) - 1:
+            row.append("")  # written before epochs were counted
+        if len(row) != len(COLUMNS):
+            raise ValueError("a line of the history has another length")
     return found
 
 

@@ -133,7 +133,9 @@ def train(
                 trainer.curves = Curves([make(folder) for make in trackers])
             with (
                 contextlib.closing(trainer.curves),
-                Progress(config.examples, max_time, quiet or not processes.is_first) as progress,
+                Progress(
+                    config.examples, max_time, quiet or not processes.is_first, trainer.data.epoch
+                ) as progress,
             ):
                 return trainer.run(progress)
 

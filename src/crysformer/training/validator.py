@@ -13,7 +13,7 @@ from crysformer.models.density_network import DensityNetwork
 from crysformer.models.orientations import ORIENTATIONS
 from crysformer.training.config import TrainingConfig
 from crysformer.training.data import TrainingData
-from crysformer.training.domain import trained_domain
+from crysformer.training.domain import trained_domain, wilson_scale
 from crysformer.training.faults import raise_if_short_of_memory
 from crysformer.training.memory import estimate_memory, memory_problem
 from crysformer.training.processes import ALONE, Processes
@@ -61,6 +61,7 @@ class Validator:
         self._config, self._data, self._budget = config, data, budget
         self._device, self._processes = device, processes
         self._since = 0.0
+        self._wilson_scale: float | None = None
         self.plan(0)
         torch.zeros(1, device=device)  # so that the device is ready when the time is measured
         begin = budget.clock()
@@ -75,6 +76,15 @@ class Validator:
         model = self._config.model
         measured = self._config.measured if model.conditions else None
         return trained_domain(self._exact, model.d_min, measured)
+
+    def wilson_scale(self) -> dict[str, float]:
+        """Scale that predictions need of a network with constant scales, under its name."""
+        model = self._config.model
+        if model.scaling != "constant":
+            return {}
+        if self._wilson_scale is None:
+            self._wilson_scale = round(wilson_scale(self._exact, model.d_min, model.b_iso), 4)
+        return {"wilson_scale": self._wilson_scale}
 
     def check_memory(self, model: DensityNetwork, run: Path, progress: Progress) -> None:
         """Check that a training step on the largest of the examples fits into memory.

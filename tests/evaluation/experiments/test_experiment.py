@@ -15,7 +15,13 @@ from crysformer.cli.experiment import EXPERIMENTS as OPTIONS
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.evaluation.experiments import run as runs
 from crysformer.evaluation.experiments.rows import EXPERIMENTS, PUBLISHED, Row, rows_of
-from crysformer.evaluation.experiments.run import check_budget, run_experiment, start_afresh
+from crysformer.evaluation.experiments.run import (
+    PHASING,
+    check_budget,
+    phasing_seconds,
+    run_experiment,
+)
+from crysformer.evaluation.experiments.setting import start_afresh
 from crysformer.evaluation.experiments.train_row import RESULT, Budget, result_of, row_config
 from crysformer.models.refining import refining_config
 from crysformer.models.unet import UNetConfig
@@ -154,7 +160,7 @@ def children(pid: int) -> list[str]:
 
 
 def test_every_row_has_a_configuration_and_what_it_needs() -> None:
-    assert tuple(EXPERIMENTS) == OPTIONS
+    assert (*EXPERIMENTS, "figures") == OPTIONS
     for name, rows in EXPERIMENTS.items():
         before: set[str] = set()
         for row in rows:
@@ -169,8 +175,20 @@ def test_every_row_has_a_configuration_and_what_it_needs() -> None:
     assert exact.model.landmarks is None  # type: ignore[attr-defined]
     assert (exact.examples, exact.warmup, exact.validate_every) == (100, 10, 12)
     assert isinstance(row_config(rows_of("table1")[0], Budget(minutes=1)).model, UNetConfig)
+    short, long = (row_config(rows_of("table1")[4], Budget(minutes=m)) for m in (1, 20))
+    assert (short.warmup, long.warmup) == (20, 400)  # a minute is about 300 examples of a core
+    assert (short.validation_examples, long.validation_examples) == (4, 64)
     with pytest.raises(UsageError, match="unknown experiment"):
         rows_of("table2")
+
+
+def test_phasing_methods_keep_to_the_budget_of_the_rows() -> None:
+    assert phasing_seconds(Budget(examples=10)) == phasing_seconds(Budget(minutes=20)) == 20
+    short = Budget(minutes=1)
+    assert phasing_seconds(short) * short.test_limit == pytest.approx(180, abs=1)
+    # all of `--budget 1`: seven rows, two methods, and a quarter of the time for what is beside
+    worst = len(EXPERIMENTS["table1"]) * 1 + len(PHASING) * 3
+    assert worst <= 0.75 * 20
 
 
 @pytest.mark.parametrize(

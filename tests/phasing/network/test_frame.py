@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import gemmi
 import numpy as np
@@ -17,9 +18,15 @@ from crysformer.crystal.fourier.grids import (
     patterson_from_grid,
 )
 from crysformer.crystal.reflections import CrystalData
+from crysformer.data.examples.stream import fixed_batches
+from crysformer.data.recipe import FIFTEEN
+from crysformer.data.store import FragmentStore
+from crysformer.data.synthetic.synthetic_crystal import synthetic_crystal
 from crysformer.models.orientations import ORIENTATIONS, rotate_map
-from crysformer.models.presets import DIPEPTIDE_SMALL
+from crysformer.models.presets import DIPEPTIDE_SMALL, PRESETS
 from crysformer.phasing.network.frame import NetworkFrame, order_axes
+from crysformer.testing import model_fragments, write_data_set
+from crysformer.training.domain import wilson_scale
 
 CELL = (11.3, 8.6, 6.4)
 
@@ -149,3 +156,28 @@ def test_a_network_of_imperfect_data_sees_its_own_b_and_what_is_missing() -> Non
     assert frame.completeness == pytest.approx(float(frame.measured.sum() / inside.sum()))
     coarse = asymmetric_crystal(d_min=2.4)[0]  # too coarse for a Wilson plot
     assert NetworkFrame.of(coarse, "GG", config).b_excess == 0.0
+
+
+def test_networks_with_constant_scales_get_absolute_amplitudes(tmp_path: Path) -> None:
+    """15 residues in a large cell are stronger than atoms at random; training knows by how much."""
+    folder = write_data_set(tmp_path, "fifteen", model_fragments(15))
+    table = FragmentStore.open(folder).table("test")
+    config = PRESETS["fifteen"]
+    recipe = replace(FIFTEEN, sample_rate=config.sample_rate)
+    batches = list(fixed_batches(table, recipe, 2, multiple_of=config.patch))
+    scale = wilson_scale(batches, config.d_min, config.b_iso)
+    assert scale == pytest.approx(1.24, abs=0.03)
+    for batch in batches:
+        for i, row in enumerate(batch.index.tolist()):
+            made = synthetic_crystal(table, row, FIFTEEN)
+            known, unknown = (
+                NetworkFrame.of(replace(made.data, f=5 * made.data.f), made.sequence, config, s)
+                for s in (scale, 1.0)
+            )
+            assert known.shape == tuple(batch.patterson.shape[2:])
+            assert known.scale == pytest.approx(5, rel=0.03)
+            trained = float(batch.patterson[i].max())
+            for frame, factor in ((known, 1.0), (unknown, 0.65)):
+                F = frame.amplitudes.to(torch.complex128)[None]
+                found = float(patterson_from_grid(F, frame.shape, frame.volume).max())
+                assert found / trained == pytest.approx(factor, abs=0.04)

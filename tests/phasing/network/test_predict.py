@@ -17,8 +17,8 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.data.examples.residue_densities import residue_templates
 from crysformer.errors import NotApplicable, UsageError
 from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
-from crysformer.models.weights import save_weights
-from crysformer.phasing.network.predict import predict
+from crysformer.models.weights import load_weights, save_weights, shared_weights
+from crysformer.phasing.network.predict import predict, predict_once
 from crysformer.phasing.network.trajectory import NetworkRunner
 
 TINY = CrysFormerConfig(
@@ -205,3 +205,46 @@ def test_a_single_pass_is_one_evaluation_of_the_network(weights: Path) -> None:
     assert found.notes[-1] == "a single prediction"
     with pytest.raises(UsageError, match="`passes` is 2"):
         predict(data, "GA", weights=weights, passes=2)
+
+
+def test_many_crystals_at_once_are_predicted_like_one_at_a_time(weights: Path) -> None:
+    sequences = ["GG", "GA", "GGG", "AS", "GG"]
+    edges = [
+        (11.3, 8.6, 6.4),
+        (6.4, 11.3, 8.6),
+        (11.3, 8.6, 6.4),
+        (9.1, 8.9, 6.1),
+        (11.4, 8.6, 6.4),
+    ]
+    crystals = [crystal(e) for e in edges]
+    scaled = dataclasses.replace(crystals[1], f=7.0 * crystals[1].f)
+    pairs = list(zip([crystals[0], scaled, *crystals[2:]], sequences, strict=True))
+    found = predict_once(pairs, weights, "cpu", batch_size=2)
+    assert isinstance(found[2], NotApplicable)
+    assert "2 residues, the sequence has 3" in str(found[2])
+    for i in (0, 1, 3, 4):
+        alone, together = predict(*pairs[i], weights, device="cpu", passes=1), found[i]
+        assert not isinstance(together, NotApplicable)
+        scale = np.abs(alone.density.values).max()
+        np.testing.assert_allclose(together.density.values, alone.density.values, atol=1e-5 * scale)
+        np.testing.assert_allclose(together.f, alone.f, atol=1e-5 * alone.f.max())
+        np.testing.assert_allclose(together.fom, alone.fom, atol=1e-4)
+        assert together.notes == alone.notes
+        assert together.weights == alone.weights
+        assert together.seconds > 0
+
+
+def test_weights_are_loaded_once_and_again_when_their_file_changes(
+    weights: Path, tmp_path: Path
+) -> None:
+    own = load_weights(weights)
+    path = tmp_path / "own.safetensors"
+    save_weights(path, own.model, {"domain": DOMAIN})
+    first = shared_weights(path)
+    assert shared_weights(path).model is first.model
+    assert load_weights(path).model is not first.model
+    with torch.no_grad():
+        next(own.model.parameters()).add_(1.0)
+    save_weights(path, own.model, {"domain": DOMAIN})
+    second = shared_weights(path)
+    assert second.sha256 != first.sha256

@@ -87,7 +87,7 @@ EXPERIMENTS: Mapping[str, Sequence[Row]] = {
         _CRYSFORMER,
         Row("joint", "attention of both over both", changes=("model.attention=joint",)),
         Row("zeros", "convolutions padded with zeros", changes=("model.padding=zeros",)),
-        Row("correlation", "loss 1 - PC instead of MSE", changes=("loss=correlation",)),
+        Row("correlation", "loss 1 - PC instead of relative MSE", changes=("loss=correlation",)),
         Row("stored", "stored orientations only", changes=("rotate=false",)),
     ),
 }  # fmt: skip

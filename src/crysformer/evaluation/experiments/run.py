@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import platform
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from crysformer.errors import InputError, UsageError
+from crysformer.errors import UsageError
 from crysformer.evaluation.experiments.rows import Row, rows_of
+from crysformer.evaluation.experiments.setting import ROWS, check_setting, read_piece
 from crysformer.evaluation.experiments.table import markdown, table_of
 from crysformer.evaluation.experiments.train_row import RESULT, Budget, run_row
 from crysformer.evaluation.methods import Settings
 from crysformer.evaluation.runner import evaluate
 from crysformer.files import atomic_path, write_json
-from crysformer.schema import read_json_object
 from crysformer.version import __version__
 
 #: Phasing methods measured beside the networks, and seconds for each crystal.
 PHASING = ("charge-flipping", "solve")
 PHASING_SECONDS = 20.0
-
-#: File in the output folder with what the experiment is.
-SETTING = "experiment.json"
+#: Longest time for all crystals together, as a multiple of the minutes of a row.
+_PHASING_BUDGETS = 3
 
 
 def run_experiment(
@@ -78,26 +75,28 @@ def run_experiment(
         If there is no such experiment.
     """
     rows = rows_of(experiment) if rows is None else rows
-    _same_setting(folder / SETTING, experiment, data, budget)
+    check_setting(
+        folder, {"experiment": experiment, "data": str(Path(data).resolve()), **asdict(budget)}
+    )
     done = 0
     for row in rows:
-        if (folder / "rows" / row.name / RESULT).is_file():
+        if (folder / ROWS / row.name / RESULT).is_file():
             continue
         if done == pieces:
             return None
         progress(f"{row.label}: {'testing' if row.tests else 'training'}")
-        run_row(row, folder / "rows", Path(data), budget)
-        found = _read(folder / "rows" / row.name / RESULT)
+        run_row(row, folder / ROWS, Path(data), budget)
+        found = read_piece(folder / ROWS / row.name / RESULT)
         progress(f"{row.label}: PC {found['pc']:.3f} after {found['examples']:,} examples")
         done += 1
     for method in phasing:
-        result = folder / "rows" / f"{method}.json"
+        result = folder / ROWS / f"{method}.json"
         if result.is_file():
             continue
         if done == pieces:
             return None
         progress(f"{method}: {budget.test_limit} crystals")
-        settings = Settings(PHASING_SECONDS, budget.seed, budget.device)
+        settings = Settings(phasing_seconds(budget), budget.seed, budget.device)
         evaluation = evaluate(data, method, budget.split, budget.test_limit, settings=settings)
         write_json(result, evaluation.metrics())
         done += 1
@@ -109,9 +108,10 @@ def run_experiment(
             "hardware": f"{platform.machine()}, {os.cpu_count()} CPUs, {budget.device}",
             "data": Path(data).name,
             "budget": asdict(budget),
+            "phasing_seconds": phasing_seconds(budget),
         },
-        [_read(folder / "rows" / row.name / RESULT) for row in rows],
-        [_read(folder / "rows" / f"{method}.json") for method in phasing],
+        [read_piece(folder / ROWS / row.name / RESULT) for row in rows],
+        [read_piece(folder / ROWS / f"{method}.json") for method in phasing],
     )
     write_json(folder / f"{experiment}.json", table)
     with atomic_path(folder / f"{experiment}.md") as path:
@@ -119,34 +119,12 @@ def run_experiment(
     return table
 
 
-def _same_setting(path: Path, experiment: str, data: str | Path, budget: Budget) -> None:
-    """Write what the experiment is, or check that it is the one begun in this folder."""
-    setting = {"experiment": experiment, "data": str(Path(data).resolve()), **asdict(budget)}
-    setting = json.loads(json.dumps(setting))
-    if not path.is_file():
-        write_json(path, setting)
-        return
-    begun = {**asdict(Budget()), **_read(path)}
-    for name, value in setting.items():
-        if begun.get(name) != value:
-            raise InputError(
-                f"{path.parent}: begun with {name} = {begun.get(name)!r}, now {value!r}; choose "
-                "another folder, or the same options to go on"
-            )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return read_json_object(path)
-    except InputError as error:
-        raise InputError(f"{error}; delete it to repeat it") from error
-
-
-def start_afresh(folder: Path) -> None:
-    """Forget the rows of an experiment that was begun in a folder; other files stay."""
-    if (folder / SETTING).is_file():
-        shutil.rmtree(folder / "rows", ignore_errors=True)
-        (folder / SETTING).unlink()
+def phasing_seconds(budget: Budget) -> float:
+    """Seconds that a phasing method has for each crystal, fewer in short experiments."""
+    if budget.minutes is None:
+        return PHASING_SECONDS
+    share = _PHASING_BUDGETS * 60 * budget.minutes / budget.test_limit
+    return min(PHASING_SECONDS, round(share, 2))
 
 
 def check_budget(budget: Budget) -> None:

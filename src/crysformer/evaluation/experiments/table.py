@@ -58,7 +58,8 @@ def markdown(table: Mapping[str, Any]) -> str:
         f"{given} for each row, {n} crystals of the {budget['split']} split, "
         f"{table['hardware']}, {table['date']}, crysformer {table['version']}. Rows with +R go on "
         "from the row without, for the same budget again. PC and the first two errors are those of "
-        "the map as predicted; the others after alignment of origin and hand.",
+        "the map as predicted; the others after alignment of origin and hand. Phasing methods have "
+        f"{table['phasing_seconds']:g} s for each crystal.",
         "",
         "| " + " | ".join(_COLUMNS) + " |",
         "|---" + "|---:" * (len(_COLUMNS) - 1) + "|",

@@ -38,6 +38,8 @@ RESULT = "row.json"
 
 #: Validations in a run, and the fraction of its examples in the warm-up of the learning rate.
 _VALIDATIONS, _WARMUP = 8, 0.1
+#: Examples of warm-up for each minute, about a twentieth of what a CPU core trains on.
+_WARMUP_A_MINUTE = 20
 #: Seconds that a process may take to end after its result.
 _LAST_SECONDS = 30.0
 #: Predictions of refining networks, each from the one before.
@@ -99,7 +101,7 @@ def row_config(row: Row, budget: Budget) -> TrainingConfig:
     else:
         assert budget.minutes is not None
         changes["examples"] = 10**12
-        changes["warmup"] = 400
+        changes["warmup"] = min(400, max(8, round(_WARMUP_A_MINUTE * budget.minutes)))
         changes["validate_every"] = 10**12
         changes["validate_seconds"] = max(1.0, 60 * budget.minutes / _VALIDATIONS)
     return with_changes(dataclasses.replace(config, **changes), [*row.changes, *budget.changes])
@@ -220,4 +222,5 @@ def _history(folder: Path) -> list[dict[str, float]]:
                 "pc": float(line["pc"]),
             }
             for line in csv.DictReader(file)
+            if line["pc"]  # not one between validations
         ]

@@ -69,12 +69,16 @@ class NetworkFrame:
     b_excess: float = 0.0
 
     @classmethod
-    def of(cls, data: CrystalData, sequence: str, config: NetworkConfig) -> NetworkFrame:
+    def of(
+        cls, data: CrystalData, sequence: str, config: NetworkConfig, wilson_scale: float = 1.0
+    ) -> NetworkFrame:
         """Reorder the axes of a P1 crystal with right angles, and fill in missing amplitudes.
 
         The scale comes from comparing the measured intensities with those expected of the atoms
         at random positions, with the displacement parameter the network was trained on; a missing
-        reflection takes that expectation. For a network of imperfect data amplitudes are first
+        reflection takes that expectation. `wilson_scale` is the mean ratio of amplitudes to this
+        expectation among the training crystals (`training.domain.wilson_scale`), which a network
+        with constant scales depends on. For a network of imperfect data amplitudes are first
         brought to that displacement parameter, by the Wilson plot where the resolution allows one.
         """
         edges = (data.cell.a, data.cell.b, data.cell.c)
@@ -90,7 +94,7 @@ class NetworkFrame:
             b_excess = wilson_b(data, atoms).b_iso - config.b_iso
         f = data.f[used] * np.exp(b_excess / 4 * d_star_sq)
         expected = sum_of_squares(atoms, d_star_sq) * np.exp(-0.5 * config.b_iso * d_star_sq)
-        scale = math.sqrt(float(np.sum(f**2)) / float(np.sum(expected)))
+        scale = math.sqrt(float(np.sum(f**2)) / float(np.sum(expected))) / wilson_scale
 
         hkl = torch.from_numpy(data.hkl[used] @ rotation.T)
         measured = hkl_to_grid(hkl, torch.ones(len(hkl)), shape) > 0
@@ -100,7 +104,7 @@ class NetworkFrame:
         inside = within_resolution(s_sq, config.d_min)
         flat = s_sq.double().numpy().ravel()
         mean = sum_of_squares(atoms, flat) * np.exp(-0.5 * config.b_iso * flat)
-        fill = torch.from_numpy(mean).sqrt().reshape(s_sq.shape)
+        fill = wilson_scale * torch.from_numpy(mean).sqrt().reshape(s_sq.shape)
         return cls(
             rotation=rotation,
             lengths=(a, b, c),

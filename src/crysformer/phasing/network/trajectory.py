@@ -17,7 +17,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.models.device import pick_device
 from crysformer.models.orientations import predict_averaged
 from crysformer.models.recycling import recycle_to_convergence
-from crysformer.models.weights import load_weights
+from crysformer.models.weights import shared_weights
 from crysformer.peptide import residues
 from crysformer.phasing.network.applicability import (
     check_applicable,
@@ -93,14 +93,16 @@ class NetworkRunner:
         device: torch.device | str = "auto",
     ) -> None:
         name = fitting_weights(data, sequences) if weights is None else weights
-        loaded = load_weights(name, pick_device(device))
+        loaded = shared_weights(name, pick_device(device))
         check_applicable(data, sequences, loaded.info)
         self.data, self.sequence = data, sequences[0]
         self.weights, self.info = str(name), loaded.info
         self.preset = str(loaded.info.get("preset", loaded.name))
         self.model = loaded.model
         self.config = loaded.model.config
-        self.frame = NetworkFrame.of(data, self.sequence, self.config)
+        self.frame = NetworkFrame.of(
+            data, self.sequence, self.config, loaded.info.get("wilson_scale", 1.0)
+        )
         check_completeness(self.frame, loaded.info)
         device = self.model.templates.device
         F = self.frame.amplitudes.to(torch.complex64)[None]
@@ -111,19 +113,20 @@ class NetworkRunner:
         self.lengths = torch.tensor([self.frame.lengths], device=device)
         self.measured = self.frame.measured[None].to(device) if self.config.conditions else None
 
+    @property
+    def batch_key(self) -> tuple[str, tuple[int, ...]]:
+        """Crystals with the same key can be predicted together: weights and grid."""
+        return self.weights, self.frame.shape
+
     def predict(self, estimate: Tensor | None = None) -> Tensor:
         """One pass, averaged over the equivalent orientations, shape (1, 1, U, V, W)."""
         return predict_averaged(
             self.model, self.patterson, self.codes, self.lengths, estimate, measured=self.measured
         )
 
-    @torch.no_grad()
     def single_pass(self) -> Trajectory:
         """One evaluation of the network in one orientation."""
-        density: Tensor = self.model(
-            self.patterson, self.codes, self.lengths, None, self.measured
-        ).float()
-        return Trajectory(density[0, 0].cpu(), density[0, 0].cpu())
+        return single_passes([self])[0]
 
     @torch.no_grad()
     def run(self, generator: torch.Generator, deadline: float = math.inf) -> Trajectory:
@@ -166,3 +169,26 @@ class NetworkRunner:
     def coefficients(self, density: Tensor) -> NDArray[np.complex128]:
         """Fourier transform of a map (U, V, W) at the rows of the data, shape (n,)."""
         return self.frame.coefficients(density, self.data.hkl)
+
+
+@torch.no_grad()
+def single_passes(runners: Sequence[NetworkRunner]) -> list[Trajectory]:
+    """One evaluation of a network in one orientation for several crystals at once.
+
+    Parameters
+    ----------
+    runners
+        Crystals on one grid (`NetworkRunner.batch_key`).
+    """
+    first = runners[0]
+    measured = None
+    if first.measured is not None:
+        measured = torch.cat([r.measured for r in runners if r.measured is not None])
+    density: Tensor = first.model(
+        torch.cat([r.patterson for r in runners]),
+        torch.cat([r.codes for r in runners]),
+        torch.cat([r.lengths for r in runners]),
+        None,
+        measured,
+    ).float()
+    return [Trajectory(one, one) for one in density[:, 0].cpu()]
