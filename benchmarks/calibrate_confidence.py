@@ -3,6 +3,7 @@
     python benchmarks/calibrate_confidence.py --dipeptide DIR --fifteen DIR --out rows.tsv
     python benchmarks/calibrate_confidence.py --grid DIR [--sparse] -n 4 --out rows.tsv
     python benchmarks/calibrate_confidence.py --fit rows.tsv [more.tsv ...]
+    python benchmarks/calibrate_confidence.py --leave-out rows.tsv [more.tsv ...]
 
 The first form runs one or two rounds of charge flipping on validation crystals in several regimes
 (exact, noisy and incomplete, lower resolution) and on controls whose amplitudes are shuffled within
@@ -12,7 +13,10 @@ several sizes, packings, B and copies, and adds candidates that density modifica
 true phases with large random errors, as a fragment or a network would give. The
 third fits one logistic regression each for modified density, refined atoms and peptide models
 (rows of `sequence_rows.py`), as far as the rows hold them, prints the reliability from a fit to the
-other half of the crystals, and writes src/crysformer/phasing/merit/confidence.json.
+other half of the crystals, and writes src/crysformer/phasing/merit/confidence.json. Rows of measured
+crystals (`measured_rows.py`) take part in the fits of atoms and peptide models, not in that of
+density (`SYNTHETIC_ALONE`). The fourth scores each measured crystal by fits that left it and its
+family out, and prints a table.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ import csv
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TextIO, get_args
@@ -71,9 +75,12 @@ COLUMN_OF = {"log_likelihood_gain": "gap", "z_free_correlation": "free_z"}
 # A better R, free correlation or log-likelihood gain cannot make a candidate less credible.
 SIGNS: dict[Kind, tuple[int, ...]] = {
     "density": (-1, 1, 0),
-    "atoms": (-1, 1, 0),
+    "atoms": (-1, 1, 0, 0),
     "sequence": (-1, 1, 1, 0, 0),
 }
+SYNTHETIC_ALONE: tuple[Kind, ...] = ("density",)
+"""Fits that rows of measured crystals do not improve (docs/phasing.md)."""
+CLAIMED = 0.9
 
 
 @dataclass(frozen=True)
@@ -266,13 +273,62 @@ def figures_of(kind: Kind, row: dict[str, str]) -> Figures:
     return figures(**{name: float(row[column]) for name, column in columns.items()})
 
 
+def group_of(row: dict[str, str]) -> str:
+    """Crystals that a fit leaves out together: the family, where a row has one, or one crystal."""
+    return row.get("family") or row["id"]
+
+
+def rows_to_fit(kind: Kind, rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The rows that the fit of one kind of candidate uses."""
+    own = [row for row in rows if row["kind"] == kind]
+    return [row for row in own if kind not in SYNTHETIC_ALONE or "family" not in row]
+
+
+def read_rows(paths: Sequence[Path]) -> list[dict[str, str]]:
+    """All rows of some tables."""
+    return [row for path in paths for row in csv.DictReader(path.open(), delimiter="\t")]
+
+
+def leave_out(paths: list[Path]) -> None:
+    """Print what fits without a crystal and its family make of the crystal's candidates."""
+    rows = read_rows(paths)
+    measured = [row for row in rows if "family" in row]
+    p = np.empty(len(measured))
+    for kind in KINDS:
+        usable = rows_to_fit(kind, rows)
+        x = np.array([features(figures_of(kind, row)) for row in usable])
+        y = np.array([float(float(row["cosine"]) >= SOLVED_COSINE) for row in usable])
+        group = np.array([group_of(row) for row in usable])
+        for family in {group_of(row) for row in measured}:
+            kept = group != family
+            fit = fit_logistic(x[kept], y[kept], SIGNS[kind])
+            for i, row in enumerate(measured):
+                if row["kind"] == kind and group_of(row) == family:
+                    figures = np.array([features(figures_of(kind, row))])
+                    p[i] = fit.probability(figures)[0]
+    right = np.array([float(row["cosine"]) >= SOLVED_COSINE for row in measured])
+    print("| crystal | data | family | wrong | claimed | highest | right | claimed | not claimed |")
+    print("|---|---|---|---:|---:|---:|---:|---:|---|")
+    for name in sorted({row["id"] for row in measured}):
+        own = np.array([row["id"] == name for row in measured])
+        wrong, good = own & ~right, own & right
+        low = [f"{measured[i]['regime']} ({p[i]:.2f})" for i in np.flatnonzero(good & (p < CLAIMED))]
+        first = measured[int(np.flatnonzero(own)[0])]
+        print(
+            f"| {name} | {first['source']} | {first['family']} | {wrong.sum()} | "
+            f"{(p[wrong] >= CLAIMED).sum()} | {p[wrong].max():.2f} | {good.sum()} | "
+            f"{(p[good] >= CLAIMED).sum()} | {', '.join(dict.fromkeys(low)) or '-'} |"
+        )
+
+
 def fitted(kind: Kind, rows: list[dict[str, str]]) -> dict[str, Any]:
     """Fit one kind of candidate; the entry of confidence.json. Prints the reliability."""
     x = np.array([features(figures_of(kind, row)) for row in rows])
     y = np.array([float(float(row["cosine"]) >= SOLVED_COSINE) for row in rows])
     ids = sorted({row["id"] for row in rows})
-    half_of = {name: i % 2 for i, name in enumerate(ids)}
-    half = np.array([half_of[row["id"]] for row in rows])
+    groups = sorted({group_of(row) for row in rows})
+    half_of = {name: i % 2 for i, name in enumerate(groups)}
+    half = np.array([half_of[group_of(row)] for row in rows])
     report(kind, cross_validated(x, y, half, SIGNS[kind]), y)
     fit = fit_logistic(x, y, SIGNS[kind])
     return {
@@ -285,10 +341,10 @@ def fitted(kind: Kind, rows: list[dict[str, str]]) -> dict[str, Any]:
 
 def fit_all(paths: list[Path], out: Path) -> None:
     """Fit every kind of candidate that the rows hold; `out` keeps the entries of the others."""
-    rows = [row for path in paths for row in csv.DictReader(path.open(), delimiter="\t")]
+    rows = read_rows(paths)
     content: dict[str, object] = json.loads(out.read_text(encoding="utf-8"))
     for kind in KINDS:
-        chosen = [row for row in rows if row["kind"] == kind]
+        chosen = rows_to_fit(kind, rows)
         if chosen:
             content[kind] = fitted(kind, chosen)
     out.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -307,6 +363,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="where to begin in the shuffled split")
     parser.add_argument("--out", type=Path, default=Path("confidence-rows.tsv"))
     parser.add_argument("--fit", type=Path, nargs="+", help="fit to these rows")
+    parser.add_argument("--leave-out", type=Path, nargs="+", help="measured crystals among them")
     args = parser.parse_args()
     torch.set_num_threads(1)
     for folder in (args.dipeptide, args.fifteen):
@@ -314,6 +371,8 @@ def main() -> None:
             collect(folder, args.n, args.first, args.out)
     if args.grid is not None:
         collect_grid(args.grid, args.n, args.first, args.out, SPARSE if args.sparse else GRID)
+    if args.leave_out:
+        leave_out(args.leave_out)
     if args.fit:
         here = Path(__file__).resolve().parent.parent
         fit_all(args.fit, here / "src/crysformer/phasing/merit/confidence.json")

@@ -53,16 +53,14 @@ def test_each_script_shows_its_help_from_any_folder(tmp_path: Path) -> None:
 
 def test_the_stored_rows_give_the_shipped_confidence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    from calibrate_confidence import KINDS, fitted
+    from calibrate_confidence import KINDS, fitted, read_rows, rows_to_fit
 
-    rows = []
-    for name in ("confidence-rows.tsv", "sequence-rows.tsv"):
-        with (ROOT / "benchmarks" / name).open(newline="") as stream:
-            rows += list(csv.DictReader(stream, delimiter="\t"))
+    names = ("confidence-rows.tsv", "sequence-rows.tsv", "measured-rows.tsv")
+    rows = read_rows([ROOT / "benchmarks" / name for name in names])
     text = resources.files("crysformer.phasing.merit").joinpath("confidence.json").read_text()
     shipped = json.loads(text)
     for kind in KINDS:
-        found = fitted(kind, [row for row in rows if row["kind"] == kind])
+        found = fitted(kind, rows_to_fit(kind, rows))
         assert found["candidates"] == shipped[kind]["candidates"]
         assert found["crystals"] == shipped[kind]["crystals"]
         assert found["intercept"] == pytest.approx(shipped[kind]["intercept"], rel=2e-3)

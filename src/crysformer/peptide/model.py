@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from crysformer.peptide.geometry import Peptides
 from crysformer.peptide.residues import D_NAME_OF, NAME_OF
 
+_TO_CB = ("N", "CA", "C", "O", "OXT", "CB")
+
 
 @dataclass(frozen=True, eq=False)
 class PeptideModel:
@@ -34,6 +36,8 @@ class PeptideModel:
     agreement
         Where the space group is one of an enantiomorphic pair (P41 and P43), which amplitudes do
         not distinguish: the best correlation of amplitudes reached in each of the two.
+    truncated
+        Residues, numbered along all chains from 0, that are written without the atoms beyond CB.
     """
 
     peptides: Peptides
@@ -45,6 +49,7 @@ class PeptideModel:
     agreement: dict[str, float] = field(default_factory=dict)
     waters: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
     waters_b: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    truncated: frozenset[int] = frozenset()
 
     @property
     def frac(self) -> NDArray[np.float64]:
@@ -97,7 +102,8 @@ class PeptideModel:
         residue.entity_type = gemmi.EntityType.Polymer
         for j in np.flatnonzero(p.residue == row).tolist():
             of_end, _, atom_name = p.names[j].rpartition(".")
-            if of_end + "." * bool(of_end) == prefix:
+            left_out = not prefix and row in self.truncated and atom_name not in _TO_CB
+            if of_end + "." * bool(of_end) == prefix and not left_out:
                 residue.add_atom(_atom(atom_name, int(p.number[j]), self.xyz[j], self.b_iso[j]))
         return residue
 

@@ -27,6 +27,8 @@ from crysformer.phasing.origin.found_symmetry import in_found_group, ranking_of
 from crysformer.phasing.origin.space_group_ranking import SpaceGroupFigures
 from crysformer.phasing.problem import PhasingProblem
 from crysformer.phasing.search import Search
+from crysformer.phasing.sequence_support.support import sequence_support
+from crysformer.phasing.sequence_support.verdict import SequenceSupport
 from crysformer.phasing.suspected_reflections import restore
 
 SOLVED = 0.9
@@ -53,6 +55,8 @@ class Conclusion:
         Space groups that the phases support, best first; empty without a convincing candidate.
     atoms
         Atoms with their elements, of a claimed solution at atomic resolution.
+    sequence
+        Whether the amplitudes support the sequence.
     notes
         What was assumed and decided, a sentence each.
     """
@@ -64,6 +68,7 @@ class Conclusion:
     density: DensityMap
     space_groups: tuple[SpaceGroupFigures, ...]
     atoms: AtomicStructure | None
+    sequence: SequenceSupport
     notes: tuple[str, ...]
 
 
@@ -125,9 +130,29 @@ def conclude(
         explained = replace(problem, data=replace(problem.data, f=f))
         settings = search.settings.final_structure
         placed, atoms = with_final_structure(explained, chosen, placed, deadline, settings)
+    sequence = _sequence_of(search, best, deadline)
+    if placed.model is not None and sequence.contradicted:
+        placed = replace(placed, model=replace(placed.model, truncated=sequence.contradicted))
     fom = np.where(unexplained, 0.0, placed.fom)
     density = weighted_map(data, fom, placed.phi) if unexplained.any() else placed.density
-    return Conclusion(best, data, placed, fom, density, ranking, atoms, (*notes, *placed.notes))
+    notes += placed.notes
+    return Conclusion(best, data, placed, fom, density, ranking, atoms, sequence, tuple(notes))
+
+
+def _sequence_of(search: Search, best: Candidate, deadline: float) -> SequenceSupport:
+    """Verdict on the sequence of a claimed solution, from its model as it was found."""
+    content = search.problem.content
+    if not content.sequences:
+        return SequenceSupport(note="no sequence was given")
+    if best.peptide is None:
+        return SequenceSupport(note="the solution has no peptide model of the sequence")
+    if best.confidence < SOLVED:
+        return SequenceSupport(note="the phases are not claimed")
+    data = replace(search.problem.data, space_group=best.peptide.space_group)
+    until = min(deadline + CLOSING, time.monotonic() + search.settings.sequence_support.seconds)
+    return sequence_support(
+        data, best.peptide, content.b_iso, until, settings=search.settings.sequence_support
+    )
 
 
 def _best_phases(search: Search, best: Candidate) -> Candidate:

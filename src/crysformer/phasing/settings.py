@@ -18,6 +18,7 @@ from crysformer.phasing.random_starts.method import (
     RandomStartSettings,
 )
 from crysformer.phasing.sequence_search.settings import SequenceSettings
+from crysformer.phasing.sequence_support.support import SupportSettings
 from crysformer.phasing.strategy import StrategySettings
 from crysformer.settings import read_toml, table, to_toml, updated
 
@@ -36,6 +37,8 @@ class SolveSettings:
         Of each method.
     final_structure
         Atoms and elements of a claimed solution.
+    sequence_support
+        Comparison of the sequence of a claimed model with others.
     """
 
     strategy: StrategySettings = table(
@@ -56,6 +59,9 @@ class SolveSettings:
     network: NetworkSettings = table(NetworkSettings, "The network as a method.")
     final_structure: FinalStructureSettings = table(
         FinalStructureSettings, "Atoms and elements of a claimed solution, at atomic resolution."
+    )
+    sequence_support: SupportSettings = table(
+        SupportSettings, "Comparison of the sequence of a claimed model with others."
     )
 
     @classmethod

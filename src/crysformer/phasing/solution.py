@@ -16,6 +16,7 @@ from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.atoms.atomic_structure import AtomicStructure
 from crysformer.phasing.origin.space_group_ranking import SpaceGroupFigures
 from crysformer.phasing.search import CoursePoint
+from crysformer.phasing.sequence_support.verdict import SequenceSupport
 from crysformer.phasing.settings import SolveSettings
 
 
@@ -82,6 +83,9 @@ class Solution:
         group that was found.
     course
         Turns of the methods, of the last run if the search was resumed.
+    sequence
+        Whether the amplitudes support the sequence, if there is a peptide model of it. If they
+        refute it, `model` lacks the side chains in question (`PeptideModel.truncated`).
     """
 
     solved: bool
@@ -106,6 +110,7 @@ class Solution:
     space_groups: tuple[SpaceGroupFigures, ...] = ()
     data: CrystalData | None = None
     course: tuple[CoursePoint, ...] = ()
+    sequence: SequenceSupport = field(default_factory=SequenceSupport)
 
     def to_summary(self) -> dict[str, Any]:
         """The content of ``summary.json``: plain numbers, strings and lists."""
@@ -133,6 +138,7 @@ class Solution:
                 for c in self.candidates
             ],
             "atoms": self._atoms(),
+            "sequence": self.sequence.to_summary(),
             "seconds": round(self.seconds, 2),
             "starts": self.starts,
             "course": [

@@ -180,6 +180,7 @@ def solve(
         notes=(*notes, *end.notes),
         settings=settings,
         model=placed.model,
+        sequence=end.sequence,
         interruption=interruption,
         atoms=end.atoms,
         space_groups=end.space_groups,

@@ -39,19 +39,19 @@ def features(figures: Figures) -> tuple[float, ...]:
     """Input of the logistic regression.
 
     For modified density: log R, the Fisher transform of the free correlation, and the log of
-    reflections to volume. For refined atoms: the same with reflections to atoms, and R corrected
-    for what so many parameters fit in any case. For a peptide model: log R, corrected likewise,
-    and the log-likelihood gain, both times the fraction of the reflections that parameters leave
+    reflections to volume. For refined atoms: R, whose logarithm would overrate the very low ones
+    of few reflections; the same transform; the log of reflections to atoms; and the R that a
+    perfect model would have. For a peptide model: log R, corrected for what so many parameters fit
+    in any case, and the log-likelihood gain, both times the fraction of the reflections that parameters leave
     over, because wrong models fit a few reflections as well; the held-out correlation; 1 if there
     was no other model to compare with, else 0; and that fraction.
     """
     if isinstance(figures, SequenceFigures):
         return _sequence_features(figures)
     free = math.atanh(min(max(figures.free_correlation, -0.999), 0.999))
-    r = corrected_r(replace(figures, r=max(figures.r, 1e-3)))
-    if not isinstance(figures, AtomFigures):
-        return math.log(r), free, math.log(figures.reflections_per_volume)
-    return math.log(r), free, math.log(figures.reflections_per_atom)
+    if isinstance(figures, AtomFigures):
+        return figures.r, free, math.log(figures.reflections_per_atom), figures.noise
+    return math.log(max(figures.r, 1e-3)), free, math.log(figures.reflections_per_volume)
 
 
 def corrected_r(figures: Figures) -> float:

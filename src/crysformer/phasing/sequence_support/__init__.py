@@ -1,0 +1,1 @@
+"""Support of the given sequence by the amplitudes: side chains exchanged in a peptide model."""
