@@ -121,7 +121,11 @@ def make(molecule: Molecule, number: int, seed: int) -> Crystal:
 
 
 def controls_of(
-    crystal: Crystal, seed: int, todo: Sequence[tuple[str, bool]], time_limit: float
+    crystal: Crystal,
+    seed: int,
+    todo: Sequence[tuple[str, bool]],
+    time_limit: float,
+    copies: int = 1,
 ) -> Iterator[ControlResult]:
     """Run the solver on the controls of one crystal with one seed."""
     for control, given in todo:
@@ -141,7 +145,7 @@ def controls_of(
         begun = time.process_time()
         try:
             found = solve(
-                data, sequence if given else None, copies=1 if given else None,
+                data, sequence if given else None, copies=copies if given else None,
                 time_limit=time_limit, seed=seed, device="cpu",
             )  # fmt: skip
         except CrysformerError as refusal:

@@ -13,10 +13,10 @@ several sizes, packings, B and copies, and adds candidates that density modifica
 true phases with large random errors, as a fragment or a network would give. The
 third fits one logistic regression each for modified density, refined atoms and peptide models
 (rows of `sequence_rows.py`), as far as the rows hold them, prints the reliability from a fit to the
-other half of the crystals, and writes src/crysformer/phasing/merit/confidence.json. Rows of measured
-crystals (`measured_rows.py`) take part in the fits of atoms and peptide models, not in that of
-density (`SYNTHETIC_ALONE`). The fourth scores each measured crystal by fits that left it and its
-family out, and prints a table.
+other half of the crystals, and writes src/crysformer/phasing/merit/confidence.json. Rows of
+measured crystals (`measured_rows.py`) take part in the fits of atoms and peptide models, not in
+that of density (`SYNTHETIC_ALONE`). The fourth scores each measured crystal by fits that left it
+and its family out, and prints a table.
 """
 
 from __future__ import annotations
@@ -312,7 +312,9 @@ def leave_out(paths: list[Path]) -> None:
     for name in sorted({row["id"] for row in measured}):
         own = np.array([row["id"] == name for row in measured])
         wrong, good = own & ~right, own & right
-        low = [f"{measured[i]['regime']} ({p[i]:.2f})" for i in np.flatnonzero(good & (p < CLAIMED))]
+        low = [
+            f"{measured[i]['regime']} ({p[i]:.2f})" for i in np.flatnonzero(good & (p < CLAIMED))
+        ]
         first = measured[int(np.flatnonzero(own)[0])]
         print(
             f"| {name} | {first['source']} | {first['family']} | {wrong.sum()} | "

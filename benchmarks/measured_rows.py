@@ -24,7 +24,7 @@ import argparse
 import csv
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -44,6 +44,7 @@ from crysformer.evaluation.regimes.controls import (
     wilson_random,
     wrong_sequence,
 )
+from crysformer.peptide.geometry import dihedral
 from crysformer.peptide.kinematics import Kinematics, Pose, join
 from crysformer.phasing.atoms.atomic_candidates import AtomSettings, atomic_candidates
 from crysformer.phasing.budget import Budget
@@ -200,23 +201,28 @@ def by_density(
     return pool
 
 
-def deposited_pose(search: GroupSearch, structure: gemmi.Structure) -> Pose | None:
-    """The conformation of the model, refined; None if its atoms are not those of the chains."""
-    k: Kinematics = search.population.kinematics
+def pose_on(k: Kinematics, structure: gemmi.Structure, names: Sequence[str] | None = None) -> Pose:
+    """The conformation of a structure, of the atoms with some names alone if given.
+
+    Torsions and chains are those of the atoms that both have; other torsions are any.
+
+    Raises
+    ------
+    ValueError
+        If the structure has another number of residues.
+    """
     p = k.peptides
-    chains = [c.get_polymer() for c in structure[0]]
-    residues = [r for c in chains for r in c.first_conformer()]
-    xyz = np.full((len(p.names), 3), np.nan)
+    residues = [r for chain in structure[0] for r in chain.get_polymer().first_conformer()]
     if len(residues) != len(p.codes):
-        return None
+        raise ValueError(f"{len(residues)} residues, expected {len(p.codes)}")
+    xyz = np.full((len(p.names), 3), np.nan)
     for i, name in enumerate(p.names):
-        if name in residues[p.residue[i]]:
+        if name in residues[p.residue[i]] and (names is None or name in names):
             xyz[i] = residues[p.residue[i]][name][0].pos.tolist()
     torsions = [t.reference for t in p.torsions]
     for i, torsion in enumerate(p.torsions):
-        quad = xyz[list(torsion.atoms)]
-        if np.isfinite(quad).all():
-            torsions[i] = gemmi.calculate_dihedral(*(gemmi.Position(*x) for x in quad))
+        if np.isfinite(xyz[list(torsion.atoms)]).all():
+            torsions[i] = dihedral(xyz, torsion.atoms)
     pose = Pose(
         torch.tensor(torsions, dtype=torch.float32)[None],
         torch.eye(3).expand(1, k.n_chains, 3, 3).clone(),
@@ -230,7 +236,7 @@ def deposited_pose(search: GroupSearch, structure: gemmi.Structure) -> Pose | No
         turn = (u @ np.diag([1, 1, np.sign(np.linalg.det(u @ vt))]) @ vt).T
         pose.rotation[0, c] = torch.tensor(turn, dtype=torch.float32)
         pose.translation[0, c] = torch.tensor(b.mean(0) - turn @ a.mean(0), dtype=torch.float32)
-    return refine_torsions(k, search.population.target, pose, Steps(60, 0.03, 0.02, 0.05))[0]
+    return pose
 
 
 def by_sequence(
@@ -244,12 +250,15 @@ def by_sequence(
     budget = Budget(time.monotonic() + seconds, deadline, generator)
     search = GroupSearch(problem, problem.data.space_group, settings, budget)
     if structure is not None:
-        pose = deposited_pose(search, structure)
-        if pose is None:
-            return []
         population = search.population
+        k = population.kinematics
+        try:
+            pose = pose_on(k, structure)
+        except ValueError:
+            return []
+        pose, _ = refine_torsions(k, population.target, pose, Steps(60, 0.03, 0.02, 0.05))
         population.advance(time.monotonic(), deadline)
-        score = population.target.evaluate(population.kinematics.coordinates(pose)[0]).score
+        score = population.target.evaluate(k.coordinates(pose)[0]).score
         assert population.pose is not None
         population.pose = join([population.pose, pose])
         population.score = torch.cat((population.score, score))

@@ -42,9 +42,9 @@ def features(figures: Figures) -> tuple[float, ...]:
     reflections to volume. For refined atoms: R, whose logarithm would overrate the very low ones
     of few reflections; the same transform; the log of reflections to atoms; and the R that a
     perfect model would have. For a peptide model: log R, corrected for what so many parameters fit
-    in any case, and the log-likelihood gain, both times the fraction of the reflections that parameters leave
-    over, because wrong models fit a few reflections as well; the held-out correlation; 1 if there
-    was no other model to compare with, else 0; and that fraction.
+    in any case, and the log-likelihood gain, both times the fraction of the reflections that
+    parameters leave over, because wrong models fit a few reflections as well; the held-out
+    correlation; 1 if there was no other model to compare with, else 0; and that fraction.
     """
     if isinstance(figures, SequenceFigures):
         return _sequence_features(figures)

@@ -134,6 +134,11 @@ class GroupSearch:
         self.correlation = max(self.correlation, *(m.figures.correlation for m in models))
         return models
 
+    def rated(self, pose: Pose, budget: Budget) -> RatedModel:
+        """One pose, from wherever it comes, refined and rated without others beside it."""
+        F = self._exact.structure_factors(self.population.kinematics.coordinates(pose)[0])
+        return self._refined([_PoseCluster(pose, F[0])], budget)[0]
+
     def _refined(self, clusters: list[_PoseCluster], budget: Budget) -> list[RatedModel]:
         """Refine one pose of each cluster with restraints and rate the models, best first."""
         k = self.population.kinematics

@@ -123,7 +123,6 @@ def sequence_support(
     figures = SupportFigures(
         gain=gain / len(observed),
         least_margin=min(margins),
-        mean_margin=float(np.mean(margins)),
         r=float(r_factor(observed, np.abs(model.F[used]))),
     )
     return support(tuple(residues), figures, other)

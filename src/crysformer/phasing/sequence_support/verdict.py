@@ -12,7 +12,10 @@ REFUTED, SUPPORTED = 0.1, 0.9
 """Probabilities up to which a sequence is refuted, and from which it is supported."""
 CONTRADICTED = 6.0
 """Log likelihood gained by another type from which a residue of a refuted sequence is named."""
-_INTERCEPT, _COEFFICIENTS = 0.0, (0.0, 0.0, 0.0, 0.0)
+_MAX_GAIN, _MARGIN_RANGE, _MIN_R = 0.2, (-0.15, 0.05), 0.02
+# Fitted by `benchmarks/sequence_support.py`.
+INTERCEPT, COEFFICIENTS = 0.0, (0.0, 0.0, 0.0)
+"""Of the logistic regression."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +60,12 @@ class SupportFigures:
     least_margin
         Least log likelihood that the given type of a residue has over others, for each reflection;
         negative if there is a likelier one.
-    mean_margin
-        Mean of the same over the residues.
     r
         R factor of the model of the given sequence.
     """
 
     gain: float
     least_margin: float
-    mean_margin: float
     r: float
 
 
@@ -154,8 +154,16 @@ class SequenceSupport:
 
 
 def features(figures: SupportFigures) -> tuple[float, ...]:
-    """Input of the logistic regression."""
-    return figures.gain, figures.least_margin, figures.mean_margin, math.log(max(figures.r, 0.02))
+    """Input of the logistic regression: gain and least margin within limits, and log R.
+
+    Beyond them gains and margins say little more, since errors of a model are systematic.
+    """
+    low, high = _MARGIN_RANGE
+    return (
+        min(figures.gain, _MAX_GAIN),
+        min(max(figures.least_margin, low), high),
+        math.log(max(figures.r, _MIN_R)),
+    )
 
 
 def support(
@@ -166,8 +174,8 @@ def support(
     A logistic regression fitted to models of right and wrong sequences in right phases
     (`benchmarks/sequence_support.py`).
     """
-    terms = zip(_COEFFICIENTS, features(figures), strict=True)
-    odds = _INTERCEPT + sum(c * x for c, x in terms)
+    terms = zip(COEFFICIENTS, features(figures), strict=True)
+    odds = INTERCEPT + sum(c * x for c, x in terms)
     p = float(expit(min(max(odds, -30.0), 30.0)))
     supported = True if p >= SUPPORTED else False if p <= REFUTED else None
     return SequenceSupport(supported, p, residues, figures, other)
