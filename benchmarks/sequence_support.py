@@ -75,6 +75,8 @@ COLUMNS = [
     "cpu_seconds",
 ]
 SIGNS = (-1, 1, -1)
+KINDS = ("right", "one exchanged", "alike", "other order")
+"""What is given in place of the sequence."""
 
 
 def model_of(problem: PhasingProblem, structure: gemmi.Structure) -> RatedModel:
@@ -122,10 +124,11 @@ def rows_of(
     chains: Sequence[str],
     copies: int,
     rng: np.random.Generator,
+    kinds: Sequence[str] = KINDS,
 ) -> Iterator[list[object]]:
     """What follows id, family and regime in the rows of one crystal."""
     for kind, given in given_sequences(chains, rng):
-        if "P" in "".join(given) and kind != "right":
+        if kind not in kinds or ("P" in "".join(given) and kind != "right"):
             continue
         try:
             problem = phasing_problem(data, given, copies)
@@ -173,7 +176,7 @@ def fit(paths: Sequence[Path]) -> None:
     print("| given | models | supported | neither | refuted |\n|---|---:|---:|---:|---:|")
     for measured in (False, True):
         source = "measured or real packing" if measured else "synthetic"
-        for kind in ("right", "one exchanged", "alike", "other order"):
+        for kind in KINDS:
             own = [
                 i
                 for i, row in enumerate(rows)
@@ -195,6 +198,8 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=4, help="crystals of each regime (4)")
     parser.add_argument("--shared", type=Path, help="folder of measured crystals")
     parser.add_argument("--only", nargs="+", default=SEARCHED, choices=SEARCHED)
+    parser.add_argument("--given", nargs="+", default=KINDS, choices=KINDS)
+    parser.add_argument("--regimes", nargs="+", help="only these")
     parser.add_argument("--fit", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, default=Path("sequence-support-rows.tsv"))
     args = parser.parse_args()
@@ -213,17 +218,17 @@ def main() -> None:
                 entry = entry_of(args.shared, name)
                 assert entry.structure is not None
                 known = (entry.data, entry.phi, entry.structure, entry.sequences, entry.copies)
-                for row in rows_of(*known, rng):
+                for row in rows_of(*known, rng, args.given):
                     writer.writerow([name, FAMILIES[name], "as measured", *row])
                     handle.flush()
         if args.dipeptide is not None:
             tables = load_tables(args.dipeptide, args.fifteen)
-            for regime in REGIMES:
+            for regime in (r for r in REGIMES if not args.regimes or r.name in args.regimes):
                 for number in range(args.first, args.first + args.n):
                     crystal, _, _ = crystal_of(tables[regime.length], regime, number)
                     chains = crystal.sequence.split(",")
                     known = (crystal.data, crystal.phi_true, crystal.structure, chains, 1)
-                    for row in rows_of(*known, rng):
+                    for row in rows_of(*known, rng, args.given):
                         entry_id = crystal.id.split("_")[0]
                         writer.writerow([crystal.id, entry_id, regime.name, *row])
                     handle.flush()

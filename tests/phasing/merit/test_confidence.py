@@ -46,12 +46,12 @@ def figures(kind: Kind, r: float, free: float, **changed: float) -> Figures:
     return replace(made, **changed)  # type: ignore[type-var]
 
 
-def test_features_are_logarithms_and_fishers_z() -> None:
+def test_features_of_density_and_atoms_are_those_named() -> None:
     z = math.log(1.6 / 0.4) / 2
     found = features(figures("density", 0.2, 0.6))
     assert found == pytest.approx((math.log(0.2), z, math.log(0.6)))
     found = features(figures("atoms", 0.2, 0.6))
-    assert found == pytest.approx((math.log(0.2 / math.sqrt(1 - 4 / 14)), z, math.log(14)))
+    assert found == pytest.approx((0.2, z, math.log(14), 0.008))
 
 
 def test_few_reflections_lower_confidence() -> None:

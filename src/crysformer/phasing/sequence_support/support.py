@@ -119,10 +119,9 @@ def sequence_support(
         return SequenceSupport(note="the time was up")
     used = data.measured & np.isfinite(model.F)
     observed = data.f[used]
-    margins = [-residue.gain / exchange.n_reflections for residue in residues]
     figures = SupportFigures(
-        gain=gain / len(observed),
-        least_margin=min(margins),
+        gain=gain,
+        least_margin=min(-residue.gain for residue in residues),
         r=float(r_factor(observed, np.abs(model.F[used]))),
     )
     return support(tuple(residues), figures, other)

@@ -12,9 +12,9 @@ REFUTED, SUPPORTED = 0.1, 0.9
 """Probabilities up to which a sequence is refuted, and from which it is supported."""
 CONTRADICTED = 6.0
 """Log likelihood gained by another type from which a residue of a refuted sequence is named."""
-_MAX_GAIN, _MARGIN_RANGE, _MIN_R = 0.2, (-0.15, 0.05), 0.02
+_MIN_R = 0.02  # a smaller R factor adds no probability
 # Fitted by `benchmarks/sequence_support.py`.
-INTERCEPT, COEFFICIENTS = 0.0, (0.0, 0.0, 0.0)
+INTERCEPT, COEFFICIENTS = -6.013, (-1.608, 0.268, -3.019)
 """Of the logistic regression."""
 
 
@@ -56,10 +56,10 @@ class SupportFigures:
     ----------
     gain
         Log likelihood of the model of the likeliest other sequence over that of the given one, both
-        refined, corrected for the number of atoms, for each reflection; 0 if none is likelier.
+        refined, corrected for the number of atoms; 0 if none is likelier.
     least_margin
-        Least log likelihood that the given type of a residue has over others, for each reflection;
-        negative if there is a likelier one.
+        Least log likelihood that the given type of a residue has over others; negative if there is
+        a likelier one.
     r
         R factor of the model of the given sequence.
     """
@@ -154,14 +154,15 @@ class SequenceSupport:
 
 
 def features(figures: SupportFigures) -> tuple[float, ...]:
-    """Input of the logistic regression: gain and least margin within limits, and log R.
+    """Input of the logistic regression: logarithms of gain, least margin and R.
 
-    Beyond them gains and margins say little more, since errors of a model are systematic.
+    log(1 + x) of the gain and of the margin, which keeps its sign: errors of a model are
+    systematic, so that evidence does not add up like log likelihoods.
     """
-    low, high = _MARGIN_RANGE
+    margin = figures.least_margin
     return (
-        min(figures.gain, _MAX_GAIN),
-        min(max(figures.least_margin, low), high),
+        math.log1p(figures.gain),
+        math.copysign(math.log1p(abs(margin)), margin),
         math.log(max(figures.r, _MIN_R)),
     )
 
