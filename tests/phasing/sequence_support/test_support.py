@@ -10,11 +10,17 @@ import numpy as np
 import pytest
 import torch
 
+from crysformer.crystal.quality.outliers import wilson_outliers
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics, Pose
 from crysformer.peptide.model import PeptideModel
+from crysformer.phasing.candidate import Candidate
+from crysformer.phasing.conclusion import SOLVED, conclude
+from crysformer.phasing.merit.figures import SequenceFigures
+from crysformer.phasing.problem import phasing_problem
 from crysformer.phasing.refinement.restrained import refine_restrained
+from crysformer.phasing.search import Search
 from crysformer.phasing.sequence_search.random_poses import random_torsions
 from crysformer.phasing.sequence_support.exchanges import SideChainExchange
 from crysformer.phasing.sequence_support.side_chains import TYPES, side_chain
@@ -25,6 +31,7 @@ from crysformer.phasing.sequence_support.verdict import (
     SupportFigures,
     support,
 )
+from crysformer.phasing.settings import SolveSettings
 
 TRUE = "LKTF"
 CELL = gemmi.UnitCell(14, 15, 17, 90, 98, 90)
@@ -82,6 +89,30 @@ def test_a_wrong_residue_is_found(crystal: CrystalData, given: str, row: int) ->
     atoms = {atom.name for atom in written[row]}
     assert atoms <= {"N", "CA", "C", "O", "OXT", "CB"}
     assert len(written[1 - row if row < 2 else 0]) > 5  # the others are complete
+
+
+def test_a_refuted_sequence_is_not_written_as_if_it_were_right(crystal: CrystalData) -> None:
+    model = model_of("LKTA", crystal)
+    problem = phasing_problem(crystal, ("LKTA",), 1)
+    phased = problem.expand(np.nan_to_num(model.F))
+    certain = SequenceFigures(0.05, 0.95, 0.0, 1.0, 9.0, 20.0, 0.02)
+    F = problem.grid.with_amplitudes(phased[None])[0]
+    found = Candidate("sequence", F, phased, certain, 0.0, peptide=model)
+    search = Search(problem, "auto", SolveSettings(), 60.0)
+    search.adopt([found])
+    end = conclude(crystal, wilson_outliers(crystal), search, found, seed=0)
+    assert end.candidate.confidence >= SOLVED
+    assert end.sequence.supported is False
+    assert end.placed.model is not None
+    assert end.placed.model.truncated == {3}
+    np.testing.assert_array_equal(np.nan_to_num(end.placed.model.F), np.nan_to_num(model.F))
+    late = Search(problem, "auto", SolveSettings(), 0.001)
+    end = conclude(crystal, wilson_outliers(crystal), late, found, seed=0, hurry=True)
+    assert end.sequence.supported is not True
+    unsure = replace(found, figures=replace(certain, r=0.4, log_likelihood_gain=0.0))
+    end = conclude(crystal, wilson_outliers(crystal), search, unsure, seed=0)
+    assert "not claimed" in end.sequence.note
+    assert not end.placed.model.truncated
 
 
 def test_without_time_there_is_no_verdict(crystal: CrystalData) -> None:
