@@ -46,6 +46,7 @@ from crysformer.phasing.sequence_search.side_chain_fit import SideChainSettings,
 from crysformer.phasing.sequence_search.torsion_ascent import Steps, refine_torsions
 from crysformer.phasing.sequence_support.support import ALIKE, sequence_support
 from crysformer.phasing.sequence_support.verdict import (
+    CONTRADICTED,
     REFUTED,
     SUPPORTED,
     SupportFigures,
@@ -183,8 +184,12 @@ def fit(paths: Sequence[Path]) -> None:
                 if row["given"] == kind and (row["id"] in FAMILIES) == measured
             ]
             verdicts = Counter(
-                "supported" if q >= SUPPORTED else "refuted" if q <= REFUTED else "neither"
-                for q in p[own].tolist()
+                "supported"
+                if p[i] >= SUPPORTED
+                else "refuted"
+                if p[i] <= REFUTED and figures[i].least_margin < -CONTRADICTED
+                else "neither"
+                for i in own
             )
             counts = " | ".join(str(verdicts[v]) for v in ("supported", "neither", "refuted"))
             print(f"| {kind}, {source} | {len(own)} | {counts} |")

@@ -106,13 +106,10 @@ class SequenceSupport:
 
     @property
     def contradicted(self) -> frozenset[int]:
-        """Residues, along all chains from 0, whose side chains a refuted sequence should not show.
-
-        All that were compared, if none stands out.
-        """
+        """Residues, along all chains from 0, whose side chains should not be shown."""
         if self.supported is not False:
             return frozenset()
-        return frozenset(residue.row for residue in self.better or self.residues)
+        return frozenset(residue.row for residue in self.better)
 
     def __str__(self) -> str:
         """The verdict in one line."""
@@ -173,10 +170,12 @@ def support(
     """The verdict that some figures give.
 
     A logistic regression fitted to models of right and wrong sequences in right phases
-    (`benchmarks/sequence_support.py`).
+    (`benchmarks/sequence_support.py`). A low probability refutes only where another type of some
+    residue is likelier: a high R factor alone may have other reasons.
     """
     terms = zip(COEFFICIENTS, features(figures), strict=True)
     odds = INTERCEPT + sum(c * x for c, x in terms)
     p = float(expit(min(max(odds, -30.0), 30.0)))
-    supported = True if p >= SUPPORTED else False if p <= REFUTED else None
+    refuted = p <= REFUTED and figures.least_margin < -CONTRADICTED
+    supported = True if p >= SUPPORTED else False if refuted else None
     return SequenceSupport(supported, p, residues, figures, other)
