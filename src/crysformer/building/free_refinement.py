@@ -6,9 +6,9 @@ shaken and refined again without the free ones before an R-free is given.
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,6 +38,10 @@ class FreeRefinementSettings:
         min=0.0, max=1.0,
     )  # fmt: skip
     folds: int = setting(10, "Parts of k-fold R-free, where free reflections are few.", min=2)
+    time_limit: float = setting(
+        10.0, "Time after which no further refinement begins, of k-fold R-free for example.",
+        unit="s", min=0.0,
+    )  # fmt: skip
     restrained: RestrainedSettings = table(RestrainedSettings, "Steps of the refinement.")
 
 
@@ -51,16 +55,41 @@ class FreeRefinement:
         The model, B factors on an absolute scale.
     scaled
         Its structure and structure factors on the scale of the data.
+    free
+        The free set.
     r
-        R-work and R-free: of the free set, or k-fold where it is small.
+        R-work and R-free.
+    k_fold
+        The same pooled over refinements without one part of the data each, where free reflections
+        are few and the time was enough.
     notes
         What was done, a sentence each.
     """
 
     model: PeptideModel
     scaled: ScaledModel
+    free: FreeSet
     r: RFactors
+    k_fold: RFactors | None
     notes: tuple[str, ...]
+
+    def to_summary(self) -> dict[str, Any]:
+        """The entry ``refinement`` of summary.json: plain numbers, strings and lists."""
+        k_fold = None
+        if self.k_fold is not None:
+            of_folds = self.k_fold.to_summary()
+            names = ("r_work", "r_free", "r_free_error")
+            k_fold = {**{name: of_folds[name] for name in names}, "folds": self.k_fold.folds}
+        return {
+            **self.r.to_summary(),
+            "r_free_k_fold": k_fold,
+            "free_set": self.free.note,
+            "program": "crysformer",
+            "mean_b": round(self.scaled.mean_b, 2),
+            "k_sol": round(self.scaled.k_sol, 3),
+            "b_sol": round(self.scaled.b_sol, 1),
+            "notes": list(self.notes),
+        }
 
 
 def refined_without_free(
@@ -69,7 +98,6 @@ def refined_without_free(
     free: FreeSet,
     *,
     seed: int = 0,
-    deadline: float = math.inf,
     settings: FreeRefinementSettings | None = None,
 ) -> FreeRefinement | None:
     """Shake a peptide model and refine it against the working reflections.
@@ -85,24 +113,23 @@ def refined_without_free(
         are refined without one part of the data each.
     seed
         Of the displacements.
-    deadline
-        `time.monotonic` after which no further refinement begins; R-free is then that of the free
-        set, whatever its size.
     settings
-        Displacement and steps.
+        Displacement, steps and time.
 
     Returns
     -------
     FreeRefinement, or None if no displaced model came back to the R of the model that was given.
     """
     settings = settings or FreeRefinementSettings()
+    deadline = time.monotonic() + settings.time_limit
     kinematics = Kinematics(model.peptides)
-    reference = _refined(model, data, FreeSet.empty(len(data)), kinematics, None, settings)
-    least = r_factors(data, FreeSet.empty(len(data)), reference[1].F_model).r_work
+    everything = FreeSet.empty(len(data))
+    reference = _refined(model, data, everything, kinematics, None, settings)
+    least = r_factors(data, everything, reference[1].F_model).r_work
     found: tuple[PeptideModel, ScaledModel] | None = None
     for attempt in range(settings.attempts):
         if attempt and time.monotonic() > deadline:
-            return None
+            break
         rng = np.random.default_rng([seed, attempt])
         trial = _refined(model, data, free, kinematics, rng, settings)
         if r_factors(data, free, trial[1].F_model).r_work <= least + settings.worse:
@@ -110,27 +137,40 @@ def refined_without_free(
             break
     if found is None:
         return None
-    note = (
-        f"found with all reflections; shaken by {settings.shake:g} A and refined again without the "
-        "free ones for R-free"
-    )
-    r = r_factors(data, free, found[1].F_model)
-    notes = [note]
+    notes = [
+        f"the model was found with all reflections: it was displaced by {settings.shake:g} A (rms) "
+        "and refined without the free ones"
+    ]
+    k_fold = None
     if free.few(data):
-        parts = folds(data, settings.folds, seed)
-        amplitudes: list[NDArray[np.complex128]] = []
-        for i, part in enumerate(parts):
-            if time.monotonic() > deadline:
-                break
-            rng = np.random.default_rng([seed, settings.attempts + i])
-            amplitudes.append(_refined(model, data, part, kinematics, rng, settings)[1].F_model)
-        if len(amplitudes) == len(parts):
-            r = k_fold_r_factors(data, parts, amplitudes)
-            notes.append(
-                f"R-free is {len(parts)}-fold: {free.n_free(data)} free reflections are too few "
-                "for one number"
-            )
-    return FreeRefinement(*found, r, tuple(notes))
+        k_fold = _k_fold(model, data, kinematics, seed, deadline, settings)
+        few = f"{free.n_free(data)} free reflections are few for one R-free"
+        notes.append(
+            f"{few}; no time for the {settings.folds}-fold one"
+            if k_fold is None
+            else f"{few}: the {settings.folds}-fold one is {k_fold.r_free:.3f}"
+        )
+    r = r_factors(data, free, found[1].F_model)
+    return FreeRefinement(*found, free, r, k_fold, tuple(notes))
+
+
+def _k_fold(
+    model: PeptideModel,
+    data: CrystalData,
+    kinematics: Kinematics,
+    seed: int,
+    deadline: float,
+    settings: FreeRefinementSettings,
+) -> RFactors | None:
+    """R factors pooled over refinements without one part of the data each; None without time."""
+    parts = folds(data, settings.folds, seed)
+    found: list[NDArray[np.complex128]] = []
+    for i, part in enumerate(parts):
+        if time.monotonic() > deadline:
+            return None
+        rng = np.random.default_rng([seed, settings.attempts + i])
+        found.append(_refined(model, data, part, kinematics, rng, settings)[1].F_model)
+    return k_fold_r_factors(data, parts, found)
 
 
 def _refined(
@@ -158,11 +198,22 @@ def _refined(
     moved, b_iso = (x[0].double().numpy() for x in (refined.xyz, refined.b_iso))
     changed = replace(model, xyz=moved[:n], b_iso=b_iso[:n], waters=moved[n:], waters_b=b_iso[n:])
     scaled = scale_model(changed.to_structure(), data, free)
-    return _with_b(changed, scaled), scaled
+    return with_absolute_b(changed, scaled), scaled
 
 
-def _with_b(model: PeptideModel, scaled: ScaledModel) -> PeptideModel:
-    """The model with the B factors and structure factors of the scaled one."""
-    shift = scaled.b_shift
+def with_absolute_b(model: PeptideModel, scaled: ScaledModel) -> PeptideModel:
+    """The model with the B factors and structure factors of its scaled structure.
+
+    Parameters
+    ----------
+    model
+        A model of the search, whose B factors are relative to the scale that was fitted there.
+    scaled
+        What `scale_model` made of ``model.to_structure()``.
+    """
+    place = {tuple(cra.atom.pos.tolist()): cra.atom.b_iso for cra in scaled.structure[0].all()}
+    b_iso, waters_b = (
+        np.array([place[tuple(x)] for x in xyz.tolist()]) for xyz in (model.xyz, model.waters)
+    )
     F = np.where(np.isfinite(model.F), scaled.F_model, np.nan)
-    return replace(model, b_iso=model.b_iso + shift, waters_b=model.waters_b + shift, F=F)
+    return replace(model, b_iso=b_iso, waters_b=waters_b, F=F)
