@@ -86,6 +86,9 @@ class Solution:
     sequence
         Whether the amplitudes support the sequence, if there is a peptide model of it. If they
         refute it, `model` lacks the side chains in question (`PeptideModel.truncated`).
+    refinement
+        R factors of working and free reflections of `model`, for the summary, where it was refined
+        without the free ones.
     """
 
     solved: bool
@@ -111,6 +114,7 @@ class Solution:
     data: CrystalData | None = None
     course: tuple[CoursePoint, ...] = ()
     sequence: SequenceSupport = field(default_factory=SequenceSupport)
+    refinement: dict[str, Any] | None = None
 
     def to_summary(self) -> dict[str, Any]:
         """The content of ``summary.json``: plain numbers, strings and lists."""
@@ -139,6 +143,7 @@ class Solution:
             ],
             "atoms": self._atoms(),
             "sequence": self.sequence.to_summary(),
+            "refinement": self.refinement,
             "seconds": round(self.seconds, 2),
             "starts": self.starts,
             "course": [

@@ -17,6 +17,7 @@ from crysformer.phasing.solution import Solution
 from crysformer.phasing.solver import solve
 from crysformer.signals import uninterrupted
 from crysformer.workflow.reports import REPORT, write_report
+from crysformer.workflow.search_model import with_refined_model
 from crysformer.workflow.solution_files import ATOMS, MODEL, RESULTS, write_solution
 
 
@@ -88,6 +89,7 @@ def solve_to_folder(
             begun=begun,
             **options,
         )
+        solution = with_refined_model(solution, data)
         solution = replace(solution, notes=tuple(translate(note) for note in solution.notes))
         interruption = solution.interruption
         summary: dict[str, Any] | None = None
