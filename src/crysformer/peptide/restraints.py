@@ -47,6 +47,27 @@ class Restraints:
         volumes = (((chiral_volumes(xyz, self.centres) - self.volume) / _VOLUME) ** 2).sum(1)
         return lengths + volumes
 
+    def of_atoms(self, row: Tensor) -> Restraints:
+        """The restraints among some of the atoms, in another order.
+
+        Parameters
+        ----------
+        row
+            Place of each atom in the new order, shape (n,); -1 for an atom that is not there.
+        """
+        pairs = (row[self.first] >= 0) & (row[self.second] >= 0)
+        bonds, centres = row[self.bonds], row[self.centres]
+        kept = (centres >= 0).all(1)
+        return Restraints(
+            row[self.first[pairs]],
+            row[self.second[pairs]],
+            self.distance[pairs],
+            self.sigma[pairs],
+            bonds[(bonds >= 0).all(1)],
+            centres[kept],
+            self.volume[kept],
+        )
+
 
 def chiral_volumes(xyz: Tensor, centres: Tensor) -> Tensor:
     """Volumes spanned by three bonds of each centre, shape (B, c), A^3."""
