@@ -1,0 +1,1 @@
+"""From phases to a refined atomic model."""
