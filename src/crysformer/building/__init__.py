@@ -1,0 +1,1 @@
+"""Models from maps: building, refinement, validation and their files."""
