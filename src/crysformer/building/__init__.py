@@ -1,1 +1,1 @@
-"""Models from maps: building, refinement, validation and their files."""
+"""From phases to a refined atomic model."""

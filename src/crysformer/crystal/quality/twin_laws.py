@@ -18,7 +18,7 @@ from crysformer.crystal.quality.twinning import MateLookup, distinct_pairs
 from crysformer.crystal.reflections import CrystalData
 
 #: Degrees by which the lattice may miss the operator.
-_OBLIQUITY = 3.0
+OBLIQUITY = 3.0
 _MIN_PAIRS = 20
 
 
@@ -58,7 +58,7 @@ def twin_laws(
     rows = np.flatnonzero(use & np.isfinite(e_squared))
     lookup = MateLookup(data, rows)
     laws = []
-    for op in gemmi.find_twin_laws(data.cell, data.space_group, _OBLIQUITY, False):
+    for op in gemmi.find_twin_laws(data.cell, data.space_group, OBLIQUITY, False):
         mates = lookup.rows(data.hkl[rows] @ integer_rotation(op))
         found = mates >= 0
         first, second = distinct_pairs(data, rows[found], mates[found])
