@@ -48,7 +48,7 @@ def atomic_structure_factors(
     model = structure[0]
     n_terms = model.count_atom_sites() * len(data.space_group.operations()) * len(data)
     if n_terms <= _DIRECT:
-        direct = _direct_calculator(data)
+        direct = _direct_calculator(structure.cell, data)
         summed = [direct.calculate_sf_from_model(model, hkl) for hkl in data.hkl.tolist()]
         return np.array(summed, dtype=np.complex128)
     electron = data.radiation == "electron"
@@ -65,11 +65,12 @@ def atomic_structure_factors(
 
 
 def _direct_calculator(
-    data: CrystalData,
+    cell: gemmi.UnitCell, data: CrystalData
 ) -> gemmi.StructureFactorCalculatorX | gemmi.StructureFactorCalculatorE:
+    """Calculator with the images of the structure's cell: that of the data may have none."""
     if data.radiation == "electron":
-        return gemmi.StructureFactorCalculatorE(data.cell)
-    return gemmi.StructureFactorCalculatorX(data.cell)
+        return gemmi.StructureFactorCalculatorE(cell)
+    return gemmi.StructureFactorCalculatorX(cell)
 
 
 def mask_structure_factors(
