@@ -8,7 +8,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.reflections import CrystalData, Radiation
+from crysformer.crystal.reflections import CrystalData
 
 #: Atoms x operators x reflections up to which the sum is direct; beyond, by Fourier transform.
 _DIRECT = 2_000_000
@@ -48,7 +48,7 @@ def atomic_structure_factors(
     model = structure[0]
     n_terms = model.count_atom_sites() * len(data.space_group.operations()) * len(data)
     if n_terms <= _DIRECT:
-        direct = _direct_calculator(structure.cell, data.radiation)
+        direct = _direct_calculator(structure.cell, data)
         summed = [direct.calculate_sf_from_model(model, hkl) for hkl in data.hkl.tolist()]
         return np.array(summed, dtype=np.complex128)
     electron = data.radiation == "electron"
@@ -65,10 +65,10 @@ def atomic_structure_factors(
 
 
 def _direct_calculator(
-    cell: gemmi.UnitCell, radiation: Radiation
+    cell: gemmi.UnitCell, data: CrystalData
 ) -> gemmi.StructureFactorCalculatorX | gemmi.StructureFactorCalculatorE:
-    """Direct summation over the symmetry images that the cell of a structure holds."""
-    if radiation == "electron":
+    """Calculator with the images of the structure's cell: that of the data may have none."""
+    if data.radiation == "electron":
         return gemmi.StructureFactorCalculatorE(cell)
     return gemmi.StructureFactorCalculatorX(cell)
 

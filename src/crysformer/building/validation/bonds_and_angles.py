@@ -177,6 +177,15 @@ def _of_component(component: gemmi.ChemComp) -> Values:
     }
 
 
+def standard_values(name: str) -> Values:
+    """Ideal values and standard deviations of a standard residue (``"ALA"``), or of a link.
+
+    The keys are names of atoms, two of a bond (A) and three of an angle (degrees). Links to the
+    next residue are ``"link any"`` and ``"link PRO"``; names of its atoms end in ``+``.
+    """
+    return _tables()[name]
+
+
 @lru_cache(maxsize=1)
 def _tables() -> dict[str, Values]:
     text = resources.files(__package__).joinpath(_TABLE).read_text("utf-8")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from crysformer.building.validation.validation import Validation
 from crysformer.building.writing.finished_model import FinishedModel
 from crysformer.building.writing.model_cif import described_structure
+from crysformer.building.writing.remark_3 import refinement_remarks
 from crysformer.files import write_bytes
 
 
@@ -26,4 +27,5 @@ def write_model_pdb(
     """
     structure = described_structure(model, sequences, validation)
     structure.shorten_ccd_codes()
+    structure.raw_remarks = refinement_remarks(structure, model.data)
     write_bytes(path, structure.make_pdb_string().encode("ascii", errors="replace"))
