@@ -23,8 +23,8 @@ from crysformer.building.refinement.own import OwnRefinement
 from crysformer.building.refinement.refiner import (
     Displacement,
     RefinedStructure,
-    Refiner,
     RefinementFailed,
+    Refiner,
 )
 from crysformer.building.scaling import scale_model
 from crysformer.building.settings import BuildSettings
@@ -32,6 +32,7 @@ from crysformer.building.shaking import shaken
 from crysformer.building.start import Start, density_of, starting_model
 from crysformer.crystal.free_set import FreeSet, folds, free_set
 from crysformer.crystal.reflections import CrystalData
+from crysformer.peptide.sequence_file import sequences_of
 
 TIME_LIMIT: Final = 300.0
 """Seconds that building may take by default."""
@@ -43,7 +44,7 @@ Report = Callable[[float, str], None]
 
 def build(
     data: CrystalData,
-    sequences: Sequence[str] = (),
+    sequence: str | Sequence[str] | None = None,
     start: Start | None = None,
     settings: BuildSettings | None = None,
     *,
@@ -63,8 +64,8 @@ def build(
     ----------
     data
         The crystal.
-    sequences
-        The chains; not needed where `start` has a model.
+    sequence
+        The chains, as `crysformer.solve` takes them; not needed where `start` has a model.
     start
         A model, atoms or map coefficients (`crysformer.building.start`).
     settings
@@ -94,6 +95,7 @@ def build(
         If no refinement gave a model.
     """
     settings, start = settings or BuildSettings(), start or Start()
+    sequences = sequences_of(sequence)
     clock = _Clock(time_limit, progress)
     clock.report("starting model")
     first = starting_model(data, sequences, start, settings, clock.end, copies, seed)
@@ -266,9 +268,7 @@ class _Work:
         """Whether the time that is left is enough for one more refinement."""
         return self.clock.left > _RESERVE * self.longest
 
-    def _run(
-        self, structure: gemmi.Structure, cycles: int, free: FreeSet
-    ) -> RefinedStructure:
+    def _run(self, structure: gemmi.Structure, cycles: int, free: FreeSet) -> RefinedStructure:
         begun = time.monotonic()
         refined = self.refiner.refine(
             structure, self.data, free.free, cycles=cycles, displacement=self.displacement,

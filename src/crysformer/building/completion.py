@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 
 from crysformer.building.map_values import MapValues
 from crysformer.building.model_atoms import polymer_chains, residue_letter
-from crysformer.crystal.peak_picking import minimum_image
 from crysformer.crystal.operators import operators
+from crysformer.crystal.peak_picking import minimum_image
 from crysformer.crystal.unit_cell import frac_matrix, orth_matrix
 from crysformer.peptide.chain import Chain, parse_chain
 from crysformer.peptide.geometry import Peptides, build_peptides
@@ -132,9 +131,7 @@ class Completion:
                     continue
                 if any(residue.find_atom(name, "*") is None for name in names):
                     continue
-                fit = self._best(
-                    chain, residue, [residue.name], {"N", "CA", "C", "CB"}, side, 0
-                )
+                fit = self._best(chain, residue, [residue.name], {"N", "CA", "C", "CB"}, side, 0)
                 now = float(self.density.at(_positions(residue, side)).mean())
                 if fit is not None and fit.density > now + self.settings.better:
                     for name in side:

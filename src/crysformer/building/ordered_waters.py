@@ -25,15 +25,11 @@ class OrderedWaterSettings:
     """Waters of a refined model."""
 
     rounds: int = setting(4, "Maps in which waters are sought.", min=0, max=50)
-    min_peak: float = setting(
-        3.5, "Height in mFo-DFc, in units of its rms.", min=0.0, max=20.0
-    )
+    min_peak: float = setting(3.5, "Height in mFo-DFc, in units of its rms.", min=0.0, max=20.0)
     min_density: float = setting(
         1.0, "Density in 2mFo-DFc, likewise; waters below it are removed again.", min=-5.0, max=20.0
     )
-    nearest: float = setting(
-        2.35, "Least distance from any atom.", unit="A", min=1.0, max=4.0
-    )
+    nearest: float = setting(2.35, "Least distance from any atom.", unit="A", min=1.0, max=4.0)
     from_carbon: float = setting(
         2.9, "Least distance from a carbon atom.", unit="A", min=1.0, max=5.0
     )

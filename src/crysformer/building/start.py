@@ -112,9 +112,7 @@ def starting_model(
         found = StartingModel(start.structure, "the model that was given")
         return _compact(found, data)
     if not sequences:
-        raise InputError(
-            f"{data.source}: building needs the sequence, or a model; pass `sequence`"
-        )
+        raise InputError(f"{data.source}: building needs the sequence, or a model; pass `sequence`")
     content = cell_content(data, list(sequences), copies)
     matched = _from_atoms(data, sequences, start, content, settings, deadline)
     if matched is not None:

@@ -8,14 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from crysformer.building.start import Start
 from crysformer.crystal.quality.report import DataReport, data_report
 from crysformer.crystal.reflections import CrystalData
-from crysformer.files import locked_folder, refuse_input, staged_files
+from crysformer.errors import CrysformerError
+from crysformer.files import locked_folder, refuse_input, staged_files, write_json
 from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.checkpoint import STATE
 from crysformer.phasing.solution import Solution
 from crysformer.phasing.solver import solve
 from crysformer.signals import uninterrupted
+from crysformer.workflow.build import (
+    BUILDING_FILES,
+    add_building,
+    described_input,
+    remove_building,
+)
 from crysformer.workflow.solution_files import ATOMS, MODEL, RESULTS, write_solution
 
 
@@ -30,6 +38,8 @@ def solve_to_folder(
     resume: bool = False,
     on_report: Callable[[DataReport], None] = lambda report: None,
     translate: Callable[[str], str] = str,
+    build_time_limit: float | None = None,
+    dictionary: Sequence[str | Path] = (),
     **options: Any,
 ) -> tuple[Solution, dict[str, Any]]:
     """Solve a crystal and write what ``crysformer solve`` writes.
@@ -52,6 +62,12 @@ def solve_to_folder(
         Called with the quality of the data before the search begins.
     translate
         Applied to every note of the solution before it is written.
+    build_time_limit
+        Seconds for building a model of a solved crystal, beside the time limit of the search; by
+        default no model is built. If there is none, the entry ``refinement`` of the summary has the
+        reason as ``failure``, and the files of the solution stay.
+    dictionary
+        Monomer dictionaries for building.
     **options
         Of `crysformer.solve`: ``method``, ``time_limit``, ``seed``, ``settings`` and so on.
 
@@ -69,7 +85,7 @@ def solve_to_folder(
     """
     begun = time.monotonic()  # the report counts as well
     target, sequences = Path(folder), sequences_of(sequence)
-    refuse_input([data.source], [target / name for name in RESULTS])
+    refuse_input([data.source], [target / name for name in (*RESULTS, *BUILDING_FILES)])
     with locked_folder(target, overwrite=overwrite, resume=resume):
         report = data_report(data, sequences or None, copies, composition)
         on_report(report)
@@ -90,8 +106,10 @@ def solve_to_folder(
         try:
             with uninterrupted():
                 with staged_files(target) as staging:
-                    summary = write_solution(staging, data, solution, report, translate)
+                    asked = described_input(data, sequences, copies)
+                    summary = write_solution(staging, data, solution, report, translate, asked)
                 # those of an earlier run do not belong to these phases
+                remove_building(target)
                 if solution.model is None:
                     (target / MODEL).unlink(missing_ok=True)
                 if solution.atoms is None:
@@ -103,5 +121,44 @@ def solve_to_folder(
             raise type(interruption)(
                 f"{what} in {target}; pass `resume` to go on"
             ) from interruption
-    assert summary is not None
+        assert summary is not None
+        if build_time_limit is not None and solution.solved:
+            summary = _with_model(
+                target, data, solution, sequences, summary,
+                dictionary=dictionary, copies=copies, time_limit=build_time_limit,
+                seed=options.get("seed", 0), translate=translate,
+                progress=options.get("progress"),
+            )  # fmt: skip
     return solution, summary
+
+
+def _with_model(
+    target: Path,
+    data: CrystalData,
+    solution: Solution,
+    sequences: tuple[str, ...],
+    summary: dict[str, Any],
+    *,
+    translate: Callable[[str], str],
+    **options: Any,
+) -> dict[str, Any]:
+    """Build a model of a solution that is written already; the summary then.
+
+    Whatever goes wrong is told in the summary: the phases are there.
+    """
+    begun = time.monotonic()
+    try:
+        return add_building(
+            target, solution.data or data, sequences, Start.of(solution), summary,
+            translate=translate, **options,
+        )[2]  # fmt: skip
+    except KeyboardInterrupt as interruption:
+        raise type(interruption)(
+            f"building was interrupted; the phases are in {target}, `crysformer build {target}` "
+            "builds a model"
+        ) from interruption
+    except CrysformerError as error:
+        failed = {"failure": translate(str(error)), "seconds": round(time.monotonic() - begun, 1)}
+        summary = {**summary, "refinement": failed}
+        write_json(target / "summary.json", summary)
+        return summary

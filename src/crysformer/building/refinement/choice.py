@@ -10,7 +10,7 @@ import gemmi
 from crysformer.building.dictionaries import find_dictionaries
 from crysformer.building.model_atoms import residue_letter, residue_names
 from crysformer.building.refinement.own import OwnRefinement
-from crysformer.building.refinement.refiner import Refiner, RefinementFailed
+from crysformer.building.refinement.refiner import RefinementFailed, Refiner
 from crysformer.building.refinement.servalcat import Servalcat, find_servalcat
 from crysformer.errors import InputError
 
@@ -21,7 +21,7 @@ _WITHOUT_RESTRAINTS = ("HOH", "ACE", "NH2")
 def choose_refiner(
     structure: gemmi.Structure, files: Sequence[str | Path] = ()
 ) -> tuple[Refiner, tuple[str, ...]]:
-    """servalcat where it and the dictionaries of all residues are installed, else our own.
+    """Servalcat where it and the dictionaries of all residues are installed, else our own.
 
     Parameters
     ----------

@@ -71,7 +71,11 @@ class OwnRefinement:
         for atom, position, b in zip(
             atoms, result.xyz[0].tolist(), result.b_iso[0].tolist(), strict=True
         ):
-            atom.pos, atom.b_iso, atom.aniso = gemmi.Position(*position), b, gemmi.SMat33f(0, 0, 0, 0, 0, 0)
+            atom.pos, atom.b_iso, atom.aniso = (
+                gemmi.Position(*position),
+                b,
+                gemmi.SMat33f(0, 0, 0, 0, 0, 0),
+            )
         log = f"crysformer: {steps} steps, R of the working reflections {float(result.r[0]):.4f}\n"
         return RefinedStructure(refined, cycles, log, {"r_work": float(result.r[0])})
 

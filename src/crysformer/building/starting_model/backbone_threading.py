@@ -173,9 +173,7 @@ def _residue_scores(
         if key not in known:
             site = sites[j]
             side = side_chain_graph(letter)
-            score, rows = match_side_chain(
-                graph, side, site.alpha, site.n, site.c, free - {site.o}
-            )
+            score, rows = match_side_chain(graph, side, site.alpha, site.n, site.c, free - {site.o})
             if "CB" in rows:
                 arms = [graph.arm(site.alpha, i) for i in (site.n, site.c, rows["CB"])]
                 left = float(np.linalg.det(np.array(arms))) < 0
@@ -186,9 +184,7 @@ def _residue_scores(
     return score_of
 
 
-def _add_end(
-    graph: BondGraph, residue: dict[str, int], site: Site, free: frozenset[int]
-) -> None:
+def _add_end(graph: BondGraph, residue: dict[str, int], site: Site, free: frozenset[int]) -> None:
     """Add the second oxygen, or the nitrogen of an amide, of the last residue."""
     used = set(residue.values())
     others = [i for i in graph.neighbours[site.c] if i in free and i not in used]

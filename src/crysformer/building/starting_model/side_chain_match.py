@@ -137,7 +137,5 @@ def match_side_chain(
         search(i + 1, (*rows, None), score + _ABSENT)
 
     search(0, (), 0.0)
-    found = {
-        name: row for name, row in zip(side.names, best[1], strict=True) if row is not None
-    }
+    found = {name: row for name, row in zip(side.names, best[1], strict=True) if row is not None}
     return best[0], found
