@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from crysformer.building.map_values import MapValues
-from crysformer.building.model_atoms import polymer_chains, residue_letter
+from crysformer.building.model_atoms import polymer_chains, residue_letter, residue_number
 from crysformer.crystal.operators import operators
 from crysformer.crystal.peak_picking import minimum_image
 from crysformer.crystal.unit_cell import frac_matrix, orth_matrix
@@ -107,7 +107,7 @@ class Completion:
         """Add residues of the sequence to the ends of chains, where the map shows them."""
         added = 0
         for chain in polymer_chains(self.structure):
-            numbered = {residue.seqid.num: residue for residue in chain}
+            numbered = {residue_number(residue) for residue in chain}
             described = _sequence_of(chain, sequences)
             if described is None:
                 continue
@@ -151,7 +151,7 @@ class Completion:
 
     def _add(self, chain: gemmi.Chain, described: Chain, number: int, *, after: bool) -> bool:
         """Add the residue after or before residue `number` (from 1), if the map shows it."""
-        beside = next(residue for residue in chain if residue.seqid.num == number)
+        beside = next(residue for residue in chain if residue_number(residue) == number)
         new = number + 1 if after else number - 1
         letter = described.letters[new - 1]
         if residue_letter(beside.name) is None or letter not in NAME_OF:
@@ -174,7 +174,7 @@ class Completion:
             oxygen = beside.find_atom("O", "*")
             if oxygen is not None and (0, "O") in fit.xyz:
                 oxygen.pos = gemmi.Position(*fit.xyz[0, "O"])
-        position = [r.seqid.num for r in chain].index(number)
+        position = [residue_number(r) for r in chain].index(number)
         chain.add_residue(residue, position + (1 if after else 0))
         return True
 
@@ -225,7 +225,8 @@ class Completion:
         others = [
             site.atom.pos.tolist()
             for site in self.structure[0].all()
-            if site.chain.name != chain.name or abs(site.residue.seqid.num - own.seqid.num) > 1
+            if site.chain.name != chain.name
+            or abs(residue_number(site.residue) - residue_number(own)) > 1
         ]
         if not others:
             return np.zeros(len(xyz))
@@ -268,7 +269,7 @@ def _peptides(names: Sequence[str]) -> Peptides:
 
 def _sequence_of(chain: gemmi.Chain, sequences: Sequence[str]) -> Chain | None:
     """The sequence that a chain has at its residue numbers, or None."""
-    numbered = {r.seqid.num: residue_letter(r.name) for r in chain if residue_letter(r.name)}
+    numbered = {residue_number(r): residue_letter(r.name) for r in chain if residue_letter(r.name)}
     for sequence in sequences:
         described = parse_chain(sequence)
         letters = described.letters

@@ -29,6 +29,11 @@ def polymer_chains(structure: gemmi.Structure) -> Iterator[gemmi.Chain]:
             yield chain
 
 
+def residue_number(residue: gemmi.Residue) -> int:
+    """Number of a residue in its chain, insertion codes left out."""
+    return int(residue.seqid.num or 0)
+
+
 def residue_names(structure: gemmi.Structure) -> tuple[str, ...]:
     """Names of all kinds of residues of the model, sorted."""
     return tuple(sorted({residue.name for chain in structure[0] for residue in chain}))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.building.map_values import SAMPLE_RATE, MapValues
-from crysformer.building.model_atoms import WATER, count_waters
+from crysformer.building.model_atoms import WATER, count_waters, residue_number
 from crysformer.crystal.peak_picking import PeakPicker, symmetric_shape
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.unit_cell import frac_matrix, orth_matrix
@@ -120,7 +120,7 @@ def _add_water(structure: gemmi.Structure, xyz: NDArray[np.float64], b_iso: floa
         chain = model.add_chain(gemmi.Chain(_CHAIN))
     residue = gemmi.Residue()
     residue.name = WATER
-    residue.seqid = gemmi.SeqId(max((r.seqid.num for r in chain), default=0) + 1, " ")
+    residue.seqid = gemmi.SeqId(max(map(residue_number, chain), default=0) + 1, " ")
     residue.entity_type = gemmi.EntityType.Water
     atom = gemmi.Atom()
     atom.name, atom.element = "O", gemmi.Element("O")

@@ -9,6 +9,7 @@ from typing import Final
 
 import gemmi
 import numpy as np
+from numpy.typing import NDArray
 
 from crysformer.building.map_coefficients import MapCoefficients, map_coefficients
 from crysformer.building.map_values import MapValues
@@ -69,13 +70,17 @@ class RefinedState:
     def density(self) -> MapValues:
         """2mFo-DFc without the free reflections."""
         c = self._for_building
-        return MapValues.of_coefficients(self.data, c.fwt * np.exp(1j * np.radians(c.phwt)))
+        return self._map(c.fwt, c.phwt)
 
     @cached_property
     def difference(self) -> MapValues:
         """mFo-DFc, likewise."""
         c = self._for_building
-        return MapValues.of_coefficients(self.data, c.delfwt * np.exp(1j * np.radians(c.phdelwt)))
+        return self._map(c.delfwt, c.phdelwt)
+
+    def _map(self, amplitude: NDArray[np.float64], phase: NDArray[np.float64]) -> MapValues:
+        coefficients = np.asarray(amplitude * np.exp(1j * np.radians(phase)), dtype=np.complex128)
+        return MapValues.of_coefficients(self.data, coefficients)
 
     @cached_property
     def criterion(self) -> float:

@@ -124,10 +124,16 @@ def starting_model(
             f"{data.source}: there is neither a model, nor atoms that fit the sequence, nor a map"
         )
     until = time.monotonic() + _FRACTION_FOR_TRACING * max(0.0, deadline - time.monotonic())
-    traced = trace(density_of(data, start.F), sequences, data.d_min, until, seed)
+    traced = trace(
+        density_of(data, start.F), sequences, data.d_min, until, seed, radiation=data.radiation
+    )
     if traced is None:
         raise InputError(f"{data.source}: no chain of the sequence could be traced in the map")
-    found = StartingModel(traced.structure, "a chain traced in the map")
+    n = sum(len(chain) for chain in polymer_chains(traced.structure))
+    note = f"the trace of the map is right with probability {traced.score:.2f}" + (
+        "" if traced.accepted else "; look at the map and at R-free before believing it"
+    )
+    found = StartingModel(traced.structure, f"{n} residues traced in the map", (note,))
     return _compact(found, data)
 
 

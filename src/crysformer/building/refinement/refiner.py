@@ -53,18 +53,17 @@ class RefinedStructure:
 
 
 class Refiner(Protocol):
-    """A program that refines a model against amplitudes.
+    """A program that refines a model against amplitudes."""
 
-    Attributes
-    ----------
-    program
-        Name and version.
-    full
-        Whether it refines anisotropic B and adds riding hydrogens.
-    """
+    @property
+    def program(self) -> str:
+        """Name and version."""
+        ...
 
-    program: str
-    full: bool
+    @property
+    def full(self) -> bool:
+        """Whether it refines anisotropic B and adds riding hydrogens."""
+        ...
 
     def refine(
         self,
