@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ def build(
     dictionary: Sequence[str | Path] = (),
     copies: int | None = None,
     time_limit: float = TIME_LIMIT,
+    k_fold_limit: float = math.inf,
     seed: int = 0,
     progress: Report | None = None,
 ) -> BuiltModel:
@@ -76,6 +78,8 @@ def build(
         Copies of all chains in the asymmetric unit; estimated by default.
     time_limit
         Seconds after which no further step begins and a running refinement is stopped.
+    k_fold_limit
+        Seconds that a k-fold R-free may take; if it would take longer there is none.
     seed
         Of the free set and of random numbers.
     progress
@@ -119,7 +123,7 @@ def build(
     except RefinementFailed as failure:
         work.fail(failure)
         state = work.best or state
-    k_fold = work.k_fold(state, seed)
+    k_fold = work.k_fold(state, seed, k_fold_limit)
     return BuiltModel(
         data=data,
         free=free,
@@ -127,7 +131,7 @@ def build(
         coefficients=state.coefficients,
         r=state.r,
         k_fold=k_fold,
-        program=work.refiner.program,
+        program=work.program,
         cycles=work.cycles,
         origin=first.origin,
         anisotropic=any(atom.aniso.nonzero() for atom in heavy_atoms(state.structure)),
@@ -167,6 +171,7 @@ class _Work:
     clock: _Clock
     notes: list[str]
     log: str = ""
+    program: str = ""
     cycles: int = 0
     failure: str = ""
     longest: float = 0.0
@@ -240,13 +245,18 @@ class _Work:
             state = self._watered(new) if new is not state else state
         return state
 
-    def k_fold(self, state: RefinedState, seed: int) -> RFactors | None:
+    def k_fold(self, state: RefinedState, seed: int, limit: float) -> RFactors | None:
         """R factors over folds of the data, if the free set is small and there is time."""
         n = self.settings.folds
         if not n or not self.free.few(self.data):
             return None
-        if self.clock.left < n * _RESERVE * self.longest:
-            self.notes.append(f"no time was left for a {n}-fold R-free")
+        needed = n * _RESERVE * self.longest
+        if min(self.clock.left, limit) < needed:
+            elsewhere = "" if self.clock.left < needed else "; crysformer build on the folder has it"
+            self.notes.append(
+                f"R-free is that of few reflections: no time for the {n}-fold one, about "
+                f"{needed:.0f} s{elsewhere}"
+            )
             return None
         sets, models = folds(self.data, n, seed), []
         try:
@@ -281,7 +291,7 @@ class _Work:
     def _refined(self, structure: gemmi.Structure, cycles: int) -> RefinedState:
         refined = self._run(structure, cycles, self.free)
         self.cycles += refined.cycles
-        self.figures = refined.figures
+        self.program, self.figures = refined.program, refined.figures
         return RefinedState.of(refined.structure, self.data, self.free, self.settings.scaling)
 
     def _rebuilt(
@@ -292,6 +302,7 @@ class _Work:
         copy = state.structure.clone()
         completion = Completion(copy, state.density, generator, self.settings.completion)
         changes = completion.fill() + completion.extend(sequences) + completion.turn_side_chains()
+        changes += completion.remove_unseen_ends()
         return copy if changes else None
 
     def _watered(self, state: RefinedState) -> RefinedState:

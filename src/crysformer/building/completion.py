@@ -119,6 +119,20 @@ class Completion:
                 first, added = first - 1, added + 1
         return added
 
+    def remove_unseen_ends(self) -> int:
+        """Remove second oxygens of last residues that the map does not show."""
+        removed = 0
+        for chain in polymer_chains(self.structure):
+            for residue in chain:
+                oxygen = residue.find_atom("OXT", "*")
+                if oxygen is None:
+                    continue
+                value = float(self.density.at(np.array(oxygen.pos.tolist())))
+                if value < self.settings.min_density:
+                    residue.remove_atom("OXT", "\0", gemmi.Element("O"))
+                    removed += 1
+        return removed
+
     def turn_side_chains(self) -> int:
         """Turn side chains to conformations of clearly higher density; returns their number."""
         turned = 0

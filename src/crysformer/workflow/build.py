@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -91,6 +92,7 @@ def add_building(
     dictionary: Sequence[str | Path] = (),
     copies: int | None = None,
     time_limit: float = TIME_LIMIT,
+    k_fold_limit: float = math.inf,
     seed: int = 0,
     settings: BuildSettings | None = None,
     progress: Report | None = None,
@@ -110,7 +112,7 @@ def add_building(
         Start from the solution.
     summary
         Content of its summary.json.
-    dictionary, copies, time_limit, seed, settings, progress
+    dictionary, copies, time_limit, k_fold_limit, seed, settings, progress
         As `crysformer.build`.
     translate
         Applied to every note before it is written.
@@ -128,7 +130,7 @@ def add_building(
     try:
         built = build(
             data, sequences, start, settings, dictionary=dictionary, copies=copies,
-            time_limit=time_limit, seed=seed, progress=progress,
+            time_limit=time_limit, k_fold_limit=k_fold_limit, seed=seed, progress=progress,
         )  # fmt: skip
     except RefinementFailed as failure:
         write_bytes(folder / LOG, failure.log.encode())

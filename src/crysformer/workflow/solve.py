@@ -26,6 +26,9 @@ from crysformer.workflow.build import (
 )
 from crysformer.workflow.solution_files import ATOMS, MODEL, RESULTS, write_solution
 
+#: Seconds that the k-fold R-free may always take; after a longer search, as long as that.
+_SHORT = 5.0
+
 
 def solve_to_folder(
     data: CrystalData,
@@ -126,6 +129,7 @@ def solve_to_folder(
             summary = _with_model(
                 target, data, solution, sequences, summary,
                 dictionary=dictionary, copies=copies, time_limit=build_time_limit,
+                k_fold_limit=max(_SHORT, solution.seconds),
                 seed=options.get("seed", 0), translate=translate,
                 progress=options.get("progress"),
             )  # fmt: skip

@@ -10,7 +10,7 @@ import gemmi
 from crysformer.building.dictionaries import find_dictionaries
 from crysformer.building.model_atoms import residue_letter, residue_names
 from crysformer.building.refinement.own import OwnRefinement
-from crysformer.building.refinement.refiner import RefinementFailed, Refiner
+from crysformer.building.refinement.refiner import Refiner
 from crysformer.building.refinement.servalcat import Servalcat, find_servalcat
 from crysformer.errors import InputError
 
@@ -69,13 +69,8 @@ def choose_refiner(
             f"residue {', '.join(missing)}: {dictionaries.origin} has no dictionary; {_CONSEQUENCE}"
         )
         return OwnRefinement(), tuple(notes)
-    try:
-        refiner = Servalcat.of(path, dictionaries)
-    except RefinementFailed as failure:
-        notes.append(f"{failure}; {_CONSEQUENCE}")
-        return OwnRefinement(), tuple(notes)
     notes.append(f"restraints of {dictionaries.origin}")
-    return refiner, tuple(notes)
+    return Servalcat(path, dictionaries), tuple(notes)
 
 
 def _built_in(name: str) -> bool:

@@ -77,7 +77,7 @@ class OwnRefinement:
                 gemmi.SMat33f(0, 0, 0, 0, 0, 0),
             )
         log = f"crysformer: {steps} steps, R of the working reflections {float(result.r[0]):.4f}\n"
-        return RefinedStructure(refined, cycles, log, {"r_work": float(result.r[0])})
+        return RefinedStructure(refined, self.program, cycles, log, {"r_work": float(result.r[0])})
 
 
 def structure_restraints(structure: gemmi.Structure) -> Restraints:

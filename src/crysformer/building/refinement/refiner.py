@@ -37,6 +37,8 @@ class RefinedStructure:
     ----------
     structure
         The model; the one that was given stays as it was.
+    program
+        Name and version.
     cycles
         Cycles (servalcat) or steps (own refinement) taken.
     log
@@ -47,6 +49,7 @@ class RefinedStructure:
     """
 
     structure: gemmi.Structure
+    program: str
     cycles: int
     log: str = ""
     figures: dict[str, float] = field(default_factory=dict)
@@ -57,7 +60,7 @@ class Refiner(Protocol):
 
     @property
     def program(self) -> str:
-        """Name and version."""
+        """Name."""
         ...
 
     @property

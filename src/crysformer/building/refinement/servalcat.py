@@ -33,7 +33,6 @@ PROGRAM: Final = "servalcat"
 _FREE, _WORKING = 1, 0
 #: Uncertainty of amplitudes that have none, as a fraction of each and of their mean.
 _RELATIVE_ERROR, _LEAST_ERROR = 0.02, 0.005
-_VERSION_LIMIT = 60.0  # s, for --version
 #: Shortest time in which a run can give something, s.
 _LEAST_TIME: Final = 2.0
 
@@ -54,29 +53,18 @@ class Servalcat:
         The program.
     dictionaries
         With a library.
-    program
-        Name and version.
+    full
+        It refines anisotropic B and adds riding hydrogens.
     """
 
     path: Path
     dictionaries: Dictionaries
-    program: str = PROGRAM
     full: bool = True
 
-    @staticmethod
-    def of(path: Path, dictionaries: Dictionaries) -> Servalcat:
-        """The program with its version.
-
-        Raises
-        ------
-        RefinementFailed
-            If it does not run.
-        """
-        run = _run([str(path), "--version"], _VERSION_LIMIT, None)
-        version = re.search(r"(?:servalcat|version)\D*(\d+(?:\.\d+)+)", run.out + run.err, re.I)
-        if run.code != 0:
-            raise RefinementFailed(f"{path}: does not run ({_reason(run, '')})", run.out + run.err)
-        return Servalcat(path, dictionaries, f"{PROGRAM} {version[1]}" if version else PROGRAM)
+    @property
+    def program(self) -> str:
+        """Name; `RefinedStructure.program` has the version."""
+        return PROGRAM
 
     def refine(
         self,
@@ -121,14 +109,16 @@ class Servalcat:
                 raise RefinementFailed(f"servalcat failed: {_reason(run, log, limit)}", log)
             refined = _read(output, log)
             figures = _figures(_text(folder / "refined_stats.json"), log)
-        return RefinedStructure(_in_setting(refined, structure), cycles, log, figures)
+        version = re.search(r"Servalcat ver\. (\S+)", log)
+        program = f"{PROGRAM} {version[1]}" if version else PROGRAM
+        return RefinedStructure(_in_setting(refined, structure), program, cycles, log, figures)
 
     def _ligands(self) -> list[str]:
         files = [str(file.resolve()) for file in self.dictionaries.files]
         return ["--ligand", *files] if files else []
 
 
-def _run(command: list[str], limit: float, folder: Path | None) -> Run:
+def _run(command: list[str], limit: float, folder: Path) -> Run:
     environment = {**os.environ, **ONE_THREAD, "PYTHONNOUSERSITE": "1"}
     try:
         return run_command(command, limit, environment, folder)
