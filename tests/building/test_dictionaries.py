@@ -76,9 +76,7 @@ def test_an_incomplete_library_is_told_and_passed_over(tmp_path: Path) -> None:
     found = find_dictionaries(environment={"CLIBD_MON": str(tmp_path)})
     assert found.library is None
     assert found.missing(["ALA"]) == ("ALA",)
-    assert found.notes == (
-        f"CLIBD_MON={tmp_path} is not used: it lacks list/mon_lib_list.cif",
-    )
+    assert found.notes == (f"CLIBD_MON={tmp_path} is not used: it lacks list/mon_lib_list.cif",)
 
 
 @pytest.mark.parametrize("text", ["not a dictionary", "data_AIB\n", MONOMER[:150], ""])

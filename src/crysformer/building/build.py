@@ -252,7 +252,9 @@ class _Work:
             return None
         needed = n * _RESERVE * self.longest
         if min(self.clock.left, limit) < needed:
-            elsewhere = "" if self.clock.left < needed else "; crysformer build on the folder has it"
+            elsewhere = (
+                "" if self.clock.left < needed else "; crysformer build on the folder has it"
+            )
             self.notes.append(
                 f"R-free is that of few reflections: no time for the {n}-fold one, about "
                 f"{needed:.0f} s{elsewhere}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import gemmi
 import numpy as np
@@ -13,20 +12,10 @@ from numpy.typing import NDArray
 
 from crysformer.building.map_values import MapValues
 from crysformer.building.model_atoms import polymer_chains, residue_letter, residue_number
-from crysformer.crystal.operators import operators
-from crysformer.crystal.peak_picking import minimum_image
-from crysformer.crystal.unit_cell import frac_matrix, orth_matrix
+from crysformer.building.residue_fit import ANCHORS, ResidueFitter, atom_positions
 from crysformer.peptide.chain import Chain, parse_chain
-from crysformer.peptide.geometry import Peptides, build_peptides
-from crysformer.peptide.kinematics import Kinematics, Pose
 from crysformer.peptide.residues import D_NAME_OF, NAME_OF, atoms_of
-from crysformer.phasing.sequence_search.random_poses import random_torsions
 from crysformer.settings import setting
-
-_TOO_NEAR: Final = 2.2  # A, between atoms that are not bonded
-_CLASH: Final = 2.0  # rms of the map that each clash costs
-_MOST_MISFIT: Final = 0.5  # A, rms of the anchor atoms on standard geometry
-_ANCHORS: Final = 3  # atoms at least that hold a residue in its place
 
 
 @dataclass(frozen=True)
@@ -40,18 +29,12 @@ class CompletionSettings:
         0.7, "Mean density at the new atoms, in units of the map's rms, of a residue added to an "
         "end of a chain.", min=-5.0, max=20.0,
     )  # fmt: skip
+    min_backbone: float = setting(
+        0.5, "Least density, likewise, at each of its N, CA and C.", min=-5.0, max=20.0
+    )
     better: float = setting(
         0.5, "Gain of mean density, likewise, for which a side chain is turned.", min=0.0, max=20.0
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Fit:
-    """A conformation in its place: atoms by name, and their mean density."""
-
-    xyz: dict[tuple[int, str], NDArray[np.float64]]
-    density: float
-    misfit: float
 
 
 class Completion:
@@ -77,10 +60,8 @@ class Completion:
         settings: CompletionSettings,
     ) -> None:
         self.structure, self.density = structure, density
-        self.generator, self.settings = generator, settings
-        group = gemmi.SpaceGroup(structure.spacegroup_hm)
-        self.operators = list(operators(group, centred=True))
-        self.orth, self.to_frac = orth_matrix(structure.cell), frac_matrix(structure.cell)
+        self.settings = settings
+        self.fitter = ResidueFitter(structure, density, generator, settings.conformations)
 
     def fill(self) -> int:
         """Add the atoms that residues lack; returns their number.
@@ -90,7 +71,7 @@ class Completion:
         added = 0
         for chain in polymer_chains(self.structure):
             for i in reversed(range(len(chain))):
-                if residue_letter(chain[i].name) and len(chain[i]) < _ANCHORS:
+                if residue_letter(chain[i].name) and len(chain[i]) < ANCHORS:
                     del chain[i]
             for i, residue in enumerate(chain):
                 letter = residue_letter(residue.name)
@@ -145,8 +126,10 @@ class Completion:
                     continue
                 if any(residue.find_atom(name, "*") is None for name in names):
                     continue
-                fit = self._best(chain, residue, [residue.name], {"N", "CA", "C", "CB"}, side, 0)
-                now = float(self.density.at(_positions(residue, side)).mean())
+                fit = self.fitter.best(
+                    chain, residue, [residue.name], {"N", "CA", "C", "CB"}, side, 0
+                )
+                now = float(self.density.at(atom_positions(residue, side)).mean())
                 if fit is not None and fit.density > now + self.settings.better:
                     for name in side:
                         residue.find_atom(name, "*").pos = gemmi.Position(*fit.xyz[0, name])
@@ -155,7 +138,9 @@ class Completion:
 
     def _fill(self, chain: gemmi.Chain, residue: gemmi.Residue, missing: list[str]) -> int:
         present = {atom.name for atom in residue}
-        fit = self._best(chain, residue, [residue.name], present, missing, 0)
+        if len(present - {"O", "OXT"}) >= ANCHORS:
+            present -= {"O", "OXT"}  # which turn about the bond to C
+        fit = self.fitter.best(chain, residue, [residue.name], present, missing, 0)
         if fit is None:
             return 0
         b_iso = float(np.mean([atom.b_iso for atom in residue]))
@@ -175,8 +160,11 @@ class Completion:
         anchors = {"N", "CA", "C"} | ({"CB"} if residue_letter(beside.name) != "G" else set())
         wanted = _names(letter, end=False)
         pair = [beside.name, name] if after else [name, beside.name]
-        fit = self._best(chain, beside, pair, anchors, wanted, place)
+        fit = self.fitter.best(chain, beside, pair, anchors, wanted, place)
         if fit is None or fit.density < self.settings.min_density:
+            return False
+        backbone = np.array([fit.xyz[place, atom] for atom in ("N", "CA", "C")])
+        if self.density.at(backbone).min() < self.settings.min_backbone:
             return False
         residue = gemmi.Residue()
         residue.name, residue.seqid = name, gemmi.SeqId(new, " ")
@@ -191,94 +179,6 @@ class Completion:
         position = [residue_number(r) for r in chain].index(number)
         chain.add_residue(residue, position + (1 if after else 0))
         return True
-
-    def _best(
-        self,
-        chain: gemmi.Chain,
-        held: gemmi.Residue,
-        names: list[str],
-        anchors: set[str],
-        wanted: list[str],
-        place: int,
-    ) -> _Fit | None:
-        """The best of random conformations of one or two residues.
-
-        The atoms `anchors` of the residue that is there are superposed; the density at the atoms
-        `wanted` of residue `place`, less clashes, is compared.
-        """
-        of_held = 0 if len(names) == 1 or place == 1 else 1
-        peptides = _peptides(names)
-        kinematics = Kinematics(peptides)
-        torsions = random_torsions(peptides, self.settings.conformations, self.generator)
-        n = len(torsions)
-        pose = Pose(torsions, torch.eye(3).expand(n, 1, 3, 3), torch.zeros(n, 1, 3))
-        xyz = kinematics.coordinates(pose)[0].double().numpy()
-        keys = [(int(r), name) for r, name in zip(peptides.residue, peptides.names, strict=True)]
-        rows = {key: i for i, key in enumerate(keys)}
-        common = sorted(name for name in anchors if (of_held, name) in rows)
-        common = [name for name in common if held.find_atom(name, "*") is not None]
-        if len(common) < _ANCHORS:
-            return None
-        target = _positions(held, common)
-        xyz, misfit = _superposed(xyz, [rows[of_held, name] for name in common], target)
-        new = [rows[place, name] for name in wanted]
-        value = self.density.at(xyz[:, new]).mean(axis=1)
-        value = value - _CLASH / len(new) * self._clashes(xyz[:, new], chain, held)
-        # a misfit of the anchors is a conformation that the atoms present contradict
-        score = value - 0.5 * (misfit / 0.15) ** 2 / len(new)
-        best = int(score.argmax())
-        if misfit[best] > _MOST_MISFIT:
-            return None
-        fitted = {key: xyz[best, row] for key, row in rows.items()}
-        return _Fit(fitted, float(value[best]), float(misfit[best]))
-
-    def _clashes(
-        self, xyz: NDArray[np.float64], chain: gemmi.Chain, own: gemmi.Residue
-    ) -> NDArray[np.float64]:
-        """Atoms (B, k, 3) that are too near to atoms of other residues or their mates, (B,)."""
-        others = [
-            site.atom.pos.tolist()
-            for site in self.structure[0].all()
-            if site.chain.name != chain.name
-            or abs(residue_number(site.residue) - residue_number(own)) > 1
-        ]
-        if not others:
-            return np.zeros(len(xyz))
-        frac = np.array(others) @ self.to_frac.T
-        mates = np.concatenate([frac @ rotation.T + shift for rotation, shift in self.operators])
-        count = np.zeros(len(xyz))
-        for atom in np.moveaxis(xyz, 1, 0):
-            step = minimum_image((atom @ self.to_frac.T)[:, None] - mates[None]) @ self.orth.T
-            count += ((step**2).sum(-1) < _TOO_NEAR**2).any(axis=1)
-        return count
-
-
-def _superposed(
-    xyz: NDArray[np.float64], rows: list[int], target: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Conformations (B, n, 3) with atoms `rows` on `target` (k, 3), and the misfit, (B,), A.
-
-    Kabsch, Acta Cryst. A32, 922 (1976).
-    """
-    part = xyz[:, rows]
-    centre, goal = part.mean(axis=1, keepdims=True), target.mean(axis=0)
-    covariance = np.einsum("bki,kj->bij", part - centre, target - goal)
-    u, _, vt = np.linalg.svd(covariance)
-    sign = np.sign(np.linalg.det(u @ vt))
-    u[:, :, 2] *= sign[:, None]
-    rotation = u @ vt
-    moved = (xyz - centre) @ rotation + goal
-    misfit = np.sqrt(((moved[:, rows] - target) ** 2).sum(-1).mean(-1))
-    return moved, misfit
-
-
-def _peptides(names: Sequence[str]) -> Peptides:
-    """Peptide of residues by their three-letter names."""
-    codes = []
-    for name in names:
-        letter = residue_letter(name)
-        codes.append(f"({name})" if name in D_NAME_OF.values() else str(letter))
-    return build_peptides(["".join(codes)])
 
 
 def _sequence_of(chain: gemmi.Chain, sequences: Sequence[str]) -> Chain | None:
@@ -296,10 +196,6 @@ def _sequence_of(chain: gemmi.Chain, sequences: Sequence[str]) -> Chain | None:
 
 def _names(letter: str, *, end: bool) -> list[str]:
     return list(atoms_of(letter)) + (["OXT"] if end else [])
-
-
-def _positions(residue: gemmi.Residue, names: Sequence[str]) -> NDArray[np.float64]:
-    return np.array([residue.find_atom(name, "*").pos.tolist() for name in names])
 
 
 def _atom(name: str, xyz: NDArray[np.float64], b_iso: float) -> gemmi.Atom:

@@ -16,7 +16,7 @@ from crysformer.crystal.io.read_phases import PhasedReflections, coefficients_at
 from crysformer.crystal.io.read_res import read_res_atoms
 from crysformer.crystal.reflections import CrystalData, Radiation
 from crysformer.errors import InputError
-from crysformer.file_content import file_with, read_content
+from crysformer.file_content import read_content
 from crysformer.phasing.atoms.atomic_structure import AtomicStructure
 from crysformer.schema import Unfit, read_json_object, record
 
@@ -154,10 +154,9 @@ def read_model(path: str | Path) -> gemmi.Structure:
     """
     content = read_content(path, "a model in PDB or mmCIF format")
     try:
-        with file_with(Path(path), content) as plain:
-            structure = gemmi.read_structure(str(plain))
+        structure = gemmi.read_structure_string(content.decode("utf-8", errors="replace"))
     except (RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).replace(str(plain), "").split()).strip(" :")
+        reason = " ".join(str(error).split())
         raise InputError(f"{path}: cannot be read as a model ({reason})") from error
     if len(structure) == 0 or structure[0].count_atom_sites() == 0:
         raise InputError(f"{path}: has no atoms; expected a model in PDB or mmCIF format")

@@ -52,7 +52,12 @@ def refine(program: Servalcat, limit: float = 60.0, **options: object) -> Refine
     data = read_crystal(SAMPLE.data_path)
     free = np.arange(len(data)) % 10 == 0
     return program.refine(
-        gemmi.read_structure(str(SAMPLE.model_path)), data, free, cycles=3, deadline=time.monotonic() + limit, **options
+        gemmi.read_structure(str(SAMPLE.model_path)),
+        data,
+        free,
+        cycles=3,
+        deadline=time.monotonic() + limit,
+        **options,
     )
 
 
