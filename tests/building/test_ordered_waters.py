@@ -97,7 +97,7 @@ def test_other_peaks_become_none(
 def test_waters_that_the_map_does_not_show_are_removed(
     data: CrystalData, model: gemmi.Structure
 ) -> None:
-    sites = near_oxygen(model, 2.8), near_oxygen(model, 3.1) + [0.0, 0.0, 6.0]
+    sites = near_oxygen(model, 2.8), near_oxygen(model, 3.1) + np.array([0.0, 0.0, 6.0])
     both = peaks(data, (sites[0], 6.0))
     wet, _ = with_new_waters(model, data, both, both, SETTINGS)
     kept, removed = without_poor_waters(wet, both, SETTINGS)

@@ -32,46 +32,56 @@ def data() -> CrystalData:
 
 
 @pytest.fixture(scope="module")
-def F(data: CrystalData) -> np.ndarray:
+def model_factors(data: CrystalData) -> np.ndarray:
     structure = gemmi.read_structure(str(SAMPLE.model_path))
     return atomic_structure_factors(in_crystal(structure, data), data)
 
 
-def phases_file(path: Path, data: CrystalData, F: np.ndarray) -> Path:
-    write_phases(path, data, np.abs(F), np.degrees(np.angle(F)), np.ones(len(F)))
+def phases_file(path: Path, data: CrystalData, model_factors: np.ndarray) -> Path:
+    write_phases(
+        path,
+        data,
+        np.abs(model_factors),
+        np.degrees(np.angle(model_factors)),
+        np.ones(len(model_factors)),
+    )
     return path
 
 
 def test_coefficients_come_to_the_rows_of_the_data(
-    data: CrystalData, F: np.ndarray, tmp_path: Path
+    data: CrystalData, model_factors: np.ndarray, tmp_path: Path
 ) -> None:
     """Also where the file lists other asymmetric units, in another order."""
     ops = data.space_group.operations()
-    moved, phases = data.hkl.copy(), np.degrees(np.angle(F))
+    moved, phases = data.hkl.copy(), np.degrees(np.angle(model_factors))
     for i, hkl in enumerate(data.hkl.tolist()):
         op = list(ops)[i % len(ops)]
         moved[i] = op.apply_to_hkl(hkl)
         phases[i] += np.degrees(op.phase_shift(hkl))
-    order = np.random.default_rng(0).permutation(len(F))
+    order = np.random.default_rng(0).permutation(len(model_factors))
     other = CrystalData(data.cell, data.space_group, moved[order], data.f[order])
     path = tmp_path / "phases.mtz"
-    write_phases(path, other, np.abs(F)[order], phases[order], np.ones(len(F)))
+    write_phases(
+        path, other, np.abs(model_factors)[order], phases[order], np.ones(len(model_factors))
+    )
     start = start_from_map(data, path, "FWT,PHWT")
     assert start.F is not None
-    np.testing.assert_allclose(start.F, F, rtol=1e-3, atol=0.05)
+    np.testing.assert_allclose(start.F, model_factors, rtol=1e-3, atol=0.05)
 
 
-def test_another_crystal_is_refused(data: CrystalData, F: np.ndarray, tmp_path: Path) -> None:
+def test_another_crystal_is_refused(
+    data: CrystalData, model_factors: np.ndarray, tmp_path: Path
+) -> None:
     longer = gemmi.UnitCell(1.05 * data.cell.a, *data.cell.parameters[1:])
-    path = phases_file(tmp_path / "cell.mtz", replace(data, cell=longer), F)
+    path = phases_file(tmp_path / "cell.mtz", replace(data, cell=longer), model_factors)
     with pytest.raises(InputError, match=r"cell\.mtz: cell 10\.\d+ .*expected that of .*9\.64"):
         start_from_map(data, path, "FWT,PHWT")
     path = phases_file(
-        tmp_path / "group.mtz", replace(data, space_group=gemmi.SpaceGroup("P 1")), F
+        tmp_path / "group.mtz", replace(data, space_group=gemmi.SpaceGroup("P 1")), model_factors
     )
     with pytest.raises(InputError, match="space group P 1, expected P 1 21 1"):
         start_from_map(data, path, "FWT,PHWT")
-    few = np.where(np.arange(len(F)) < 10, F, np.nan)
+    few = np.where(np.arange(len(model_factors)) < 10, model_factors, np.nan)
     path = phases_file(tmp_path / "few.mtz", data, few)
     with pytest.raises(InputError, match=r"phases for \d+ of the 403"):
         start_from_map(data, path, "FWT,PHWT")
@@ -96,10 +106,10 @@ def test_models(data: CrystalData, tmp_path: Path) -> None:
         read_model(tmp_path / "none.pdb")
 
 
-def test_folders(data: CrystalData, F: np.ndarray, tmp_path: Path) -> None:
+def test_folders(data: CrystalData, model_factors: np.ndarray, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has no solution\.mtz; expected reflections, or"):
         read_solved_folder(tmp_path)
-    phases_file(tmp_path / "solution.mtz", data, F)
+    phases_file(tmp_path / "solution.mtz", data, model_factors)
     with pytest.raises(InputError, match=r"has no summary\.json"):
         read_solved_folder(tmp_path)
     summary = tmp_path / "summary.json"

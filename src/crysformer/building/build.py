@@ -12,6 +12,7 @@ from typing import Final
 import gemmi
 import torch
 
+from crysformer.building.amide_flips import turn_amides
 from crysformer.building.built_model import BuiltModel
 from crysformer.building.completion import Completion
 from crysformer.building.map_values import MapValues
@@ -230,7 +231,7 @@ class _Work:
             if not better(new, state):
                 break
             state = self.best = new
-        state = self._watered(state)
+        state = self._watered(self._with_amides_turned(state))
         d_min = self.data.d_min
         if self.refiner.full and d_min <= self.settings.hydrogens_d_min and self._time():
             self.clock.report("hydrogens")
@@ -306,6 +307,17 @@ class _Work:
         changes = completion.fill() + completion.extend(sequences) + completion.turn_side_chains()
         changes += completion.remove_unseen_ends()
         return copy if changes else None
+
+    def _with_amides_turned(self, state: RefinedState) -> RefinedState:
+        """Turn amides by their hydrogen bonds, where the density cannot tell N from O."""
+        copy = state.structure.clone()
+        if self.data.d_min <= self.settings.amide_d_min or not self._time():
+            return state
+        turned = turn_amides(copy)
+        if turned:
+            self.notes.append(f"amides of Asn and Gln turned by their hydrogen bonds: {turned}")
+            state = self.best = self._refined(copy, self.settings.short_cycles)
+        return state
 
     def _watered(self, state: RefinedState) -> RefinedState:
         """Add waters in rounds, as long as they make the model better."""

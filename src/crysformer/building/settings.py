@@ -33,6 +33,10 @@ class BuildSettings:
         2.0, "Working reflections for each parameter (9 for each atom) from which they are tried.",
         min=1.0, max=100.0,
     )  # fmt: skip
+    amide_d_min: float = setting(
+        1.2, "Resolution up to which the density tells N from O; beyond it, hydrogen bonds decide "
+        "how the amides of Asn and Gln lie.", unit="A", min=0.3, max=4.0,
+    )  # fmt: skip
     folds: int = setting(
         5, "Refinements of a k-fold R-free, with fewer than 300 free reflections; 0 for none.",
         min=0, max=50,
