@@ -121,6 +121,12 @@ def test_budgets_that_train_nothing(budget: Budget) -> None:
         check_budget(budget)
 
 
+def test_processor_time_is_measured_on_a_cpu() -> None:
+    check_budget(Budget(minutes=1, processor_time=True))
+    with pytest.raises(UsageError, match="on the CPU, not on cuda"):
+        check_budget(Budget(minutes=1, device="cuda", processor_time=True))
+
+
 def test_the_command_refuses_a_folder_in_use(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -60,6 +60,8 @@ class Budget:
         Of training and test.
     changes
         Settings of all rows that differ from their presets, as for `with_changes`.
+    processor_time
+        Minutes are of processor time, for a machine that does other work at the same time.
     """
 
     minutes: float | None = None
@@ -70,6 +72,7 @@ class Budget:
     validation_examples: int | None = None
     device: str = "cpu"
     changes: tuple[str, ...] = ()
+    processor_time: bool = False
 
 
 def row_config(row: Row, budget: Budget) -> TrainingConfig:
@@ -160,14 +163,15 @@ def result_of(row: Row, rows: Path, data: Path, budget: Budget) -> dict[str, Any
     """Train a row, unless it tests another's network, and return its line of the table."""
     folder = rows / row.name
     store = FragmentStore.open(data)
-    began = time.monotonic()
+    began = time.process_time() if budget.processor_time else time.monotonic()
     if not row.tests:
         resume = (folder / CHECKPOINT).is_file()
         train(
             row_config(row, budget), data, folder,
             resume=resume, overwrite=not resume, device=budget.device,
             max_time=None if budget.minutes is None else 60 * budget.minutes,
-            refine=rows / row.refines / WEIGHTS if row.refines else None, began=began,
+            refine=rows / row.refines / WEIGHTS if row.refines else None,
+            began=began, processor_time=budget.processor_time,
         )  # fmt: skip
     device = torch.device(budget.device)
     weights = load_weights(rows / (row.tests or row.name) / WEIGHTS, device)
