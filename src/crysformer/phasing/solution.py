@@ -79,6 +79,9 @@ class Solution:
     data
         The measurements that `f`, `phi` and `fom` belong to: the input's, or merged in the space
         group that was found.
+    refinement
+        R factors of working and free reflections of `model`, for the summary, where it was refined
+        without the free ones.
     """
 
     solved: bool
@@ -102,6 +105,7 @@ class Solution:
     interruption: KeyboardInterrupt | None = None
     space_groups: tuple[SpaceGroupFigures, ...] = ()
     data: CrystalData | None = None
+    refinement: dict[str, Any] | None = None
 
     def to_summary(self) -> dict[str, Any]:
         """The content of ``summary.json``: plain numbers, strings and lists."""
@@ -129,6 +133,7 @@ class Solution:
                 for c in self.candidates
             ],
             "atoms": self._atoms(),
+            "refinement": self.refinement,
             "seconds": round(self.seconds, 2),
             "starts": self.starts,
             "notes": list(self.notes),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from crysformer.crystal.free_set import free_set
 from crysformer.crystal.io.shelx_res import shelx_res
 from crysformer.crystal.io.write import write_map, write_phases
 from crysformer.crystal.quality.report import DataReport
@@ -61,7 +63,10 @@ def write_solution(
         warnings = [translate(warning) for warning in report.warnings]
         summary["data"] = {**report.to_dict(), "warnings": warnings}
         summary["notes"] += warnings
-    write_phases(folder / "solution.mtz", data, solution.f, solution.phi, solution.fom)
+    free = free_set(data)  # the file's own flags stay as they are
+    summary["notes"].append(free.note)
+    flagged = replace(data, free=free.flags)
+    write_phases(folder / "solution.mtz", flagged, solution.f, solution.phi, solution.fom)
     write_map(folder / "solution.ccp4", solution.density)
     if solution.model is not None:
         structure = solution.model.to_structure()

@@ -24,6 +24,7 @@ from crysformer.workflow.build import (
     described_input,
     remove_building,
 )
+from crysformer.workflow.search_model import with_refined_model
 from crysformer.workflow.solution_files import ATOMS, MODEL, RESULTS, write_solution
 
 #: Seconds that the k-fold R-free may always take; after a longer search, as long as that.
@@ -103,6 +104,9 @@ def solve_to_folder(
             begun=begun,
             **options,
         )
+        builds = build_time_limit is not None and solution.solved
+        if not builds:  # building refines the model of the search itself
+            solution = with_refined_model(solution, data)
         solution = replace(solution, notes=tuple(translate(note) for note in solution.notes))
         interruption = solution.interruption
         summary: dict[str, Any] | None = None
@@ -125,7 +129,7 @@ def solve_to_folder(
                 f"{what} in {target}; pass `resume` to go on"
             ) from interruption
         assert summary is not None
-        if build_time_limit is not None and solution.solved:
+        if build_time_limit is not None and solution.solved:  # as `builds` says
             summary = _with_model(
                 target, data, solution, sequences, summary,
                 dictionary=dictionary, copies=copies, time_limit=build_time_limit,
