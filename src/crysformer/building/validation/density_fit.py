@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,7 +84,7 @@ class DifferencePeak:
 
 
 def map_of(data: CrystalData, coefficients: NDArray[np.complex128]) -> gemmi.FloatGrid:
-    """Map of the cell from coefficients of the data's reflections, shape (n_data,), NaN left out."""
+    """Map of the cell from coefficients of the reflections, shape (n_data,), NaN left out."""
     used = np.isfinite(coefficients)
     values = coefficients[used].astype(np.complex64)
     asu = gemmi.ComplexAsuData(data.cell, data.space_group, data.hkl[used], values)
@@ -129,12 +130,17 @@ def residue_fits(
             for atom in atoms:
                 mask.set_points_around(atom.pos, radius, 1)
             near = mask.array.astype(bool)
-            pair = [np.asarray(v[near], dtype=np.float64) for v in values]
-            constant = any(len(v) < 2 or v.std() == 0 for v in pair)
-            correlation = np.nan if constant else float(np.corrcoef(*pair)[0, 1])
+            correlation = _correlation(*(np.asarray(v[near], dtype=np.float64) for v in values))
             b_mean = float(np.mean([atom.b_iso for atom in atoms]))
             fits.append(ResidueFit(site_of(chain.name, residue), correlation, b_mean))
     return fits
+
+
+def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Correlation coefficient; NaN if either is constant."""
+    if len(first) < 2 or first.std() == 0 or second.std() == 0:
+        return math.nan
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def difference_peaks(
