@@ -52,6 +52,7 @@ def test_a_displaced_side_chain_has_low_correlation_and_peaks(
     assert min(fit.correlation for fit in found.residues if fit is not worst) > 0.9
     summary = replace(found, settings=ValidationSettings(low_correlation=0.85)).to_summary()
     assert [fit["name"] for fit in summary["map_correlation"]["low"]] == ["PHE"]
+    assert summary["map_correlation"]["waters"]["n"] == 5
     assert summary["map_correlation"]["least"] == round(worst.correlation, 3)
     near = [peak for peak in found.peaks if peak.site.name == "PHE"]
     assert near[0].height > 8  # the density that the ring has left

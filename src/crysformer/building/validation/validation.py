@@ -148,15 +148,24 @@ class Validation:
         }
 
     def _correlations(self) -> dict[str, Any]:
-        values = np.array([fit.correlation for fit in self.residues])
-        low = self.settings.low_correlation
-        known = bool(np.isfinite(values).any())
+        waters = [
+            fit for fit in self.residues if gemmi.find_tabulated_residue(fit.site.name).is_water()
+        ]
+        others = [fit for fit in self.residues if fit not in waters]
         return {
-            "n": len(values),
-            "mean": _rounded(float(np.nanmean(values)) if known else None, 3),
-            "least": _rounded(float(np.nanmin(values)) if known else None, 3),
-            "low": [fit.to_summary() for fit in self.residues if fit.correlation < low],
+            **self._correlations_of(others),
+            "waters": self._correlations_of(waters),
             "residues": [fit.to_summary() for fit in self.residues],
+        }
+
+    def _correlations_of(self, fits: Sequence[ResidueFit]) -> dict[str, Any]:
+        values = [fit.correlation for fit in fits if math.isfinite(fit.correlation)]
+        low = self.settings.low_correlation
+        return {
+            "n": len(fits),
+            "mean": _rounded(float(np.mean(values)) if values else None, 3),
+            "least": _rounded(min(values, default=None), 3),
+            "low": [fit.to_summary() for fit in fits if fit.correlation < low],
         }
 
 
