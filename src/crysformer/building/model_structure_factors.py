@@ -48,7 +48,7 @@ def atomic_structure_factors(
     model = structure[0]
     n_terms = model.count_atom_sites() * len(data.space_group.operations()) * len(data)
     if n_terms <= _DIRECT:
-        direct = _direct_calculator(structure.cell, data)
+        direct = _direct_calculator(structure, data)
         summed = [direct.calculate_sf_from_model(model, hkl) for hkl in data.hkl.tolist()]
         return np.array(summed, dtype=np.complex128)
     electron = data.radiation == "electron"
@@ -65,12 +65,12 @@ def atomic_structure_factors(
 
 
 def _direct_calculator(
-    cell: gemmi.UnitCell, data: CrystalData
+    structure: gemmi.Structure, data: CrystalData
 ) -> gemmi.StructureFactorCalculatorX | gemmi.StructureFactorCalculatorE:
-    """Calculator with the images of the structure's cell: that of the data may have none."""
+    # only the cell of the structure has the symmetry images
     if data.radiation == "electron":
-        return gemmi.StructureFactorCalculatorE(cell)
-    return gemmi.StructureFactorCalculatorX(cell)
+        return gemmi.StructureFactorCalculatorE(structure.cell)
+    return gemmi.StructureFactorCalculatorX(structure.cell)
 
 
 def mask_structure_factors(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gemmi
 import numpy as np
+from numpy.typing import NDArray
 
 
 def shaken(structure: gemmi.Structure, rms: float = 0.3, seed: int = 0) -> gemmi.Structure:
@@ -28,8 +29,14 @@ def shaken(structure: gemmi.Structure, rms: float = 0.3, seed: int = 0) -> gemmi
         atoms = [cra.atom for cra in model.all()]
         if not atoms:
             continue
-        step = rng.normal(size=(len(atoms), 3))
-        step *= rms / np.sqrt((step**2).sum(axis=1).mean())
-        for atom, (x, y, z) in zip(atoms, step.tolist(), strict=True):
+        moves = displacements(len(atoms), rms, rng)
+        for atom, (x, y, z) in zip(atoms, moves.tolist(), strict=True):
             atom.pos = gemmi.Position(atom.pos.x + x, atom.pos.y + y, atom.pos.z + z)
     return copy
+
+
+def displacements(n: int, rms: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Random displacements of `n` atoms, shape (n, 3), A, whose root mean square is `rms`."""
+    moves = rng.normal(size=(n, 3))
+    length = float(np.sqrt((moves**2).sum(axis=1).mean())) if n else 1.0
+    return np.asarray(moves * (rms / length))
