@@ -5,10 +5,10 @@
 DATA is a data set of `crysformer dataset build --recipe fifteen`; the index names the resolution of
 its entries. Written are, into `src/crysformer/building/validation/`:
 
-- `torsions.json`: densities of phi and psi (six classes of residues) and of side-chain torsions
-  (pairs of neighbouring ones), in the entries of the training split to 1.8 A. Kernel estimates whose
-  width is adapted to the local density (Abramson 1982; for this use, Lovell et al. 2003), with the
-  densities that given fractions of the residues lie below.
+- `torsions.json`: densities of phi and psi (six classes of residues, that of glycine symmetric) and
+  of side-chain torsions (pairs of neighbouring ones), in the entries of the training split to
+  1.8 A. Kernel estimates whose width is adapted to the local density (Abramson 1982; for this use,
+  Lovell et al. 2003), with the densities that given fractions of the residues lie below.
 - `ideal_values.json`: medians of bond lengths and bond angles in the same entries, with robust
   standard deviations.
 
@@ -166,12 +166,17 @@ def torsion_tables(
     """Content of torsions.json."""
     plots: dict[str, Any] = {}
     no_levels = (np.zeros(0), np.zeros(0))
-    for kind, values in sorted(backbone.items()):
-        log_density = adaptive_density(values[:, :2], values[:, 2], (360.0, 360.0), RAMACHANDRAN_STEP)
+    for kind, observed in sorted(backbone.items()):
+        # glycine is its own mirror image
+        mirrored = observed * (-1.0, -1.0, 1.0)
+        values = np.concatenate((observed, mirrored)) if kind == "glycine" else observed
+        log_density = adaptive_density(
+            values[:, :2], values[:, 2], (360.0, 360.0), RAMACHANDRAN_STEP
+        )
         stored = quantised(log_density)
         density = TorsionDensity((np.array(stored) / SCALE,), (360.0, 360.0), *no_levels)
         at = density.log_density(values[:, :2])
-        plots[kind] = {"n": len(values), "levels": levels(at, values[:, 2]), "table": stored}
+        plots[kind] = {"n": len(observed), "levels": levels(at, values[:, 2]), "table": stored}
     rotamers: dict[str, Any] = {}
     for name, values in sorted(sides.items()):
         chi, w = values[:, :-1], values[:, -1]

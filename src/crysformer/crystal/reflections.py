@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import gemmi
@@ -75,7 +75,7 @@ class CrystalData:
     wavelength: float | None = None
     data_set: str = ""
     space_group_known: bool = True
-    provenance: Provenance = Provenance()
+    provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
         n = len(self.f)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import gemmi
 
@@ -41,14 +41,14 @@ class BondGraph:
             for residue in chain:
                 self._add_residue(residue)
                 sulphurs += [a for a in residue if a.element.name == "S"]
-            for first, second in zip(chain, list(chain)[1:], strict=False):
-                if linked(first, second):
+            for before, after in pairwise(chain):
+                if linked(before, after):
                     self._add_pairs(
-                        [a for a in first if a.name == "C"], [a for a in second if a.name == "N"]
+                        [a for a in before if a.name == "C"], [a for a in after if a.name == "N"]
                     )
-        for first, second in combinations(sulphurs, 2):
-            if first.pos.dist(second.pos) < _LONGEST_DISULPHIDE:
-                self._bond(first, second)
+        for one, other in combinations(sulphurs, 2):
+            if one.pos.dist(other.pos) < _LONGEST_DISULPHIDE:
+                self._bond(one, other)
         self._add_links(structure)
 
     def within(self, serial: int, bonds_apart: int) -> set[int]:

@@ -45,7 +45,5 @@ def _volumes(name: str) -> dict[str, float]:
     return {centre: _volume(xyz, centre, arms) for centre, arms in centres}
 
 
-def _volume(
-    xyz: dict[str, NDArray[np.float64]], centre: str, arms: tuple[str, str, str]
-) -> float:
+def _volume(xyz: dict[str, NDArray[np.float64]], centre: str, arms: tuple[str, str, str]) -> float:
     return float(np.linalg.det(np.array([xyz[arm] - xyz[centre] for arm in arms])))

@@ -13,7 +13,10 @@ from crysformer.building.validation.conformers import Site, site_of
 from crysformer.building.validation.settings import ValidationSettings
 
 _FARTHEST: Final = 4.0  # A: more than twice any radius
-_POLAR_HYDROGEN: Final = 1.0  # A, its van der Waals radius (Word et al. 1999)
+#: Van der Waals radii, A (Word et al., J. Mol. Biol. 285, 1711, 1999; C as in MolProbity), which
+#: suit contacts in proteins; other elements have Bondi's.
+_RADII: Final = {"C": 1.70, "N": 1.55, "O": 1.40, "S": 1.80, "P": 1.80, "H": 1.17, "D": 1.17}
+_POLAR_HYDROGEN: Final = 1.0
 _BONDS_APART: Final = 3  # atoms no farther apart along bonds do not clash; 4 with a hydrogen
 _ELECTRONEGATIVE: Final = ("N", "O", "S", "F")
 
@@ -57,8 +60,8 @@ def clashes(structure: gemmi.Structure, settings: ValidationSettings) -> list[Cl
 
     Left out are atoms three bonds apart or less (four with a hydrogen), listed links, different
     alternative conformers, atoms whose occupancies leave room for one another, and metals beside
-    other elements than carbon. A hydrogen bond may overlap more: N, O, S or F beside another of
-    them, or a hydrogen on one of them beside another. Hydrogens count where the model has them.
+    other elements than carbon. Hydrogens count where the model has them; one on N, O, S or F may
+    overlap more with another of these, in a hydrogen bond.
 
     Parameters
     ----------
@@ -104,15 +107,16 @@ def _overlap(
 ) -> float:
     """Overlap of two atoms in A, less what a hydrogen bond is allowed."""
     overlap = _radius(first, graph) + _radius(second, graph) - distance
-    polar = [_polar(atom, graph) for atom in (first, second)]
-    if all(polar) and not (first.is_hydrogen() and second.is_hydrogen()):
+    one_hydrogen = first.is_hydrogen() != second.is_hydrogen()
+    if one_hydrogen and all(_polar(atom, graph) for atom in (first, second)):
         overlap -= settings.hydrogen_bond_overlap
     return float(overlap)
 
 
 def _radius(atom: gemmi.Atom, graph: BondGraph) -> float:
-    polar = atom.is_hydrogen() and _polar(atom, graph)
-    return _POLAR_HYDROGEN if polar else float(atom.element.vdw_r)
+    if atom.is_hydrogen() and _polar(atom, graph):
+        return _POLAR_HYDROGEN
+    return _RADII.get(atom.element.name, float(atom.element.vdw_r))
 
 
 def _polar(atom: gemmi.Atom, graph: BondGraph) -> bool:

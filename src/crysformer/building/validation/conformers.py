@@ -1,4 +1,4 @@
-"""Residues of a model with their neighbours along the chain, one alternative conformer at a time."""
+"""Residues of a model with their neighbours along the chain, one conformer at a time."""
 
 from __future__ import annotations
 

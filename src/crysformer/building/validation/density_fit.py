@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import gemmi
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from crysformer.building.validation.conformers import Site, site_of
 from crysformer.building.validation.settings import ValidationSettings
@@ -15,6 +17,8 @@ from crysformer.crystal.peak_picking import PeakPicker, symmetric_shape
 from crysformer.crystal.reflections import CrystalData
 
 _SAMPLE_RATE = 3.0
+#: Points at which maps are compared: for each d_min, and at least one in this distance, A.
+_POINTS, _COARSEST = 3.0, 0.6
 #: Radius around atoms, A, for data to resolutions of up to these limits (as in phenix).
 _RADII = ((1.0, 1.0), (2.0, 1.5), (4.0, 2.0), (np.inf, 2.5))
 #: Peaks of the difference map closer to each other are one, A.
@@ -83,7 +87,7 @@ class DifferencePeak:
 
 
 def map_of(data: CrystalData, coefficients: NDArray[np.complex128]) -> gemmi.FloatGrid:
-    """Map of the cell from coefficients of the data's reflections, shape (n_data,), NaN left out."""
+    """Map of the cell from coefficients of the reflections, shape (n_data,), NaN left out."""
     used = np.isfinite(coefficients)
     values = coefficients[used].astype(np.complex64)
     asu = gemmi.ComplexAsuData(data.cell, data.space_group, data.hkl[used], values)
@@ -116,25 +120,36 @@ def residue_fits(
     observed = map_of(data, np.where(known, map_coefficients, np.nan))
     calculated = map_of(data, np.where(known, model_coefficients, np.nan))
     radius = next(radius for d_min, radius in _RADII if data.d_min <= d_min)
-    values = observed.array, calculated.array
-    mask = gemmi.Int8Grid(*observed.shape)
-    mask.set_unit_cell(data.cell)
+    spacing = min(_COARSEST, data.d_min / _POINTS)
     fits = []
     for chain in structure[0]:
         for residue in chain:
             atoms = [atom for atom in residue if not atom.is_hydrogen() and atom.occ > 0]
             if not atoms:
                 continue
-            mask.fill(0)
-            for atom in atoms:
-                mask.set_points_around(atom.pos, radius, 1)
-            near = mask.array.astype(bool)
-            pair = [np.asarray(v[near], dtype=np.float64) for v in values]
-            constant = any(len(v) < 2 or v.std() == 0 for v in pair)
-            correlation = np.nan if constant else float(np.corrcoef(*pair)[0, 1])
+            points = _points_around(np.array([a.pos.tolist() for a in atoms]), radius, spacing)
+            correlation = _correlation(
+                *(grid.interpolate_position_array(points, 3) for grid in (observed, calculated))
+            )
             b_mean = float(np.mean([atom.b_iso for atom in atoms]))
             fits.append(ResidueFit(site_of(chain.name, residue), correlation, b_mean))
     return fits
+
+
+def _points_around(xyz: NDArray[np.float64], radius: float, spacing: float) -> NDArray[np.float64]:
+    """Points of a Cartesian lattice that are near atoms, shape (m, 3), A."""
+    low, high = xyz.min(axis=0) - radius, xyz.max(axis=0) + radius
+    axes = [np.arange(a, b, spacing) for a, b in zip(low, high, strict=True)]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    distance, _ = cKDTree(xyz).query(points, distance_upper_bound=radius)
+    return points[distance < radius]
+
+
+def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """Correlation coefficient; NaN if either is constant."""
+    if len(first) < 2 or first.std() == 0 or second.std() == 0:
+        return math.nan
+    return float(np.corrcoef(first.astype(float), second.astype(float))[0, 1])
 
 
 def difference_peaks(

@@ -39,7 +39,10 @@ class ValidationSettings:
         0.4, "Overlap of the van der Waals radii of a clash.", unit="A", min=0.0
     )
     hydrogen_bond_overlap: float = setting(
-        0.4, "Overlap that a hydrogen bond is allowed in addition.", unit="A", min=0.0
+        0.4,
+        "Overlap that the hydrogen of a hydrogen bond is allowed in addition.",
+        unit="A",
+        min=0.0,
     )
     low_correlation: float = setting(
         0.7, "Map correlation of a residue that is worth a look.", min=-1.0, max=1.0

@@ -115,6 +115,8 @@ def _content() -> dict:
     return json.loads(resources.files(__package__).joinpath(_TABLES).read_text("utf-8"))
 
 
-def _density(levels: list, tables: list, periods: tuple[float, ...], content: dict) -> TorsionDensity:
+def _density(
+    levels: list, tables: list, periods: tuple[float, ...], content: dict
+) -> TorsionDensity:
     logarithms = tuple(np.array(table, dtype=np.float64) / content["scale"] for table in tables)
     return TorsionDensity(logarithms, periods, np.array(levels), np.array(content["levels_at"]))

@@ -142,19 +142,30 @@ class Validation:
             "rms_deviation": _rounded(math.sqrt(square), 1),
             "twisted": [bond.to_summary() for bond in bonds if bond.twisted],
             "cis": [bond.to_summary() for bond in bonds if bond.cis and not bond.before_proline],
-            "cis_proline": [bond.to_summary() for bond in bonds if bond.cis and bond.before_proline],
+            "cis_proline": [
+                bond.to_summary() for bond in bonds if bond.cis and bond.before_proline
+            ],
         }
 
     def _correlations(self) -> dict[str, Any]:
-        values = np.array([fit.correlation for fit in self.residues])
-        low = self.settings.low_correlation
-        known = bool(np.isfinite(values).any())
+        waters = [
+            fit for fit in self.residues if gemmi.find_tabulated_residue(fit.site.name).is_water()
+        ]
+        others = [fit for fit in self.residues if fit not in waters]
         return {
-            "n": len(values),
-            "mean": _rounded(float(np.nanmean(values)) if known else None, 3),
-            "least": _rounded(float(np.nanmin(values)) if known else None, 3),
-            "low": [fit.to_summary() for fit in self.residues if fit.correlation < low],
+            **self._correlations_of(others),
+            "waters": self._correlations_of(waters),
             "residues": [fit.to_summary() for fit in self.residues],
+        }
+
+    def _correlations_of(self, fits: Sequence[ResidueFit]) -> dict[str, Any]:
+        values = [fit.correlation for fit in fits if math.isfinite(fit.correlation)]
+        low = self.settings.low_correlation
+        return {
+            "n": len(fits),
+            "mean": _rounded(float(np.mean(values)) if values else None, 3),
+            "least": _rounded(min(values, default=None), 3),
+            "low": [fit.to_summary() for fit in fits if fit.correlation < low],
         }
 
 
@@ -189,7 +200,7 @@ def validate(
     peaks: Sequence[DifferencePeak] = ()
     if data is not None and scaled is not None and maps is not None:
         two_fo_fc = _complex(maps.fwt, maps.phwt)
-        fits = residue_fits(structure, data, two_fo_fc, scaled.F_calc)
+        fits = residue_fits(structure, data, two_fo_fc, _anisotropic(scaled, data))
         difference = _complex(maps.delfwt, maps.phdelwt)
         peaks = difference_peaks(structure, data, difference, settings)
     return Validation(
@@ -210,10 +221,15 @@ def validate(
     )
 
 
-def _complex(
-    amplitude: NDArray[np.float64], phase: NDArray[np.float64]
-) -> NDArray[np.complex128]:
+def _complex(amplitude: NDArray[np.float64], phase: NDArray[np.float64]) -> NDArray[np.complex128]:
     return np.asarray(amplitude * np.exp(1j * np.radians(phase)))
+
+
+def _anisotropic(scaled: ScaledModel, data: CrystalData) -> NDArray[np.complex128]:
+    """Structure factors of the atoms with the anisotropy of the crystal, shape (n_data,)."""
+    s = data.scattering_vectors
+    u = np.array(scaled.u_aniso.as_mat33().tolist())
+    return np.asarray(scaled.F_calc * np.exp(-2 * np.pi**2 * np.einsum("ni,ij,nj->n", s, u, s)))
 
 
 def _deviations(found: Deviations, digits: int) -> dict[str, Any]:

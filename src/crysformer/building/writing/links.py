@@ -13,9 +13,10 @@ _LONGEST_DISULPHIDE = 2.5  # A
 
 def add_links(structure: gemmi.Structure) -> None:
     """List the disulphides, also to symmetry mates, and cis peptide bonds of a structure."""
-    listed = {frozenset((str(c.partner1), str(c.partner2))) for c in structure.connections}
+    listed = {_residues(connection) for connection in structure.connections}
     for connection in _disulphides(structure):
-        if frozenset((str(connection.partner1), str(connection.partner2))) not in listed:
+        if _residues(connection) not in listed:  # of alternative conformers only the first
+            listed.add(_residues(connection))
             connection.name = f"disulf{len(structure.connections) + 1}"
             structure.connections.append(connection)
     structure.cispeps.clear()
@@ -28,6 +29,15 @@ def add_links(structure: gemmi.Structure) -> None:
             cis.model_num = 1
             cis.reported_angle = bond.omega
             structure.cispeps.append(cis)
+
+
+def _residues(connection: gemmi.Connection) -> tuple[object, ...]:
+    """Residues that a connection links, whatever their order, and whether by symmetry."""
+    ends = (connection.partner1, connection.partner2)
+    return (
+        frozenset((end.chain_name, str(end.res_id.seqid)) for end in ends),
+        connection.asu == gemmi.Asu.Different,
+    )
 
 
 def _addresses(

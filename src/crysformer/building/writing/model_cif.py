@@ -152,4 +152,3 @@ def _set_atom_sites(block: gemmi.cif.Block, structure: gemmi.Structure) -> None:
             tag = f"_atom_sites.fract_transf_matrix[{i}][{j}]"
             block.set_pair(tag, f"{value:.8f}")
         block.set_pair(f"_atom_sites.fract_transf_vector[{i}]", "0.0")
-

@@ -41,9 +41,10 @@ def describe(
     data = model.data
     method, scattering = METHODS[data.radiation]
     structure.resolution = data.d_min
+    title = " ".join(data.provenance.title.split())
     structure.info["_exptl.method"] = method
     structure.info["_entry.id"] = structure.name
-    structure.info["_struct.title"] = data.provenance.title or "Model built by crysformer"
+    structure.info["_struct.title"] = title or "Model built by crysformer"
     meta = structure.meta
     meta.experiments = [_experiment(data, method)]
     meta.crystals = [_crystal(data, scattering)]
@@ -136,4 +137,3 @@ def _deviations(validation: Validation) -> list[gemmi.RefinementInfo.Restr]:
             restraint.count, restraint.dev_ideal = n, round(rms, 4)
             found.append(restraint)
     return found
-

@@ -36,8 +36,9 @@ def shelxl_hkl(data: CrystalData, free: FreeSet) -> str:
         value, sigma = value**2, np.sqrt(4 * value**2 * sigma**2 + 2 * sigma**4)
     scale = _LARGEST / max(float(value.max(initial=0)), float(sigma.max(initial=0)), 1e-30)
     batch = np.where(free.free[kept], -1, 1)
-    rows = zip(data.hkl[kept].tolist(), _columns(value, scale), _columns(sigma, scale), batch)
-    lines = [f"{h:4d}{k:4d}{l:4d}{f}{s}{b:4d}" for (h, k, l), f, s, b in rows]
+    columns = (_columns(value, scale), _columns(sigma, scale), batch.tolist())
+    rows = zip(data.hkl[kept].tolist(), *columns, strict=True)
+    lines = ["".join(f"{index:4d}" for index in hkl) + f"{f}{s}{b:4d}" for hkl, f, s, b in rows]
     return "\n".join([*lines, f"{0:4d}{0:4d}{0:4d}{0:8.2f}{0:8.2f}{0:4d}", ""])
 
 

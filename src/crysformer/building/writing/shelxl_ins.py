@@ -103,8 +103,9 @@ def shelxl_ins(model: FinishedModel, title: str = "model") -> str:
 def _numbered(model: gemmi.Model) -> Iterator[_Residue]:
     """Residues with numbers that are different in all of the model."""
     every = [(i, chain, residue) for i, chain in enumerate(model) for residue in chain]
-    kept = [_CHAIN_STEP * i + residue.seqid.num for i, _, residue in every]
-    usable = all(0 < residue.seqid.num < _CHAIN_STEP for _, _, residue in every)
+    own = [residue.seqid.num or 0 for _, _, residue in every]
+    kept = [_CHAIN_STEP * i + number for (i, _, _), number in zip(every, own, strict=True)]
+    usable = all(0 < number < _CHAIN_STEP for number in own)
     if not usable or len(set(kept)) < len(kept) or max(kept, default=0) > _MOST_RESIDUES:
         kept = list(range(1, len(every) + 1))
     for number, (_, chain, residue) in zip(kept, every, strict=True):
@@ -166,13 +167,13 @@ def _shared_occupancy(atoms: list[gemmi.Atom], altlocs: list[str]) -> float | No
     """Occupancy of the first of two conformers that make up one; None for any other case."""
     if len(altlocs) != 2:
         return None
-    means = [np.mean([a.occ for a in atoms if a.altloc == altloc]) for altloc in altlocs]
-    return float(means[0]) if abs(sum(means) - 1) < _SAME_SUM else None
+    first, second = (
+        float(np.mean([a.occ for a in atoms if a.altloc == altloc])) for altloc in altlocs
+    )
+    return first if abs(first + second - 1) < _SAME_SUM else None
 
 
-def _atom_line(
-    atom: gemmi.Atom, cell: gemmi.UnitCell, kinds: list[str], occupancy: float
-) -> str:
+def _atom_line(atom: gemmi.Atom, cell: gemmi.UnitCell, kinds: list[str], occupancy: float) -> str:
     name = atom.name.replace("'", "").replace("*", "")[:4]
     place = " ".join(f"{x:.6f}" for x in cell.fractionalize(atom.pos).tolist())
     if atom.aniso.nonzero():
