@@ -55,11 +55,17 @@ class Start:
 
     @staticmethod
     def of(solution: Solution) -> Start:
-        """Start from a solution of the solver."""
+        """Start from a solution of the solver.
+
+        Of an enantiomorphic pair of space groups the model may be in the other one than the map,
+        which is of no use then.
+        """
         phase = np.exp(1j * np.radians(np.nan_to_num(solution.phi)))
         F = np.where(np.isfinite(solution.phi), np.nan_to_num(solution.f), 0.0) * phase
-        model = None if solution.model is None else solution.model.to_structure()
-        return Start(model, solution.atoms, F)
+        if solution.model is None:
+            return Start(None, solution.atoms, F)
+        same = solution.model.space_group.xhm() == solution.space_group.xhm()
+        return Start(solution.model.to_structure(), solution.atoms, F if same else None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -155,9 +155,12 @@ def _with_model(
     Whatever goes wrong is told in the summary: the phases are there.
     """
     begun = time.monotonic()
+    data = solution.data or data
+    if solution.model is not None:  # of an enantiomorphic pair, it may be in the other group
+        data = replace(data, space_group=solution.model.space_group)
     try:
         return add_building(
-            target, solution.data or data, sequences, Start.of(solution), summary,
+            target, data, sequences, Start.of(solution), summary,
             translate=translate, **options,
         )[2]  # fmt: skip
     except KeyboardInterrupt as interruption:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import time
@@ -70,7 +71,7 @@ def test_what_it_is_given_and_what_is_read(tmp_path: Path) -> None:
     }  # fmt: skip
     assert "Servalcat ver." in refined.log
     words = json.loads(seen.read_text())["words"]
-    given = dict(zip(words, words[1:], strict=False))
+    given = dict(itertools.pairwise(words))
     assert given["--source"] == "xray"
     assert given["--adp"] == "aniso"
     assert given["--hydrogen"] == "no"
