@@ -52,6 +52,7 @@ def solve_one(args: argparse.Namespace, progress: Progress | None) -> tuple[dict
         find_space_group=args.find_space_group,
         build_time_limit=None if args.no_build else args.build_time_limit,
         dictionary=args.dictionary,
+        report_page=not args.no_report,
     )
     return summary, verdict(data, solution, summary, Path(args.output))
 
@@ -77,7 +78,7 @@ def describe(data: CrystalData) -> str:
 
 def model_line(refinement: dict[str, Any]) -> str:
     """The entry ``refinement`` of summary.json in one line."""
-    if "r_work" not in refinement:
+    if refinement.get("failure") and "r_work" not in refinement:
         return f"model: none ({refinement['failure']})"
     r_free, n_free = refinement["r_free"], refinement["n_free"]
     how = f"{n_free} free"
@@ -85,6 +86,8 @@ def model_line(refinement: dict[str, Any]) -> str:
         r_free = refinement["r_free_k_fold"]["r_free"]
         how = f"{refinement['r_free_k_fold']['folds']}-fold"
     free = "" if r_free is None else f", Rfree {r_free:.3f} ({how})"
+    if "n_residues" not in refinement:  # of the search, not built
+        return f"model: Rwork {refinement['r_work']:.3f}{free}"
     return (
         f"model: Rwork {refinement['r_work']:.3f}{free}, {refinement['n_residues']} residues in "
         f"{refinement['n_chains']} chains, {refinement['n_waters']} waters, mean B "
@@ -123,7 +126,7 @@ def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], fold
         figures = ", ".join(f"{name} {value:.3f}" for name, value in candidate.figures.items())
         lines.append(f"  {candidate.method:<16} confidence {candidate.confidence:.2f}, {figures}")
     refinement = summary.get("refinement")
-    built = refinement is not None and "r_work" in refinement
+    built = refinement is not None and "n_residues" in refinement
     if refinement is not None:
         lines.append(model_line(refinement))
     mtz = folder / "solution.mtz"
@@ -133,6 +136,8 @@ def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], fold
     names += ", atoms.res" if solution.atoms is not None else ""
     view = f"coot --script {folder / 'open.py'}" if built else f"coot --auto {mtz}"
     lines += [f"written: {mtz}, {names}", f"view: {view}"]
+    if (page := folder / "report.html").is_file():
+        lines.append(f"report: {page} (for a browser)")
     if not solution.solved:
         lines.append("to continue: the same command with --resume, for another --time-limit")
     return "\n".join(lines)

@@ -100,6 +100,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-build", action="store_true", help="stop at the phases, without building a model"
     )
+    parser.add_argument("--no-report", action="store_true", help="leave out report.html")
     add_output_arguments(parser, "solution.mtz, solution.ccp4 and summary.json", required=False)
 
 

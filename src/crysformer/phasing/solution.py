@@ -15,6 +15,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.atoms.atomic_structure import AtomicStructure
 from crysformer.phasing.origin.space_group_ranking import SpaceGroupFigures
+from crysformer.phasing.search import CoursePoint
 from crysformer.phasing.settings import SolveSettings
 
 
@@ -79,6 +80,8 @@ class Solution:
     data
         The measurements that `f`, `phi` and `fom` belong to: the input's, or merged in the space
         group that was found.
+    course
+        Turns of the methods, of the last run if the search was resumed.
     refinement
         R factors of working and free reflections of `model`, for the summary, where it was refined
         without the free ones.
@@ -105,6 +108,7 @@ class Solution:
     interruption: KeyboardInterrupt | None = None
     space_groups: tuple[SpaceGroupFigures, ...] = ()
     data: CrystalData | None = None
+    course: tuple[CoursePoint, ...] = ()
     refinement: dict[str, Any] | None = None
 
     def to_summary(self) -> dict[str, Any]:
@@ -136,6 +140,14 @@ class Solution:
             "refinement": self.refinement,
             "seconds": round(self.seconds, 2),
             "starts": self.starts,
+            "course": [
+                {
+                    "seconds": round(point.seconds, 2),
+                    "method": point.method,
+                    "confidence": _rounded(point.confidence),
+                }
+                for point in self.course
+            ],
             "notes": list(self.notes),
             "settings": asdict(self.settings),
         }

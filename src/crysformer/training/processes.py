@@ -151,7 +151,7 @@ def local_device(device: torch.device) -> torch.device:
     if number >= found:
         raise UsageError(
             f"process {number + 1} of this machine has no GPU of its own: {found} found; start "
-            "torchrun with a smaller --nproc-per-node"
+            "fewer processes with torchrun"
         )
     torch.cuda.set_device(number)
     return torch.device("cuda", number)

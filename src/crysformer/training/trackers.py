@@ -60,7 +60,7 @@ class Curves:
 
 
 class TensorBoard:
-    """Scalars in `RUN/tensorboard`, for ``tensorboard --logdir RUN``; a resumed run adds to them.
+    """Scalars in `RUN/tensorboard`, for TensorBoard; a resumed run adds to them.
 
     Parameters
     ----------

@@ -25,6 +25,7 @@ from crysformer.workflow.build import (
     remove_building,
 )
 from crysformer.workflow.search_model import with_refined_model
+from crysformer.workflow.reports import REPORT, write_report
 from crysformer.workflow.solution_files import ATOMS, MODEL, RESULTS, write_solution
 
 #: Seconds that the k-fold R-free may always take; after a longer search, as long as that.
@@ -44,6 +45,7 @@ def solve_to_folder(
     translate: Callable[[str], str] = str,
     build_time_limit: float | None = None,
     dictionary: Sequence[str | Path] = (),
+    report_page: bool = True,
     **options: Any,
 ) -> tuple[Solution, dict[str, Any]]:
     """Solve a crystal and write what ``crysformer solve`` writes.
@@ -53,9 +55,9 @@ def solve_to_folder(
     data
         Measured amplitudes, any space group.
     folder
-        Receives solution.mtz, solution.ccp4, summary.json, state.safetensors and, if the solution
-        has a peptide model, model.cif, and if it has atoms with elements, atoms.res; all or, if the
-        search fails, only the state.
+        Receives solution.mtz, solution.ccp4, summary.json, state.safetensors, report.html and, if
+        the solution has a peptide model, model.cif, and if it has atoms with elements, atoms.res;
+        all or, if the search fails, only the state.
     sequence, copies, composition
         As `crysformer.solve`.
     overwrite
@@ -72,6 +74,8 @@ def solve_to_folder(
         reason as ``failure``, and the files of the solution stay.
     dictionary
         Monomer dictionaries for building.
+    report_page
+        Write report.html as well.
     **options
         Of `crysformer.solve`: ``method``, ``time_limit``, ``seed``, ``settings`` and so on.
 
@@ -89,7 +93,8 @@ def solve_to_folder(
     """
     begun = time.monotonic()  # the report counts as well
     target, sequences = Path(folder), sequences_of(sequence)
-    refuse_input([data.source], [target / name for name in (*RESULTS, *BUILDING_FILES)])
+    written = (*RESULTS, *BUILDING_FILES, REPORT)
+    refuse_input([data.source], [target / name for name in written])
     with locked_folder(target, overwrite=overwrite, resume=resume):
         report = data_report(data, sequences or None, copies, composition)
         on_report(report)
@@ -137,6 +142,8 @@ def solve_to_folder(
                 seed=options.get("seed", 0), translate=translate,
                 progress=options.get("progress"),
             )  # fmt: skip
+        if report_page:
+            write_report(target)
     return solution, summary
 
 

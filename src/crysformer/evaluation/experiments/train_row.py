@@ -27,6 +27,7 @@ from crysformer.files import write_json
 from crysformer.models.density_network import n_parameters
 from crysformer.models.refining import Refining
 from crysformer.models.weights import load_weights
+from crysformer.signals import end_processes, prepare_worker
 from crysformer.training.checkpoint import CHECKPOINT
 from crysformer.training.config import TrainingConfig, training_preset, with_changes
 from crysformer.training.run_folder import HISTORY, WEIGHTS
@@ -142,19 +143,22 @@ def run_row(row: Row, rows: Path, data: Path, budget: Budget) -> None:
     except EOFError:  # the process ended without a word
         process.join()
         problem = f"its process ended with status {process.exitcode}; the same command goes on"
-    finally:
-        if process.is_alive():
-            process.join(timeout=_LAST_SECONDS)
-        process.terminate()
-        process.join()
+    except KeyboardInterrupt:
+        end_processes([process], _LAST_SECONDS)
+        raise
+    process.join(timeout=_LAST_SECONDS)
+    end_processes([process], _LAST_SECONDS)
     if problem is not None:
         raise CrysformerError(f"{row.label}: {problem}")
 
 
 def _work(row: Row, rows: Path, data: Path, budget: Budget, problem: Any) -> None:
+    prepare_worker(_LAST_SECONDS)
     try:
         write_json(rows / row.name / RESULT, result_of(row, rows, data, budget))
         problem.send(None)
+    except KeyboardInterrupt:  # training has written its state
+        raise SystemExit(143) from None
     except CrysformerError as error:
         problem.send(str(error))
 
