@@ -22,11 +22,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crysformer.crystal.io.read import read_crystal
+from crysformer.crystal.reflections import CrystalData
 from crysformer.data.examples.residue_densities import residue_templates
 from crysformer.data.store import COORDINATE_STEP, FRAGMENTS, MANIFEST, SCHEMA
 from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
 from crysformer.peptide import residues
 from crysformer.peptide.conformers import template_coordinates
+from crysformer.peptide.geometry import build_peptides
+from crysformer.peptide.model import PeptideModel
 from crysformer.samples import SAMPLES, Sample
 
 _REPOSITORY = Path(__file__).parents[2]
@@ -38,6 +42,27 @@ SOUND_CHAIN = "1shg_A"
 def sample(name: str) -> Sample:
     """Return a sample crystal of the package by its name: "fifteen", "wk", "yf", "gf", "5e5z"."""
     return {sample.name: sample for sample in SAMPLES}[name]
+
+
+def measured_peptide() -> tuple[CrystalData, PeptideModel]:
+    """Read the measured crystal 5E5Z, and its deposited model without waters as of a search."""
+    chosen = sample("5e5z")
+    data = read_crystal(chosen.data_path)
+    structure = gemmi.read_structure(str(chosen.model_path))
+    atoms = {
+        (i, atom.name): atom
+        for i, residue in enumerate(structure[0][0].get_polymer())
+        for atom in residue
+    }
+    peptides = build_peptides((chosen.sequence,))
+    listed = [
+        atoms[int(i), name.rpartition(".")[-1]]
+        for i, name in zip(peptides.residue, peptides.names, strict=True)
+    ]
+    xyz = np.array([atom.pos.tolist() for atom in listed])
+    b_iso = np.array([atom.b_iso for atom in listed])
+    F = np.where(data.measured, data.f, np.nan).astype(np.complex128)
+    return data, PeptideModel(peptides, xyz, b_iso, data.cell, data.space_group, F)
 
 
 def structures_folder() -> Path:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import gemmi
 import numpy as np
 import pytest
 
@@ -15,37 +14,19 @@ from crysformer.building.r_factors import r_factors
 from crysformer.building.scaling import scale_model
 from crysformer.building.shaking import shaken
 from crysformer.crystal.free_set import free_set
-from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.reflections import CrystalData
-from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.refinement.restrained import RestrainedSettings
-from crysformer.testing import sample
+from crysformer.testing import measured_peptide
 
-QUICK = FreeRefinementSettings(folds=3, restrained=RestrainedSettings(steps=60), time_limit=100.0)
+QUICK = FreeRefinementSettings(folds=2, restrained=RestrainedSettings(steps=80), time_limit=100.0)
 
 
 @pytest.fixture(scope="module")
 def crystal() -> tuple[CrystalData, PeptideModel]:
-    """5E5Z and its deposited model in the form of a model of the search, B 20 A^2 too high."""
-    chosen = sample("5e5z")
-    data = read_crystal(chosen.data_path)
-    structure = gemmi.read_structure(str(chosen.model_path))
-    atoms = {
-        (i, atom.name): atom
-        for i, residue in enumerate(structure[0][0].get_polymer())
-        for atom in residue
-        if atom.altloc in ("\0", "A")
-    }
-    peptides = build_peptides((chosen.sequence,))
-    listed = [
-        atoms[int(i), name.split(".")[-1]]
-        for i, name in zip(peptides.residue, peptides.names, strict=True)
-    ]
-    xyz = np.array([atom.pos.tolist() for atom in listed])
-    b_iso = np.array([atom.b_iso for atom in listed]) + 20
-    F = np.where(data.measured, 1.0 + 0j, np.nan)
-    return data, PeptideModel(peptides, xyz, b_iso, data.cell, data.space_group, F)
+    """5E5Z and its deposited model, B 20 A^2 too high."""
+    data, model = measured_peptide()
+    return data, replace(model, b_iso=model.b_iso + 20)
 
 
 def test_shaken_structure_is_displaced_by_the_given_rms(
@@ -86,7 +67,7 @@ def test_r_free_of_a_displaced_and_refined_model(
     assert refined.r.n_free == 18
     assert refined.r.r_work < 0.3
     assert refined.k_fold is not None
-    assert refined.k_fold.folds == 3
+    assert refined.k_fold.folds == 2
     assert refined.k_fold.n_free == 403
     assert refined.k_fold.r_free > refined.k_fold.r_work
     summary = refined.to_summary()
@@ -101,7 +82,7 @@ def test_free_reflections_have_no_effect_on_the_model(
     free = free_set(data)
     rng = np.random.default_rng(0)
     spoiled = replace(data, f=np.where(free.free, rng.permutation(data.f), data.f))
-    quick = replace(QUICK, time_limit=0.0, worse=1.0)
+    quick = replace(QUICK, time_limit=0.0, worse=1.0, restrained=RestrainedSettings(steps=20))
     one, other = (refined_without_free(model, d, free, settings=quick) for d in (data, spoiled))
     assert one is not None
     assert other is not None
@@ -115,5 +96,5 @@ def test_no_r_free_if_the_model_does_not_come_back(
     crystal: tuple[CrystalData, PeptideModel],
 ) -> None:
     data, model = crystal
-    far = replace(QUICK, shake=2.0, attempts=1, worse=0.0)
+    far = replace(QUICK, shake=2.0, attempts=1, worse=0.0, restrained=RestrainedSettings(steps=20))
     assert refined_without_free(model, data, free_set(data), settings=far) is None

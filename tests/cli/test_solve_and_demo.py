@@ -34,7 +34,12 @@ def test_solve_writes_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixtu
     }  # fmt: skip
 
     mtz = gemmi.read_mtz_file(str(out / "solution.mtz"))
-    assert mtz.column_labels() == ["H", "K", "L", "F", "SIGF", "FWT", "PHWT", "FOM"]
+    expected = ["H", "K", "L", "F", "SIGF", "FreeR_flag", "FWT", "PHWT", "FOM"]
+    assert mtz.column_labels() == expected
+    # the file has no free set: one is drawn, and numbered as CCP4 does
+    flags = np.unique(mtz.column_with_label("FreeR_flag").array)
+    assert (flags == np.arange(10)).all()
+    assert any(note.startswith("free set drawn (seed 0): ") for note in summary["notes"])
     # The written map is the Fourier transform of the written coefficients.
     density = read_map(out / "solution.ccp4")
     again = np.array(

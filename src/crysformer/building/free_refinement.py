@@ -62,6 +62,8 @@ class FreeRefinement:
     k_fold
         The same pooled over refinements without one part of the data each, where free reflections
         are few and the time was enough.
+    seconds
+        Wall-clock time.
     notes
         What was done, a sentence each.
     """
@@ -71,6 +73,7 @@ class FreeRefinement:
     free: FreeSet
     r: RFactors
     k_fold: RFactors | None
+    seconds: float
     notes: tuple[str, ...]
 
     def to_summary(self) -> dict[str, Any]:
@@ -85,9 +88,14 @@ class FreeRefinement:
             "r_free_k_fold": k_fold,
             "free_set": self.free.note,
             "program": "crysformer",
+            "n_chains": len(self.model.peptides.chains),
+            "n_residues": len(self.model.peptides.codes),
+            "n_atoms": len(self.model.b_iso) + len(self.model.waters_b),
+            "n_waters": len(self.model.waters_b),
             "mean_b": round(self.scaled.mean_b, 2),
             "k_sol": round(self.scaled.k_sol, 3),
             "b_sol": round(self.scaled.b_sol, 1),
+            "seconds": round(self.seconds, 1),
             "notes": list(self.notes),
         }
 
@@ -121,7 +129,8 @@ def refined_without_free(
     FreeRefinement, or None if no displaced model came back to the R of the model that was given.
     """
     settings = settings or FreeRefinementSettings()
-    deadline = time.monotonic() + settings.time_limit
+    begun = time.monotonic()
+    deadline = begun + settings.time_limit
     kinematics = Kinematics(model.peptides)
     everything = FreeSet.empty(len(data))
     reference = _refined(model, data, everything, kinematics, None, settings)
@@ -137,9 +146,10 @@ def refined_without_free(
             break
     if found is None:
         return None
+    r = r_factors(data, free, found[1].F_model)
     notes = [
-        f"the model was found with all reflections: it was displaced by {settings.shake:g} A (rms) "
-        "and refined without the free ones"
+        f"model: {r.text()}; it was found with all reflections, then displaced by "
+        f"{settings.shake:g} A (rms) and refined without the free ones"
     ]
     k_fold = None
     if free.few(data):
@@ -150,8 +160,7 @@ def refined_without_free(
             if k_fold is None
             else f"{few}: the {settings.folds}-fold one is {k_fold.r_free:.3f}"
         )
-    r = r_factors(data, free, found[1].F_model)
-    return FreeRefinement(*found, free, r, k_fold, tuple(notes))
+    return FreeRefinement(*found, free, r, k_fold, time.monotonic() - begun, tuple(notes))
 
 
 def _k_fold(

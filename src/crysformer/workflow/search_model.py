@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from crysformer.building.free_refinement import refined_without_free, with_absolute_b
+from crysformer.building.free_refinement import (
+    FreeRefinementSettings,
+    refined_without_free,
+    with_absolute_b,
+)
 from crysformer.building.scaling import scale_model
 from crysformer.crystal.free_set import free_set
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.solution import Solution
+
+SETTINGS = FreeRefinementSettings()
+"""Displacement, steps and time of the refinement of a claimed model."""
 
 
 def with_refined_model(solution: Solution, data: CrystalData) -> Solution:
@@ -36,7 +43,7 @@ def with_refined_model(solution: Solution, data: CrystalData) -> Solution:
     # of an enantiomorphic pair, the model may be in the other group
     data = replace(solution.data or data, space_group=model.space_group)
     if solution.solved and solution.interruption is None:
-        refined = refined_without_free(model, data, free_set(data))
+        refined = refined_without_free(model, data, free_set(data), settings=SETTINGS)
         if refined is not None:
             notes = (*solution.notes, *refined.notes)
             return replace(

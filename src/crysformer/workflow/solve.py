@@ -24,8 +24,8 @@ from crysformer.workflow.build import (
     described_input,
     remove_building,
 )
-from crysformer.workflow.search_model import with_refined_model
 from crysformer.workflow.reports import REPORT, write_report
+from crysformer.workflow.search_model import with_refined_model
 from crysformer.workflow.solution_files import ATOMS, MODEL, RESULTS, write_solution
 
 #: Seconds that the k-fold R-free may always take; after a longer search, as long as that.
