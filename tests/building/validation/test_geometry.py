@@ -152,3 +152,20 @@ def test_as_many_bonds_as_phenix_counted(shared_dir: Path) -> None:
     assert set(stated.values()) >= {46, 62} or not stated
     assert of_bonds.rms < 0.008  # phenix: 0.004 A, 0.975 degrees with its own restraints
     assert of_angles.rms < 1.6
+
+
+@pytest.mark.parametrize(
+    ("name", "n_bonds", "n_angles"),
+    # the CCP4 monomer library, by gemmi.prepare_topology, without hydrogens and waters
+    [("1t2i.pdb.gz", 774, 1062), ("3u7t.cif.gz", 335, 462), ("1pen.pdb.gz", 115, 160)],
+)
+def test_as_many_bonds_and_angles_as_in_the_monomer_library(
+    name: str, n_bonds: int, n_angles: int, shared_dir: Path
+) -> None:
+    structure = gemmi.read_structure(str(shared_dir / "deposited" / name))
+    structure.remove_waters()
+    structure.remove_alternative_conformations()
+    of_bonds, of_angles, _ = bond_and_angle_deviations(list(conformers(structure[0])), SETTINGS)
+    assert (of_bonds.n, of_angles.n) == (n_bonds, n_angles)
+    assert of_bonds.rms < 0.012
+    assert of_angles.rms < 2.0

@@ -48,6 +48,8 @@ def test_entities_have_the_full_sequence_and_the_model_its_place_in_it(
     tags = ["type", "pdbx_seq_one_letter_code_can", "nstd_monomer", "pdbx_strand_id"]
     row = block.find("_entity_poly.", tags)[0]
     assert [row.str(i) for i in range(4)] == ["polypeptide(L)", LONGER[0], "no", "A"]
+    others = block.find("_pdbx_entity_nonpoly.", ["entity_id", "comp_id"])
+    assert [(row.str(0), row.str(1)) for row in others] == [("2", "HOH")]
     types = {row.str(0): row.str(1) for row in block.find("_chem_comp.", ["id", "type"])}
     assert types["PHE"] == "L-peptide linking"
     assert types["GLY"] == "peptide linking"
@@ -126,6 +128,22 @@ def test_d_residues_caps_and_chains_of_one_sequence() -> None:
     assert list(structure.entities[0].subchains) == ["A", "B"]
     assert {residue.subchain for residue in structure[0]["B"]} == {"B"}
     assert [residue.label_seq for residue in structure[0]["A"]] == [1, 2, 3, 4, 5]
+
+
+def test_ligands_of_one_kind_are_one_entity(shared_dir: Path) -> None:
+    structure = gemmi.read_structure(str(shared_dir / "experimental" / "1byz.pdb.gz"))
+    set_entities(structure, [])
+    of_kind: dict[str, set[str]] = {}
+    for chain in structure[0]:
+        for residue in chain:
+            if residue.entity_type != gemmi.EntityType.Polymer:
+                of_kind.setdefault(residue.name, set()).add(residue.entity_id)
+    assert {"MPD", "HOH"} <= of_kind.keys()
+    assert all(len(found) == 1 for found in of_kind.values())
+    assert len({next(iter(found)) for found in of_kind.values()}) == len(of_kind)
+    peptide = structure.entities[0]
+    assert len(peptide.subchains) == 4
+    assert peptide.full_sequence[0] == "ACE"
 
 
 def test_a_chain_that_fits_no_sequence_has_its_own(finished_2ol9: SimpleNamespace) -> None:

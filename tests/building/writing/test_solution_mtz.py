@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from crysformer.building.writing.solution_mtz import write_model_phases
+from crysformer.crystal.free_set import FreeSet, free_set
 from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.provenance import Provenance
 
@@ -112,13 +113,43 @@ def test_title_history_wavelength_and_names_are_kept(
     )  # fmt: skip
     assert found.history[0].startswith("From crysformer ")
     assert found.history[1:] == ("From AIMLESS", "From XDS")
+    # and once more: what was written is the input of a later run
+    write_model_phases(path, SimpleNamespace(**{**vars(model), "data": again}))
+    assert read_crystal(path).provenance == found
+
+
+def test_the_base_data_set_and_a_file_without_names_get_names(
+    finished_2ol9: SimpleNamespace, tmp_path: Path
+) -> None:
+    for given in (
+        Provenance(),
+        Provenance(project="HKL_base", crystal="HKL_base", data_set="HKL_base"),
+    ):
+        data = replace(finished_2ol9.data, provenance=given, wavelength=1.5418)
+        path = tmp_path / "solution.mtz"
+        write_model_phases(path, SimpleNamespace(**{**vars(finished_2ol9), "data": data}))
+        names = [d.dataset_name for d in gemmi.read_mtz_file(str(path)).datasets]
+        assert names == ["HKL_base", "crysformer"]
+        assert read_crystal(path).wavelength == pytest.approx(1.5418)
+
+
+def test_long_and_foreign_text_fits_the_header(
+    finished_2ol9: SimpleNamespace, tmp_path: Path
+) -> None:
+    long = "\u00e9" + 200 * "x"
+    provenance = Provenance(long, tuple(f"{i} {long}" for i in range(50)), long, long, long)
+    data = replace(finished_2ol9.data, provenance=provenance)
+    path = tmp_path / "solution.mtz"
+    write_model_phases(path, SimpleNamespace(**{**vars(finished_2ol9), "data": data}))
+    again = read_crystal(path)
+    assert again.provenance.title == ("?" + 69 * "x")
+    assert len(again.provenance.history) == 30
+    assert again.f == pytest.approx(data.f, rel=1e-6, nan_ok=True)
 
 
 def test_drawn_flags_are_written_and_none_are_not(
     finished_2ol9: SimpleNamespace, tmp_path: Path
 ) -> None:
-    from crysformer.crystal.free_set import FreeSet, free_set
-
     bare = replace(finished_2ol9.data, free=None, free_label="")
     drawn = free_set(bare)
     assert drawn.origin == "drawn"

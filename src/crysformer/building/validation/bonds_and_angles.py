@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from itertools import combinations
 from typing import Any
 
 import gemmi
@@ -31,6 +32,10 @@ _ACETYL = {
     ("CH3", "C", "O"): (121.0, 2.0),
 }
 _ACETYL_LINK = {("CH3", "C", "N+"): (ideal.CA_C_N, 2.0)}
+
+#: Disulphide bridges (Engh & Huber): the bond, and the angle CB-SG-SG.
+_BRIDGE, _BRIDGE_ANGLE = (2.033, 0.016), (103.8, 1.8)
+_LONGEST_BRIDGE = 2.5  # A
 
 Values = dict[tuple[str, ...], tuple[float, float]]
 
@@ -108,6 +113,7 @@ def bond_and_angle_deviations(
         if not values:
             without.add(conformer.site.name)
         found += _deviations(conformer, values, settings)
+    found += _disulphides(conformers, settings)
     bonds = [d for d in found if len(d.atoms) == 2]
     angles = [d for d in found if len(d.atoms) == 3]
     limit = settings.outlier_z
@@ -160,6 +166,30 @@ def _deviations(
             value = math.degrees(gemmi.calculate_angle(*points))
             least = settings.least_angle_sigma
         yield Deviation(conformer.site, atoms, value, target, (value - target) / max(sigma, least))
+
+
+def _disulphides(conformers: list[Conformer], settings: ValidationSettings) -> Iterator[Deviation]:
+    """Bonds and angles of disulphide bridges inside the asymmetric unit."""
+    halves = [
+        c for c in conformers if parent(c.site.name) == "CYS" and {"SG", "CB"} <= c.xyz.keys()
+    ]
+    for first, second in combinations(halves, 2):
+        if first.site.altloc and second.site.altloc and first.site.altloc != second.site.altloc:
+            continue
+        same_residue = first.site.place == second.site.place
+        one, other = (gemmi.Position(*half.xyz["SG"]) for half in (first, second))
+        value = one.dist(other)
+        if same_residue or value > _LONGEST_BRIDGE:
+            continue
+        ideal_value, sigma = _BRIDGE
+        z = (value - ideal_value) / max(sigma, settings.least_bond_sigma)
+        yield Deviation(first.site, ("SG", "SG"), value, ideal_value, z)
+        ideal_value, sigma = _BRIDGE_ANGLE
+        for half, near, far in ((first, one, other), (second, other, one)):
+            beta = gemmi.Position(*half.xyz["CB"])
+            value = math.degrees(gemmi.calculate_angle(beta, near, far))
+            z = (value - ideal_value) / max(sigma, settings.least_angle_sigma)
+            yield Deviation(half.site, ("CB", "SG", "SG"), value, ideal_value, z)
 
 
 def _of_component(component: gemmi.ChemComp) -> Values:

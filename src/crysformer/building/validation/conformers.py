@@ -31,6 +31,11 @@ class Site:
     name: str
     altloc: str = ""
 
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Chain, number and name, whatever the conformer."""
+        return self.chain, self.residue, self.name
+
     def to_summary(self) -> dict[str, str]:
         """Plain values for `summary.json`."""
         place = {"chain": self.chain, "residue": self.residue, "name": self.name}

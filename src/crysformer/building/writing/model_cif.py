@@ -82,6 +82,7 @@ def model_document(
     block = document.sole_block()
     _set_component_types(block)
     _complete_polymers(block, structure)
+    _add_non_polymers(block, structure)
     _complete_refinement(block, model)
     _set_atom_sites(block, structure)
     return document
@@ -116,6 +117,16 @@ def _complete_polymers(block: gemmi.cif.Block, structure: gemmi.Structure) -> No
         letters = "".join(_canonical(kind) for kind in kinds)
         row[1] = gemmi.cif.quote(letters)
         row[2] = "no" if all(kind.is_standard() for kind in kinds) else "yes"
+
+
+def _add_non_polymers(block: gemmi.cif.Block, structure: gemmi.Structure) -> None:
+    """Components of the entities that are no polymers."""
+    component = {residue.entity_id: residue.name for chain in structure[0] for residue in chain}
+    found = [e.name for e in structure.entities if e.entity_type != gemmi.EntityType.Polymer]
+    if found:
+        loop = block.init_loop("_pdbx_entity_nonpoly.", ["entity_id", "comp_id"])
+        for name in found:
+            loop.add_row([name, gemmi.cif.quote(component[name])])
 
 
 def _canonical(kind: gemmi.ResidueInfo) -> str:

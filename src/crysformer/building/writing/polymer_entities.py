@@ -41,25 +41,26 @@ def set_entities(structure: gemmi.Structure, sequences: Sequence[str]) -> None:
     """
     structure.setup_entities()
     known = [residue_names(parse_chain(sequence)) for sequence in sequences]
-    entities: list[gemmi.Entity] = []
+    entities: dict[tuple[object, ...], gemmi.Entity] = {}
     labels = _labels()
     for chain in structure[0]:
         for span in list(chain.subchains()):
             kind = structure.get_entity_of(span)
-            label = next(labels)
             names = _sequence_of(span, kind, known)
-            entity = _same(entities, kind, names, span)
-            if entity is None:
+            # chains of one sequence, and molecules of one component, are one entity
+            key = (kind.entity_type, *(names or [span[0].name]))
+            if key not in entities:
                 entity = gemmi.Entity(str(len(entities) + 1))
                 entity.entity_type = kind.entity_type
                 entity.polymer_type = kind.polymer_type
                 entity.full_sequence = names
-                entities.append(entity)
-            entity.subchains = [*entity.subchains, label]
+                entities[key] = entity
+            label = next(labels)
+            entities[key].subchains = [*entities[key].subchains, label]
             for residue in span:
                 residue.subchain = label
-                residue.entity_id = entity.name
-    structure.entities = gemmi.EntityList(entities)
+                residue.entity_id = entities[key].name
+    structure.entities = gemmi.EntityList(list(entities.values()))
     structure.assign_label_seq_id(True)
     structure.assign_het_flags()
 
@@ -87,18 +88,3 @@ def _sequence_of(
         if identity > most:
             best, most = names, identity
     return best
-
-
-def _same(
-    entities: list[gemmi.Entity], kind: gemmi.Entity, names: list[str], span: gemmi.ResidueSpan
-) -> gemmi.Entity | None:
-    """The entity a subchain belongs to, if there is one already."""
-    for entity in entities:
-        if entity.entity_type != kind.entity_type:
-            continue
-        if kind.entity_type == gemmi.EntityType.Polymer:
-            if list(entity.full_sequence) == names:
-                return entity
-        elif kind.entity_type == gemmi.EntityType.Water:
-            return entity
-    return None

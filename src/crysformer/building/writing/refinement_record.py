@@ -11,6 +11,7 @@ import numpy as np
 from crysformer.building.r_factors import ShellRFactors
 from crysformer.building.validation.validation import Validation
 from crysformer.building.writing.finished_model import FinishedModel
+from crysformer.crystal.io.write import DEFAULT_TITLE
 from crysformer.crystal.quality.completeness import completeness
 from crysformer.crystal.reflections import CrystalData
 from crysformer.version import __version__
@@ -42,6 +43,7 @@ def describe(
     method, scattering = METHODS[data.radiation]
     structure.resolution = data.d_min
     title = " ".join(data.provenance.title.split())
+    title = "" if title == DEFAULT_TITLE else title
     structure.info["_exptl.method"] = method
     structure.info["_entry.id"] = structure.name
     structure.info["_struct.title"] = title or "Model built by crysformer"

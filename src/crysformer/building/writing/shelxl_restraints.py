@@ -47,6 +47,7 @@ _HYDROGENS: Final = {
     "TYR": ("23 CB", "43 CD1 CD2 CE1 CE2", "83 OH"),
     "VAL": ("13 CB", "33 CG1 CG2"),
 }
+_CAP_HYDROGENS: Final = {"ACE": ("33 CH3",), "NH2": ("93 N",)}
 
 
 def residue_restraints(names: Iterable[str]) -> list[str]:
@@ -108,6 +109,7 @@ def hydrogen_instructions(names: Iterable[str], first: Sequence[tuple[int, bool]
     for name in sorted(set(names)):
         standard = parent(name)
         if standard is None:
+            lines += [f"HFIX_{name} {group}" for group in _CAP_HYDROGENS.get(name, ())]
             continue
         if standard != "PRO":
             lines.append(f"HFIX_{name} 43 N")

@@ -27,6 +27,10 @@ _VALUE_BYTES = {0: 1, 1: 2, 2: 4, 6: 2}
 #: Largest cells that are believed: points for each point stored (192 in the highest symmetry, and
 #: asymmetric units need not fit the grid), and cell constants in A or degrees.
 _LARGEST_EXPANSION, _LARGEST_CELL = 1000, 1e5
+#: Title of MTZ files whose data have none.
+DEFAULT_TITLE = "Phases from crysformer"
+#: Name of the MTZ data set of the Miller indices.
+_BASE = "HKL_base"
 #: Characters of an MTZ title, history line and name, and lines of history.
 _TITLE, _HISTORY, _NAME, _HISTORY_LINES = 70, 80, 64, 30
 
@@ -95,13 +99,18 @@ def mtz_with(
     columns += [(label, kind, _in_range(values, kind)) for label, kind, values in calculated]
     origin = data.provenance
     mtz = gemmi.Mtz(with_base=True)
-    mtz.title = _ascii(origin.title or "Phases from crysformer", _TITLE)
-    history = [f"From crysformer {__version__}", *origin.history]
+    mtz.title = _ascii(origin.title or DEFAULT_TITLE, _TITLE)
+    own = f"From crysformer {__version__}"
+    history = [own, *(line for line in origin.history if line != own)]
     mtz.history = [_ascii(line, _HISTORY) for line in history[:_HISTORY_LINES]]
     mtz.spacegroup = data.space_group
-    dataset = mtz.add_dataset(_ascii(origin.data_set or "crysformer", _NAME))
-    dataset.project_name = _ascii(origin.project or dataset.dataset_name, _NAME)
-    dataset.crystal_name = _ascii(origin.crystal or dataset.dataset_name, _NAME)
+    # columns of the base data set get one of their own, which can have a wavelength
+    name = origin.data_set if origin.data_set != _BASE else ""
+    dataset = mtz.add_dataset(_ascii(name or "crysformer", _NAME))
+    for level in ("project", "crystal"):
+        given = getattr(origin, level)
+        named = given if given != _BASE else ""
+        setattr(dataset, f"{level}_name", _ascii(named or dataset.dataset_name, _NAME))
     dataset.wavelength = data.wavelength or 0.0
     mtz.set_cell_for_all(data.cell)
     for label, column_type, _ in columns:
