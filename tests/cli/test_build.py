@@ -64,7 +64,7 @@ def test_a_solved_crystal_has_a_model_unless_it_is_left_out(
     assert main([*command, "-o", str(tmp_path / "plain"), "--no-build", "--json"]) == 0
     summary = json.loads(capsys.readouterr().out)
     assert summary["solved"]
-    assert "refinement" not in summary
+    assert summary["refinement"] is None
     assert "model.pdb" not in names(tmp_path / "plain")
     assert main([*command, "-o", str(tmp_path / "model")]) == 0
     text = capsys.readouterr().out
@@ -88,7 +88,8 @@ def test_the_phases_stay_if_building_fails(
     assert "model: none" in capsys.readouterr().out
     summary = json.loads((out / "summary.json").read_text())
     assert "pass --sequence" in summary["refinement"]["failure"]
-    assert names(out) == {"solution.mtz", "solution.ccp4", "summary.json", "state.safetensors"}
+    phases = {"solution.mtz", "solution.ccp4", "summary.json", "state.safetensors", "report.html"}
+    assert names(out) == phases
 
 
 def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

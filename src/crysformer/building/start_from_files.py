@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import gemmi
 import numpy as np
@@ -64,12 +64,15 @@ class SolvedFolder:
         Copies that were stated, or None.
     start
         Model, atoms and map coefficients.
+    summary
+        Content of summary.json.
     """
 
     data: CrystalData
     sequences: tuple[str, ...]
     copies: int | None
     start: Start
+    summary: dict[str, Any]
 
 
 def read_solved_folder(folder: str | Path) -> SolvedFolder:
@@ -87,13 +90,14 @@ def read_solved_folder(folder: str | Path) -> SolvedFolder:
                 f"{place}: has no {name}; expected reflections, or a folder that crysformer solve "
                 "wrote"
             )
-    given = _input_of(place / SUMMARY)
+    summary = read_json_object(place / SUMMARY)
+    given = _input_of(place / SUMMARY, summary)
     data = read_crystal(place / MTZ, radiation=given.radiation)
     phased = read_phases(place / MTZ, labin="FWT,PHWT")
     structure = read_model(place / MODEL) if (place / MODEL).is_file() else None
     atoms = _atoms(place / ATOMS, data) if (place / ATOMS).is_file() else None
     start = Start(structure, atoms, coefficients_of(phased, data))
-    return SolvedFolder(data, given.sequence, given.copies, start)
+    return SolvedFolder(data, given.sequence, given.copies, start, summary)
 
 
 def start_from_map(data: CrystalData, path: str | Path, labin: str | None = None) -> Start:
@@ -181,9 +185,9 @@ def start_from_model(data: CrystalData, path: str | Path) -> Start:
     return Start(structure)
 
 
-def _input_of(path: Path) -> SolvedInput:
-    """What the crystal was solved with, of summary.json; older versions did not write it."""
-    values = read_json_object(path).get("input")
+def _input_of(path: Path, summary: dict[str, Any]) -> SolvedInput:
+    """What the crystal was solved with; older versions did not write it."""
+    values = summary.get("input")
     if values is None:
         return SolvedInput()
     try:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crysformer.cli._common import (
     add_building_arguments,
@@ -59,12 +59,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=seed, default=0, metavar="N", help="seed of the free set and random numbers"
     )
+    parser.add_argument("--no-report", action="store_true", help="leave out report.html")
     add_output_arguments(parser, "the model and its files")
 
 
 def run(args: argparse.Namespace) -> int:
     """Build, write the files, and print R factors and validation."""
-    data, sequences, copies, start, inputs = _inputs(args)
+    data, sequences, copies, start, inputs, solved = _inputs(args)
     from crysformer.workflow.build import build_to_folder
 
     with progress_bar(args, "building") as progress:
@@ -79,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             overwrite=args.overwrite,
             inputs=inputs,
+            summary=solved,
+            report_page=not args.no_report,
             progress=progress,
             translate=lambda text: with_flags(text, args),
         )
@@ -93,8 +96,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _inputs(
     args: argparse.Namespace,
-) -> tuple[CrystalData, tuple[str, ...], int | None, Start, list[str]]:
-    """Data, sequences, copies, start, and the files that were read."""
+) -> tuple[CrystalData, tuple[str, ...], int | None, Start, list[str], dict[str, Any] | None]:
+    """Data, sequences, copies, start, files that were read, and the summary of the solution."""
     if Path(args.data).is_dir():
         given = [name for name in _OF_FILES if getattr(args, name) is not None]
         if given:
@@ -107,7 +110,7 @@ def _inputs(
         sequences = sequences_of(args.sequence) or solved.sequences
         copies = solved.copies if args.copies is None else args.copies
         files = [str(path) for path in Path(args.data).iterdir() if path.is_file()]
-        return solved.data, sequences, copies, solved.start, files
+        return solved.data, sequences, copies, solved.start, files, solved.summary
     if args.map is not None and args.model is not None:
         raise UsageError("--map and --model are both given: building starts from one of them")
     if args.map is None and args.model is None:
@@ -124,4 +127,4 @@ def _inputs(
         start, file = start_from_map(data, args.map, args.map_labin), args.map
     else:
         start, file = start_from_model(data, args.model), args.model
-    return data, read or (), args.copies, start, [file]
+    return data, read or (), args.copies, start, [file], None

@@ -19,6 +19,7 @@ from crysformer.building.writing.model_files import MODEL_FILES, write_model_fil
 from crysformer.crystal.reflections import CrystalData
 from crysformer.files import locked_folder, refuse_input, staged_files, write_bytes, write_json
 from crysformer.peptide.sequence_file import sequences_of
+from crysformer.workflow.reports import REPORT, write_report
 
 LOG = "refinement.log"
 SUMMARY = "summary.json"
@@ -39,6 +40,8 @@ def build_to_folder(
     seed: int = 0,
     overwrite: bool = False,
     inputs: Sequence[str | Path] = (),
+    summary: dict[str, Any] | None = None,
+    report_page: bool = True,
     progress: Report | None = None,
     translate: Callable[[str], str] = str,
 ) -> tuple[BuiltModel, Validation, dict[str, Any]]:
@@ -58,6 +61,11 @@ def build_to_folder(
         Accept a folder that is not empty.
     inputs
         Files that are read and must not be replaced.
+    summary
+        Content of the summary.json of the solution, which that of the model extends; by default
+        there is no solution.
+    report_page
+        Write report.html as well, if there is a solution.
     translate
         Applied to every note before it is written.
 
@@ -72,14 +80,17 @@ def build_to_folder(
         As `crysformer.build`, or if the folder cannot be used.
     """
     target, sequences = Path(folder), sequences_of(sequence)
-    refuse_input([data.source, *inputs], [target / name for name in BUILDING_FILES])
+    refuse_input([data.source, *inputs], [target / name for name in (*BUILDING_FILES, REPORT)])
     with locked_folder(target, overwrite=overwrite):
-        return add_building(
+        found = add_building(
             target, data, sequences, start or Start(),
-            {"input": described_input(data, sequences, copies)},
+            {**(summary or {}), "input": described_input(data, sequences, copies)},
             settings=settings, dictionary=dictionary, copies=copies, time_limit=time_limit,
             seed=seed, progress=progress, translate=translate,
         )  # fmt: skip
+        if report_page and summary is not None:
+            write_report(target)
+    return found
 
 
 def add_building(
