@@ -65,7 +65,7 @@ def build_to_folder(
         Content of the summary.json of the solution, which that of the model extends; by default
         there is no solution.
     report_page
-        Write report.html as well, if there is a solution.
+        Write report.html as well, if there is a verdict on a solution.
     translate
         Applied to every note before it is written.
 
@@ -88,7 +88,7 @@ def build_to_folder(
             settings=settings, dictionary=dictionary, copies=copies, time_limit=time_limit,
             seed=seed, progress=progress, translate=translate,
         )  # fmt: skip
-        if report_page and summary is not None:
+        if report_page and summary is not None and "solved" in summary:
             write_report(target)
     return found
 
