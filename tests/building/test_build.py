@@ -11,7 +11,7 @@ import gemmi
 import numpy as np
 import pytest
 
-from crysformer.building import build as building
+from crysformer.building import build_run as building
 from crysformer.building.build import build
 from crysformer.building.model_structure_factors import atomic_structure_factors, in_crystal
 from crysformer.building.refinement import choice

@@ -141,6 +141,9 @@ def test_a_second_oxygen_without_density_is_removed(
     oxygen.pos = carbon + away
     last.add_atom(oxygen)
     with_end = map_of(model)
-    assert completion(model, with_end).remove_unseen_ends() == 0
-    assert completion(model, density).remove_unseen_ends() == 1
+    none = MapValues(0 * density.values, CELL)
+    assert completion(model, with_end).remove_unseen_ends(none) == 0
+    hole = MapValues(0 * density.values - 4, CELL)
+    assert completion(model.clone(), with_end).remove_unseen_ends(hole) == 1
+    assert completion(model, density).remove_unseen_ends(none) == 1
     assert model[0].count_atom_sites() == true[0].count_atom_sites()

@@ -32,6 +32,10 @@ class CompletionSettings:
     min_backbone: float = setting(
         0.5, "Least density, likewise, at each of its N, CA and C.", min=-5.0, max=20.0
     )
+    hole: float = setting(
+        3.0, "Depth in the difference map, likewise, of a hole at an atom that is not there.",
+        min=0.0, max=20.0,
+    )  # fmt: skip
     better: float = setting(
         0.5, "Gain of mean density, likewise, for which a side chain is turned.", min=0.0, max=20.0
     )
@@ -100,16 +104,21 @@ class Completion:
                 first, added = first - 1, added + 1
         return added
 
-    def remove_unseen_ends(self) -> int:
-        """Remove second oxygens of last residues that the map does not show."""
+    def remove_unseen_ends(self, difference: MapValues) -> int:
+        """Remove second oxygens of last residues that the maps do not show.
+
+        These have too little density, or are in a hole of the difference map (mFo-DFc), since a
+        model puts some density where its atoms are.
+        """
         removed = 0
         for chain in polymer_chains(self.structure):
             for residue in chain:
                 oxygen = residue.find_atom("OXT", "*")
                 if oxygen is None:
                     continue
-                value = float(self.density.at(np.array(oxygen.pos.tolist())))
-                if value < self.settings.min_density:
+                place = np.array(oxygen.pos.tolist())
+                hole = float(difference.at(place)) < -self.settings.hole
+                if hole or float(self.density.at(place)) < self.settings.min_density:
                     residue.remove_atom("OXT", "\0", gemmi.Element("O"))
                     removed += 1
         return removed

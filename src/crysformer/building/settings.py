@@ -15,6 +15,11 @@ class BuildSettings:
     """Settings of building and refinement; each table is declared beside the code that uses it."""
 
     cycles: int = setting(10, "Cycles of the first and of each long refinement.", min=1, max=500)
+    converged: float = setting(
+        0.003, "Gain in R over its last three cycles up to which the first refinement has "
+        "converged; beyond it, it is continued.", min=0.0, max=1.0,
+    )  # fmt: skip
+    more_cycles: int = setting(20, "Cycles of its continuation; 0 for none.", min=0, max=500)
     short_cycles: int = setting(5, "Cycles after a small change of the model.", min=1, max=500)
     shake: float = setting(
         0.3, "Random displacement (rms) of a model that was found with all reflections, before it "

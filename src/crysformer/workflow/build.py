@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from crysformer.building.build import TIME_LIMIT, Report, build
+from crysformer.building.build import TIME_LIMIT, build
+from crysformer.building.build_run import Report
 from crysformer.building.built_model import BuiltModel
 from crysformer.building.refinement.refiner import RefinementFailed
 from crysformer.building.settings import BuildSettings

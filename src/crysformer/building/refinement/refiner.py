@@ -44,8 +44,9 @@ class RefinedStructure:
     log
         Output of the program.
     figures
-        Figures of the program itself, such as ``r_work``, ``r_free``, ``rms_bonds`` (A) and
-        ``rms_angles`` (degrees), as far as it gives them.
+        Figures of the program itself, such as ``r_work``, ``r_free``, ``rms_bonds`` (A),
+        ``rms_angles`` (degrees), and the ``gain`` in R of the last cycles, as far as it gives
+        them.
     """
 
     structure: gemmi.Structure

@@ -33,6 +33,8 @@ PROGRAM: Final = "servalcat"
 _FREE, _WORKING = 1, 0
 #: Uncertainty of amplitudes that have none, as a fraction of each and of their mean.
 _RELATIVE_ERROR, _LEAST_ERROR = 0.02, 0.005
+#: Cycles over which R is watched at the end.
+_LAST_CYCLES: Final = 3
 #: Shortest time in which a run can give something, s.
 _LEAST_TIME: Final = 2.0
 
@@ -185,11 +187,14 @@ def _figures(text: str, log: str) -> dict[str, float]:
         If they cannot be read.
     """
     try:
-        last: dict[str, Any] = json.loads(text)[-1]
+        cycles: list[dict[str, Any]] = json.loads(text)
+        last, earlier = cycles[-1], cycles[-1 - min(_LAST_CYCLES, len(cycles) - 1)]
         summary, deviations = last["data"]["summary"], last["geom"]["summary"]["r.m.s.d."]
+        before = earlier["data"]["summary"]
         found = {
             "r_work": summary.get("Rwork", summary.get("R")),
             "r_free": summary.get("Rfree"),
+            "gain": before.get("Rwork", before.get("R")) - summary.get("Rwork", summary.get("R")),
             "rms_bonds": deviations.get("Bond distances, non H"),
             "rms_angles": deviations.get("Bond angles, non H"),
         }
