@@ -39,7 +39,7 @@ def found() -> tuple[CrystalData, Solution]:
         enantiomorph={},
         origin="",
         candidates=(),
-        seconds=1.0,
+        seconds=0.0,
         notes=("found",),
         model=replace(model, b_iso=model.b_iso + 20),
     )

@@ -34,12 +34,12 @@ class FreeRefinementSettings:
     )
     attempts: int = setting(3, "Random displacements tried.", min=1, max=100)
     worse: float = setting(
-        0.02, "R above that of the model without displacement that counts as recovered.",
+        0.03, "R above that of the model before its displacement that counts as recovered.",
         min=0.0, max=1.0,
     )  # fmt: skip
     folds: int = setting(10, "Parts of k-fold R-free, where free reflections are few.", min=2)
     time_limit: float = setting(
-        10.0, "Time after which no further refinement begins, of k-fold R-free for example.",
+        5.0, "Time after which no further refinement begins, of k-fold R-free for example.",
         unit="s", min=0.0,
     )  # fmt: skip
     restrained: RestrainedSettings = table(RestrainedSettings, "Steps of the refinement.")
@@ -133,8 +133,8 @@ def refined_without_free(
     deadline = begun + settings.time_limit
     kinematics = Kinematics(model.peptides)
     everything = FreeSet.empty(len(data))
-    reference = _refined(model, data, everything, kinematics, None, settings)
-    least = r_factors(data, everything, reference[1].F_model).r_work
+    given = scale_model(model.to_structure(), data, everything)
+    least = r_factors(data, everything, given.F_model).r_work
     found: tuple[PeptideModel, ScaledModel] | None = None
     for attempt in range(settings.attempts):
         if attempt and time.monotonic() > deadline:
@@ -187,14 +187,13 @@ def _refined(
     data: CrystalData,
     free: FreeSet,
     kinematics: Kinematics,
-    rng: np.random.Generator | None,
+    rng: np.random.Generator,
     settings: FreeRefinementSettings,
 ) -> tuple[PeptideModel, ScaledModel]:
-    """The model, displaced if there is `rng`, refined without the free reflections and scaled."""
+    """The model displaced, refined without the free reflections, and scaled."""
     n = len(model.xyz)
     xyz = np.concatenate((model.xyz, model.waters))
-    if rng is not None:
-        xyz = xyz + displacements(len(xyz), settings.shake, rng)
+    xyz = xyz + displacements(len(xyz), settings.shake, rng)
     work = replace(data, f=np.where(free.free, np.nan, data.f))
     b_start = float(np.concatenate((model.b_iso, model.waters_b)).mean())
     refined = refine_restrained(

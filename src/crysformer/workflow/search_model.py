@@ -15,7 +15,8 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.solution import Solution
 
 SETTINGS = FreeRefinementSettings()
-"""Displacement, steps and time of the refinement of a claimed model."""
+"""Displacement, steps and least time of the refinement of a claimed model."""
+_FRACTION_OF_SEARCH = 0.1  # of its time, which the refinement may take after a long search
 
 
 def with_refined_model(solution: Solution, data: CrystalData) -> Solution:
@@ -43,7 +44,9 @@ def with_refined_model(solution: Solution, data: CrystalData) -> Solution:
     # of an enantiomorphic pair, the model may be in the other group
     data = replace(solution.data or data, space_group=model.space_group)
     if solution.solved and solution.interruption is None:
-        refined = refined_without_free(model, data, free_set(data), settings=SETTINGS)
+        seconds = max(SETTINGS.time_limit, _FRACTION_OF_SEARCH * solution.seconds)
+        settings = replace(SETTINGS, time_limit=seconds)
+        refined = refined_without_free(model, data, free_set(data), settings=settings)
         if refined is not None:
             notes = (*solution.notes, *refined.notes)
             return replace(
