@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
 import shutil
@@ -29,6 +30,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="gpu: no CUDA device"))
         if item.get_closest_marker("external") and not servalcat_found():
             item.add_marker(pytest.mark.skip(reason="external: servalcat not found"))
+        if item.get_closest_marker("browser") and browser_programs() is None:
+            reason = "browser: needs chromium, chromedriver and the package selenium"
+            item.add_marker(pytest.mark.skip(reason=reason))
         if item.get_closest_marker("peers") and not os.environ.get("CRYSFORMER_CCTBX_PYTHON"):
             reason = "peers: set CRYSFORMER_CCTBX_PYTHON to an interpreter that has cctbx"
             item.add_marker(pytest.mark.skip(reason=reason))
@@ -43,6 +47,15 @@ def cuda_available() -> bool:
 def servalcat_found() -> bool:
     beside = str(Path(sys.executable).parent)
     return bool(shutil.which("servalcat") or shutil.which("servalcat", path=beside))
+
+
+def browser_programs() -> tuple[str, str] | None:
+    """Chromium and its driver, if they and selenium are installed."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    driver = shutil.which("chromedriver")
+    if chromium is None or driver is None or importlib.util.find_spec("selenium") is None:
+        return None
+    return chromium, driver
 
 
 @pytest.fixture(scope="session")

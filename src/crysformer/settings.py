@@ -1,7 +1,7 @@
 """Settings as frozen dataclasses: read from TOML files, checked, and written back with comments.
 
-A field may describe itself in `dataclasses.field(metadata=...)`: "min" and "max" (inclusive; of a
-tuple, for each element), "unit" and "help". Nested dataclasses are TOML tables.
+A field may describe itself in `dataclasses.field(metadata=...)`: "min" and "max" (inclusive; of
+tuples, for each element), "unit" and "help". Nested dataclasses are TOML tables.
 """
 
 from __future__ import annotations
@@ -195,10 +195,13 @@ def _range_problem(value: Any, field: dataclasses.Field[Any]) -> str | None:
     """Say how a value lies outside the range of its field."""
     low = field.metadata.get("min", -math.inf)
     high = field.metadata.get("max", math.inf)
-    numbers = value if isinstance(value, tuple) else (value,)
-    if all(
-        number is None or isinstance(number, str) or low <= number <= high for number in numbers
-    ):
+
+    def inside(part: Any) -> bool:
+        if isinstance(part, tuple):
+            return all(map(inside, part))
+        return part is None or isinstance(part, str) or low <= part <= high
+
+    if inside(value):
         return None
     return f"is {_toml_value(value)}, expected {_range_text(field)}"
 

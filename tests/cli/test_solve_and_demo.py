@@ -29,7 +29,9 @@ def test_solve_writes_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert 0 <= summary["confidence"] <= 1
     assert "349 amplitudes to 1.51 A" in captured.err
     names = {path.name for path in out.iterdir()}
-    assert names == {"solution.mtz", "solution.ccp4", "summary.json", "state.safetensors"}
+    assert names == {
+        "solution.mtz", "solution.ccp4", "summary.json", "state.safetensors", "report.html",
+    }  # fmt: skip
 
     mtz = gemmi.read_mtz_file(str(out / "solution.mtz"))
     assert mtz.column_labels() == ["H", "K", "L", "F", "SIGF", "FWT", "PHWT", "FOM"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 
 import pytest
+import torch
 
 from crysformer.cli.train import PRESETS
+from crysformer.data.store import FragmentStore
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.training.config import (
     TRAINING_PRESETS,
@@ -15,7 +18,9 @@ from crysformer.training.config import (
     read_config,
     to_dict,
     training_preset,
+    with_changes,
 )
+from crysformer.training.data import TrainingData
 
 
 def test_settings_survive_a_round_trip_and_mistakes_are_named(tmp_path: Path) -> None:
@@ -53,3 +58,22 @@ def test_conditions_need_scales_from_the_amplitudes(tmp_path: Path) -> None:
     assert config.model.conditions
     assert config.measured.exact == 0.5
     assert from_dict(to_dict(config)) == config
+
+
+def test_static_grids_are_for_networks_with_metric_positions(dipeptides: Path) -> None:
+    small = training_preset("dipeptide-small")
+    config = with_changes(small, ["static_grids=[[16, 12, 12], [20, 16, 16]]", "batch_size=4"])
+    assert config.static_grids == ((16, 12, 12), (20, 16, 16))
+    assert from_dict(to_dict(config)) == config
+    data = TrainingData(config, FragmentStore.open(dipeptides), torch.device("cpu"))
+    shapes = {tuple(batch.density.shape[2:]) for batch in islice(data.stream(), 12)}
+    assert shapes <= {(16, 12, 12), (20, 16, 16)}
+    for change, problem in (
+        ("[[16, 12, 10]]", "multiples of the patch, 4"),
+        ("[[16, 12]]", "expected array of array of 3 int"),
+        ("[[16, 12, 0]]", "expected 1 to 1024"),
+    ):
+        with pytest.raises((InputError, UsageError), match=problem):
+            with_changes(small, [f"static_grids={change}"])
+    with pytest.raises(UsageError, match="metric"):
+        with_changes(training_preset("dipeptide"), ["static_grids=[[24, 20, 16]]"])

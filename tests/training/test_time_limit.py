@@ -61,6 +61,16 @@ def test_training_ends_early_enough_for_what_comes_after(monkeypatch: pytest.Mon
     assert unlimited.seconds == 170
 
 
+def test_processor_time_passes_only_with_work() -> None:
+    waiting = TimeBudget(600.0, 120.0, processor_time=True)
+    time.sleep(0.2)
+    assert waiting.seconds < 0.1
+    until = time.thread_time() + 0.05
+    while time.thread_time() < until:
+        pass
+    assert waiting.seconds >= 0.05
+
+
 def slow(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[int]:
     """Make validation take this time for each prediction; return a list of the examples."""
     original: Callable[..., ValidationResult] = validator_module.validate

@@ -31,7 +31,9 @@ def test_a_folder_holds_what_the_solution_says(tmp_path: Path) -> None:
     )  # fmt: skip
     assert solution.solved
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"solution.mtz", "solution.ccp4", "summary.json", "state.safetensors"}
+    assert names == {
+        "solution.mtz", "solution.ccp4", "summary.json", "state.safetensors", "report.html",
+    }  # fmt: skip
     written = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert written == json.loads(json.dumps(summary))
     assert summary["data"] == reports[0].to_dict()

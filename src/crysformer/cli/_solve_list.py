@@ -109,6 +109,10 @@ def _run(args: argparse.Namespace, crystals: tuple[ListedCrystal, ...], folder: 
         ) from stop
     finally:
         _write(folder, crystals, done)
+    if not args.no_report:
+        from crysformer.workflow.reports import write_batch_report
+
+        write_batch_report(folder, [done[c.name] for c in crystals if c.name in done])
     records = [done[crystal.name] for crystal in crystals]
     emit(args, _content(records), _table(records) + f"\nwritten: {folder / 'results.tsv'}")
     failed = [record for record in records if record["status"] == "failed"]

@@ -50,6 +50,7 @@ def solve_one(args: argparse.Namespace, progress: Progress | None) -> tuple[dict
         settings=args.settings,
         progress=progress,
         find_space_group=args.find_space_group,
+        report_page=not args.no_report,
     )
     return summary, verdict(data, solution, Path(args.output))
 
@@ -107,6 +108,8 @@ def verdict(data: CrystalData, solution: Solution, folder: Path) -> str:
     names = "solution.ccp4, summary.json" + (", model.cif" if solution.model is not None else "")
     names += ", atoms.res" if solution.atoms is not None else ""
     lines += [f"written: {mtz}, {names}", f"view: coot --auto {mtz}"]
+    if (page := folder / "report.html").is_file():
+        lines.append(f"report: {page} (for a browser)")
     if not solution.solved:
         lines.append("to continue: the same command with --resume, for another --time-limit")
     return "\n".join(lines)

@@ -30,6 +30,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     budget.add_argument("--budget", type=float, metavar="MINUTES", help="training time of each row")
     budget.add_argument("--examples", type=int, metavar="N", help="training examples of each row")
     parser.add_argument(
+        "--processor-time",
+        action="store_true",
+        help="count processor time, for a CPU that does other work at the same time",
+    )
+    parser.add_argument(
         "--test-limit", type=int, default=64, metavar="N", help="test crystals, at random (64)"
     )
     parser.add_argument(
@@ -75,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         device=str(pick_device(args.device)),
         changes=tuple(args.set),
+        processor_time=args.processor_time,
     )
     check_budget(budget)
     if args.overwrite:

@@ -93,6 +93,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print every setting with its meaning as TOML (with --json as JSON), and stop",
     )
+    parser.add_argument("--no-report", action="store_true", help="leave out report.html")
     add_output_arguments(parser, "solution.mtz, solution.ccp4 and summary.json", required=False)
 
 

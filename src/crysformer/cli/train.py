@@ -15,7 +15,11 @@ from crysformer.cli._common import add_output_arguments, emit
 from crysformer.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from crysformer.training.config import TrainingConfig
+    from crysformer.training.trackers import Tracker
 
 #: Names of the presets, repeated here so that --help needs no torch.
 PRESETS = (
@@ -81,6 +85,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=int, metavar="N", help="CPU threads (default: torch's choice)"
     )
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="write curves for TensorBoard into the output"
+    )
+    parser.add_argument(
+        "--wandb", metavar="PROJECT", help="send curves to a project at Weights & Biases"
+    )
     add_output_arguments(parser, "weights, checkpoint and history", required=False)
 
 
@@ -114,6 +124,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from crysformer.models.device import pick_device
+    from crysformer.training.processes import is_first_process
     from crysformer.training.train import train
 
     if args.threads is not None:
@@ -130,7 +141,10 @@ def run(args: argparse.Namespace) -> int:
         start_from=args.start_from,
         refine=args.refine,
         began=began,
+        trackers=_trackers(args, config),
     )
+    if not is_first_process():
+        return 0
     emit(
         args,
         {
@@ -145,6 +159,20 @@ def run(args: argparse.Namespace) -> int:
         f"written: {args.output}/weights.safetensors",
     )
     return 0
+
+
+def _trackers(args: argparse.Namespace, config: TrainingConfig) -> list[Callable[[Path], Tracker]]:
+    from crysformer.training.config import to_dict
+    from crysformer.training.trackers import TensorBoard, WeightsAndBiases, require
+
+    made: list[Callable[[Path], Tracker]] = []
+    if args.tensorboard:
+        require("tensorboard")
+        made.append(TensorBoard)
+    if args.wandb is not None:
+        require("wandb")
+        made.append(lambda folder: WeightsAndBiases(args.wandb, folder, to_dict(config)))
+    return made
 
 
 def _config(args: argparse.Namespace) -> TrainingConfig:

@@ -6,6 +6,7 @@ import functools
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crysformer.errors import NotApplicable
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
     import torch
 
     from crysformer.phasing.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class CoursePoint:
+    """End of a turn: seconds since the search began, and the best confidence that it brought."""
+
+    seconds: float
+    method: str
+    confidence: float
 
 
 class Search:
@@ -58,6 +68,8 @@ class Search:
     contradiction
         A candidate that convinces but for the stated space group, and supports another one of the
         same Laue class, which ends the search; None without.
+    course
+        The turns so far, of this run.
     """
 
     def __init__(
@@ -73,7 +85,8 @@ class Search:
     ) -> None:
         self.problem, self.requested, self.settings = problem, requested, settings
         self.time_limit, self.seed, self.progress = time_limit, seed, progress
-        self.deadline = (time.monotonic() if begun is None else begun) + time_limit
+        self._begun = time.monotonic() if begun is None else begun
+        self.deadline = self._begun + time_limit
         self.find_space_group = find_space_group
         check = symmetry_in_any_group if find_space_group else symmetry_of
         symmetry = functools.partial(check, problem) if problem.symmetric else None
@@ -83,6 +96,7 @@ class Search:
         self.generators: dict[str, torch.Generator] = {}
         self.notes: list[str] = []
         self._refused: set[str] = set()
+        self.course: list[CoursePoint] = []
 
     @property
     def best(self) -> Candidate | None:
@@ -209,6 +223,7 @@ class Search:
             self._note(turn.method, str(reason))
             return
         self.adopt(found)
+        self._record(turn.method, found)
         alike = sum(m.tried for m in self.methods.values() if m.unit == method.unit)
         self._report(f"{alike} {method.unit}")
         if checkpoint is not None:
@@ -219,6 +234,10 @@ class Search:
         self.pool.add(candidates)
         if self.contradiction is None and not self.pool.convinced:
             self.contradiction = self._contradiction()
+
+    def _record(self, method: str, found: Sequence[Candidate]) -> None:
+        best = max((candidate.confidence for candidate in found), default=0.0)
+        self.course.append(CoursePoint(time.monotonic() - self._begun, method, best))
 
     def _late(self) -> bool:
         return time.monotonic() > self.deadline + GRACE

@@ -15,6 +15,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.atoms.atomic_structure import AtomicStructure
 from crysformer.phasing.origin.space_group_ranking import SpaceGroupFigures
+from crysformer.phasing.search import CoursePoint
 from crysformer.phasing.settings import SolveSettings
 
 
@@ -79,6 +80,8 @@ class Solution:
     data
         The measurements that `f`, `phi` and `fom` belong to: the input's, or merged in the space
         group that was found.
+    course
+        Turns of the methods, of the last run if the search was resumed.
     """
 
     solved: bool
@@ -102,6 +105,7 @@ class Solution:
     interruption: KeyboardInterrupt | None = None
     space_groups: tuple[SpaceGroupFigures, ...] = ()
     data: CrystalData | None = None
+    course: tuple[CoursePoint, ...] = ()
 
     def to_summary(self) -> dict[str, Any]:
         """The content of ``summary.json``: plain numbers, strings and lists."""
@@ -131,6 +135,14 @@ class Solution:
             "atoms": self._atoms(),
             "seconds": round(self.seconds, 2),
             "starts": self.starts,
+            "course": [
+                {
+                    "seconds": round(point.seconds, 2),
+                    "method": point.method,
+                    "confidence": _rounded(point.confidence),
+                }
+                for point in self.course
+            ],
             "notes": list(self.notes),
             "settings": asdict(self.settings),
         }

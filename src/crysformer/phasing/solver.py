@@ -180,6 +180,7 @@ def solve(
         atoms=end.atoms,
         space_groups=end.space_groups,
         data=end.data,
+        course=tuple(search.course),
     )
 
 

@@ -79,6 +79,13 @@ class TrainingConfig:
         AugmentationRanges, "Networks for imperfect data: ranges of the simulated imperfections."
     )
     rotate: bool = setting(True, "Rotate every fragment at random each time it is drawn.")
+    static_grids: tuple[tuple[int, int, int], ...] = setting(
+        (),
+        "For compiled networks with positions in A: grids that all cells they are fine enough for "
+        "are put on, such as [[16, 12, 12], [20, 16, 12]].",
+        min=1,
+        max=1024,
+    )
     bf16: bool = setting(False, "For GPUs: bfloat16 autocast.")
     compile: bool = setting(False, "For GPUs: torch.compile of the transformer blocks.")
     checkpoint_layers: bool = setting(False, "For GPUs: recompute layers to save memory.")
@@ -109,10 +116,24 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        self._check_grids()
         if self.model.conditions and self.measured.d_min < self.model.d_min:
             raise UsageError(
                 f"measured.d_min is {self.measured.d_min:g} A, expected a lower resolution than "
                 f"model.d_min, {self.model.d_min:g} A"
+            )
+
+    def _check_grids(self) -> None:
+        patch = self.model.patch
+        if any(n % patch for shape in self.static_grids for n in shape):
+            raise UsageError(
+                f"static_grids {list(map(list, self.static_grids))}: expected multiples of the "
+                f"patch, {patch}"
+            )
+        if self.static_grids and getattr(self.model, "positions", "") != "metric":
+            raise UsageError(
+                'static_grids need a network with model.positions = "metric": to others a finer '
+                "grid is another crystal"
             )
 
 

@@ -14,6 +14,7 @@ from crysformer.data.store import FragmentStore, FragmentTable, Split
 from crysformer.data.synthetic.subfragments import fitted_recipe, subfragments
 from crysformer.errors import InputError
 from crysformer.training.config import TrainingConfig
+from crysformer.training.processes import ALONE, Processes
 from crysformer.training.validation import validation_batches
 
 
@@ -47,10 +48,20 @@ class TrainingData:
         The data set.
     device
         Device that generates the examples.
+    processes
+        Processes that share every batch.
     """
 
-    def __init__(self, config: TrainingConfig, store: FragmentStore, device: torch.device) -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        store: FragmentStore,
+        device: torch.device,
+        processes: Processes = ALONE,
+    ) -> None:
+        processes.check_shares(config.batch_size)
         self._config, self._store, self._device = config, store, device
+        self._processes = processes
         n_residues = config.model.n_residues
         self._cut = store.recipe.n_residues != n_residues
         recipe = fitted_recipe(n_residues) if self._cut else store.recipe
@@ -66,11 +77,12 @@ class TrainingData:
         return subfragments(table, self._config.model.n_residues) if self._cut else table
 
     def stream(self) -> ExampleStream:
-        """Stream endless batches of the training split, exact and complete."""
-        c = self._config
+        """Stream this process's part of endless batches, exact and complete."""
+        c, processes = self._config, self._processes
         return ExampleStream(
             self._table("train"), self._recipe, c.batch_size, self._device,
             c.rotate, c.seed, c.model.d_min, c.model.patch,
+            c.static_grids, part=processes.rank, parts=processes.size,
         )  # fmt: skip
 
     def validation(self, n: int) -> list[Batch]:

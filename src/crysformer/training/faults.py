@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from crysformer.errors import CrysformerError
 from crysformer.models.density_network import DensityNetwork
+from crysformer.training.processes import Processes
 
 
 class CompiledBlocks:
@@ -65,6 +67,56 @@ def out_of_memory(error: Exception) -> bool:
         isinstance(error, RuntimeError)
         and any(words in text for words in ("out of memory", "alloc_failed", "allocate memory"))
     )
+
+
+def is_short_of_memory(
+    error: Exception, run: str, batch_size: int, compiled: bool, processes: Processes
+) -> bool:
+    """Return whether a step that failed needs less memory or, otherwise, no compilation.
+
+    Parameters
+    ----------
+    error
+        What the step raised; raised again if the step cannot be repeated in another way.
+    run
+        Name of the run for messages.
+    batch_size
+        Of the step.
+    compiled
+        Whether the network was compiled.
+    processes
+        Where there are several, none can change its steps alone.
+
+    Raises
+    ------
+    CrysformerError
+        If memory is short for one example, or one of several processes failed.
+    """
+    short, reason = out_of_memory(error), first_line(error)
+    if batch_size == 1:
+        raise_if_short_of_memory(error, run)
+    if not short and not compiled:
+        raise error
+    if processes.size > 1:
+        remedy = "a smaller batch_size" if short else "compile = false"
+        raise CrysformerError(
+            f"{run}: process {processes.rank} failed ({reason}); resume with {remedy}"
+        ) from error
+    return short
+
+
+def raise_if_short_of_memory(error: Exception, run: str) -> None:
+    """Say that a single example does not fit, if that is why it failed.
+
+    Raises
+    ------
+    CrysformerError
+        If memory was short.
+    """
+    if out_of_memory(error):
+        raise CrysformerError(
+            f"{run}: not enough memory for a single example ({first_line(error)})"
+        ) from error
 
 
 def first_line(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from crysformer.training.config import TrainingConfig
 from crysformer.training.faults import CompiledBlocks
 from crysformer.training.losses import LOSSES
 from crysformer.training.optimiser import make_optimizer
+from crysformer.training.processes import ALONE, Processes
 from crysformer.training.recycling_inputs import starting_estimate
 
 
@@ -42,6 +43,8 @@ class Learner:
         The network with the scales of the data.
     device
         Compute device.
+    processes
+        Processes that average their gradients.
 
     Attributes
     ----------
@@ -55,17 +58,24 @@ class Learner:
         Number of steps done.
     """
 
-    def __init__(self, config: TrainingConfig, model: NetworkConfig, device: torch.device) -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        model: NetworkConfig,
+        device: torch.device,
+        processes: Processes = ALONE,
+    ) -> None:
         self._config = config
         self._device = device
         self.model = make_network(model, residue_templates()).to(device)
         self.model.checkpointing = config.checkpoint_layers
         self.averaged = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.blocks = CompiledBlocks(self.model, config.compile)
+        self._parallel = processes.parallel(self.model)
         self.optimizer = make_optimizer(self.model, config)
         # On a GPU the numbers are drawn there; Apple's lack the double precision of some.
         drawn_on = device if device.type == "cuda" else torch.device("cpu")
-        self.random = torch.Generator(drawn_on).manual_seed(config.seed)
+        self.random = torch.Generator(drawn_on).manual_seed(processes.own_seed(config.seed))
         self.step = 0
         self._loss = LOSSES[config.loss]
         self._parameters: list[Tensor] = list(self.model.parameters())
@@ -83,7 +93,7 @@ class Learner:
         """Add the gradients of a batch, one of `accumulate`, and return its part of the loss."""
         batch = inputs.batch
         with self._autocast():
-            predicted = self.model(
+            predicted = self._parallel(
                 batch.patterson, batch.residues, batch.lengths, inputs.estimate, batch.measured
             )
         loss = self._loss(predicted.float(), batch.density, inputs.blank) / accumulate

@@ -16,16 +16,18 @@ from crysformer.errors import CrysformerError
 from crysformer.models.density_network import n_parameters
 from crysformer.signals import uninterrupted
 from crysformer.training.checkpoint import CHECKPOINT
-from crysformer.training.config import TrainingConfig, to_dict
+from crysformer.training.config import TrainingConfig
 from crysformer.training.data import TrainingData
-from crysformer.training.faults import Snapshot, all_finite, first_line, out_of_memory
+from crysformer.training.faults import Snapshot, all_finite, first_line, is_short_of_memory
 from crysformer.training.learner import Learner
 from crysformer.training.optimiser import learning_rate
+from crysformer.training.processes import ALONE, Processes
 from crysformer.training.progress import Progress
 from crysformer.training.run_folder import HISTORY, RunFolder
-from crysformer.training.run_state import state_of
+from crysformer.training.run_state import random_state, state_of, weights_info
 from crysformer.training.running_loss import RunningLoss
 from crysformer.training.time_budget import TimeBudget
+from crysformer.training.trackers import Curves
 from crysformer.training.validation import ValidationResult
 from crysformer.training.validator import Validator
 
@@ -43,32 +45,38 @@ class Trainer:
     def __init__(
         self, config: TrainingConfig, store: FragmentStore, folder: Path,
         max_time: float | None, device: torch.device, began: float | None = None,
+        processor_time: bool = False, processes: Processes = ALONE,
     ) -> None:  # fmt: skip
         torch.manual_seed(config.seed)
         self.config = config
         self.folder = folder
         self.device = device
-        self.budget = TimeBudget(max_time, config.write_every, began)
+        self.processes = processes
+        self.curves = Curves()
+        self.budget = TimeBudget(max_time, config.write_every, began, processor_time)
         self.files = RunFolder(folder)
         self._store = store
         self.data_hash = store.fragments_hash
         self.halvings = 0
         self._open_data(config)
-        self.validator = Validator(config, self.data, device, self.budget)
+        self.validator = Validator(config, self.data, device, self.budget, processes)
         model = config.model
         if model.scaling == "constant":
             model = model.with_scales(store.scale("patterson"), store.scale("density"))
-        self.learner = Learner(config, model, device)
-        self.losses = RunningLoss()
+        self.learner = Learner(config, model, device, processes)
+        self.losses = RunningLoss(processes)
         self.examples = 0
         self.seconds = 0.0
-        self._validated = 0.0
+        self._ends = math.inf
+        self._write_due = False
         self.returns = 0
         self._stepping = False
         self._mark()
+        if not processes.is_first:  # the first weights are the same, later numbers are not
+            torch.manual_seed(processes.own_seed(config.seed))
 
     def _open_data(self, config: TrainingConfig) -> None:
-        self.data = TrainingData(config, self._store, self.device)
+        self.data = TrainingData(config, self._store, self.device, self.processes)
         self.stream = self.data.stream()
         self.batches: Iterator[Batch] = iter(self.stream)
 
@@ -83,6 +91,8 @@ class Trainer:
         if self.budget.limit is not None:
             self.budget.expect_bytes(_CHECKPOINT_BYTES * n_parameters(self.learner.model))
             self.validator.estimate_times(self.learner.averaged)
+        self.validator.check_memory(self.learner.model, self.folder, progress)
+        self._read_clock()
         self._mark()
         begin = self.learner.step
         while not self._done() or not self._sound(progress):
@@ -90,7 +100,7 @@ class Trainer:
                 break  # back to the last weights, and no time to go on from there
             if not self._step_or_adapt(progress):
                 continue
-            self.seconds = self.budget.seconds
+            self._read_clock()
             # The first step is read at once: it shows whether the run works at all.
             if math.isnan(self.losses.latest) or self.losses.waiting >= self.config.log_every:
                 with self.budget.measured("waiting"):
@@ -98,9 +108,12 @@ class Trainer:
                 if not finite:
                     self._go_back(progress)
                     continue
+                self.curves.add_training(
+                    self.examples, self.losses.latest, self._learning_rate(), self.seconds
+                )
             progress.update(self.examples, self.seconds, self.losses.latest)
-            due = self._validation_due()
-            if (due or self.budget.write_due()) and not self._done() and self._sound(progress):
+            due = self.validator.due(self.examples, self.seconds)
+            if (due or self._write_due) and not self._done() and self._sound(progress):
                 if due:
                     self._record(progress)
                 else:
@@ -124,7 +137,7 @@ class Trainer:
             )
             loss = self.learner.backward(inputs, accumulate)
             total = loss if total is None else total + loss
-            examples += len(inputs.batch)
+            examples += len(inputs.batch) * self.processes.size
         self.learner.update(rate)
         assert total is not None
         self.losses.add(total)
@@ -140,13 +153,11 @@ class Trainer:
                 self._stepping = False
             return True
         except Exception as error:
-            short, reason = out_of_memory(error), first_line(error)
-            if short and self.config.batch_size == 1:
-                raise CrysformerError(
-                    f"{self.folder}: not enough memory for a single example ({reason})"
-                ) from error
-            if not short and not self.learner.blocks.active:
-                raise
+            reason = first_line(error)
+            short = is_short_of_memory(
+                error, str(self.folder), self.config.batch_size,
+                self.learner.blocks.active, self.processes,
+            )  # fmt: skip
         self.learner.forget_gradients()
         self._stepping = False
         if short:
@@ -197,8 +208,8 @@ class Trainer:
             self.returns += 1
             self._snapshot.restore()
             self.learner.step, self.examples = self._marked
-        self.losses = RunningLoss()
-        self._plan_validation()
+        self.losses = RunningLoss(self.processes)
+        self.validator.plan(self.examples)
         progress.warning(
             f"{what}: back to the weights after {self.examples} examples, with half the learning "
             "rate"
@@ -209,65 +220,68 @@ class Trainer:
         learner = self.learner
         self._snapshot = Snapshot(learner.model, learner.averaged, learner.optimizer)
         self._marked = learner.step, self.examples
-        self._plan_validation()
-
-    def _plan_validation(self) -> None:
-        every = self.config.validate_every
-        self._next_validation = (self.examples // every + 1) * every
-
-    def _validation_due(self) -> bool:
-        seconds = self.config.validate_seconds
-        late = seconds is not None and self.budget.seconds - self._validated >= seconds
-        return late or self.examples >= self._next_validation
+        self.validator.plan(self.examples)
 
     def _learning_rate(self) -> float:
-        ends = self.budget.training_ends(self.config.final_examples)
+        ends = None if self.budget.limit is None else self._ends
         return 0.5**self.returns * learning_rate(self.config, self.examples, self.seconds, ends)
 
-    def _done(self) -> bool:
+    def _read_clock(self) -> None:
+        """Read the time, by which all processes decide alike."""
         ends = self.budget.training_ends(self.config.final_examples)
-        out_of_time = ends is not None and self.budget.seconds >= ends
-        return out_of_time or self.examples >= self.config.examples
+        now = (self.budget.seconds, math.inf if ends is None else ends, self.budget.write_due())
+        self.seconds, self._ends, due = self.processes.agree(now)
+        self._write_due = bool(due)
+
+    def _done(self) -> bool:
+        return self.seconds >= self._ends or self.examples >= self.config.examples
 
     def _record(self, progress: Progress) -> None:
         """Validate; write weights, checkpoint and a line of history."""
-        result = self.validator.validate(self.learner.averaged, self.examples)
-        self._validated = self.budget.seconds
         loss = self.losses.mean()
+        # Before the checkpoint, which a resumed run continues with a new mean.
+        self.losses.restart()
+        if self.processes.is_first:
+            self._validate(loss, progress)
+        self.validator.restart_interval(self.seconds)
+        self._write()
+
+    def _validate(self, loss: float, progress: Progress) -> None:
+        result = self.validator.validate(self.learner.averaged, self.examples)
         self.files.add_to_history(
             self.learner.step, self.examples, self.seconds, self._learning_rate(), loss, result
         )
-        # Before the checkpoint, which a resumed run continues with a new mean.
-        self.losses.restart()
-        self._write()
-        imperfect = self.validator.details.get("pc_imperfect")
+        self.curves.add_validation(self.examples, result)
         progress.message(
             f"{self.examples} examples, {self.seconds:.0f} s: training loss {loss:.4f}, "
-            f"validation PC {result.pc:.4f} (better hand {result.pc_better_hand:.4f}), phase error "
-            f"{result.phase_error:.2f}, F-weighted {result.weighted_phase_error:.2f}"
-            + (f", imperfect data PC {imperfect:.4f}" if imperfect is not None else "")
+            f"validation {self.validator.summary()}"
         )
 
     def _write(self) -> None:
         """Write checkpoint and weights, with the figures of the last validation."""
-        if self.validator.result is None:  # weights are not usable without a calibration
-            self.validator.validate(self.learner.averaged, self.examples)
-        with self.budget.measured("writing"):
-            self.files.write_checkpoint(state_of(self))
-            self._write_weights()
-            self._mark()
+        random = self.processes.collect(random_state(self.learner))
+        if self.processes.is_first:
+            if self.validator.result is None:  # weights are not usable without a calibration
+                self.validator.validate(self.learner.averaged, self.examples)
+            with self.budget.measured("writing"):
+                self.files.write_checkpoint(state_of(self, random))
+                self._write_weights()
+        self._mark()
         self.budget.wrote()
+        self._read_clock()
 
     def _keep(self) -> str:
         """Write the state of an interrupted run, if it is sound; say what is kept."""
         with uninterrupted():
-            path = self.folder / CHECKPOINT
-            broken = self._stepping or not (self.losses.read() and all_finite(self.learner.model))
-            if not broken and self.learner.step > self._marked[0]:
+            path, learner = self.folder / CHECKPOINT, self.learner
+            broken = self._stepping or not (
+                self.losses.read(together=False) and all_finite(learner.model)
+            )
+            if self.processes.is_first and not broken and learner.step > self._marked[0]:
                 self.files.write_checkpoint(state_of(self))
                 if self.validator.result is not None:
                     self._write_weights()
-                self._marked = self.learner.step, self.examples
+                self._marked = learner.step, self.examples
         if not path.is_file():
             return "nothing is kept yet; start again with `overwrite`"
         return f"the state after {self._marked[1]} examples is kept; pass `resume` to go on"
@@ -275,30 +289,14 @@ class Trainer:
     def _finish(self, progress: Progress, trained: bool) -> ValidationResult:
         """Save the final figures: more examples, predicted as by `predict`."""
         validator, model = self.validator, self.learner.averaged
-        if validator.details.get("after_examples") != self.examples:
-            validator.validate(model, self.examples)
-        validator.validate_finally(model, trained, progress)
-        self._write_weights()
-        assert validator.result is not None
-        return validator.result
+        if self.processes.is_first:
+            if validator.details.get("after_examples") != self.examples:
+                validator.validate(model, self.examples)
+            validator.validate_finally(model, trained, progress)
+            self._write_weights()
+        result = self.processes.share(validator.result)
+        assert isinstance(result, ValidationResult)
+        return result
 
     def _write_weights(self) -> None:
-        result = self.validator.result
-        assert result is not None
-        self.files.write_weights(
-            self.learner.averaged,
-            {
-                "preset": self.config.name,
-                "data_sha256": self.data_hash,
-                "domain": self.validator.domain(),
-                "calibration": result.calibration,
-                "metrics": {**result.metrics(), **self.validator.details},
-                "training": {
-                    "examples": self.examples,
-                    "steps": self.learner.step,
-                    "seconds": round(self.budget.seconds),
-                    "device": str(self.device),
-                    "config": to_dict(self.config),
-                },
-            },
-        )
+        self.files.write_weights(self.learner.averaged, weights_info(self))

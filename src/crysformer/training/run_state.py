@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,30 @@ from crysformer.training.faults import all_finite, first_line
 from crysformer.training.run_folder import COLUMNS
 
 if TYPE_CHECKING:
+    from crysformer.training.learner import Learner
     from crysformer.training.loop import Trainer
 
 
-def state_of(trainer: Trainer) -> dict[str, Any]:
-    """Collect the state of a run in plain tensors and values."""
+def random_state(learner: Learner) -> dict[str, Any]:
+    """Collect the random states of this process."""
+    return {
+        "random": torch.get_rng_state(),
+        "random_estimates": learner.random.get_state(),
+        "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def state_of(trainer: Trainer, random: Sequence[Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """Collect the state of a run in plain tensors and values.
+
+    Parameters
+    ----------
+    trainer
+        The run.
+    random
+        `random_state` of all processes, the first one's first; by default of this one alone.
+    """
+    random = random or [random_state(trainer.learner)]
     learner = trainer.learner
     return {
         "config": json.dumps(to_dict(trainer.config)),
@@ -29,15 +49,35 @@ def state_of(trainer: Trainer) -> dict[str, Any]:
         "averaged": learner.averaged.state_dict(),
         "optimizer": learner.optimizer.state_dict(),
         "stream": trainer.stream.state_dict(),
-        "random": torch.get_rng_state(),
-        "random_estimates": learner.random.get_state(),
-        "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        **random[0],
+        "random_others": [dict(state) for state in random[1:]],
         "step": learner.step,
         "examples": trainer.examples,
         "seconds": trainer.budget.seconds,
         "halvings": trainer.halvings,
         "returns": trainer.returns,
         "history": trainer.files.history,
+    }
+
+
+def weights_info(trainer: Trainer) -> dict[str, Any]:
+    """Collect what the weights' JSON says of the run, after a validation."""
+    result, validator = trainer.validator.result, trainer.validator
+    assert result is not None
+    return {
+        "preset": trainer.config.name,
+        "data_sha256": trainer.data_hash,
+        "domain": validator.domain(),
+        "calibration": result.calibration,
+        "metrics": {**result.metrics(), **validator.details},
+        "training": {
+            "examples": trainer.examples,
+            "steps": trainer.learner.step,
+            "seconds": round(trainer.budget.seconds),
+            "device": str(trainer.device),
+            "processes": trainer.processes.size,
+            "config": to_dict(trainer.config),
+        },
     }
 
 
@@ -110,6 +150,20 @@ def _restore_tensors(trainer: Trainer, state: dict[str, Any]) -> None:
             if moments[name].shape != parameter.shape or not moments[name].isfinite().all():
                 raise ValueError(f"{name} of the optimiser")
     trainer.stream.load_state_dict(state["stream"])
+    _restore_random(trainer, state)
+
+
+def _restore_random(trainer: Trainer, state: dict[str, Any]) -> None:
+    """Continue with the random numbers of this process.
+
+    One that was not there when the checkpoint was written has begun numbers of its own already.
+    """
+    rank, others = trainer.processes.rank, state.get("random_others", [])
+    if rank > len(others):
+        return
+    learner = trainer.learner
+    if rank:
+        state = others[rank - 1]
     torch.set_rng_state(state["random"].cpu())
     estimates = state["random_estimates"].cpu()
     if estimates.shape != learner.random.get_state().shape:

@@ -7,9 +7,16 @@ import math
 import torch
 from torch import Tensor
 
+from crysformer.training.processes import ALONE, Processes
+
 
 class RunningLoss:
     """Losses of the steps since the last validation; they stay on the device until `read`.
+
+    Parameters
+    ----------
+    processes
+        Processes whose losses are averaged.
 
     Attributes
     ----------
@@ -17,7 +24,8 @@ class RunningLoss:
         Mean over the steps of the last reading, NaN before the first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, processes: Processes = ALONE) -> None:
+        self._processes = processes
         self.latest = math.nan
         self._waiting: list[Tensor] = []
         self._read: list[float] = []
@@ -31,10 +39,17 @@ class RunningLoss:
         """Add the loss of a step, a scalar without gradient."""
         self._waiting.append(loss)
 
-    def read(self) -> bool:
-        """Wait for the device, and return whether all losses are finite."""
+    def read(self, together: bool = True) -> bool:
+        """Wait for the device, and return whether all losses are finite.
+
+        Parameters
+        ----------
+        together
+            Average over the processes, all of which call this; otherwise this process's alone.
+        """
         if self._waiting:
-            values = torch.stack(self._waiting).tolist()
+            losses = torch.stack(self._waiting)
+            values = (self._processes.mean(losses) if together else losses).tolist()
             self._waiting.clear()
             self._read += values
             self.latest = sum(values) / len(values)

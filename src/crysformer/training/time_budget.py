@@ -27,10 +27,15 @@ class TimeBudget:
     write_every
         Seconds between files.
     began
-        `time.monotonic` of the start; now if None.
+        Reading of the clock at the start; now if None.
+    processor_time
+        Count the seconds of all threads of this process, which depend little on what else the
+        machine does.
 
     Attributes
     ----------
+    clock
+        Clock in seconds: `time.monotonic` or `time.process_time`.
     validation
         Seconds that a validation took.
     final_example
@@ -41,17 +46,24 @@ class TimeBudget:
         Seconds that a reading of the loss waited for the device.
     """
 
-    def __init__(self, limit: float | None, write_every: float, began: float | None = None) -> None:
+    def __init__(
+        self,
+        limit: float | None,
+        write_every: float,
+        began: float | None = None,
+        processor_time: bool = False,
+    ) -> None:
         self.limit = limit
+        self.clock = time.process_time if processor_time else time.monotonic
         self._write_every = write_every
-        self._zero = time.monotonic() if began is None else began
+        self._zero = self.clock() if began is None else began
         self._written = time.monotonic()
         self.validation = self.final_example = self.writing = self.waiting = 0.0
 
     @property
     def seconds(self) -> float:
         """Seconds of the run so far."""
-        return time.monotonic() - self._zero
+        return self.clock() - self._zero
 
     def resume(self, seconds: float) -> None:
         """Count the seconds of earlier parts of the run."""
@@ -60,9 +72,9 @@ class TimeBudget:
     @contextlib.contextmanager
     def measured(self, name: str) -> Iterator[None]:
         """Measure the seconds of a block for the attribute of this name."""
-        begin = time.monotonic()
+        begin = self.clock()
         yield
-        setattr(self, name, time.monotonic() - begin)
+        setattr(self, name, self.clock() - begin)
 
     def expect_bytes(self, n: int) -> None:
         """Estimate the time of writing until it has been measured."""

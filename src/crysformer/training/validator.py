@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import time
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from crysformer.data.examples.stream import Batch
+from crysformer.errors import CrysformerError
 from crysformer.models.density_network import DensityNetwork
 from crysformer.models.orientations import ORIENTATIONS
 from crysformer.training.config import TrainingConfig
 from crysformer.training.data import TrainingData
 from crysformer.training.domain import trained_domain
+from crysformer.training.faults import raise_if_short_of_memory
+from crysformer.training.memory import estimate_memory, memory_problem
+from crysformer.training.processes import ALONE, Processes
 from crysformer.training.progress import Progress
 from crysformer.training.time_budget import TimeBudget
 from crysformer.training.validation import ValidationResult, validate
@@ -34,6 +38,8 @@ class Validator:
         Compute device.
     budget
         Learns how long validation takes.
+    processes
+        Processes that share every batch of the training.
 
     Attributes
     ----------
@@ -45,13 +51,21 @@ class Validator:
     """
 
     def __init__(
-        self, config: TrainingConfig, data: TrainingData, device: torch.device, budget: TimeBudget
+        self,
+        config: TrainingConfig,
+        data: TrainingData,
+        device: torch.device,
+        budget: TimeBudget,
+        processes: Processes = ALONE,
     ) -> None:
         self._config, self._data, self._budget = config, data, budget
+        self._device, self._processes = device, processes
+        self._since = 0.0
+        self.plan(0)
         torch.zeros(1, device=device)  # so that the device is ready when the time is measured
-        begin = time.monotonic()
+        begin = budget.clock()
         self._exact = data.validation(config.validation_examples)
-        self._making = (time.monotonic() - begin) / max(1, sum(map(len, self._exact)))
+        self._making = (budget.clock() - begin) / max(1, sum(map(len, self._exact)))
         self._imperfect = data.all_measured(self._exact)
         self.result: ValidationResult | None = None
         self.details: dict[str, Any] = {}
@@ -62,14 +76,52 @@ class Validator:
         measured = self._config.measured if model.conditions else None
         return trained_domain(self._exact, model.d_min, measured)
 
+    def check_memory(self, model: DensityNetwork, run: Path, progress: Progress) -> None:
+        """Check that a training step on the largest of the examples fits into memory.
+
+        Raises
+        ------
+        CrysformerError
+            If it does not on a CPU, or a single example does not; on a GPU, where the batches are
+            halved, a warning is given.
+        """
+        largest = max(self._exact, key=lambda batch: batch.patterson[0].numel())
+        try:
+            estimate = estimate_memory(model, _first(largest, 1), self._config.loss, self._device)
+        except Exception as error:
+            raise_if_short_of_memory(error, str(run))
+            raise
+        size = self._config.batch_size // self._processes.size
+        problem = memory_problem(estimate, size, self._config.accumulate)
+        if problem is None:
+            return
+        if self._device.type == "cpu":
+            raise CrysformerError(f"{run}: {problem}")
+        progress.warning(problem)
+
+    def plan(self, examples: int) -> None:
+        """Plan the next validation of a run that has trained on so many examples."""
+        every = self._config.validate_every
+        self._next = (examples // every + 1) * every
+
+    def due(self, examples: int, seconds: float) -> bool:
+        """Check if it is time to validate, by examples or seconds of the run."""
+        interval = self._config.validate_seconds
+        late = interval is not None and seconds - self._since >= interval
+        return late or examples >= self._next
+
+    def restart_interval(self, seconds: float) -> None:
+        """Count the seconds to the next validation from here."""
+        self._since = seconds
+
     def estimate_times(self, model: DensityNetwork) -> None:
         """Estimate what validation takes, from a few examples."""
         few = _first(self._exact[0], _TIMED)
         each = 0.0
         for _ in range(2):  # the first one is slower
-            begin = time.monotonic()
+            begin = self._budget.clock()
             validate(model, [few], self._config.model.d_min)
-            each = (time.monotonic() - begin) / len(few)
+            each = (self._budget.clock() - begin) / len(few)
         self._budget.validation = each * sum(map(len, (*self._exact, *self._imperfect)))
         self._budget.final_example = each * len(ORIENTATIONS) + self._making
 
@@ -85,15 +137,25 @@ class Validator:
         """
         d_min = self._config.model.d_min
         with self._budget.measured("validation"):
-            begin = time.monotonic()
+            begin = self._budget.clock()
             self.result = validate(model, self._exact, d_min)
-            each = (time.monotonic() - begin) / max(1, self.result.n)
+            each = (self._budget.clock() - begin) / max(1, self.result.n)
             self.details = {"orientations": 1}
             if self._imperfect:
                 self.details["pc_imperfect"] = validate(model, self._imperfect, d_min).pc
             self.details["after_examples"] = examples
         self._budget.final_example = each * len(ORIENTATIONS) + self._making
         return self.result
+
+    def summary(self) -> str:
+        """Format the figures of the last validation for the log."""
+        result, imperfect = self.result, self.details.get("pc_imperfect")
+        assert result is not None
+        return (
+            f"PC {result.pc:.4f} (better hand {result.pc_better_hand:.4f}), phase error "
+            f"{result.phase_error:.2f}, F-weighted {result.weighted_phase_error:.2f}"
+            + (f", imperfect data PC {imperfect:.4f}" if imperfect is not None else "")
+        )
 
     def validate_finally(self, model: DensityNetwork, limited: bool, progress: Progress) -> bool:
         """Validate on `final_examples`, predicted as by `predict`, as far as the time allows.

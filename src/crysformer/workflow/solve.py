@@ -16,6 +16,7 @@ from crysformer.phasing.checkpoint import STATE
 from crysformer.phasing.solution import Solution
 from crysformer.phasing.solver import solve
 from crysformer.signals import uninterrupted
+from crysformer.workflow.reports import REPORT, write_report
 from crysformer.workflow.solution_files import ATOMS, MODEL, RESULTS, write_solution
 
 
@@ -30,6 +31,7 @@ def solve_to_folder(
     resume: bool = False,
     on_report: Callable[[DataReport], None] = lambda report: None,
     translate: Callable[[str], str] = str,
+    report_page: bool = True,
     **options: Any,
 ) -> tuple[Solution, dict[str, Any]]:
     """Solve a crystal and write what ``crysformer solve`` writes.
@@ -39,9 +41,9 @@ def solve_to_folder(
     data
         Measured amplitudes, any space group.
     folder
-        Receives solution.mtz, solution.ccp4, summary.json, state.safetensors and, if the solution
-        has a peptide model, model.cif, and if it has atoms with elements, atoms.res; all or, if the
-        search fails, only the state.
+        Receives solution.mtz, solution.ccp4, summary.json, state.safetensors, report.html and, if
+        the solution has a peptide model, model.cif, and if it has atoms with elements, atoms.res;
+        all or, if the search fails, only the state.
     sequence, copies, composition
         As `crysformer.solve`.
     overwrite
@@ -52,6 +54,8 @@ def solve_to_folder(
         Called with the quality of the data before the search begins.
     translate
         Applied to every note of the solution before it is written.
+    report_page
+        Write report.html as well.
     **options
         Of `crysformer.solve`: ``method``, ``time_limit``, ``seed``, ``settings`` and so on.
 
@@ -69,7 +73,7 @@ def solve_to_folder(
     """
     begun = time.monotonic()  # the report counts as well
     target, sequences = Path(folder), sequences_of(sequence)
-    refuse_input([data.source], [target / name for name in RESULTS])
+    refuse_input([data.source], [target / name for name in (*RESULTS, REPORT)])
     with locked_folder(target, overwrite=overwrite, resume=resume):
         report = data_report(data, sequences or None, copies, composition)
         on_report(report)
@@ -103,5 +107,7 @@ def solve_to_folder(
             raise type(interruption)(
                 f"{what} in {target}; pass `resume` to go on"
             ) from interruption
-    assert summary is not None
+        assert summary is not None
+        if report_page:
+            write_report(target)
     return solution, summary

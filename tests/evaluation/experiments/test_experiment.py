@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,7 @@ from crysformer.evaluation.experiments.train_row import RESULT, Budget, result_o
 from crysformer.models.refining import refining_config
 from crysformer.models.unet import UNetConfig
 from crysformer.testing import conformer_pairs, write_data_set
+from crysformer.training.checkpoint import load_checkpoint
 
 SMALL = (
     "model.width=24", "model.depth=1", "model.heads=2", "model.head_width=12",
@@ -93,6 +97,62 @@ def test_a_row_has_a_process_of_its_own(data: Path, tmp_path: Path) -> None:
         run_experiment("nystrom", data, tmp_path, BUDGET, print, bad, ())
 
 
+SCRIPT = """
+import sys
+from pathlib import Path
+from crysformer.evaluation.experiments.rows import Row
+from crysformer.evaluation.experiments.run import run_experiment
+from crysformer.evaluation.experiments.train_row import Budget
+from crysformer.signals import sigterm_as_exception
+if __name__ == "__main__":
+    rows = (Row("plain", "Plain", "dipeptide", tuple(sys.argv[3:])),)
+    budget = Budget(examples=10**7, test_limit=4, validation_examples=4)
+    with sigterm_as_exception():
+        run_experiment("table1", sys.argv[1], Path(sys.argv[2]), budget, print, rows, ())
+"""
+
+
+@pytest.mark.slow
+def test_a_row_that_is_stopped_keeps_its_state(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    command = [sys.executable, str(script), str(data), str(tmp_path / "out"), *SMALL]
+    history = tmp_path / "out" / "rows" / "plain" / "checkpoint.pt"
+    process = subprocess.Popen([*command, "write_every=0"], stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 120
+    while not history.is_file() and time.monotonic() < until:
+        time.sleep(0.1)
+    worker = [int(x) for x in children(process.pid)]
+    assert worker
+    process.terminate()
+    begin = time.monotonic()
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert time.monotonic() - begin < 25
+    until = time.monotonic() + 10  # multiprocessing's own helper ends a little later
+    while (left := [p for p in worker if alive(p)]) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not left
+    assert load_checkpoint(history)["examples"] > 0
+
+
+def alive(pid: int) -> bool:
+    """Check that a process runs, on Linux."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def children(pid: int) -> list[str]:
+    """Processes that a process has started, on Linux."""
+    tasks = Path(f"/proc/{pid}/task/{pid}/children")
+    if not tasks.is_file():
+        pytest.skip("the system does not list the children of a process")
+    return tasks.read_text().split()
+
+
 def test_every_row_has_a_configuration_and_what_it_needs() -> None:
     assert tuple(EXPERIMENTS) == OPTIONS
     for name, rows in EXPERIMENTS.items():
@@ -119,6 +179,12 @@ def test_every_row_has_a_configuration_and_what_it_needs() -> None:
 def test_budgets_that_train_nothing(budget: Budget) -> None:
     with pytest.raises(UsageError, match="either minutes"):
         check_budget(budget)
+
+
+def test_processor_time_is_measured_on_a_cpu() -> None:
+    check_budget(Budget(minutes=1, processor_time=True))
+    with pytest.raises(UsageError, match="on the CPU, not on cuda"):
+        check_budget(Budget(minutes=1, device="cuda", processor_time=True))
 
 
 def test_the_command_refuses_a_folder_in_use(

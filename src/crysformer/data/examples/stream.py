@@ -151,6 +151,9 @@ class ExampleStream:
     static_grids
         Grids for all cells they are fine enough for, so that there are few shapes. By default every
         cell has its own; to networks with metric positions a finer grid is the same crystal.
+    part, parts
+        Of the examples of each batch, make those of this part, the `part`-th of every `parts`. All
+        parts draw the same batches and have the same state.
     """
 
     def __init__(
@@ -163,10 +166,13 @@ class ExampleStream:
         seed: int = 0,
         d_min: float = 1.5,
         multiple_of: int = PATCH,
-        static_grids: tuple[Shape, ...] | None = None,
+        static_grids: tuple[Shape, ...] = (),
+        part: int = 0,
+        parts: int = 1,
     ) -> None:
         if len(table) == 0:
             raise ValueError(f"no {table.split} fragments to draw from")
+        self._part, self._parts = part, parts
         self._fragments = FragmentTensors(table, device)
         self._recipe = recipe
         self._batch_size = batch_size
@@ -175,7 +181,7 @@ class ExampleStream:
         self._seed = seed
         self._d_min = d_min
         longest, rate = _longest_edge(self._fragments, recipe), recipe.sample_rate
-        self._grids = Grids(longest, d_min, rate, multiple_of, static_grids or (), device)
+        self._grids = Grids(longest, d_min, rate, multiple_of, static_grids, device)
         self._draws = max(_POOL, _POOL_BATCHES * batch_size)
         self._pool = 0
         self._emitted = 0
@@ -260,7 +266,7 @@ class ExampleStream:
         return batches, torch.cat(left)
 
     def _make(self, batch: GridGroup, index: Tensor, number: Tensor, cells: Cells) -> Batch:
-        rows = batch.rows
+        rows = batch.rows[self._part :: self._parts]
         return _make_batch(
             Cells(cells.xyz[rows], cells.lengths[rows]),
             number[rows],

@@ -126,7 +126,7 @@ def _same_setting(path: Path, experiment: str, data: str | Path, budget: Budget)
     if not path.is_file():
         write_json(path, setting)
         return
-    begun = _read(path)
+    begun = {**asdict(Budget()), **_read(path)}
     for name, value in setting.items():
         if begun.get(name) != value:
             raise InputError(
@@ -155,10 +155,13 @@ def check_budget(budget: Budget) -> None:
     Raises
     ------
     UsageError
-        If minutes or examples are missing, both given, or not positive.
+        If minutes or examples are missing, both given, or not positive, or if processor time is
+        to be measured on another device.
     """
     given = [x for x in (budget.minutes, budget.examples) if x is not None]
     if len(given) != 1 or given[0] <= 0:
         raise UsageError("give either minutes (`budget`) or `examples` for each row, above zero")
     if budget.test_limit < 1:
         raise UsageError(f"`test_limit` is {budget.test_limit}: expected at least 1")
+    if budget.processor_time and not budget.device.startswith("cpu"):
+        raise UsageError(f"`processor_time` is measured on the CPU, not on {budget.device}")

@@ -47,7 +47,7 @@ def markdown(table: Mapping[str, Any]) -> str:
     """Format a table of `table_of`."""
     budget = table["budget"]
     given = (
-        f"{budget['minutes']:g} minutes"
+        f"{budget['minutes']:g} minutes{' of processor time' if budget['processor_time'] else ''}"
         if budget["minutes"] is not None
         else f"{budget['examples']:,} examples"
     )

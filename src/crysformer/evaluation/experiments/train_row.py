@@ -27,6 +27,7 @@ from crysformer.files import write_json
 from crysformer.models.density_network import n_parameters
 from crysformer.models.refining import Refining
 from crysformer.models.weights import load_weights
+from crysformer.signals import end_processes, prepare_worker
 from crysformer.training.checkpoint import CHECKPOINT
 from crysformer.training.config import TrainingConfig, training_preset, with_changes
 from crysformer.training.run_folder import HISTORY, WEIGHTS
@@ -60,6 +61,8 @@ class Budget:
         Of training and test.
     changes
         Settings of all rows that differ from their presets, as for `with_changes`.
+    processor_time
+        Minutes are of processor time, for a machine that does other work at the same time.
     """
 
     minutes: float | None = None
@@ -70,6 +73,7 @@ class Budget:
     validation_examples: int | None = None
     device: str = "cpu"
     changes: tuple[str, ...] = ()
+    processor_time: bool = False
 
 
 def row_config(row: Row, budget: Budget) -> TrainingConfig:
@@ -139,19 +143,22 @@ def run_row(row: Row, rows: Path, data: Path, budget: Budget) -> None:
     except EOFError:  # the process ended without a word
         process.join()
         problem = f"its process ended with status {process.exitcode}; the same command goes on"
-    finally:
-        if process.is_alive():
-            process.join(timeout=_LAST_SECONDS)
-        process.terminate()
-        process.join()
+    except KeyboardInterrupt:
+        end_processes([process], _LAST_SECONDS)
+        raise
+    process.join(timeout=_LAST_SECONDS)
+    end_processes([process], _LAST_SECONDS)
     if problem is not None:
         raise CrysformerError(f"{row.label}: {problem}")
 
 
 def _work(row: Row, rows: Path, data: Path, budget: Budget, problem: Any) -> None:
+    prepare_worker(_LAST_SECONDS)
     try:
         write_json(rows / row.name / RESULT, result_of(row, rows, data, budget))
         problem.send(None)
+    except KeyboardInterrupt:  # training has written its state
+        raise SystemExit(143) from None
     except CrysformerError as error:
         problem.send(str(error))
 
@@ -160,14 +167,15 @@ def result_of(row: Row, rows: Path, data: Path, budget: Budget) -> dict[str, Any
     """Train a row, unless it tests another's network, and return its line of the table."""
     folder = rows / row.name
     store = FragmentStore.open(data)
-    began = time.monotonic()
+    began = time.process_time() if budget.processor_time else time.monotonic()
     if not row.tests:
         resume = (folder / CHECKPOINT).is_file()
         train(
             row_config(row, budget), data, folder,
             resume=resume, overwrite=not resume, device=budget.device,
             max_time=None if budget.minutes is None else 60 * budget.minutes,
-            refine=rows / row.refines / WEIGHTS if row.refines else None, began=began,
+            refine=rows / row.refines / WEIGHTS if row.refines else None,
+            began=began, processor_time=budget.processor_time,
         )  # fmt: skip
     device = torch.device(budget.device)
     weights = load_weights(rows / (row.tests or row.name) / WEIGHTS, device)

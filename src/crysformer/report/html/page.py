@@ -1,0 +1,108 @@
+"""The page of a result folder: one file, offline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from crysformer.crystal.quality.report import data_report
+from crysformer.report.html.data_charts import data_charts
+from crysformer.report.html.result_folder import ResultFolder, read_result_folder
+from crysformer.report.html.sections import (
+    candidates_section,
+    data_section,
+    facts_section,
+    files_section,
+    model_section,
+    notes_section,
+    resource,
+    search_section,
+    space_groups_section,
+    verdict_section,
+)
+from crysformer.report.html.viewer import best_view, maps_in_page, pdb_text
+
+REPORT = "report.html"
+
+_VIEWER = "uglymol-0.7.2.js"
+
+
+def html_report(folder: str | Path) -> str:
+    """Make the report of a folder that `solve` or `build` wrote.
+
+    Returns
+    -------
+    str
+        A page that loads nothing else.
+
+    Raises
+    ------
+    InputError
+        If the folder does not hold a solution.
+    """
+    results = read_result_folder(folder)
+    name = results.path.resolve().name
+    report = data_report(results.data)
+    sections: list[tuple[str, str, str]] = [
+        ("verdict", "Verdict", verdict_section(results.summary) + facts_section(results)),
+        ("view", "Density and model", _view(results)),
+        ("model", "Model", model_section(results)),
+        ("search", "Search", search_section(results.summary) + candidates_section(results.summary)),
+        ("groups", "Space groups", space_groups_section(results.summary)),
+        ("data", "Data", data_section(report, data_charts(results.data, report))),
+        ("notes", "Notes", notes_section(results.summary)),
+        ("files", "Files and references", files_section(results)),
+    ]
+    shown = [section for section in sections if section[2]]
+    return document(f"{name}: crysformer", name, shown, _scripts(results))
+
+
+def document(
+    title: str, heading: str, sections: Sequence[tuple[str, str, str]], scripts: str
+) -> str:
+    """Make a page of sections, each a key for links, a heading and its HTML."""
+    links = "".join(f'<a href="#{key}">{escape(text)}</a>' for key, text, _ in sections)
+    body = "".join(
+        f'<section id="{key}"><h2>{escape(text)}</h2>{content}</section>'
+        for key, text, content in sections
+    )
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{resource('page.css')}</style></head><body>"
+        f'<a class="skip" href="#{sections[0][0]}">Skip to the content</a>'
+        f'<header><h1>{escape(heading)}</h1><nav aria-label="Sections">{links}</nav></header>'
+        f"<main>{body}</main>{scripts}</body></html>\n"
+    )
+
+
+def _view(results: ResultFolder) -> str:
+    wrong = (
+        ""
+        if results.summary["solved"]
+        else '<p class="warning">Unsolved: this density is most probably wrong.</p>'
+    )
+    return wrong + resource("view.html")
+
+
+def _scripts(results: ResultFolder) -> str:
+    structure = results.structure
+    content: dict[str, Any] = {
+        "maps": [vars(one) for one in maps_in_page(results)],
+        "model": None if structure is None else pdb_text(structure),
+        "view": None if structure is None else best_view(structure),
+    }
+    # "</" would end the script element within a string
+    data = json.dumps(content).replace("</", "<\\/")
+    viewer = (
+        resources.files("crysformer.report").joinpath("vendor").joinpath(_VIEWER)
+        .read_text(encoding="utf-8").replace("</script", "<\\/script")
+    )  # fmt: skip
+    return (
+        f'<script type="application/json" id="content">{data}</script>'
+        f"<script>{viewer}</script><script>{resource('page.js')}</script>"
+    )

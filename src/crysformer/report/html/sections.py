@@ -1,0 +1,246 @@
+"""Sections of the report as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from importlib import resources
+from typing import Any
+
+from crysformer.crystal.quality.report import DataReport
+from crysformer.report.html.charts import Series, chart
+from crysformer.report.html.result_folder import ResultFolder
+from crysformer.report.html.words import FIGURES, hand, verdict
+
+_REFERENCES = (
+    ("charge flipping", "Oszlanyi and Suto, Acta Cryst. A60, 134 (2004); A61, 147 (2005)"),
+    ("RAAR", "Luke, Inverse Problems 21, 37 (2005)"),
+    ("figures of merit", "Sim, Acta Cryst. 13, 511 (1960)"),
+    ("L-test", "Padilla and Yeates, Acta Cryst. D59, 1124 (2003)"),
+    ("network", "Dun et al., CrysFormer, arXiv:2310.03899"),
+    ("files and symmetry", "Wojdyr, GEMMI, J. Open Source Softw. 7, 4200 (2022)"),
+    ("viewer", "Wojdyr, UglyMol, J. Open Source Softw. 2, 350 (2017)"),
+)
+_MOST_CANDIDATES = 8
+
+
+def resource(name: str) -> str:
+    """Read a file of this package."""
+    return resources.files("crysformer.report.html").joinpath(name).read_text(encoding="utf-8")
+
+
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    caption: str = "",
+    sortable: bool = False,
+) -> str:
+    """Make an HTML table; cells are escaped unless they are `Markup`.
+
+    The headings of a sortable table are buttons, for ``sort.js``.
+    """
+    headings = [
+        f'<button type="button">{escape(x)}</button>' if sortable else escape(x) for x in head
+    ]
+    top = "".join(f'<th scope="col">{text}</th>' for text in headings)
+    body = "".join(f"<tr>{''.join(f'<td>{_cell(x)}</td>' for x in row)}</tr>" for row in rows)
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    content = f"{title}<thead><tr>{top}</tr></thead><tbody>{body}</tbody>"
+    kind = ' class="sortable"' if sortable else ""
+    return f'<div class="scroll"><table{kind}>{content}</table></div>'
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Markup):
+        return value
+    return escape(f"{value:.3f}" if isinstance(value, float) else str(value))
+
+
+def verdict_section(summary: Mapping[str, Any]) -> str:
+    """The verdict in words, with the confidence as a bar."""
+    headline, text = verdict(summary)
+    kind = "good" if summary["solved"] else "bad"
+    percent = round(100 * float(summary["confidence"]))
+    bar = (
+        f'<div class="bar" role="img" aria-label="confidence {percent} of 100, claimed from 90">'
+        f'<span style="width:{percent}%"></span><i style="left:90%"></i></div>'
+    )
+    return (
+        f'<p class="headline {kind}">{escape(headline)}</p>{bar}<p>{escape(text)} '
+        f"{escape(hand(summary))}</p>"
+    )
+
+
+def facts_section(results: ResultFolder) -> str:
+    """The crystal and the run in a few lines."""
+    summary, data = results.summary, results.data
+    cell = ", ".join(f"{x:.2f}" for x in data.cell.parameters)
+    facts = [
+        ("method", f"{summary['method']}, {summary['seconds']:.1f} s"),
+        ("space group", summary["space_group"]),
+        ("cell", f"{cell} (A, degrees)"),
+        ("reflections", f"{int(data.measured.sum()):,} to {data.d_min:.2f} A"),
+        ("origin", summary.get("origin", "")),
+    ]
+    refined = summary.get("refinement") or {}
+    if refined.get("r_work") is not None:
+        free = refined.get("r_free")
+        facts.append(
+            (
+                "R / Rfree",
+                f"{refined['r_work']:.3f} / " + ("none" if free is None else f"{free:.3f}"),
+            )
+        )
+    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(text))}</dd>" for name, text in facts)
+    return f"<dl>{items}</dl>"
+
+
+def model_section(results: ResultFolder) -> str:
+    """Residues, each of which moves the view, or the atoms of a small molecule."""
+    structure = results.structure
+    if structure is None or not len(structure):
+        return ""
+    validation = results.summary.get("validation") or {}
+    fits = {
+        (str(entry.get("chain")), str(entry.get("number"))): entry
+        for entry in validation.get("residues", [])
+    }
+    rows = []
+    for chain in structure[0]:
+        for residue in chain:
+            if residue.is_water() or not len(residue):
+                continue
+            atom = residue.find_atom("CA", "*") or residue[0]
+            centre = ",".join(f"{x:.2f}" for x in atom.pos.tolist())
+            button = Markup(
+                f'<button type="button" data-centre="{centre}">{escape(chain.name)} '
+                f"{escape(str(residue.seqid))} {escape(residue.name)}</button>"
+            )
+            mean_b = sum(a.b_iso for a in residue) / len(residue)
+            found = fits.get((chain.name, str(residue.seqid)), {})
+            rows.append([button, len(residue), f"{mean_b:.1f}", *_fit(found)])
+    head = ["residue", "atoms", "mean B / A^2"]
+    if fits:
+        head += ["map correlation", "remarks"]
+    waters = sum(1 for chain in structure[0] for residue in chain if residue.is_water())
+    text = f"<p>{waters} waters.</p>" if waters else ""
+    return _refinement(results.summary) + table(head, rows) + text
+
+
+def _fit(found: Mapping[str, Any]) -> list[object]:
+    if not found:
+        return []
+    remarks = found.get("remarks") or found.get("outliers") or []
+    return [found.get("map_correlation"), ", ".join(map(str, remarks))]
+
+
+def _refinement(summary: Mapping[str, Any]) -> str:
+    refined = summary.get("refinement") or {}
+    plain = {
+        name: value for name, value in refined.items()
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool)
+    }  # fmt: skip
+    if not plain:
+        return ""
+    return table(["refinement", ""], [[name.replace("_", " "), x] for name, x in plain.items()])
+
+
+def search_section(summary: Mapping[str, Any]) -> str:
+    """Best confidence against time, a line for each method; empty if it was not recorded."""
+    course = summary.get("course") or []
+    series = []
+    for method in dict.fromkeys(point["method"] for point in course):
+        points = [point for point in course if point["method"] == method]
+        x = [float(point["seconds"]) for point in points]
+        series.append(Series(method, x, [float(point["confidence"]) for point in points]))
+    drawn = chart(
+        "Best confidence of each method against time", series, "time / s", "confidence",
+        y_range=(0, 1),
+    )  # fmt: skip
+    return f'<figure class="wide">{drawn}</figure>' if drawn else ""
+
+
+def candidates_section(summary: Mapping[str, Any]) -> str:
+    """The candidates with their figures under plain names."""
+    candidates = summary["candidates"][:_MOST_CANDIDATES]
+    if not candidates:
+        return ""
+    names = list(dict.fromkeys(name for c in candidates for name in c["figures"]))
+    head = ["method", "confidence", *(FIGURES.get(name, (name, "", ""))[0] for name in names)]
+    rows = [
+        [c["method"], c["confidence"], *(c["figures"].get(name) for name in names)]
+        for c in candidates
+    ]
+    meaning = [[*FIGURES[name]] for name in names if name in FIGURES]
+    why = ""
+    r = [c["figures"].get("r") for c in candidates]
+    if any(x is not None and r[0] is not None and x < r[0] for x in r[1:]):
+        why = (
+            "<p>A candidate further down can have the lower R: density and free atoms fit wrong "
+            "phases as well, so the confidence weighs R against the number of parameters and "
+            "against amplitudes that were held out.</p>"
+        )
+    return (
+        table(head, rows, "Candidates, best first")
+        + why
+        + "<details><summary>What the figures mean</summary>"
+        + table(["figure", "meaning", "of right solutions"], meaning)
+        + "</details>"
+    )
+
+
+def space_groups_section(summary: Mapping[str, Any]) -> str:
+    """Space groups that the phases support, as found in P1."""
+    groups = [g for g in summary.get("space_groups", []) if g["supported"] or g["stated"]]
+    if len(groups) < 2:
+        return ""
+    rows = [
+        [
+            group["name"] + (" (stated)" if group["stated"] else ""),
+            group["agreement"],
+            "yes" if group["supported"] else "no",
+        ]
+        for group in groups
+    ]
+    return table(["space group", "agreement of symmetry mates", "supported"], rows)
+
+
+def data_section(report: DataReport, charts: Sequence[tuple[str, str, str]]) -> str:
+    """Charts of the data, the report in lines, and its warnings."""
+    figures = "".join(
+        f"<figure><figcaption><b>{escape(title)}.</b> {escape(text)}</figcaption>{drawn}</figure>"
+        for title, drawn, text in charts
+    )
+    warnings = "".join(f'<p class="warning">{escape(text)}</p>' for text in report.warnings)
+    lines = "".join(f"<li>{escape(line)}</li>" for line in report.lines())
+    return f'{warnings}<div class="charts">{figures}</div><ul>{lines}</ul>'
+
+
+def notes_section(summary: Mapping[str, Any]) -> str:
+    """Assumptions and ambiguities of the run."""
+    notes = "".join(f"<li>{escape(note)}</li>" for note in summary.get("notes", []))
+    return f"<ul>{notes}</ul>" if notes else ""
+
+
+def files_section(results: ResultFolder) -> str:
+    """Files of the folder, the program, and references."""
+    names = ", ".join(path.name for path in results.files)
+    program = results.summary.get("program") or {}
+    run = ""
+    if program:
+        command = program.get("command")
+        run = f"<p>crysformer {escape(str(program.get('version', '')))}</p>" + (
+            f"<pre>{escape(command)}</pre>" if command else ""
+        )
+    references = "".join(
+        f"<li>{escape(what)}: {escape(source)}</li>" for what, source in _REFERENCES
+    )
+    return f"{run}<p>In this folder: {escape(names)}.</p><h3>References</h3><ul>{references}</ul>"

@@ -1,0 +1,94 @@
+"""Plain names and usual ranges of the figures, and the verdict in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+#: Figure of a candidate: name, what it is, and the range of right solutions.
+FIGURES: Mapping[str, tuple[str, str, str]] = {
+    "r": (
+        "R factor",
+        "misfit of calculated to measured amplitudes",
+        "below 0.20 for a model or refined atoms; density fits to 0.2 also where it is wrong",
+    ),
+    "free_correlation": (
+        "free correlation",
+        "correlation of amplitudes that were held out of the density modification",
+        "above 0.5; near 0 for wrong phases",
+    ),
+    "noise": (
+        "R of noise",
+        "R factor that a perfect model would have, from the uncertainties",
+        "the lower limit of R",
+    ),
+    "reflections_per_volume": (
+        "reflections per volume",
+        "measured reflections to cell volume, 1/A^3",
+        "1.5 A data: 0.6",
+    ),
+    "reflections_per_atom": (
+        "reflections per atom",
+        "independent measurements to atoms in the cell",
+        "above 5",
+    ),
+    "correlation": (
+        "correlation",
+        "of measured and calculated amplitudes in the search",
+        "above 0.7",
+    ),
+    "overlap": ("overlap", "penalty for atoms that are too close", "below 1.5"),
+    "log_likelihood_gain": (
+        "likelihood gain",
+        "log likelihood over the best model with other phases, for each reflection",
+        "above 0.3",
+    ),
+    "z_free_correlation": (
+        "free correlation / sigma",
+        "correlation of amplitudes held out of the search, in standard deviations",
+        "above 4",
+    ),
+    "reflections_per_parameter": (
+        "data per parameter",
+        "measured reflections to refined parameters",
+        "above 3",
+    ),
+}
+
+
+def verdict(summary: Mapping[str, Any]) -> tuple[str, str]:
+    """Put the verdict in words.
+
+    Returns
+    -------
+    (headline, text)
+        The answer, and what it means.
+    """
+    confidence = float(summary["confidence"])
+    if summary["solved"]:
+        return "Solved", (
+            f"Confidence {confidence:.2f}: the probability that the phases are right, judged by "
+            "figures that do not need to know them. A solution is claimed from 0.90 on."
+        )
+    if confidence >= 0.5:
+        return "Not solved, with a promising candidate", (
+            f"Confidence {confidence:.2f}, below the 0.90 from which a solution is claimed. The "
+            "density may be right: look for connected chains and sensible geometry, and give the "
+            "search more time."
+        )
+    return "Not solved", (
+        f"Confidence {confidence:.2f}. What is shown is the best candidate, and most probably "
+        "wrong: do not interpret its density."
+    )
+
+
+def hand(summary: Mapping[str, Any]) -> str:
+    """Say how certain the hand is; empty where it has no meaning."""
+    probability = summary.get("hand_probability")
+    if probability is None:
+        return ""
+    if probability >= 0.95:
+        return f"The hand is as shown (probability {probability:.2f})."
+    if probability <= 0.55:
+        return "The hand is not determined: the mirror image fits as well."
+    return f"The hand is probably as shown ({probability:.2f}); compare with the mirror image."
