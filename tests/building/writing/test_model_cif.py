@@ -221,6 +221,6 @@ def test_dictionary_of_the_pdb_accepts_the_file(document: gemmi.cif.Document) ->
     ddl = gemmi.cif.Ddl(messages.append, print_unknown_tags=True)
     ddl.read_ddl(gemmi.cif.read(path))
     assert ddl.validate_cif(gemmi.cif.read_string(document.as_string())), messages
-    # what is missing is left to the dictionary of components, and waters have no place in a sequence
+    # atoms of components are left to their dictionary; waters have no place in a sequence
     expected = ("_chem_comp_atom", "HOH")
     assert not [m for m in messages if not any(word in m for word in expected)], messages
