@@ -48,6 +48,12 @@ def test_entities_have_the_full_sequence_and_the_model_its_place_in_it(
     tags = ["type", "pdbx_seq_one_letter_code_can", "nstd_monomer", "pdbx_strand_id"]
     row = block.find("_entity_poly.", tags)[0]
     assert [row.str(i) for i in range(4)] == ["polypeptide(L)", LONGER[0], "no", "A"]
+    tags = ["seq_id", "mon_id", "auth_seq_num", "pdb_strand_id"]
+    scheme = [tuple(row) for row in block.find("_pdbx_poly_seq_scheme.", tags)]
+    assert len(scheme) == len(LONGER[0])
+    assert scheme[:2] == [("1", "GLY", "?", "A"), ("2", "SER", "1", "A")]
+    waters = block.find("_pdbx_nonpoly_scheme.", ["asym_id", "mon_id", "auth_seq_num"])
+    assert {tuple(row)[:2] for row in waters} == {("B", "HOH")}
     others = block.find("_pdbx_entity_nonpoly.", ["entity_id", "comp_id"])
     assert [(row.str(0), row.str(1)) for row in others] == [("2", "HOH")]
     types = {row.str(0): row.str(1) for row in block.find("_chem_comp.", ["id", "type"])}
@@ -215,3 +221,6 @@ def test_dictionary_of_the_pdb_accepts_the_file(document: gemmi.cif.Document) ->
     ddl = gemmi.cif.Ddl(messages.append, print_unknown_tags=True)
     ddl.read_ddl(gemmi.cif.read(path))
     assert ddl.validate_cif(gemmi.cif.read_string(document.as_string())), messages
+    # atoms of components are left to their dictionary; waters have no place in a sequence
+    expected = ("_chem_comp_atom", "HOH")
+    assert not [m for m in messages if not any(word in m for word in expected)], messages

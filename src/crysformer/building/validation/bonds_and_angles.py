@@ -110,8 +110,9 @@ def bond_and_angle_deviations(
     without = set()
     for conformer in conformers:
         values = _ideal_values(conformer, dictionary)
-        if not values:
+        if values is None:
             without.add(conformer.site.name)
+            continue
         found += _deviations(conformer, values, settings)
     found += _disulphides(conformers, settings)
     bonds = [d for d in found if len(d.atoms) == 2]
@@ -131,8 +132,8 @@ def _rms(values: np.ndarray) -> float:
     return math.sqrt((values**2).mean()) if len(values) else math.nan
 
 
-def _ideal_values(conformer: Conformer, dictionary: gemmi.MonLib | None) -> Values:
-    """Ideal values of a residue and of its link to the next one; empty for an unknown residue."""
+def _ideal_values(conformer: Conformer, dictionary: gemmi.MonLib | None) -> Values | None:
+    """Ideal values of a residue and of its link to the next one; None for an unknown residue."""
     name = conformer.site.name
     standard = parent(name)
     if standard is not None:
@@ -140,11 +141,11 @@ def _ideal_values(conformer: Conformer, dictionary: gemmi.MonLib | None) -> Valu
     elif name == "ACE":
         values = dict(_ACETYL)
     elif name == "NH2":
-        return {("N",): (0.0, 1.0)}  # all of its geometry is that of the link
+        return {}  # all of its geometry is that of the link
     elif dictionary is not None and name in dictionary.monomers:
         values = _of_component(dictionary.monomers[name])
     else:
-        return {}
+        return None
     if conformer.after and {"C", "O"} <= conformer.xyz.keys():
         kind = "PRO" if parent(conformer.after_name) == "PRO" else "any"
         link = _tables()[f"link {kind}"]
@@ -157,7 +158,7 @@ def _deviations(
 ) -> Iterator[Deviation]:
     xyz = conformer.xyz | {f"{name}+": x for name, x in conformer.after.items()}
     for atoms, (target, sigma) in values.items():
-        if len(atoms) < 2 or any(name not in xyz for name in atoms):
+        if any(name not in xyz for name in atoms):
             continue
         points = [gemmi.Position(*xyz[name]) for name in atoms]
         if len(atoms) == 2:

@@ -1,4 +1,4 @@
-"""Script that opens a result folder in Coot: ``coot --script open.py``."""
+"""Script that opens the files of a model in Coot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from crysformer.files import write_bytes
 
 _SCRIPT = '''\
-"""Open the model and its maps: coot --script open.py (Coot 0.9 or 1)."""
+"""Open the model and its maps: a script for Coot 0.9 or 1."""
 
 import os
 import sys

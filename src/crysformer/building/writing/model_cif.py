@@ -13,6 +13,7 @@ from crysformer.building.writing.finished_model import FinishedModel
 from crysformer.building.writing.links import add_links
 from crysformer.building.writing.polymer_entities import set_entities
 from crysformer.building.writing.refinement_record import describe
+from crysformer.building.writing.residue_schemes import add_residue_schemes
 from crysformer.files import write_bytes
 
 _LINKING = {gemmi.ResidueKind.AA: "L-peptide linking", gemmi.ResidueKind.AAD: "D-peptide linking"}
@@ -83,6 +84,7 @@ def model_document(
     _set_component_types(block)
     _complete_polymers(block, structure)
     _add_non_polymers(block, structure)
+    add_residue_schemes(block, structure)
     _complete_refinement(block, model)
     _set_atom_sites(block, structure)
     return document

@@ -85,6 +85,8 @@ def _software(refined_by: str) -> list[gemmi.SoftwareItem]:
     found = [("crysformer", __version__, kind) for kind in (kinds.Phasing, kinds.ModelBuilding)]
     match = _PROGRAM.match(refined_by)
     name, version = (match["name"], match["version"]) if match else (refined_by, "")
+    if name.startswith("crysformer"):
+        name, version = "crysformer", __version__
     items = []
     for name_of, version_of, kind in [*found, (name, version, kinds.Refinement)]:
         item = gemmi.SoftwareItem()
