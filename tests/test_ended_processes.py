@@ -16,9 +16,10 @@ import pytest
 import torch
 
 from crysformer.crystal.io.write import read_map
+from crysformer.data import build
 from crysformer.models.weights import load_weights
 from crysformer.samples import SAMPLES
-from crysformer.testing import conformer_pairs, write_data_set
+from crysformer.testing import conformer_pairs, structures_folder, write_data_set
 from crysformer.training.checkpoint import load_checkpoint
 
 pytestmark = [
@@ -160,3 +161,25 @@ def test_list_and_evaluate(number: signal.Signals, tmp_path: Path) -> None:
                 check_files(out, number == signal.SIGKILL)
         assert run(*arguments, "-o", str(out), *more) in (0, 1)
         assert not [path for path in out.rglob("*") if "partial" in path.name]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_export(number: signal.Signals, tmp_path: Path) -> None:
+    data = str(tmp_path / "data")
+    build([structures_folder()], data, "dipeptide")
+    arguments = ["dataset", "export", data, "--format", "safetensors", "--shard-size", "1", "-o"]
+    begun = time.monotonic()
+    assert run(*arguments, str(tmp_path / "whole")) == 0
+    took = time.monotonic() - begun
+    out = tmp_path / "out"
+    for moment in MOMENTS:
+        status = run(*arguments, str(out), "--resume", after=took * moment, number=number)
+        assert status in (0, *ended(number))
+        if out.exists():
+            check_files(out, number == signal.SIGKILL)
+    assert run(*arguments, str(out), "--resume") == 0
+    found, expected = (
+        {path.name: path.read_bytes() for path in folder.iterdir()}
+        for folder in (out, tmp_path / "whole")
+    )
+    assert found == expected

@@ -22,9 +22,14 @@ from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.io.crystal_list import ListedCrystal
 from crysformer.crystal.io.write import read_map, write_map
 from crysformer.crystal.reflections import CrystalData
+from crysformer.data.checksums import read_checksums, write_checksums
+from crysformer.data.criteria import PAPER
 from crysformer.data.dataset.entries import EntryIndex
+from crysformer.data.dataset.export_shards import export_shards
 from crysformer.data.dataset.manifest import Manifest
+from crysformer.data.dataset.shard_reader import MapShards
 from crysformer.data.dataset.shards import join_shards
+from crysformer.data.rcsb.fetch_record import Fetched, Service
 from crysformer.data.store import FRAGMENTS, MANIFEST, SPLITS, FragmentStore
 from crysformer.errors import CrysformerError
 from crysformer.evaluation.regimes.results import RESULTS, Result, read_results
@@ -178,7 +183,7 @@ def make_manifest(folder: Path) -> Target:
     values = {
         **empty, "recipe": "dipeptide", "seed": 0, "strict": False, "limit": None, "index": None,
         "sources": [{"name": "a", "sha256": "b"}], "problems": [], "format": 1,
-        "hashes": {"content": "a", FRAGMENTS: "b"},
+        "hashes": {"content": "a", FRAGMENTS: "b"}, "representatives": False, "repair": False,
     }  # fmt: skip
     path = folder / MANIFEST
     path.write_text(json.dumps(values))
@@ -288,6 +293,40 @@ def make_index(folder: Path) -> Target:
         "1abc_A\t1abc\tX-RAY DIFFRACTION\t1.5\t0.2\t2001\t7\n2xyz_B\t2xyz\t\t\t\t\t\n"
     )
     return Target(path, lambda: EntryIndex.read(path))
+
+
+def make_fetch_record(folder: Path) -> Target:
+    fetched = Fetched(
+        dataclasses.asdict(PAPER),
+        True,
+        dataclasses.asdict(Service()),
+        0,
+        "2026-01-01",
+        {"query": {}},
+        ["1abc_1"],
+        "0" * 64,
+    )
+    path = folder / "fetch.json"
+    path.write_text(json.dumps(dataclasses.asdict(fetched)))
+    return Target(path, lambda: Fetched.read(path), (json_values(path),))
+
+
+def make_checksums(folder: Path) -> Target:
+    write_checksums(folder, {"a.gz": "0" * 64, "b.gz": "1" * 64})
+    return Target(folder / "SHA256SUMS", lambda: read_checksums(folder))
+
+
+def make_exported_shards(folder: Path) -> Target:
+    (folder / "data").mkdir()
+    data = write_data_set(folder / "data", "dipeptide", conformer_pairs())
+    export_shards(data, folder / "out", "webdataset", 4)
+    path = folder / "out" / "shards.json"
+
+    def read() -> None:
+        for example in MapShards(folder / "out", "train"):
+            assert example.density.shape == example.patterson.shape
+
+    return Target(path, read, (json_values(path),))
 
 
 def make_map(folder: Path) -> Target:

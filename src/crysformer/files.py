@@ -207,6 +207,11 @@ def _lock(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def is_unfinished(path: Path) -> bool:
+    """True for what a killed process left of `atomic_path` and `staged_files`, by its name."""
+    return _UNFINISHED.fullmatch(path.name) is not None
+
+
 def remove_unfinished(folder: Path) -> None:
     """Remove what a killed process left of `atomic_path` and `staged_files`.
 

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import itertools
 import json
+import multiprocessing
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,19 @@ ODD: list[Any] = [
     float("inf"), "", "x", "../../x", "nan", "\x00", "é" * 40, [], [[]], [None], [1, "a"], {},
     {"a": {"b": []}}, [0.0] * 3, "a" * 5000,
 ]  # fmt: skip
+
+
+class WorkerKiller:
+    """A progress report that kills one worker process of this process, once, at its first call."""
+
+    def __init__(self) -> None:
+        self.killed = False
+
+    def __call__(self, fraction: float, text: str) -> None:
+        """Kill a worker, as something that takes a progress report."""
+        if not self.killed:
+            self.killed = True
+            multiprocessing.active_children()[0].kill()
 
 
 def damaged_bytes(content: bytes, rng: np.random.Generator) -> bytes:

@@ -211,6 +211,7 @@ def test_seeds_are_whole_numbers_from_zero(
 def test_names_offered_are_those_of_the_layers_below() -> None:
     from crysformer.cli import dataset, evaluate, solve
     from crysformer.data.dataset.export import FORMATS
+    from crysformer.data.dataset.shard_formats import SHARD_FORMATS
     from crysformer.data.recipe import RECIPES
     from crysformer.evaluation import methods
     from crysformer.phasing import method
@@ -218,7 +219,8 @@ def test_names_offered_are_those_of_the_layers_below() -> None:
     assert solve.METHODS is method.METHODS
     assert set(evaluate.METHODS) == set(methods.METHODS)
     assert set(dataset.RECIPE_NAMES) == set(RECIPES)
-    assert set(dataset.FORMATS) == set(FORMATS)
+    assert set(dataset.FORMATS) == {*FORMATS, *SHARD_FORMATS}
+    assert set(dataset.SHARDED) == set(SHARD_FORMATS)
 
 
 def test_parameter_names_become_the_options_of_the_command(
@@ -252,7 +254,7 @@ def test_parameter_names_become_the_options_of_the_command(
         ),
         (["train", "--preset", "fifteen", "--data", "x", "-o", "y"], "`data`", "--data"),
         (["dataset", "export", "x", "--format", "pt"], "`format` pt", "--format pt"),
-        (["dataset", "export", "x", "--format", "pt"], "`recipe`, `jobs`", "`recipe`, `jobs`"),
+        (["dataset", "export", "x", "--format", "pt"], "`recipe`, `strict`", "`recipe`, `strict`"),
         (["benchmark", "control"], "`n`: 3 fragments", "-n: 3 fragments"),
         (["benchmark", "reliability", "x"], "`n`: 3 fragments", "`n`: 3 fragments"),
     ],

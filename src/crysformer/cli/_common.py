@@ -242,6 +242,17 @@ def add_output_arguments(
     )
 
 
+def add_scheduler_argument(parser: argparse._ActionsContainer) -> None:
+    """Add --scheduler."""
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS|local",
+        help="have the work done by the workers of a dask.distributed scheduler such as "
+        "tcp://host:8786, which see the same folders; local: --jobs workers on this machine "
+        "(needs the extra `cluster`)",
+    )
+
+
 def emit(args: argparse.Namespace, result: dict[str, Any], text: str) -> None:
     """Print a command's result on stdout: `result` with --json, else `text`."""
     shown = json.dumps(result, indent=2, allow_nan=False) if args.json else text

@@ -19,6 +19,7 @@ from crysformer.cli._common import emit, log, progress_bar, with_flags
 from crysformer.crystal.io.crystal_list import ListedCrystal, read_list
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.files import atomic_path, locked_folder, write_json
+from crysformer.parallel import Workers, run_tasks
 from crysformer.schema import read_json_object, record
 from crysformer.signals import end_processes, prepare_worker
 
@@ -94,7 +95,8 @@ def _run(args: argparse.Namespace, crystals: tuple[ListedCrystal, ...], folder: 
     waiting = [crystal for crystal in crystals if crystal.name not in done]
     try:
         with progress_bar(args, "solving") as progress:
-            for record, fraction in _solve_all(args, folder, waiting):
+            solve_all = _solve_all if args.scheduler is None else _solve_on_cluster
+            for record, fraction in solve_all(args, folder, waiting):
                 if record is not None:
                     done[record["name"]] = record
                     _write(folder, crystals, done)
@@ -146,12 +148,45 @@ def _solve_all(
         end_processes([job.process for job in running], _GRACE)
 
 
-def _start(
-    context: Any, args: argparse.Namespace, folder: Path, crystal: ListedCrystal, threads: int
-) -> _Job:
+def _solve_on_cluster(
+    args: argparse.Namespace, folder: Path, crystals: list[ListedCrystal]
+) -> Iterator[tuple[dict[str, Any], float]]:
+    """Records as they are finished by the workers of a dask scheduler."""
+    tasks = ((_options(args, folder.absolute(), crystal), crystal) for crystal in crystals)
+    workers = Workers(args.jobs, args.scheduler)
+    for _, finished in run_tasks(_solve_remotely, tasks, workers, ahead=1):
+        yield finished, 0.0
+
+
+def _solve_remotely(options: argparse.Namespace, crystal: ListedCrystal) -> dict[str, Any]:
+    """Solve one crystal; a worker that died before may have left its state, to go on from."""
+    from crysformer.cli import describe_error
+    from crysformer.cli._solve_one import solve_one
+
+    output = Path(options.output)
+    if not options.overwrite:  # then nothing was there before this run
+        options.resume = options.resume or (output.is_dir() and any(output.iterdir()))
+    try:
+        summary, _ = solve_one(options, None)
+    except CrysformerError as error:
+        return _record(crystal, "failed", message=with_flags(str(error), options))
+    except Exception as error:
+        return _record(crystal, "failed", message=describe_error(error))
+    return _solved(crystal, summary)
+
+
+def _options(args: argparse.Namespace, folder: Path, crystal: ListedCrystal) -> argparse.Namespace:
+    """The command line of one crystal."""
     options = argparse.Namespace(**{**vars(args), "run": None})
     options.data, options.sequence = str(crystal.data), crystal.sequence
     options.copies, options.output = crystal.copies, str(folder / crystal.name)
+    return options
+
+
+def _start(
+    context: Any, args: argparse.Namespace, folder: Path, crystal: ListedCrystal, threads: int
+) -> _Job:
+    options = _options(args, folder, crystal)
     ours, theirs = context.Pipe(duplex=False)
     # a daemon ends with this process even if Ctrl-C comes before it is on the list of running jobs
     process = context.Process(

@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crysformer.cli import _benchmark_peers
-from crysformer.cli._common import common_options, emit, positive, progress_bar, seed
+from crysformer.cli._common import (
+    add_scheduler_argument,
+    common_options,
+    emit,
+    positive,
+    progress_bar,
+    seed,
+)
 from crysformer.errors import CrysformerError, UsageError
 from crysformer.files import locked_folder
 
@@ -106,6 +113,7 @@ def _add_run_options(parser: argparse.ArgumentParser, n: int, time_limit: float)
     parser.add_argument(
         "--jobs", type=positive, default=1, metavar="N", help="processes of one thread each (1)"
     )
+    add_scheduler_argument(parser)
     parser.add_argument(
         "--seed", type=seed, default=0, metavar="N", help="seed for the random starts (0)"
     )
@@ -165,7 +173,8 @@ def _run_locked(
         with progress_bar(args, args.action) as progress:
             run_grid(
                 log, args.data, chosen, methods, settings, args.n,
-                split=args.split, jobs=args.jobs, budget=args.budget, progress=progress,
+                split=args.split, jobs=args.jobs, scheduler=args.scheduler, budget=args.budget,
+                progress=progress,
             )  # fmt: skip
     finally:  # also after Ctrl-C: what there is so far
         written = write_report(

@@ -1,27 +1,47 @@
-"""Build data sets from protein structures, verify them, and write their crystals as files."""
+"""Download structures, build data sets from them, verify these, and write crystals as files."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crysformer.cli._common import common_options, emit, positive, progress_bar, seed
-from crysformer.errors import CrysformerError
+from crysformer.cli import _dataset_fetch
+from crysformer.cli._common import (
+    add_scheduler_argument,
+    common_options,
+    emit,
+    positive,
+    progress_bar,
+    seed,
+)
+from crysformer.errors import CrysformerError, UsageError
 
 if TYPE_CHECKING:
     from crysformer.data.dataset.manifest import Manifest
 
 RECIPE_NAMES = ("dipeptide", "fifteen")
-FORMATS = ("mtz", "ccp4", "pt", "pdb")
+FORMATS = ("mtz", "ccp4", "pt", "pdb", "safetensors", "webdataset", "hub")
+#: Formats of many maps in few files; pt is both.
+SHARDED = ("pt", "safetensors", "webdataset")
 SPLITS = ("train", "validation", "test")
 
-ACTIONS = ("build", "check", "export")
+ACTIONS = ("fetch", "build", "check", "export")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the three actions and their options."""
+    """Declare the actions and their options."""
     actions = parser.add_subparsers(dest="action", metavar="|".join(ACTIONS), required=True)
+    fetch = actions.add_parser(
+        "fetch",
+        help="the paper's entries from RCSB PDB",
+        description=_dataset_fetch.DESCRIPTION,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common_options()],
+    )
+    _dataset_fetch.add_options(fetch)
     build = actions.add_parser(
         "build",
         help="structures to fragments.parquet and manifest.json",
@@ -53,6 +73,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     build.add_argument(
         "--strict", action="store_true", help="drop entries whose criteria are not all known"
     )
+    build.add_argument(
+        "--representatives",
+        action="store_true",
+        help="of each cluster of the index, only the file of the best resolution",
+    )
+    build.add_argument(
+        "--repair",
+        action="store_true",
+        help="rebuild missing side-chain atoms by PDBFixer (needs the extra `curate`)",
+    )
+    add_scheduler_argument(build)
+    _dataset_fetch.add_criteria(build)
     build.add_argument("--overwrite", action="store_true", help="replace what is in DIR")
     build.add_argument("--resume", action="store_true", help="continue an interrupted build")
 
@@ -67,8 +99,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     export = actions.add_parser(
         "export",
-        help="write crystals as MTZ, maps, tensors or PDB files",
-        description="Write the crystals of a data set as files.",
+        help="write crystals as MTZ, maps, tensors, PDB files or shards of maps",
+        description="Write the crystals of a data set as files: one or several for each crystal "
+        "(mtz, ccp4, pdb, pt), shards of maps of a random part (safetensors, webdataset, and pt "
+        "with --subset or --shard-size), or Parquet files with a data card (hub).",
         allow_abbrev=False,
         parents=[common_options()],
     )
@@ -86,11 +120,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     export.add_argument(
         "--overwrite", action="store_true", help="accept a folder that is not empty"
     )
+    shards = export.add_argument_group("shards")
+    shards.add_argument(
+        "--subset", type=positive, metavar="N", help="N examples, by --seed (default: all)"
+    )
+    shards.add_argument(
+        "--shard-size", type=positive, metavar="MIB", help="about so many MiB a file (256)"
+    )
+    shards.add_argument("--seed", type=seed, default=0, metavar="N", help="choice and order (0)")
+    shards.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes (1)")
+    add_scheduler_argument(shards)
+    shards.add_argument(
+        "--resume", action="store_true", help="make only the shards that are missing or changed"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the chosen action."""
-    return {"build": _build, "check": _check, "export": _export}[args.action](args)
+    actions = {"fetch": _dataset_fetch.run, "build": _build, "check": _check, "export": _export}
+    return actions[args.action](args)
 
 
 def _build(args: argparse.Namespace) -> int:
@@ -106,6 +154,10 @@ def _build(args: argparse.Namespace) -> int:
             jobs=args.jobs,
             seed=args.seed,
             strict=args.strict,
+            criteria=_dataset_fetch.criteria_of(args),
+            representatives=args.representatives,
+            repair=args.repair,
+            scheduler=args.scheduler,
             overwrite=args.overwrite,
             resume=args.resume,
             progress=progress,
@@ -155,11 +207,47 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from pathlib import Path
-
+    output = args.output or str(Path(args.folder) / f"export_{args.format}")
+    several = args.subset is not None or args.shard_size is not None
+    if args.format in SHARDED and (several or args.format != "pt"):
+        return _export_shards(args, output)
+    if several or args.resume or args.jobs > 1 or args.scheduler is not None:
+        raise UsageError(
+            "--subset, --shard-size, --jobs, --scheduler and --resume are for shards, which are of "
+            f"the formats {', '.join(SHARDED)} (pt with --subset or --shard-size)"
+        )
     from crysformer.data.dataset.export import export
 
-    output = args.output or str(Path(args.folder) / f"export_{args.format}")
     n = export(args.folder, output, args.format, args.split, args.limit, args.overwrite)
     emit(args, {"crystals": n, "output": output}, f"{n} crystals written to {output}")
+    return 0
+
+
+def _export_shards(args: argparse.Namespace, output: str) -> int:
+    if args.limit is not None:
+        raise UsageError("--limit does not apply to shards; give --subset")
+    from crysformer.data.dataset.export_shards import SHARD_MIB, export_shards
+    from crysformer.parallel import Workers
+
+    with progress_bar(args, "exporting") as progress:
+        written = export_shards(
+            args.folder,
+            output,
+            args.format,
+            args.subset,
+            args.split,
+            args.seed,
+            args.shard_size or SHARD_MIB,
+            Workers(args.jobs, args.scheduler),
+            overwrite=args.overwrite,
+            resume=args.resume,
+            progress=progress,
+        )
+    n = sum(shard["examples"] for shard in written.shards)
+    size = sum(shard["bytes"] for shard in written.shards) / 2**20
+    emit(
+        args,
+        {"crystals": n, "output": output, "shards": written.shards},
+        f"{n} crystals in {len(written.shards)} shards, {size:.1f} MiB, written to {output}",
+    )
     return 0

@@ -30,6 +30,7 @@ from crysformer.cli._common import (
     add_copies_argument,
     add_data_arguments,
     add_output_arguments,
+    add_scheduler_argument,
     add_sequence_arguments,
     check_contents,
     emit,
@@ -82,6 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="crystals of a list solved side by side"
     )
+    add_scheduler_argument(parser)
     parser.add_argument(
         "--resume",
         action="store_true",
@@ -119,6 +121,8 @@ def run(args: argparse.Namespace) -> int:
         from crysformer.cli import _solve_list
 
         return _solve_list.run(args)
+    if args.scheduler is not None:
+        raise UsageError(f"--scheduler is for a list of crystals ({LIST_ENDING})")
     if args.jobs != 1:
         raise UsageError(f"--jobs is for a list of crystals ({LIST_ENDING}), not for {args.data}")
     with progress_bar(args, "solving") as progress:

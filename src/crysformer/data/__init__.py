@@ -9,10 +9,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from crysformer.data.criteria import Criteria as Criteria
     from crysformer.data.dataset.build import build as build
     from crysformer.data.dataset.check import check as check
     from crysformer.data.dataset.export import export as export
+    from crysformer.data.dataset.export_shards import export_shards as export_shards
     from crysformer.data.dataset.manifest import Manifest as Manifest
+    from crysformer.data.dataset.shard_reader import MapShards as MapShards
+    from crysformer.data.rcsb.fetch import fetch as fetch
     from crysformer.data.recipe import DIPEPTIDE as DIPEPTIDE
     from crysformer.data.recipe import FIFTEEN as FIFTEEN
     from crysformer.data.recipe import Recipe as Recipe
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from crysformer.data.store import FragmentTable as FragmentTable
 
 _HOME = {
+    "Criteria": "criteria",
     "DIPEPTIDE": "recipe",
     "FIFTEEN": "recipe",
     "FragmentStore": "store",
@@ -28,19 +33,26 @@ _HOME = {
     "Recipe": "recipe",
     "build": "dataset.build",
     "check": "dataset.check",
+    "MapShards": "dataset.shard_reader",
     "export": "dataset.export",
+    "export_shards": "dataset.export_shards",
+    "fetch": "rcsb.fetch",
 }
 
 __all__ = [
     "DIPEPTIDE",
     "FIFTEEN",
+    "Criteria",
     "FragmentStore",
     "FragmentTable",
     "Manifest",
+    "MapShards",
     "Recipe",
     "build",
     "check",
     "export",
+    "export_shards",
+    "fetch",
 ]
 
 

@@ -30,6 +30,34 @@ COORDINATE_STEP = 0.005
 #: Cell edges that are believed, A: any larger, and a map would fill the memory.
 _MIN_EDGE, _MAX_EDGE = 1.0, 500.0
 
+
+@dataclass(frozen=True)
+class Column:
+    """Meaning of a column, and unit and shape of one value."""
+
+    meaning: str
+    unit: str = ""
+    shape: str = "scalar"
+
+
+#: The columns of `SCHEMA`, in their order.
+COLUMNS: Final = {
+    "id": Column("entry, chain and start, such as 1shg_A_12"),
+    "entry": Column("PDB code, or name of the source file"),
+    "chain": Column("name of the chain"),
+    "start": Column("position of the first residue along the observed chain, from 0"),
+    "seqid": Column("author residue number of the first residue, with insertion code"),
+    "cluster": Column("group of related entries, which are in one split"),
+    "split": Column("train, validation or test"),
+    "sequence": Column("one-letter codes; they determine the atoms and their order"),
+    "cell": Column("edges a >= b >= c of the stored orientation; angles 90 degrees", "A", "(3,)"),
+    "xyz": Column(
+        "x, y, z of each atom along the cell's axes, centre of mass at the origin",
+        f"{COORDINATE_STEP:g} A",
+        "(3 * atoms,)",
+    ),
+}
+
 SCHEMA = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
@@ -109,6 +137,23 @@ class FragmentTable:
         """One fragment by itself."""
         xyz = self.xyz[self.atoms(index)].astype(np.float64)
         return Molecule(self.id[index], self.sequence[index], xyz)
+
+    def take(self, rows: NDArray[np.int64]) -> FragmentTable:
+        """Some of the fragments, in the order of `rows`."""
+        atoms = [np.arange(self.offset[row], self.offset[row + 1]) for row in rows]
+        chosen = rows.tolist()
+        return FragmentTable(
+            xyz=self.xyz[np.concatenate([np.zeros(0, np.int64), *atoms])],
+            offset=np.concatenate(([0], np.cumsum(np.diff(self.offset)[rows]))).astype(np.int64),
+            sequence=[self.sequence[row] for row in chosen],
+            id=[self.id[row] for row in chosen],
+            entry=[self.entry[row] for row in chosen],
+            chain=[self.chain[row] for row in chosen],
+            cluster=[self.cluster[row] for row in chosen],
+            start=self.start[rows],
+            cell=self.cell[rows],
+            split=self.split,
+        )
 
     def atom_names(self, index: int) -> list[str]:
         """Atom names of one fragment."""

@@ -130,7 +130,7 @@ def build_peptides(sequences: Sequence[str]) -> Peptides:
             name = NAME_OF[letter]
             atoms = list(atoms_of(letter))
             hand = (1, 1, -1) if i in described.d_residues else (1, 1, 1)
-            template = hand * template_coordinates()[name] @ _frame(n, ca, carbon).T + ca
+            template = hand * template_coordinates()[name] @ backbone_axes(n, ca, carbon).T + ca
             placed = dict(zip(atoms, template, strict=True))
             placed |= {"N": n, "CA": ca, "C": carbon, "O": oxygen}
             if i == len(described.letters) - 1:
@@ -251,10 +251,10 @@ def _extended_backbone(chain: Chain) -> list[tuple[NDArray[np.float64], ...]]:
     return out
 
 
-def _frame(
+def backbone_axes(
     n: NDArray[np.float64], ca: NDArray[np.float64], c: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Columns: the axes of `crysformer.data.examples.conformer_library.backbone_frame`."""
+    """Axes of a residue's backbone as columns: x from CA to C, N in the plane of x and y."""
     x = (c - ca) / np.linalg.norm(c - ca)
     y = (n - ca) - ((n - ca) @ x) * x
     y /= np.linalg.norm(y)

@@ -10,7 +10,8 @@ import numpy as np
 #: One-letter codes in the order of every residue index in this package.
 CODES: Final = "ARNDCQEGHILKMFPSTWYV"
 
-_BACKBONE: Final = ("N", "CA", "C", "O")
+#: Backbone atoms, the first of every residue.
+BACKBONE: Final = ("N", "CA", "C", "O")
 
 _SIDE_CHAINS: Final = {
     "ALA": "CB",
@@ -65,7 +66,7 @@ D_NAME_OF: Final = {
 }
 
 #: Heavy atoms of each residue inside a chain (no OXT), in PDB order.
-ATOMS: Final = tuple(_BACKBONE + tuple(side.split()) for side in _SIDE_CHAINS.values())
+ATOMS: Final = tuple(BACKBONE + tuple(side.split()) for side in _SIDE_CHAINS.values())
 
 #: Most heavy atoms in a residue (tryptophan).
 MAX_ATOMS: Final = max(len(atoms) for atoms in ATOMS)

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from crysformer.data import FragmentStore, check
-from crysformer.data.dataset.manifest import content_hash, file_hash, split_counts
+from crysformer.data.checksums import file_hash
+from crysformer.data.dataset.manifest import content_hash, split_counts
 from crysformer.data.store import FRAGMENTS, MANIFEST, SCHEMA
 
 

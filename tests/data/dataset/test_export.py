@@ -99,3 +99,17 @@ def test_interrupted_export_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         export(dipeptides.folder, tmp_path / "out", "pdb")
     assert not (tmp_path / "out").exists()
+
+
+def test_coordinates_of_fifteen_residues(fifteens: FragmentStore, tmp_path: Path) -> None:
+    """The files that the paper released: one fragment in its cell, B 20, centred."""
+    export(fifteens.folder, tmp_path / "pdb", "pdb", "test", limit=2)
+    table = fifteens.table("test")
+    for name, sequence in zip(table.id[:2], table.sequence, strict=False):
+        structure = gemmi.read_pdb(str(tmp_path / "pdb" / f"{name}.pdb"))
+        (chain,) = structure[0]
+        assert gemmi.one_letter_code([residue.name for residue in chain]) == sequence
+        assert structure.cell.parameters == pytest.approx((41, 30, 24, 90, 90, 90))
+        centre = structure[0].calculate_center_of_mass()
+        assert centre.tolist() == pytest.approx([20.5, 15, 12], abs=0.01)
+        assert {atom.b_iso for residue in chain for atom in residue} == {20.0}

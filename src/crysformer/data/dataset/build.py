@@ -7,30 +7,34 @@ import itertools
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from crysformer.data.checksums import file_hash
+from crysformer.data.criteria import PAPER, Criteria
 from crysformer.data.dataset.curate import Curator, Tally
 from crysformer.data.dataset.entries import EntryIndex
 from crysformer.data.dataset.manifest import (
     Manifest,
     content_hash,
-    file_hash,
     sorted_counts,
     split_counts,
 )
-from crysformer.data.dataset.sequences import entry_sequences
+from crysformer.data.dataset.parquet import write_parquet
+from crysformer.data.dataset.repair import PACKAGES, require_pdbfixer
+from crysformer.data.dataset.representatives import Surveyed, survey
+from crysformer.data.dataset.representatives import representatives as best_of_clusters
 from crysformer.data.dataset.shards import (
     SHARDS,
     chunks,
     join_shards,
     prepare_shards,
+    travelling,
     write_shards,
 )
 from crysformer.data.dataset.sources import (
@@ -45,11 +49,13 @@ from crysformer.data.examples.scales import map_scales
 from crysformer.data.recipe import Recipe, recipe_by_name
 from crysformer.data.store import FRAGMENTS, MANIFEST
 from crysformer.errors import InputError, UsageError
-from crysformer.files import atomic_path, locked_folder
+from crysformer.files import locked_folder
+from crysformer.parallel import Workers, run_tasks
 
 log = logging.getLogger(__name__)
 
-_ROW_GROUP = 65536
+#: Packages whose versions the manifest states.
+_SOFTWARE = ("crysformer", "gemmi", "torch", "pyarrow")
 #: Number of atoms whose maps determine the scales (dipeptides have about 16, fifteen about 120).
 _SCALE_ATOMS = 262144
 
@@ -63,6 +69,10 @@ def build(
     jobs: int = 1,
     seed: int = 0,
     strict: bool = False,
+    criteria: Criteria = PAPER,
+    representatives: bool = False,
+    repair: bool = False,
+    scheduler: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
     progress: Callable[[float, str], None] | None = None,
@@ -90,6 +100,15 @@ def build(
         Seed of the splits.
     strict
         Drop files for which a criterion cannot be checked, instead of keeping and counting them.
+    criteria
+        Criteria of the choice of entries; by default the paper's.
+    representatives
+        Of each cluster of the index, use only the file of the best resolution, as the paper did.
+    repair
+        Rebuild missing side-chain atoms by PDBFixer, instead of leaving out their residues.
+    scheduler
+        Address of a dask.distributed scheduler that has the work done, or ``"local"`` for one with
+        `jobs` workers; see `crysformer.parallel.Workers`. The result is the same.
     overwrite, resume
         Handling of an output folder that is not empty: replace the data set, or continue the same
         build after an interruption.
@@ -101,11 +120,15 @@ def build(
     InputError
         If there is nothing to read, or nothing usable in it.
     UsageError
-        If the output folder is not empty, or holds shards of a different build.
+        If the output folder is not empty, or holds shards of a different build; or if a package
+        that `repair` or `scheduler` needs is absent.
     """
     recipe = recipe_by_name(recipe) if isinstance(recipe, str) else recipe
-    if jobs < 1 or (limit is not None and limit < 1):
-        raise UsageError(f"jobs {jobs}, limit {limit}: expected at least 1")
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit {limit}: expected at least 1")
+    workers = Workers(jobs, scheduler)
+    if repair:
+        require_pdbfixer()
     sources = find_sources(paths)
     index = index if index is not None else _index_beside(paths)
     entries = EntryIndex.read(index) if index is not None else EntryIndex({})
@@ -115,6 +138,9 @@ def build(
         recipe=asdict(recipe),
         seed=seed,
         strict=strict,
+        criteria=asdict(criteria),
+        representatives=representatives,
+        repair=repair,
         limit=limit,
         sources=digest_sources(sources),
         index=None if index is None else {"name": Path(index).name, "sha256": file_hash(index)},
@@ -127,19 +153,31 @@ def build(
         if resume and (folder / MANIFEST).is_file() and not (folder / SHARDS).is_dir():
             return _finished(folder, settings)
         files = itertools.islice(read_sources(sources), limit)
-        splitter = Splitter(entries.entries(), seed, entry_sequences(files, entries))
-        curator = Curator(recipe, entries, splitter, strict)
+        surveyed = _survey(files, entries, workers, representatives)
+        splitter = Splitter(
+            entries.entries(), seed, ((file.entry.name, file.sequences) for file in surveyed)
+        )
+        chosen = best_of_clusters(surveyed, criteria, strict) if representatives else None
+        curator = Curator(recipe, entries, splitter, strict, criteria, repair, chosen)
         reader = _Reader(sources, limit, progress)
-        return _build(folder, curator, reader, settings, passed_over(paths), jobs, resume)
+        return _build(folder, curator, reader, settings, passed_over(paths), workers, resume)
+
+
+def _survey(
+    files: Iterable[StructureFile], entries: EntryIndex, workers: Workers, with_headers: bool
+) -> list[Surveyed]:
+    tasks = ((travelling(chunk, workers),) for _, chunk in chunks(files))
+    shared = (entries, with_headers)
+    return [file for _, found in run_tasks(survey, tasks, workers, shared) for file in found]
 
 
 def _build(
     folder: Path, curator: Curator, reader: _Reader, settings: _Settings,
-    not_read: Sequence[Path], jobs: int, resume: bool,
+    not_read: Sequence[Path], workers: Workers, resume: bool,
 ) -> Manifest:  # fmt: skip
     shards = prepare_shards(folder, settings.to_json(), resume)
     try:
-        written = write_shards(curator, chunks(reader.files()), shards, jobs, reader.handled)
+        written = write_shards(curator, chunks(reader.files()), shards, workers, reader.handled)
         table, tally = join_shards(written)
         for path in not_read:
             tally.discards["file_passed_over"] += 1
@@ -168,6 +206,9 @@ class _Settings:
     recipe: dict[str, Any]
     seed: int
     strict: bool
+    criteria: dict[str, Any]
+    representatives: bool
+    repair: bool
     limit: int | None
     sources: list[dict[str, str]]
     index: dict[str, str] | None
@@ -240,12 +281,15 @@ def _write(
     """Write the fragments, and the manifest after them."""
     scales = _scales(table, recipe, settings.seed)
     (folder / MANIFEST).unlink(missing_ok=True)
-    _write_table(table, folder / FRAGMENTS)
+    write_parquet(table, folder / FRAGMENTS, recipe.name, settings.seed)
     manifest = Manifest(
         recipe=recipe.name,
         constants=settings.recipe,
         seed=settings.seed,
         strict=settings.strict,
+        criteria=settings.criteria,
+        representatives=settings.representatives,
+        repair=settings.repair,
         limit=settings.limit,
         sources=settings.sources,
         index=settings.index,
@@ -258,7 +302,7 @@ def _write(
         hashes={"content": content_hash(table), FRAGMENTS: file_hash(folder / FRAGMENTS)},
         versions={
             name: importlib.metadata.version(name)
-            for name in ("crysformer", "gemmi", "torch", "pyarrow")
+            for name in (*_SOFTWARE, *(PACKAGES if settings.repair else ()))
         },
     )
     manifest.write(folder / MANIFEST)
@@ -272,18 +316,6 @@ def _scales(table: pa.Table, recipe: Recipe, seed: int) -> dict[str, Any]:
     atoms = len(train["xyz"].combine_chunks().flatten()) // 3
     n_examples = max(1, train.num_rows * _SCALE_ATOMS // max(atoms, 1))
     return map_scales(train, recipe, seed, n_examples)
-
-
-def _write_table(table: pa.Table, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        pq.write_table(
-            table,
-            temporary,
-            compression="zstd",
-            compression_level=9,
-            row_group_size=_ROW_GROUP,
-            use_dictionary=["entry", "chain", "cluster", "split", "sequence"],
-        )
 
 
 def _nothing_left(sources: Sequence[Path], tally: Tally) -> str:

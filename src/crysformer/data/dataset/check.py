@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from crysformer.data.dataset.manifest import FORMAT, Manifest, content_hash, file_hash, split_counts
+from crysformer.data.checksums import file_hash
+from crysformer.data.dataset.manifest import FORMAT, Manifest, content_hash, split_counts
 from crysformer.data.dataset.sequences import SHARED, stretches
 from crysformer.data.dataset.standardise import PEPTIDE_BOND, PEPTIDE_TOLERANCE
 from crysformer.data.examples.fragment_tensors import FragmentTensors

@@ -11,14 +11,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from crysformer.data.dataset.entries import (
-    MIN_CHAIN_LENGTH,
-    EntryIndex,
-    refusals,
-    unknowns,
-    with_header,
-)
+from crysformer.data.criteria import PAPER, Criteria
+from crysformer.data.dataset.entries import EntryIndex, refusals, unknowns, with_header
 from crysformer.data.dataset.fragment_windows import window_starts
+from crysformer.data.dataset.repair import rebuild_side_chains
 from crysformer.data.dataset.sources import StructureFile
 from crysformer.data.dataset.splits import Splitter
 from crysformer.data.dataset.standardise import FAULTS, Chain, parse, standardize
@@ -103,6 +99,9 @@ class Curator:
     index: EntryIndex
     splitter: Splitter
     strict: bool
+    criteria: Criteria = PAPER
+    repair: bool = False
+    representatives: frozenset[str] | None = None
 
     def curate(self, files: Sequence[StructureFile]) -> tuple[pa.Table, Tally]:
         """Convert files to fragments (`CURATED`), in input order, with the counts of losses."""
@@ -123,12 +122,22 @@ class Curator:
         if not any(len(residue) for model in structure for c in model for residue in c):
             return self._refuse(file, tally, "file_without_atoms", "no atoms in the file")
         entry = with_header(self.index.of_file(file.stem), structure, file.content or b"")
-        reasons = refusals(entry)
+        reasons = refusals(entry, self.criteria)
         if not reasons and self.strict:
             reasons = [f"strict_{reason}" for reason in unknowns(entry)]
         if reasons:
             tally.discards[reasons[0]] += 1
             return []
+        if self.representatives is not None and file.stem.lower() not in self.representatives:
+            tally.discards["entry_not_best_of_its_cluster"] += 1
+            return []
+        if self.repair:
+            try:
+                rebuild_side_chains(structure, tally.changes)
+            except ValueError as error:  # the file is used as it is
+                tally.problems.append(
+                    {"file": file.name, "kind": "side_chains_not_rebuilt", "reason": str(error)}
+                )
         chains = standardize(structure, tally.changes)
         if not chains:
             return self._refuse(
@@ -139,8 +148,8 @@ class Curator:
         windows = []
         for chain in chains:
             tally.counts["chains"] += 1
-            if chain.length < MIN_CHAIN_LENGTH:
-                tally.discards[f"chain_shorter_than_{MIN_CHAIN_LENGTH}"] += 1
+            if chain.length < self.criteria.min_length:
+                tally.discards[f"chain_shorter_than_{self.criteria.min_length}"] += 1
                 continue
             tally.counts["residues"] += len(chain.code)
             faults = np.bincount(chain.fault, minlength=len(FAULTS))

@@ -10,13 +10,9 @@ from pathlib import Path
 
 import gemmi
 
+from crysformer.data.criteria import PAPER, Criteria
 from crysformer.data.dataset.sources import StructureFile
 from crysformer.errors import InputError
-
-MIN_CHAIN_LENGTH = 40
-MAX_RESOLUTION = 2.75
-MAX_R_FREE = 0.28
-RELEASED_AFTER = 1995
 
 _PDB_ID = re.compile(r"(pdb_[0-9a-z]{8}|[0-9][0-9a-z]{3})(?![0-9a-z])", re.IGNORECASE)
 _UNKNOWN_METHODS = {"", "not recorded", "unknown", "?", "."}
@@ -151,18 +147,18 @@ def with_header(entry: Entry, structure: gemmi.Structure, text: bytes) -> Entry:
     )
 
 
-def refusals(entry: Entry) -> list[str]:
-    """Reasons, by the paper's criteria, to reject the entry; empty if it is accepted."""
+def refusals(entry: Entry, criteria: Criteria = PAPER) -> list[str]:
+    """Reasons, by the criteria, to reject the entry; empty if it is accepted."""
     reasons = []
     method = entry.method
     if method is not None and "X-RAY" not in method and not _unspecified_diffraction(method):
         reasons.append("entry_not_xray")
-    if entry.year is not None and entry.year <= RELEASED_AFTER:
-        reasons.append("entry_released_before_1996")
-    if entry.resolution is not None and entry.resolution > MAX_RESOLUTION:
-        reasons.append("entry_resolution_worse_than_2.75")
-    if entry.r_free is not None and entry.r_free > MAX_R_FREE:
-        reasons.append("entry_r_free_above_0.28")
+    if entry.year is not None and entry.year <= criteria.released_after:
+        reasons.append(f"entry_released_before_{criteria.released_after + 1}")
+    if entry.resolution is not None and entry.resolution > criteria.max_resolution:
+        reasons.append(f"entry_resolution_worse_than_{criteria.max_resolution:g}")
+    if entry.r_free is not None and entry.r_free > criteria.max_r_free:
+        reasons.append(f"entry_r_free_above_{criteria.max_r_free:g}")
     return reasons
 
 

@@ -15,6 +15,7 @@ import torch
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.fourier.grids import hkl_to_grid, patterson_from_grid
 from crysformer.crystal.io.write import write_map, write_mtz
+from crysformer.data.dataset.hub import write_hub_folder
 from crysformer.data.examples.residue_densities import residue_templates
 from crysformer.data.examples.stream import fixed_batches
 from crysformer.data.store import SPLITS, FragmentStore, FragmentTable, Split
@@ -22,7 +23,7 @@ from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal, synthe
 from crysformer.errors import InputError, UsageError
 from crysformer.files import locked_folder, write_bytes
 
-FORMATS = ("mtz", "ccp4", "pt", "pdb")
+FORMATS = ("mtz", "ccp4", "pt", "pdb", "hub")
 
 _PATTERSON = "patterson_pt_scaled/{}_patterson.pt"
 _DENSITY = "electron_density_pt_scaled/{}_fft.pt"
@@ -46,6 +47,8 @@ def export(
     ``patterson_pt_scaled/ID_patterson.pt`` (U, V, W), ``electron_density_pt_scaled/ID_fft.pt``
     (U, V, W) and ``res/ID_ps.pt`` (J, 24, 24, 24), divided by the data set's scales (partial
     structures by the density's), grids multiples of 4; ``SPLIT_examples.txt`` lists the ids.
+    ``hub``: Parquet files of the splits with a data card, for `datasets.load_dataset` and the
+    Hugging Face Hub. `export_shards` writes maps of many crystals into few files.
 
     Parameters
     ----------
@@ -80,6 +83,8 @@ def export(
     tables = [table for table in map(store.table, splits) if len(table)]
     if not tables:
         raise InputError(f"{folder}: no fragments in {' or '.join(splits)}; choose another split")
+    if format == "hub" and limit is not None:
+        raise UsageError("`limit` does not apply to the format hub, which has all fragments")
     with locked_folder(out, overwrite=overwrite) as target:
         return _export(store, tables, target, format, limit)
 
@@ -90,6 +95,8 @@ def _export(
     fresh = not any(target.iterdir())
     written = 0
     try:
+        if format == "hub":
+            return write_hub_folder(store, tuple(table.split for table in tables), target)
         for table in tables:
             n = len(table) if limit is None else min(limit, len(table))
             if format == "pt":

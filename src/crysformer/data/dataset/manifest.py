@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crysformer.data.criteria import PAPER
 from crysformer.data.store import FRAGMENTS, SCHEMA, SPLITS
 from crysformer.errors import InputError
 from crysformer.files import write_json
@@ -51,6 +52,12 @@ class Manifest:
         of the file's bytes.
     versions
         Versions of the software that wrote it.
+    criteria
+        Criteria of the choice of entries; the paper's in older manifests, which lack them.
+    representatives
+        True if only the best resolved file of each cluster was used.
+    repair
+        True if missing side-chain atoms were rebuilt.
     format
         Version of this layout.
     """
@@ -70,6 +77,9 @@ class Manifest:
     scales: dict[str, Any]
     hashes: dict[str, str]
     versions: dict[str, str]
+    criteria: dict[str, Any] = field(default_factory=lambda: asdict(PAPER))
+    representatives: bool = False
+    repair: bool = False
     format: int = FORMAT
 
     @property
@@ -120,12 +130,6 @@ def content_hash(table: pa.Table) -> str:
                 digest.update(chunk.to_numpy(zero_copy_only=False).tobytes())
         digest.update(b"\0")
     return digest.hexdigest()
-
-
-def file_hash(path: str | Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with Path(path).open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def split_counts(table: pa.Table) -> dict[str, dict[str, int]]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import gemmi
 
-from crysformer.data.dataset.entries import EntryIndex
-from crysformer.data.dataset.sources import StructureFile
-from crysformer.data.dataset.standardise import parse
 from crysformer.peptide import residues
 
 #: Length of a stretch that unrelated proteins do not share: that of a fragment of recipe fifteen.
@@ -42,15 +39,3 @@ def chain_sequences(structure: gemmi.Structure) -> list[str]:
 def _letter(name: str) -> str:
     letter = gemmi.find_tabulated_residue(name).one_letter_code.upper()
     return letter if letter in residues.CODES else _UNKNOWN
-
-
-def entry_sequences(
-    files: Iterable[StructureFile], index: EntryIndex
-) -> Iterator[tuple[str, list[str]]]:
-    """Name of the entry and sequences of the chains of each file that can be read."""
-    for file in files:
-        try:
-            structure = parse(file)
-        except ValueError:  # named when it is curated
-            continue
-        yield index.of_file(file.stem).name, chain_sequences(structure)

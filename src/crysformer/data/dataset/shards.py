@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
 from crysformer.data.dataset.curate import CURATED, Curator, Tally
 from crysformer.data.dataset.sources import StructureFile
 from crysformer.data.store import SPLITS, read_table
 from crysformer.errors import InputError, UsageError
 from crysformer.files import atomic_path, remove_unfinished, write_json
+from crysformer.parallel import Workers, run_tasks
 from crysformer.schema import read_json_object
-from crysformer.signals import prepare_worker, workers_end_with_block
 
 #: Hidden folder of the shards. Unfinished builds are resumed from it, so the name stays.
 SHARDS = ".parts"
@@ -81,7 +78,7 @@ def write_shards(
     curator: Curator,
     groups: Iterable[tuple[int, list[StructureFile]]],
     shards: Path,
-    jobs: int,
+    workers: Workers,
     report: Callable[[int], None],
 ) -> list[Path]:
     """Write every missing shard; return all of them in order.
@@ -94,73 +91,40 @@ def write_shards(
         Numbered groups of structure files, a shard each.
     shards
         Folder of the shards; those that exist are not made again.
-    jobs
-        Processes.
+    workers
+        Place where the work is done.
     report
         Called with the number of files that were handled.
     """
     paths: list[Path] = []
 
-    def missing() -> Iterator[tuple[Path, list[StructureFile]]]:
+    def missing() -> Iterator[tuple[list[StructureFile], Path]]:
         for number, chunk in groups:
             path = shards / f"{number:06d}.parquet"
             paths.append(path)
             if path.is_file():
                 report(len(chunk))
             else:
-                yield path, chunk
+                yield travelling(chunk, workers), path.absolute()
 
-    if jobs == 1:
-        for path, chunk in missing():
-            _write_shard(curator, chunk, path)
-            report(len(chunk))
-        return paths
-
-    context = multiprocessing.get_context("spawn")
-    with (
-        ProcessPoolExecutor(jobs, context, _start_worker, (curator,)) as pool,
-        workers_end_with_block(),
-    ):
-        running: dict[Future[None], int] = {}
-        try:
-            for path, chunk in missing():
-                running[pool.submit(_work, chunk, path)] = len(chunk)
-                if len(running) >= 2 * jobs:
-                    _collect(running, report, FIRST_COMPLETED)
-            while running:
-                _collect(running, report, FIRST_COMPLETED)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    for _, n_files in run_tasks(_write_shard, missing(), workers, (curator,)):
+        report(n_files)
     return paths
 
 
-def _collect(running: dict[Future[None], int], report: Callable[[int], None], when: str) -> None:
-    for future in wait(running, return_when=when).done:
-        report(running.pop(future))
-        future.result()
+def travelling(chunk: list[StructureFile], workers: Workers) -> list[StructureFile]:
+    """Files as they are sent to workers: those of a cluster read them from the common folder."""
+    return chunk if workers.scheduler is None else [file.reference() for file in chunk]
 
 
-_curator: Curator | None = None
-
-
-def _start_worker(curator: Curator) -> None:
-    global _curator
-    prepare_worker()
-    torch.set_num_threads(1)
-    _curator = curator
-
-
-def _work(chunk: list[StructureFile], path: Path) -> None:
-    assert _curator is not None
-    _write_shard(_curator, chunk, path)
-
-
-def _write_shard(curator: Curator, chunk: list[StructureFile], path: Path) -> None:
-    table, tally = curator.curate(chunk)
+def _write_shard(curator: Curator, chunk: list[StructureFile], path: Path) -> int:
+    if path.is_file():  # by a worker that died before it could say so
+        return len(chunk)
+    table, tally = curator.curate([file.loaded() for file in chunk])
     table = table.replace_schema_metadata({"tally": tally.to_json()})
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
+    return len(chunk)
 
 
 def join_shards(paths: Sequence[Path]) -> tuple[pa.Table, Tally]:

@@ -11,11 +11,12 @@ import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
 from crysformer.errors import InputError
+from crysformer.files import is_unfinished
 
 STRUCTURE_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif")
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
@@ -47,11 +48,14 @@ class StructureFile:
         Its bytes, unpacked; None if it cannot be read.
     error
         Reason why it cannot be read.
+    path
+        Absolute path of a file that is no member of an archive.
     """
 
     name: str
     content: bytes | None
     error: str = ""
+    path: Path | None = None
 
     @property
     def stem(self) -> str:
@@ -60,6 +64,16 @@ class StructureFile:
         for suffix in (*_COMPRESSED, *STRUCTURE_SUFFIXES):
             stem = stem.removesuffix(suffix)
         return stem
+
+    def reference(self) -> StructureFile:
+        """The same file without its content, where it can be read again from its path."""
+        return self if self.path is None else replace(self, content=None)
+
+    def loaded(self) -> StructureFile:
+        """The same file with its content, read again if need be."""
+        if self.path is None or self.content is not None or self.error:
+            return self
+        return _read_file(self.path, self.name)
 
     @property
     def is_cif(self) -> bool:
@@ -79,7 +93,8 @@ def find_sources(paths: Sequence[str | Path]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.is_file() and _is_source(p.name))
+            found_in = (p for p in path.rglob("*") if p.is_file() and not is_unfinished(p))
+            inside = sorted(p for p in found_in if _is_source(p.name))
             if not inside:
                 raise InputError(
                     f"{path}: no structure files or archives inside; expected {_EXPECTED}"
@@ -114,11 +129,15 @@ def read_sources(sources: Iterable[Path]) -> Iterator[StructureFile]:
         if source.name.lower().endswith(ARCHIVE_SUFFIXES):
             yield from _read_archive(source)
         else:
-            try:
-                with source.open("rb") as file:
-                    yield _unpacked(str(source), file)
-            except OSError as error:
-                yield StructureFile(str(source), None, f"cannot be read ({error})")
+            yield _read_file(source.absolute(), str(source))
+
+
+def _read_file(path: Path, name: str) -> StructureFile:
+    try:
+        with path.open("rb") as file:
+            return replace(_unpacked(name, file), path=path)
+    except OSError as error:
+        return StructureFile(name, None, f"cannot be read ({error})")
 
 
 def _read_archive(source: Path) -> Iterator[StructureFile]:

@@ -107,13 +107,17 @@ def standardize(structure: gemmi.Structure, changes: Counter[str]) -> list[Chain
         changes["model_first_of_several"] += 1
     if len(structure) == 0:
         return []
-    chains = []
-    for chain in structure[0]:
-        polymer = chain.get_polymer()
-        kind = polymer.check_polymer_type()
-        if kind in (gemmi.PolymerType.PeptideL, gemmi.PolymerType.PeptideD):
-            chains.append(_standardize_chain(chain.name, polymer, structure, changes))
-    return chains
+    return [
+        _standardize_chain(name, polymer, structure, changes)
+        for name, polymer in peptides(structure)
+    ]
+
+
+def peptides(structure: gemmi.Structure) -> list[tuple[str, gemmi.ResidueSpan]]:
+    """Name and residues of each polypeptide chain of the first model."""
+    polymers = [(chain.name, chain.get_polymer()) for chain in structure[0]]
+    kinds = (gemmi.PolymerType.PeptideL, gemmi.PolymerType.PeptideD)
+    return [(name, polymer) for name, polymer in polymers if polymer.check_polymer_type() in kinds]
 
 
 def _standardize_chain(
@@ -145,27 +149,17 @@ def _standardize_residue(
     residue: gemmi.Residue, xyz: NDArray[np.float64], changes: Counter[str]
 ) -> tuple[int, int]:
     """Write the residue's coordinates into `xyz` (14, 3); return its code and fault."""
-    renamed: dict[str, str] = {}
-    name = residue.name
-    if name == "MSE":
-        name, renamed = "MET", _SELENOMETHIONINE
+    name, atoms, alternatives = first_conformer(residue)
+    if residue.name == "MSE":
         changes["residue_selenomethionine_to_methionine"] += 1
     index = residues.INDEX.get(name)
     if index is None:
         return 0, FAULTS.index("residue_nonstandard")
     expected = residues.ATOMS[index]
     place = {atom: i for i, atom in enumerate(expected)}
-    first_altloc = ""
     fault = 0
     found = 0
-    for atom in residue:
-        if atom.is_hydrogen():
-            continue
-        if atom.has_altloc():
-            first_altloc = first_altloc or atom.altloc
-            if atom.altloc != first_altloc:
-                continue
-        atom_name = renamed.get(atom.name, atom.name)
+    for atom_name, atom in atoms:
         position = place.pop(atom_name, None)
         if position is None:
             if atom_name == "OXT":
@@ -177,7 +171,7 @@ def _standardize_residue(
             fault = fault or FAULTS.index("residue_zero_occupancy")
         xyz[position] = atom.pos.tolist()
         found += 1
-    if first_altloc:
+    if alternatives:
         changes["residue_first_altloc_taken"] += 1
     if not fault and found < len(expected):
         fault = FAULTS.index("residue_missing_atom")
@@ -185,6 +179,32 @@ def _standardize_residue(
         fault = FAULTS.index("residue_impossible_coordinates")
         xyz[:] = 0.0
     return (index, 0) if not fault else (0, fault)
+
+
+def first_conformer(
+    residue: gemmi.Residue,
+) -> tuple[str, list[tuple[str, gemmi.Atom]], bool]:
+    """Heavy atoms of a residue's first alternative location.
+
+    Returns
+    -------
+    The residue's name and the atoms with their names, of methionine for selenomethionine; and True
+    if there are other locations.
+    """
+    name, renamed = residue.name, {}
+    if name == "MSE":
+        name, renamed = "MET", _SELENOMETHIONINE
+    first = ""
+    atoms = []
+    for atom in residue:
+        if atom.is_hydrogen():
+            continue
+        if atom.has_altloc():
+            first = first or atom.altloc
+            if atom.altloc != first:
+                continue
+        atoms.append((renamed.get(atom.name, atom.name), atom))
+    return name, atoms, bool(first)
 
 
 def _compact(xyz: NDArray[np.float64]) -> bool:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from crysformer import __version__
 from crysformer.data.store import FRAGMENTS, FragmentStore, FragmentTable, Split
@@ -25,7 +21,7 @@ from crysformer.evaluation.regimes.grid import Condition
 from crysformer.evaluation.regimes.results import Result, ResultLog
 from crysformer.evaluation.regimes.synthetic_crystals import grid_crystal
 from crysformer.evaluation.scoring import score
-from crysformer.signals import prepare_worker, workers_end_with_block
+from crysformer.parallel import Workers, one_thread, run_tasks
 
 LEFT_OUT = ("random",)
 """Methods that are run only if named: the result of chance is known."""
@@ -82,6 +78,7 @@ def run_grid(
     n: int,
     split: Split = "test",
     jobs: int = 1,
+    scheduler: str | None = None,
     budget: float | None = None,
     progress: Callable[[float, str], None] | None = None,
 ) -> None:
@@ -105,6 +102,9 @@ def run_grid(
     jobs
         Processes, one thread each. More processes than cores make methods with a time limit look
         worse than they are.
+    scheduler
+        Address of a dask.distributed scheduler whose workers see the data set, or ``"local"``; see
+        `crysformer.parallel.Workers`. Crystals whose worker died are done again by another.
     budget
         Minutes after which no further crystal is begun.
     progress
@@ -121,11 +121,11 @@ def run_grid(
         missing.setdefault((name, number), []).append(method)
     by_name = {condition.name: condition for condition in conditions}
     work = [
-        Job(str(data_dir), split, by_name[name], number, tuple(todo), settings)
+        Job(str(Path(data_dir).absolute()), split, by_name[name], number, tuple(todo), settings)
         for (name, number), todo in missing.items()
     ]
     deadline = None if budget is None else time.monotonic() + 60 * budget
-    for done, results in enumerate(_run_all(work, jobs, deadline), start=1):
+    for done, results in enumerate(_run_all(work, Workers(jobs, scheduler), deadline), start=1):
         for result in results:
             log.append(result)
         if progress is not None:
@@ -175,44 +175,17 @@ def _run_one(crystal: SyntheticCrystal, job: Job, method: str, settings: Setting
     )
 
 
-def _run_all(work: Sequence[Job], jobs: int, deadline: float | None) -> Iterator[list[Result]]:
+def _run_all(
+    work: Sequence[Job], workers: Workers, deadline: float | None
+) -> Iterator[list[Result]]:
     def in_time() -> bool:
         return deadline is None or time.monotonic() < deadline
 
-    if jobs == 1:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            for job in work:
-                if not in_time():
-                    return
-                yield run_job(job)
-        finally:
-            torch.set_num_threads(threads)
-        return
-    waiting = iter(work)
-    context = multiprocessing.get_context("spawn")
-    with (
-        ProcessPoolExecutor(jobs, context, _start_worker) as pool,
-        workers_end_with_block(),
-    ):
-        running: set[Future[list[Result]]] = set()
-        try:
-            while True:
-                while len(running) < jobs and in_time() and (following := next(waiting, None)):
-                    running.add(pool.submit(run_job, following))
-                if not running:
-                    return
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _start_worker() -> None:
-    prepare_worker()
-    torch.set_num_threads(1)
+    # A job that waits at a worker would begin after the deadline, so none is sent ahead.
+    tasks = ((job,) for job in work)
+    with one_thread():
+        for _, results in run_tasks(run_job, tasks, workers, may_begin=in_time, ahead=1):
+            yield results
 
 
 @lru_cache(maxsize=1)
