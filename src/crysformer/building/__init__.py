@@ -1,0 +1,1 @@
+"""Atomic models: from phases to refined coordinates with R factors."""
