@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from crysformer.building.tracing.map_target import MapTarget, PositionTarget
-from crysformer.building.tracing.rotamer_library import BACKBONE, rotamer_library
+from crysformer.building.tracing.rotamer_library import BACKBONE, best_rotamers, rotamer_library
 from crysformer.building.tracing.search_map import SearchMap
-from crysformer.building.tracing.threading import ThreadedChain, best_rotamers
+from crysformer.building.tracing.threading import ThreadedChain
 from crysformer.peptide.geometry import Peptides
 from crysformer.peptide.kinematics import Kinematics, Pose
 from crysformer.peptide.restraints import restraints_of
@@ -21,16 +21,20 @@ from crysformer.phasing.refinement.adam import minimise
 from crysformer.phasing.sequence_search.torsion_ascent import Steps, refine_torsions
 from crysformer.settings import setting
 
+_TRIED = 3  # rotamers of each side chain, by density, that are tried in the model
+
 
 @dataclass(frozen=True)
 class FitSettings:
     """Real-space fit of complete chains."""
 
     closing_steps: int = setting(150, "Steps that close a chain onto its backbone.", min=1)
-    torsion_steps: int = setting(60, "Steps in torsions against the map.", min=1)
+    coarse_steps: int = setting(80, "Steps of the fit of all threaded chains.", min=1)
     rounds: int = setting(2, "Rounds of side-chain search and fit.", min=1, max=100)
-    finalists: int = setting(3, "Chains left after the first round.", min=1)
-    cartesian_steps: int = setting(150, "Steps with all coordinates free.", min=0)
+    finalists: int = setting(4, "Chains left after the first fit.", min=1)
+    steps: int = setting(120, "Steps of the fit in each round.", min=1)
+    step_size: float = setting(0.04, "First step size.", unit="A", min=1e-3, max=1.0)
+    final_step_size: float = setting(0.002, "Last step size.", unit="A", min=1e-5, max=1.0)
     map_weight: float = setting(
         4.0, "Weight of the map against the restraints.", min=0.0, max=1000.0
     )
@@ -85,8 +89,13 @@ def pose_on_backbones(
 
 def backbone_rows(p: Peptides) -> Tensor:
     """Rows of N, CA, C, O of each residue, shape (residues, 4)."""
-    row = {(int(r), name): i for i, (r, name) in enumerate(zip(p.residue, p.names, strict=True))}
+    row = atom_rows(p)
     return torch.tensor([[row[i, name] for name in BACKBONE] for i in range(len(p.codes))])
+
+
+def atom_rows(p: Peptides) -> dict[tuple[int, str], int]:
+    """Row of each atom by residue and name."""
+    return {(int(r), name): i for i, (r, name) in enumerate(zip(p.residue, p.names, strict=True))}
 
 
 def dihedrals(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
@@ -97,70 +106,127 @@ def dihedrals(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
     return torch.atan2(length * (first * n1).sum(-1), (n0 * n1).sum(-1))
 
 
-def fit_to_map(
-    kinematics: Kinematics,
-    search_map: SearchMap,
-    pose: Pose,
-    settings: FitSettings,
-    deadline: float = math.inf,
-) -> tuple[Pose, Tensor]:
-    """Fit poses to the map: torsions, then side chains searched anew, and again.
+def start_coordinates(
+    kinematics: Kinematics, threaded: list[ThreadedChain], settings: FitSettings
+) -> Tensor:
+    """Coordinates (B, n, 3), A, of all atoms of one chain on B backbones.
 
-    Returns
-    -------
-    (pose, score)
-        Best first; fewer than were given.
+    Backbone and side chains are taken as they were found. What has no place there, the atoms of the
+    ends, comes from a chain of standard geometry closed onto the backbone.
     """
-    target = MapTarget(search_map, kinematics.peptides)
-    steps = Steps(settings.torsion_steps, 0.04, 0.03, 0.06)
-    pose, score = refine_torsions(kinematics, target, pose, steps, deadline)
-    for round_ in range(settings.rounds):
-        if round_ == 0:
-            kept = score.argsort(descending=True)[: settings.finalists]
-            pose = pose[kept]
-        if time.monotonic() > deadline:
-            break
-        pose = search_side_chains(kinematics, search_map, target, pose)
-        pose, score = refine_torsions(kinematics, target, pose, steps, deadline)
-    order = score.argsort(descending=True)
-    return pose[order], score[order]
-
-
-def search_side_chains(
-    kinematics: Kinematics, search_map: SearchMap, target: MapTarget, pose: Pose
-) -> Pose:
-    """Give each side chain its best rotamer in the map where the score rises by it."""
     p = kinematics.peptides
+    pose = pose_on_backbones(kinematics, threaded, settings.closing_steps)
+    xyz = kinematics.coordinates(pose)[0].clone()
     rows = backbone_rows(p)
-    torsions = pose.torsions.clone()
-    score = target.evaluate(kinematics.coordinates(pose)[0], gradient=False).score
+    backbone = torch.stack([t.backbone for t in threaded])
+    xyz[:, rows.flatten()] = backbone.flatten(1, 2)
+    row = atom_rows(p)
     for i, letter in enumerate(p.codes):
-        chi = [k for k, t in enumerate(p.torsions) if t.residue == i and t.kind[:3] == "chi"]
-        if not chi:
-            continue
-        xyz = kinematics.coordinates(Pose(torsions, pose.rotation, pose.translation))[0]
-        mirrored = i in p.d_residues
-        _, which = best_rotamers(search_map, xyz[:, rows[i]], letter, mirrored, weight=0.5)
-        trial = torsions.clone()
-        trial[:, chi] = rotamer_library(letter, mirrored).chi[which]
-        moved = kinematics.coordinates(Pose(trial, pose.rotation, pose.translation))[0]
-        found = target.evaluate(moved, gradient=False).score
-        better = found > score
-        torsions = torch.where(better[:, None], trial, torsions)
-        score = torch.where(better, found, score)
-    return Pose(torsions, pose.rotation, pose.translation)
+        library = rotamer_library(letter, i in p.d_residues)
+        if library.names:
+            which = torch.stack([t.rotamer[i] for t in threaded])
+            side = torch.tensor([row[i, name] for name in library.names])
+            xyz[:, side] = library.placed(backbone[:, i], which)
+    return xyz
 
 
-def fit_coordinates(
+def fit_to_map(
     kinematics: Kinematics,
     search_map: SearchMap,
     xyz: Tensor,
     settings: FitSettings,
     deadline: float = math.inf,
 ) -> Tensor:
+    """Fit several models of one chain to the map, and search their side chains anew.
+
+    Parameters
+    ----------
+    kinematics
+        The chain.
+    search_map
+        The map.
+    xyz
+        Coordinates, shape (B, n, 3), A.
+    settings
+        Numbers of steps and of models kept.
+    deadline
+        `time.monotonic` after which the fit ends early.
+
+    Returns
+    -------
+    The best models, best first, shape (finalists, n, 3), A.
+    """
+    target = MapTarget(search_map, kinematics.peptides)
+    xyz = fit_coordinates(kinematics, target, xyz, settings.coarse_steps, settings, deadline)
+    for _ in range(settings.rounds):
+        score = target.evaluate(xyz, gradient=False).score
+        xyz = xyz[score.argsort(descending=True)[: settings.finalists]]
+        if time.monotonic() > deadline:
+            break
+        # from here on with the contacts of each model with its own images
+        targets = [MapTarget(search_map, kinematics.peptides, one) for one in xyz]
+        models = []
+        for own, one in zip(targets, xyz, strict=True):
+            moved = search_side_chains(kinematics.peptides, search_map, own, one[None])
+            models.append(
+                fit_coordinates(kinematics, own, moved, settings.steps, settings, deadline)
+            )
+        xyz = torch.cat(models)
+    score = target.evaluate(xyz, gradient=False).score
+    xyz = order_end_oxygens(kinematics.peptides, search_map, xyz)
+    return xyz[score.argsort(descending=True)]
+
+
+def search_side_chains(
+    p: Peptides, search_map: SearchMap, target: MapTarget, xyz: Tensor
+) -> Tensor:
+    """Give each side chain of models (B, n, 3) the rotamer with the best score, or leave it."""
+    rows, row = backbone_rows(p), atom_rows(p)
+    xyz = xyz.clone()
+    score = target.evaluate(xyz, gradient=False).score
+    for i, letter in enumerate(p.codes):
+        library = rotamer_library(letter, i in p.d_residues)
+        if len(library.names) < 2:  # CB alone has one place
+            continue
+        side = torch.tensor([row[i, name] for name in library.names])
+        best = best_rotamers(search_map, xyz[:, rows[i]], library, 0.5, _TRIED)[1]
+        for which in best.unbind(1):
+            trial = xyz.clone()
+            trial[:, side] = library.placed(xyz[:, rows[i]], which)
+            found = target.evaluate(trial, gradient=False).score
+            better = found > score
+            xyz = torch.where(better[:, None, None], trial, xyz)
+            score = torch.where(better, found, score)
+    return xyz
+
+
+def order_end_oxygens(p: Peptides, search_map: SearchMap, xyz: Tensor) -> Tensor:
+    """Models (B, n, 3) in which O of each chain's end is the oxygen with the higher density.
+
+    Chemically the two are the same.
+    """
+    rows = atom_rows(p)
+    xyz = xyz.clone()
+    for (residue, name), oxt in rows.items():
+        if name != "OXT":
+            continue
+        pair = torch.tensor([rows[residue, "O"], oxt])
+        density = search_map.at(xyz[:, pair])
+        swapped = density[:, 1] > density[:, 0]
+        xyz[:, pair] = torch.where(swapped[:, None, None], xyz[:, pair.flip(0)], xyz[:, pair])
+    return xyz
+
+
+def fit_coordinates(
+    kinematics: Kinematics,
+    target: MapTarget,
+    xyz: Tensor,
+    steps: int,
+    settings: FitSettings,
+    deadline: float = math.inf,
+) -> Tensor:
     """Coordinates (B, n, 3) fitted to the map with restraints to standard geometry."""
     restraints = restraints_of(kinematics)
-    target = MapTarget(search_map, kinematics.peptides, xyz[0])
     x = xyz.clone().requires_grad_()
     weight = settings.map_weight
 
@@ -174,9 +240,9 @@ def fit_coordinates(
     minimise(
         (x,),
         gradients,
-        (0.03,),
-        settings.cartesian_steps,
-        final_rates=(0.002,),
+        (settings.step_size,),
+        steps,
+        final_rates=(settings.final_step_size,),
         betas=(0.8, 0.95),
         deadline=deadline,
     )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from crysformer.building.tracing.growing import frame_of
+from crysformer.building.tracing.search_map import SearchMap
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics, Pose
 from crysformer.phasing.sequence_search.random_poses import rotamers
@@ -18,6 +19,7 @@ from crysformer.phasing.sequence_search.random_poses import rotamers
 #: Atoms that belong to the backbone.
 BACKBONE = ("N", "CA", "C", "O")
 _CARBON = 6
+_AT_ONCE = 2_000_000  # positions interpolated at once
 _LEAST_PROBABILITY = 0.01  # of a rotamer that is tried
 
 
@@ -44,6 +46,18 @@ class Rotamers:
     weight: Tensor
     chi: Tensor
     log_probability: Tensor
+
+    def placed(self, backbone: Tensor, which: Tensor | None = None) -> Tensor:
+        """Side chains on backbones N, CA, C, O, shape (B, 4, 3), A.
+
+        All rotamers, shape (B, r, n, 3), or with `which` (B,) one for each, shape (B, n, 3).
+        """
+        n, ca, c, _ = backbone.unbind(1)
+        frame = frame_of(n, ca, c, middle=True)
+        if which is not None:
+            return self.xyz[which] @ frame.mT + ca[:, None]
+        flat = self.xyz.reshape(-1, 3) @ frame.mT + ca[:, None]
+        return flat.view(len(backbone), *self.xyz.shape)
 
 
 @lru_cache(maxsize=64)
@@ -90,3 +104,40 @@ def rotamer_library(letter: str, mirrored: bool = False) -> Rotamers:
         chi=angles.float(),
         log_probability=torch.tensor([math.log(p / most) for _, p in combinations]),
     )
+
+
+def best_rotamers(
+    search_map: SearchMap, backbone: Tensor, library: Rotamers, weight: float, n: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Best rotamers of a residue at each of some places.
+
+    Parameters
+    ----------
+    search_map
+        The map.
+    backbone
+        N, CA, C, O, shape (B, 4, 3), A.
+    library
+        The residue's rotamers.
+    weight
+        Of the log probability of rotamers.
+    n
+        Number of rotamers; fewer where there are fewer.
+
+    Returns
+    -------
+    (score, rotamer)
+        Weighted density of the side chain and number of the rotamer, shape (B, n), best first.
+    """
+    if not library.names:
+        none = backbone.new_zeros(len(backbone), 1)
+        return none, none.long()
+    scores, which = [], []
+    n = min(n, len(library.chi))
+    per_place = max(1, library.xyz.shape[0] * library.xyz.shape[1])
+    for part in backbone.split(max(1, _AT_ONCE // per_place)):
+        density = search_map.at(library.placed(part)) @ library.weight
+        best = (density + weight * library.log_probability).topk(n, dim=1)
+        scores.append(best.values)
+        which.append(best.indices)
+    return torch.cat(scores), torch.cat(which)

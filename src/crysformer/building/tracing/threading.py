@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from crysformer.building.tracing.growing import GrownChains, frame_of
-from crysformer.building.tracing.peptide_units import CA, NEXT_CA, WEIGHTS, C, N, O
-from crysformer.building.tracing.rotamer_library import rotamer_library
+from crysformer.building.tracing.chain_ends import Ends, first_residues, last_residues
+from crysformer.building.tracing.peptide_units import CA, WEIGHTS, C, N, O
+from crysformer.building.tracing.rotamer_library import best_rotamers, rotamer_library
 from crysformer.building.tracing.search_map import SearchMap
+from crysformer.building.tracing.unit_graph import Placement, UnitGraph
 from crysformer.peptide.chain import Chain
 from crysformer.settings import setting
 
-_AT_ONCE = 2_000_000  # positions interpolated at once
+#: A residue: its letter, and whether it is a D residue.
+Kind = tuple[str, bool]
+
+_SAME = 0.4  # A, rms distance of CA of chains that are the same
+_BACKBONE_WEIGHTS = WEIGHTS[[N, CA, C, O]]
 
 
 @dataclass(frozen=True)
 class ThreadingSettings:
     """Threading of the sequence."""
 
-    chains: int = setting(3, "Chains of each seed and direction that are threaded.", min=1)
     windows: int = setting(12, "Threaded chains that are built completely.", min=1)
     rotamer: float = setting(0.5, "Weight of the log probability of rotamers.", min=0.0, max=100.0)
 
@@ -47,77 +52,87 @@ class ThreadedChain:
 
 def thread(
     search_map: SearchMap,
-    forward: GrownChains,
-    backward: GrownChains,
+    graph: UnitGraph,
     chain: Chain,
     *,
     settings: ThreadingSettings | None = None,
 ) -> list[ThreadedChain]:
-    """Best places of a sequence on chains grown in both directions from the same seeds.
+    """Best paths of a sequence through grown chains.
 
-    The residue numbers p of a grown chain are 0 and 1 for those that the seed joins. A window of
-    the sequence's length contains both; its residues up to 0 come from a chain grown backward, the
-    others from one grown forward, so that the best of each is found independently.
+    The path of as many residues as the sequence has, with the highest sum of the density of
+    backbone and side chains, is found by dynamic programming. The first residue has no unit before
+    it and the last none after it: their ends are turned through all angles instead.
 
     Parameters
     ----------
     search_map
         The map.
-    forward, backward
-        Chains of S seeds.
+    graph
+        The grown chains.
     chain
         The sequence, of at least two residues.
     settings
-        Number of chains.
+        Number of paths.
 
     Returns
     -------
     Distinct threaded chains, best first.
     """
     settings = settings or ThreadingSettings()
-    length = len(chain.letters)
-    ahead, ahead_prior = _residues(forward, settings.chains, forward=True)
-    behind, behind_prior = _residues(backward, settings.chains, forward=False)
-    ahead_score, ahead_rotamer = _scores(search_map, ahead, ahead_prior, chain, settings)
-    behind_score, behind_rotamer = _scores(search_map, behind, behind_prior, chain, settings)
-    n_ahead, n_behind = ahead.shape[2], behind.shape[2]
-    found = []
-    for first in range(length - 1):  # sequence position of residue 0
-        after = length - 1 - first
-        if after > n_ahead or first + 1 > n_behind:
-            continue
-        # forward residues p = 1, 2, ... carry sequence positions first + 1, ...
-        steps = torch.arange(after)
-        ahead_total = ahead_score[:, :, steps, first + 1 + steps].sum(2)
-        steps = torch.arange(first + 1)
-        behind_total = behind_score[:, :, steps, first - steps].sum(2)
-        best_ahead, best_behind = ahead_total.max(1), behind_total.max(1)
-        total = best_ahead.values + best_behind.values
-        for seed in range(len(total)):
-            found.append(
-                (float(total[seed]), seed, first, int(best_ahead.indices[seed]),
-                 int(best_behind.indices[seed]))
-            )  # fmt: skip
-    found.sort(reverse=True)
+    kinds = [(letter, i in chain.d_residues) for i, letter in enumerate(chain.letters)]
+    starts = first_residues(search_map, graph.unit, rotamer_library(*kinds[0]), settings.rotamer)
+    ends = last_residues(search_map, graph.unit, rotamer_library(*kinds[-1]), settings.rotamer)
+    backbone = search_map.at(graph.backbone) @ _BACKBONE_WEIGHTS + graph.prior
+    inner: dict[Kind, tuple[Tensor, Tensor]] = {}
+    for kind in set(kinds[1:-1]):
+        library = rotamer_library(*kind)
+        score, which = best_rotamers(search_map, graph.backbone, library, settings.rotamer)
+        inner[kind] = (backbone + score[:, 0], which[:, 0])
+    n_vertices = len(graph.unit)
+    reached = starts.score  # best sum of the path up to each vertex, (V,)
+    arrivals = []  # the residue by which each vertex is reached, for each residue between
+    for kind in kinds[1:-1]:
+        total = reached[graph.before] + inner[kind][0]
+        nowhere = torch.full((n_vertices,), -math.inf)
+        reached = nowhere.scatter_reduce(0, graph.after, total, "amax")
+        residue = torch.full((n_vertices,), -1)
+        rows = (total == reached[graph.after]).nonzero()[:, 0]
+        residue[graph.after[rows]] = rows
+        arrivals.append(residue)
+    total = reached + ends.score
     kept: list[ThreadedChain] = []
-    for score, seed, first, i, j in found:
-        if len(kept) == settings.windows:
+    for vertex in total.argsort(descending=True).tolist():
+        if len(kept) == settings.windows or not math.isfinite(float(total[vertex])):
             break
-        after = length - 1 - first
-        backbone = torch.cat((behind[seed, j, : first + 1].flip(0), ahead[seed, i, :after]))
-        steps = torch.arange(first + 1)
-        rotamer = torch.cat(
-            (
-                behind_rotamer[seed, j, steps, first - steps].flip(0),
-                ahead_rotamer[seed, i, torch.arange(after), first + 1 + torch.arange(after)],
-            )
-        )
-        if all(not _same(search_map, backbone, other.backbone) for other in kept):
-            kept.append(ThreadedChain(backbone, rotamer, score))
+        found = _traced_back(graph, vertex, arrivals, inner, kinds, starts, ends)
+        new = ThreadedChain(*found, float(total[vertex]))
+        if all(not _same(search_map, new.backbone, other.backbone) for other in kept):
+            kept.append(new)
     return kept
 
 
-_SAME = 0.4  # A, rms distance of CA of chains that are the same
+def _traced_back(
+    graph: UnitGraph,
+    vertex: int,
+    arrivals: list[Tensor],
+    inner: dict[Kind, tuple[Tensor, Tensor]],
+    kinds: list[Kind],
+    starts: Ends,
+    ends: Ends,
+) -> tuple[Tensor, Tensor]:
+    """Backbone (L, 4, 3) and rotamers (L,) of the best path whose last unit is a vertex."""
+    place = Placement(torch.eye(3), torch.zeros(3))  # of the vertex
+    residues, rotamers = [ends.backbone[vertex]], [ends.rotamer[vertex]]
+    for arrival, kind in zip(reversed(arrivals), reversed(kinds[1:-1]), strict=True):
+        row = int(arrival[vertex])
+        own = place.after(graph.to_after[row])
+        residues.append(own.apply(graph.backbone[row]))
+        rotamers.append(inner[kind][1][row])
+        place = own.after(graph.to_before[row].inverse())
+        vertex = int(graph.before[row])
+    residues.append(place.apply(starts.backbone[vertex]))
+    rotamers.append(starts.rotamer[vertex])
+    return torch.stack(residues[::-1]), torch.stack(rotamers[::-1])
 
 
 def _same(search_map: SearchMap, a: Tensor, b: Tensor) -> bool:
@@ -129,71 +144,3 @@ def _same(search_map: SearchMap, a: Tensor, b: Tensor) -> bool:
     apart = apart - apart.mean(1, keepdim=True).round()
     square = ((apart @ search_map.orth.mT) ** 2).sum(2).mean(1)
     return bool(square.min() < _SAME**2)
-
-
-def _residues(grown: GrownChains, k: int, *, forward: bool) -> tuple[Tensor, Tensor]:
-    """N, CA, C, O (S, k, n, 4, 3) of residues 1, 2, ... or 0, -1, ..., and their prior."""
-    units, prior = grown.units[:, :k], grown.prior[:, :k]
-    before, after = units[:, :, :-1], units[:, :, 1:]
-    if not forward:  # the seed side comes after
-        before, after = after, before
-    ca = 0.5 * (before[..., NEXT_CA, :] + after[..., CA, :])
-    return torch.stack((before[..., N, :], ca, after[..., C, :], after[..., O, :]), dim=3), prior
-
-
-def _scores(
-    search_map: SearchMap,
-    residues: Tensor,
-    prior: Tensor,
-    chain: Chain,
-    settings: ThreadingSettings,
-) -> tuple[Tensor, Tensor]:
-    """Scores (S, k, n, L) of each residue as each one of the sequence, and its rotamers."""
-    shape = residues.shape[:3]
-    flat = residues.flatten(0, 2)
-    weights = WEIGHTS[[N, CA, C, O]]
-    backbone = (search_map.at(flat) @ weights).view(shape) + prior
-    kinds = [(letter, i in chain.d_residues) for i, letter in enumerate(chain.letters)]
-    score_of, rotamer_of = {}, {}
-    for kind in set(kinds):
-        best, which = best_rotamers(search_map, flat, *kind, weight=settings.rotamer)
-        score_of[kind], rotamer_of[kind] = best.view(shape), which.view(shape)
-    scores = torch.stack([backbone + score_of[kind] for kind in kinds], dim=-1)
-    return scores, torch.stack([rotamer_of[kind] for kind in kinds], dim=-1)
-
-
-def best_rotamers(
-    search_map: SearchMap, backbone: Tensor, letter: str, mirrored: bool, weight: float
-) -> tuple[Tensor, Tensor]:
-    """Best rotamer of a residue at each of some places.
-
-    Parameters
-    ----------
-    search_map
-        The map.
-    backbone
-        N, CA, C, O, shape (B, 4, 3), A.
-    letter, mirrored
-        The residue.
-    weight
-        Of the log probability of rotamers.
-
-    Returns
-    -------
-    (score, rotamer)
-        Weighted density of the side chain and number of the rotamer, shape (B,).
-    """
-    library = rotamer_library(letter, mirrored)
-    if not library.names:
-        return backbone.new_zeros(len(backbone)), torch.zeros(len(backbone), dtype=torch.long)
-    prior = weight * library.log_probability
-    scores, which = [], []
-    per_place = library.xyz.shape[0] * library.xyz.shape[1]
-    for part in backbone.split(max(1, _AT_ONCE // per_place)):
-        frame = frame_of(part[:, 0], part[:, 1], part[:, 2], middle=True)
-        placed = library.xyz.reshape(-1, 3) @ frame.mT + part[:, 1:2]
-        density = search_map.at(placed).view(len(part), *library.xyz.shape[:2]) @ library.weight
-        best = (density + prior).max(1)
-        scores.append(best.values)
-        which.append(best.indices)
-    return torch.cat(scores), torch.cat(which)

@@ -17,14 +17,16 @@ from crysformer.building.tracing.agreement import ModelAgreement
 from crysformer.building.tracing.fitting import (
     fit_coordinates,
     fit_to_map,
-    pose_on_backbones,
+    start_coordinates,
 )
 from crysformer.building.tracing.growing import grow
+from crysformer.building.tracing.map_target import MapTarget
 from crysformer.building.tracing.peptide_units import find_peptide_units
 from crysformer.building.tracing.search_map import MapCoefficients, SearchMap, inverted
 from crysformer.building.tracing.settings import TracingSettings
 from crysformer.building.tracing.threading import ThreadedChain, thread
 from crysformer.building.tracing.traced_model import TracedModel
+from crysformer.building.tracing.unit_graph import unit_graph
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.normalisation import least_b, wilson_b
 from crysformer.crystal.reflections import CrystalData, Radiation
@@ -156,7 +158,9 @@ def _trace_one(
     xyz = _compact([placed[i] for i in order], whole)
     kinematics = Kinematics(peptides)
     if len(order) > 1:
-        xyz = fit_coordinates(kinematics, whole, xyz[None], settings.fit, deadline)[0]
+        target = MapTarget(whole, peptides, xyz)
+        steps = settings.fit.steps
+        xyz = fit_coordinates(kinematics, target, xyz[None], steps, settings.fit, deadline)[0]
     agreement = ModelAgreement(coefficients, peptides, b_iso, radiation).full(xyz)
     score = probability(agreement) if len(order) == len(sequences) else 0.0
     coordinates = xyz.double().numpy()
@@ -197,10 +201,11 @@ def _next_chain(
         grow(left_over, seeds, longest - 1, way, deadline, settings=settings.growth)
         for way in (True, False)
     )
+    graph = unit_graph(left_over, forward, backward)
     best: tuple[float, str, Tensor] | None = None
     for sequence in dict.fromkeys(sequences):
         chain = parse_chain(sequence)
-        threaded = thread(left_over, forward, backward, chain, settings=settings.threading)
+        threaded = thread(left_over, graph, chain, settings=settings.threading)
         if not threaded:
             continue
         found = _fitted(
@@ -225,18 +230,12 @@ def _fitted(
     """The best of some threaded chains after the fit: its figure, and coordinates (n, 3), A."""
     peptides = build_peptides([sequence])
     kinematics = Kinematics(peptides)
-    pose = pose_on_backbones(kinematics, threaded, settings.fit.closing_steps, deadline)
-    pose, _ = fit_to_map(kinematics, left_over, pose, settings.fit, deadline)
-    xyz = kinematics.coordinates(pose)[0]
+    xyz = start_coordinates(kinematics, threaded, settings.fit)
+    xyz = fit_to_map(kinematics, left_over, xyz, settings.fit, deadline)
     rating = ModelAgreement(coefficients, peptides, b_iso, radiation)
-    best: tuple[float, Tensor] | None = None
-    for one in xyz:
-        fitted = fit_coordinates(kinematics, left_over, one[None], settings.fit, deadline)[0]
-        figure = sum(rating.correlations(fitted))
-        if best is None or figure > best[0]:
-            best = (figure, fitted)
-    assert best is not None
-    return best
+    figures = [sum(rating.correlations(one)) for one in xyz]
+    best = int(np.argmax(figures))
+    return figures[best], xyz[best]
 
 
 def _mean_b(coefficients: MapCoefficients, radiation: Radiation) -> float:
