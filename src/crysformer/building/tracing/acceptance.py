@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import math
 
-from crysformer.building.tracing.agreement import Agreement
-
 # Placeholder until fitted on the validation split.
-_INTERCEPT, _MAP, _AMPLITUDE = -10.0, 10.0, 30.0
+_INTERCEPT, _COEFFICIENTS = -10.0, (10.0, 10.0, 0.0, 0.0)
 
 
-def probability(agreement: Agreement) -> float:
-    """Probability that a model is right, 0 to 1."""
-    x = _INTERCEPT + _MAP * agreement.map_correlation + _AMPLITUDE * agreement.amplitude_correlation
-    return 1 / (1 + math.exp(-max(-50.0, min(50.0, x))))
+def features(
+    map_correlation: float,
+    amplitude_correlation: float,
+    least_residue: float,
+    reflections_per_atom: float,
+) -> tuple[float, ...]:
+    """Features of the regression."""
+    return (
+        map_correlation,
+        math.atanh(min(0.999, max(-0.999, amplitude_correlation))),
+        least_residue,
+        math.log(reflections_per_atom),
+    )
+
+
+def probability(*figures: float) -> float:
+    """Probability that a model is right, 0 to 1; arguments as those of `features`."""
+    log_odds = _INTERCEPT + sum(
+        c * x for c, x in zip(_COEFFICIENTS, features(*figures), strict=True)
+    )
+    return 1 / (1 + math.exp(-max(-50.0, min(50.0, log_odds))))

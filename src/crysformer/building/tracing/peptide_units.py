@@ -176,11 +176,9 @@ def _scan(
     unit = peptide_unit()
     shape = torch.tensor(coarse.shape)
     # a border as wide as the unit saves the modulo of every look-up
-    edge = torch.linalg.vector_norm(coarse.orth, dim=0) / shape
     reach = float(torch.linalg.vector_norm(unit, dim=1).max())
     skew = torch.linalg.vector_norm(coarse.to_frac, dim=1) * shape
     border = [math.ceil(reach * float(s)) + 1 for s in skew]
-    del edge
     padded = coarse.values
     for axis, width in enumerate(border):
         n = coarse.shape[axis]
@@ -192,8 +190,9 @@ def _scan(
     density = coarse.values.reshape(-1)
     n_points = min(settings.points, len(density))
     chosen = density.topk(n_points).indices
-    points = torch.stack(torch.unravel_index(chosen, coarse.shape), dim=1)
-    base = (points.numpy() + np.array(border)) @ strides
+    # numpy's, because torch's imports sympy, for seconds
+    points = np.stack(np.unravel_index(chosen.numpy(), coarse.shape), axis=1)
+    base = (points + np.array(border)) @ strides
     own = density[chosen].numpy()
     weights = WEIGHTS.numpy()
     rotations = random_rotations(settings.orientations, generator)
@@ -215,7 +214,7 @@ def _scan(
     best = np.argsort(-score)[: settings.refined]
     point = torch.as_tensor(np.concatenate(found_point)[best])
     rotation = rotations[torch.as_tensor(np.concatenate(found_rotation)[best])]
-    origin = (points[point] / shape) @ coarse.orth.mT
+    origin = (torch.as_tensor(points)[point] / shape) @ coarse.orth.mT
     return (rotation @ unit.mT).mT + origin[:, None]
 
 

@@ -24,6 +24,12 @@ class TracingSettings:
     accepted: float = setting(
         0.5, "Probability from which a model counts as right.", min=0.0, max=1.0
     )
+    convincing: float = setting(
+        0.95, "Probability from which no density modification follows.", min=0.0, max=1.0
+    )
+    modification: int = setting(
+        15, "Iterations of density modification, where amplitudes are known.", min=0, max=1000
+    )
     seeds: SeedSettings = table(SeedSettings, "Search for peptide units.")
     growth: GrowthSettings = table(GrowthSettings, "Growing of chains.")
     threading: ThreadingSettings = table(ThreadingSettings, "Threading of the sequence.")

@@ -162,7 +162,14 @@ def _trace_one(
         steps = settings.fit.steps
         xyz = fit_coordinates(kinematics, target, xyz[None], steps, settings.fit, deadline)[0]
     agreement = ModelAgreement(coefficients, peptides, b_iso, radiation).full(xyz)
-    score = probability(agreement) if len(order) == len(sequences) else 0.0
+    score = 0.0  # a model that lacks a chain is not right
+    if len(order) == len(sequences):
+        score = probability(
+            agreement.map_correlation,
+            agreement.amplitude_correlation,
+            float(agreement.residue_correlations.min()),
+            coefficients.n_independent / len(xyz),
+        )
     coordinates = xyz.double().numpy()
     return TracedModel(
         structure=_structure(peptides, coordinates, b_iso, density),

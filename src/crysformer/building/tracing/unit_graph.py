@@ -40,7 +40,7 @@ class Placement:
         return xyz @ self.rotation.mT + self.shift[..., None, :]
 
     def after(self, first: Placement) -> Placement:
-        """This operator after another one."""
+        """Apply another operator first, then this one."""
         shift = (self.rotation @ first.shift[..., None])[..., 0] + self.shift
         return Placement(self.rotation @ first.rotation, shift)
 
