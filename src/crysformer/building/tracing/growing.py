@@ -27,6 +27,7 @@ from crysformer.peptide.geometry import place_atom
 from crysformer.phasing.sequence_search.random_poses import ramachandran_density
 from crysformer.settings import setting
 
+_CIS = 0.003  # fraction of peptide bonds that are cis, nearly all before proline
 _STEP = 20  # degrees, of the grid of phi and psi
 _CLASH, _CLASH_PENALTY = (
     3.7,
@@ -65,9 +66,16 @@ class GrownChains:
     prior: Tensor
 
 
-@lru_cache(maxsize=2)
-def continuations(forward: bool) -> tuple[Tensor, Tensor, Tensor]:
+@lru_cache(maxsize=4)
+def continuations(forward: bool, cis: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """The next peptide unit for a grid of phi and psi.
+
+    Parameters
+    ----------
+    forward
+        Towards the carboxyl end.
+    cis
+        List cis units after the trans ones.
 
     Returns
     -------
@@ -75,14 +83,18 @@ def continuations(forward: bool) -> tuple[Tensor, Tensor, Tensor]:
         In the frame of `frame_of` (M, 5, 3); CB of the residue between, (M, 3); and (M,).
     """
     angles = np.arange(-180, 180, _STEP) + 0.5 * _STEP
-    units, betas, pairs = [], [], []
-    for phi in angles:
-        for psi in angles:
-            unit, beta = (_forward if forward else _backward)(float(phi), float(psi))
-            units.append(unit)
-            betas.append(beta)
-            pairs.append((phi, psi))
+    units, betas, pairs, rare = [], [], [], []
+    for omega in (180.0, 0.0) if cis else (180.0,):
+        for phi in angles:
+            for psi in angles:
+                place = _forward if forward else _backward
+                unit, beta = place(float(phi), float(psi), omega)
+                units.append(unit)
+                betas.append(beta)
+                pairs.append((phi, psi))
+                rare.append(1.0 if omega else _CIS)
     probability = ramachandran_density(torch.tensor(pairs, dtype=torch.float32))
+    probability *= torch.tensor(rare)
     return (
         torch.as_tensor(np.array(units), dtype=torch.float32),
         torch.as_tensor(np.array(betas), dtype=torch.float32),
@@ -90,7 +102,7 @@ def continuations(forward: bool) -> tuple[Tensor, Tensor, Tensor]:
     )
 
 
-def _forward(phi: float, psi: float) -> tuple[np.ndarray, np.ndarray]:
+def _forward(phi: float, psi: float, omega: float) -> tuple[np.ndarray, np.ndarray]:
     """The unit after a residue whose CA is the origin, N on -x, and the C before it in +y."""
     ca = np.zeros(3)
     n = np.array([-ideal.N_CA, 0.0, 0.0])
@@ -98,19 +110,20 @@ def _forward(phi: float, psi: float) -> tuple[np.ndarray, np.ndarray]:
     c = place_atom((before, n, ca), ideal.CA_C, ideal.N_CA_C, phi)
     o = place_atom((n, ca, c), ideal.C_O, ideal.CA_C_O, psi + 180)
     following = place_atom((n, ca, c), ideal.C_N, ideal.CA_C_N, psi)
-    ca_next = place_atom((ca, c, following), ideal.N_CA, ideal.C_N_CA, 180.0)
+    ca_next = place_atom((ca, c, following), ideal.N_CA, ideal.C_N_CA, omega)
     return np.array([ca, c, o, following, ca_next]), _beta(n, ca, c)
 
 
-def _backward(phi: float, psi: float) -> tuple[np.ndarray, np.ndarray]:
+def _backward(phi: float, psi: float, omega: float) -> tuple[np.ndarray, np.ndarray]:
     """The unit before a residue whose CA is the origin, C on -x, and the N after it in +y."""
     ca = np.zeros(3)
     c = np.array([-ideal.CA_C, 0.0, 0.0])
     after = place_atom((np.array([0.0, -1.0, 0.0]), ca, c), ideal.C_N, ideal.CA_C_N, 180.0)
     n = place_atom((after, c, ca), ideal.N_CA, ideal.N_CA_C, psi)
     before = place_atom((c, ca, n), ideal.C_N, ideal.C_N_CA, phi)
-    ca_before = place_atom((ca, n, before), ideal.CA_C, ideal.CA_C_N, 180.0)
-    o_before = place_atom((ca, n, before), ideal.C_O, 360 - ideal.CA_C_N - ideal.CA_C_O, 0.0)
+    ca_before = place_atom((ca, n, before), ideal.CA_C, ideal.CA_C_N, omega)
+    angle = 360 - ideal.CA_C_N - ideal.CA_C_O
+    o_before = place_atom((ca, n, before), ideal.C_O, angle, omega + 180)
     return np.array([ca_before, before, o_before, n, ca]), _beta(n, ca, c)
 
 
@@ -138,6 +151,7 @@ def grow(
     forward: bool,
     deadline: float = math.inf,
     *,
+    cis: bool = False,
     settings: GrowthSettings | None = None,
 ) -> GrownChains:
     """Grow `n` peptide units from each seed.
@@ -154,11 +168,13 @@ def grow(
         Towards the carboxyl end.
     deadline
         `time.monotonic` after which growth ends early.
+    cis
+        Whether peptide bonds may be cis, as before proline.
     settings
         Width of the search.
     """
     settings = settings or GrowthSettings()
-    local, local_beta, log_p = continuations(forward)
+    local, local_beta, log_p = continuations(forward, cis)
     n_seeds = len(seeds)
     units = seeds[:, None, None]  # (S, k, units, 5, 3)
     prior = seeds.new_zeros(n_seeds, 1, 0)

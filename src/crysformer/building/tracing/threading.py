@@ -83,12 +83,15 @@ def thread(
     starts = first_residues(search_map, graph.unit, rotamer_library(*kinds[0]), settings.rotamer)
     ends = last_residues(search_map, graph.unit, rotamer_library(*kinds[-1]), settings.rotamer)
     backbone = search_map.at(graph.backbone) @ _BACKBONE_WEIGHTS + graph.prior
+    n_vertices, cis = len(graph.unit), graph.cis
     inner: dict[Kind, tuple[Tensor, Tensor]] = {}
     for kind in set(kinds[1:-1]):
         library = rotamer_library(*kind)
         score, which = best_rotamers(search_map, graph.backbone, library, settings.rotamer)
-        inner[kind] = (backbone + score[:, 0], which[:, 0])
-    n_vertices = len(graph.unit)
+        total = backbone + score[:, 0]
+        if kind[0] != "P":  # only before proline
+            total = torch.where(cis[graph.before], -math.inf, total)
+        inner[kind] = (total, which[:, 0])
     reached = starts.score  # best sum of the path up to each vertex, (V,)
     arrivals = []  # the residue by which each vertex is reached, for each residue between
     for kind in kinds[1:-1]:
@@ -100,6 +103,8 @@ def thread(
         residue[graph.after[rows]] = rows
         arrivals.append(residue)
     total = reached + ends.score
+    if kinds[-1][0] != "P":
+        total = torch.where(cis, -math.inf, total)
     kept: list[ThreadedChain] = []
     for vertex in total.argsort(descending=True).tolist():
         if len(kept) == settings.windows or not math.isfinite(float(total[vertex])):

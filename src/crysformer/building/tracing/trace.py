@@ -204,8 +204,9 @@ def _next_chain(
     if not len(seeds):
         return None
     longest = max(len(parse_chain(s).letters) for s in sequences)
+    cis = any("P" in parse_chain(s).letters[1:] for s in sequences)
     forward, backward = (
-        grow(left_over, seeds, longest - 1, way, deadline, settings=settings.growth)
+        grow(left_over, seeds, longest - 1, way, deadline, cis=cis, settings=settings.growth)
         for way in (True, False)
     )
     graph = unit_graph(left_over, forward, backward)

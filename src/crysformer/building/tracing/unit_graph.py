@@ -16,6 +16,7 @@ from crysformer.building.tracing.growing import GrownChains
 from crysformer.building.tracing.peptide_units import CA, NEXT_CA, C, N, O
 from crysformer.building.tracing.search_map import SearchMap
 
+_CIS_CA = 3.35  # A, distance of CA below which a unit is cis (2.9; 3.8 if trans)
 _SAME = 0.5  # A, rms distance of units that coincide
 
 
@@ -76,6 +77,12 @@ class UnitGraph:
     after: Tensor
     to_before: Placement
     to_after: Placement
+
+    @property
+    def cis(self) -> Tensor:
+        """Flags of the vertices that are cis, shape (V,)."""
+        apart = self.unit[:, NEXT_CA] - self.unit[:, CA]
+        return torch.linalg.vector_norm(apart, dim=1) < _CIS_CA
 
 
 def unit_graph(search_map: SearchMap, forward: GrownChains, backward: GrownChains) -> UnitGraph:
