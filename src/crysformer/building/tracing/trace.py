@@ -127,9 +127,8 @@ def _trace_one(
     coefficients = MapCoefficients(density, d_min)
     if not bool((coefficients.F.abs() > 0).any()):
         raise InputError("the map is constant; expected density that varies over the cell")
-    whole = SearchMap(
-        coefficients.map_on(settings.spacing), coefficients.cell, coefficients.space_group
-    )
+    spacing = max(settings.spacing, (density.cell.volume / settings.most_points) ** (1 / 3))
+    whole = SearchMap(coefficients.map_on(spacing), coefficients.cell, coefficients.space_group)
     b_iso = _mean_b(coefficients, radiation)
     generator = torch.Generator().manual_seed(seed)
     remaining = sorted(range(len(sequences)), key=lambda i: -len(parse_chain(sequences[i]).letters))
