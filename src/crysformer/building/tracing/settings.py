@@ -33,7 +33,10 @@ class TracingSettings:
         0.5, "Probability from which a model counts as right.", min=0.0, max=1.0
     )
     convincing: float = setting(
-        0.95, "Probability from which no density modification follows.", min=0.0, max=1.0
+        0.9,
+        "Correlation of |E| of a model from which no density modification follows.",
+        min=0.0,
+        max=1.0,
     )
     modification: int = setting(
         15, "Iterations of density modification, where amplitudes are known.", min=0, max=1000
