@@ -163,12 +163,7 @@ def _trace_one(
     agreement = ModelAgreement(coefficients, peptides, b_iso, radiation).full(xyz)
     score = 0.0  # a model that lacks a chain is not right
     if len(order) == len(sequences):
-        score = probability(
-            agreement.map_correlation,
-            agreement.amplitude_correlation,
-            float(agreement.residue_correlations.min()),
-            coefficients.n_independent / len(xyz),
-        )
+        score = probability(agreement.map_correlation, agreement.amplitude_correlation)
     coordinates = xyz.double().numpy()
     return TracedModel(
         structure=_structure(peptides, coordinates, b_iso, density),
