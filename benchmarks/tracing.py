@@ -409,15 +409,7 @@ def _fit(arguments: argparse.Namespace) -> None:
 
     rows = [r for r in _read(arguments.rows) if r["backbone"] != "nan"]
     x = np.array(
-        [
-            features(
-                float(r["map_correlation"]),
-                float(r["amplitude_correlation"]),
-                float(r["least_residue"]),
-                int(r["n_reflections"]) / int(r["n_atoms"]),
-            )
-            for r in rows
-        ]
+        [features(float(r["map_correlation"]), float(r["amplitude_correlation"])) for r in rows]
     )
     y = np.array([float(r["backbone"]) <= RIGHT for r in rows])
     print(fit_logistic(x, y))

@@ -60,3 +60,15 @@ def test_beta_carbon_lies_where_alanine_has_it() -> None:
     n, ca, c, cb = (torch.as_tensor(p.xyz[rows[x]])[None] for x in ("N", "CA", "C", "CB"))
     assert float((beta_of(n, ca, c) - cb).norm()) < 0.1
     assert gemmi.Position(*ca[0].tolist()).dist(gemmi.Position(*cb[0].tolist())) > 1.4
+
+
+@pytest.mark.parametrize("forward", [True, False])
+def test_cis_units_come_after_the_trans_ones_and_are_rare(forward: bool) -> None:
+    trans, both = continuations(forward), continuations(forward, cis=True)
+    n = len(trans[0])
+    assert len(both[0]) == 2 * n
+    torch.testing.assert_close(both[0][:n], trans[0])
+    for unit in both[0][n::50].double().numpy():
+        assert dihedral(unit[[CA, C, N, NEXT_CA]], range(4)) == pytest.approx(0, abs=1e-4)
+        assert abs(dihedral(unit[[O, C, N, NEXT_CA]], range(4))) == pytest.approx(np.pi, abs=1e-2)
+    assert both[2][n:].numpy() == pytest.approx((trans[2] + np.log(0.003)).numpy(), abs=1e-4)

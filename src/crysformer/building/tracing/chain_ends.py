@@ -54,7 +54,8 @@ def last_residues(
     before, n, ca = (unit[:, row] for row in (C, N, NEXT_CA))
     c = turned(before, n, ca, ideal.CA_C, ideal.N_CA_C)
     n, ca = (x[:, None].expand_as(c) for x in (n, ca))
-    o = turned(*(x.flatten(0, 1) for x in (n, ca, c)), ideal.C_O, ideal.CA_C_O)
+    at_n, at_ca, at_c = (x.flatten(0, 1) for x in (n, ca, c))
+    o = turned(at_n, at_ca, at_c, ideal.C_O, ideal.CA_C_O)
     o = o.unflatten(0, c.shape[:2])  # (V, phi, psi, 3)
     best = search_map.at(o).argmax(2)
     o = o.gather(2, best[:, :, None, None].expand(-1, -1, 1, 3))[:, :, 0]

@@ -32,7 +32,7 @@ def trace_with_amplitudes(
     *,
     either_hand: bool = False,
 ) -> TracedModel | None:
-    """Trace the map of some phases, and the density-modified map unless that is convincing.
+    """Trace the map of some phases, and the density-modified map unless the model fits already.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def trace_with_amplitudes(
 
     Returns
     -------
-    The model with the higher score, or None where there is none.
+    The model with the higher correlation of |E|, or None where there is none.
 
     Raises
     ------
@@ -60,7 +60,9 @@ def trace_with_amplitudes(
         map_of(data, F), sequences, data.d_min, half, seed, settings,
         either_hand=either_hand, radiation=data.radiation,
     )  # fmt: skip
-    if settings.modification == 0 or (first is not None and first.score >= settings.convincing):
+    if first is not None and first.amplitude_correlation >= settings.convincing:
+        return first
+    if settings.modification == 0:
         return first
     better = modified_phases(data, F, sequences, settings.modification, seed, deadline)
     second = trace(

@@ -67,12 +67,6 @@ class MapCoefficients:
         self.F = half_grid_of(values)[used]
         self.d_star_sq = d_star_sq[used]
 
-    @property
-    def n_independent(self) -> float:
-        """Number of reflections that symmetry does not relate, about."""
-        n_operators = len(operators(self.space_group))
-        return float(len(self.F) / n_operators)
-
     def with_values(self, F: Tensor) -> MapCoefficients:
         """Other structure factors (n,) of the same reflections."""
         other = copy.copy(self)

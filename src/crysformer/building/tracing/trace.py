@@ -127,9 +127,8 @@ def _trace_one(
     coefficients = MapCoefficients(density, d_min)
     if not bool((coefficients.F.abs() > 0).any()):
         raise InputError("the map is constant; expected density that varies over the cell")
-    whole = SearchMap(
-        coefficients.map_on(settings.spacing), coefficients.cell, coefficients.space_group
-    )
+    spacing = max(settings.spacing, (density.cell.volume / settings.most_points) ** (1 / 3))
+    whole = SearchMap(coefficients.map_on(spacing), coefficients.cell, coefficients.space_group)
     b_iso = _mean_b(coefficients, radiation)
     generator = torch.Generator().manual_seed(seed)
     remaining = sorted(range(len(sequences)), key=lambda i: -len(parse_chain(sequences[i]).letters))
@@ -164,12 +163,7 @@ def _trace_one(
     agreement = ModelAgreement(coefficients, peptides, b_iso, radiation).full(xyz)
     score = 0.0  # a model that lacks a chain is not right
     if len(order) == len(sequences):
-        score = probability(
-            agreement.map_correlation,
-            agreement.amplitude_correlation,
-            float(agreement.residue_correlations.min()),
-            coefficients.n_independent / len(xyz),
-        )
+        score = probability(agreement.map_correlation, agreement.amplitude_correlation)
     coordinates = xyz.double().numpy()
     return TracedModel(
         structure=_structure(peptides, coordinates, b_iso, density),
