@@ -18,7 +18,7 @@ from crysformer.building.refinement.choice import choose_refiner
 from crysformer.building.refinement.refiner import RefinementFailed
 from crysformer.building.settings import BuildSettings
 from crysformer.building.shaking import shaken
-from crysformer.building.start import Start, density_of, starting_model
+from crysformer.building.start import Start, starting_model
 from crysformer.crystal.free_set import free_set
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.sequence_file import sequences_of
@@ -93,7 +93,7 @@ def build(
     generator = torch.Generator().manual_seed(seed)
     structure = first.structure
     if start.F is not None:
-        density = MapValues.of_density(density_of(data, start.F))
+        density = MapValues.of_coefficients(data, start.F)
         structure = work.completed(structure, density, sequences, generator)
     if start.all_data and free.free.any() and settings.shake:
         structure = shaken(structure, settings.shake, seed)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.peak_picking import map_on_grid, symmetric_shape
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.unit_cell import frac_matrix
@@ -26,7 +25,7 @@ class MapValues:
     Attributes
     ----------
     values
-        Shape (nu, nv, nw), as `DensityMap.values`.
+        Shape (nu, nv, nw), point (i, j, k) at fractional (i / nu, j / nv, k / nw).
     cell
         Unit cell.
     """
@@ -39,13 +38,6 @@ class MapValues:
         """Map of coefficients at the data's reflections, shape (n_data,); NaN counts as zero."""
         shape = symmetric_shape(data, SAMPLE_RATE)
         return MapValues(map_on_grid(data, np.nan_to_num(F[data.measured]), shape), data.cell)
-
-    @staticmethod
-    def of_density(density: DensityMap) -> MapValues:
-        """A density map on its own grid."""
-        values = density.values.astype(np.float64)
-        values -= values.mean()
-        return MapValues(values / max(float(values.std()), 1e-12), density.cell)
 
     def at(self, xyz: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values at Cartesian positions (..., 3), A, interpolated linearly, shape (...)."""

@@ -11,14 +11,11 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.building.map_values import SAMPLE_RATE
 from crysformer.building.model_atoms import polymer_chains
 from crysformer.building.settings import BuildSettings
 from crysformer.building.starting_model.compact_unit import compact_unit
 from crysformer.building.starting_model.from_atoms import MatchedModel, model_from_atoms
-from crysformer.building.tracing.trace import trace
-from crysformer.crystal.fourier.density_map import DensityMap
-from crysformer.crystal.peak_picking import map_on_grid, symmetric_shape
+from crysformer.building.tracing.from_amplitudes import trace_with_amplitudes
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError
 from crysformer.phasing.atoms.atomic_structure import AtomicStructure
@@ -130,9 +127,8 @@ def starting_model(
             f"{data.source}: there is neither a model, nor atoms that fit the sequence, nor a map"
         )
     until = time.monotonic() + _FRACTION_FOR_TRACING * max(0.0, deadline - time.monotonic())
-    traced = trace(
-        density_of(data, start.F), sequences, data.d_min, until, seed, radiation=data.radiation
-    )
+    chains = list(sequences) * content.copies
+    traced = trace_with_amplitudes(data, start.F, chains, until, seed)
     if traced is None:
         raise InputError(f"{data.source}: no chain of the sequence could be traced in the map")
     n = sum(len(chain) for chain in polymer_chains(traced.structure))
@@ -141,13 +137,6 @@ def starting_model(
     )
     found = StartingModel(traced.structure, f"{n} residues traced in the map", (note,))
     return _compact(found, data)
-
-
-def density_of(data: CrystalData, F: NDArray[np.complex128]) -> DensityMap:
-    """Map of coefficients at the data's reflections, shape (n_data,), in units of its rms."""
-    shape = symmetric_shape(data, SAMPLE_RATE)
-    values = map_on_grid(data, np.nan_to_num(F[data.measured]), shape)
-    return DensityMap(values.astype(np.float32), data.cell, data.space_group)
 
 
 def _from_atoms(
