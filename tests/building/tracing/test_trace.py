@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from crysformer.building.tracing.from_amplitudes import map_of, trace_with_amplitudes
+from crysformer.building.tracing.peptide_units import SeedSettings
 from crysformer.building.tracing.search_map import inverted
+from crysformer.building.tracing.settings import TracingSettings
 from crysformer.building.tracing.trace import trace
 from crysformer.building.tracing.traced_model import TracedModel
 from crysformer.crystal.fourier.density_map import DensityMap
@@ -16,6 +18,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError
 from crysformer.testing import sample
 
+QUICK = TracingSettings(seeds=SeedSettings(orientations=1000, refined=1000))  # enough for two
 NOISE = 76.24  # degrees; the mean absolute error is 60 degrees when wrapped
 
 
@@ -60,7 +63,7 @@ def test_fifteen_residues_with_phase_errors_of_sixty_degrees() -> None:
 def test_a_dipeptide_in_the_inverse_of_its_map() -> None:
     data, F, sequence = crystal("yf")
     turned = inverted(map_of(data, F))
-    model = trace(turned, [sequence], data.d_min, either_hand=True)
+    model = trace(turned, [sequence], data.d_min, settings=QUICK, either_hand=True)
     assert model is not None
     assert model.inverted
     assert model.accepted
@@ -71,7 +74,8 @@ def test_a_dipeptide_in_the_inverse_of_its_map() -> None:
 def test_random_phases_give_no_accepted_model() -> None:
     data, F, sequence = crystal("gf")
     random = np.random.default_rng(2).uniform(0, 2 * np.pi, len(F))
-    model = trace(map_of(data, np.abs(F) * np.exp(1j * random)), [sequence], data.d_min)
+    density = map_of(data, np.abs(F) * np.exp(1j * random))
+    model = trace(density, [sequence], data.d_min, settings=QUICK)
     assert model is not None
     assert not model.accepted
     assert deviation(model, "gf") > 0.5
