@@ -43,7 +43,7 @@ from crysformer.evaluation.deposited_models import (
     protein_chains,
     read_model,
 )
-from crysformer.evaluation.processes import run_command
+from crysformer.processes import run_command
 
 # Nothing that imports torch at the top: a child's peak memory is never below that of the process
 # that started it.

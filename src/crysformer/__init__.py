@@ -16,6 +16,9 @@ from crysformer.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from crysformer import data as data
+    from crysformer.building.build import build as build
+    from crysformer.building.built_model import BuiltModel as BuiltModel
+    from crysformer.building.start import Start as Start
     from crysformer.crystal.fourier.density_map import DensityMap as DensityMap
     from crysformer.crystal.io.read import read_crystal as read_crystal
     from crysformer.crystal.quality.report import DataReport as DataReport
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from crysformer.phasing.solver import solve as solve
 
 _HOME = {
+    "BuiltModel": "crysformer.building.built_model",
     "CrystalData": "crysformer.crystal.reflections",
     "DensityNetwork": "crysformer.models.density_network",
     "NetworkConfig": "crysformer.models.density_network",
@@ -36,6 +40,8 @@ _HOME = {
     "DensityMap": "crysformer.crystal.fourier.density_map",
     "Prediction": "crysformer.phasing.network.predict",
     "Solution": "crysformer.phasing.solver",
+    "Start": "crysformer.building.start",
+    "build": "crysformer.building.build",
     "data_report": "crysformer.crystal.quality.report",
     "predict": "crysformer.phasing.network.predict",
     "read_crystal": "crysformer.crystal.io.read",
@@ -43,6 +49,7 @@ _HOME = {
 }
 
 __all__ = [
+    "BuiltModel",
     "CrystalData",
     "DataReport",
     "DensityMap",
@@ -50,6 +57,8 @@ __all__ = [
     "NetworkConfig",
     "Prediction",
     "Solution",
+    "Start",
+    "build",
     "data",
     "data_report",
     "predict",

@@ -21,7 +21,7 @@ REAL = next(sample for sample in SAMPLES if not sample.synthetic)
 def test_solve_writes_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "new" / "solution"
     argv = ["solve", str(GF.data_path), "--sequence", GF.sequence, "--time-limit", "3"]
-    assert main([*argv, "-o", str(out), "--json"]) == 0
+    assert main([*argv, "-o", str(out), "--json", "--no-build"]) == 0
     captured = capsys.readouterr()
     summary = json.loads(captured.out)
     assert summary == json.loads((out / "summary.json").read_text())

@@ -19,7 +19,7 @@ from crysformer.crystal.io.crystal_list import ListedCrystal
 from crysformer.samples import SAMPLES
 
 GF, WK = (next(sample for sample in SAMPLES if sample.name == name) for name in ("gf", "wk"))
-QUICK = ["--time-limit", "1", "--method", "charge-flipping"]
+QUICK = ["--time-limit", "1", "--method", "charge-flipping", "--no-build"]
 
 
 def write_list(folder: Path, *rows: tuple[object, ...]) -> Path:

@@ -34,6 +34,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "crysformer.cli.solve",
         "find phases and a map from amplitudes, with the sequence if known",
     ),
+    "build": (
+        "crysformer.cli.build",
+        "build and refine a model from phases of this or any other program",
+    ),
     "report": ("crysformer.cli.report", "write the report of a result folder, for a browser"),
     "predict": ("crysformer.cli.predict", "predict a map with the network alone"),
     "evaluate": ("crysformer.cli.evaluate", "measure a method on a test set"),

@@ -182,6 +182,24 @@ def add_copies_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_building_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --dictionary and --build-time-limit."""
+    parser.add_argument(
+        "--dictionary",
+        action="append",
+        default=[],
+        metavar="FILE.cif",
+        help="monomer dictionary of a residue for refinement; may be repeated",
+    )
+    parser.add_argument(
+        "--build-time-limit",
+        type=float,
+        default=300.0,
+        metavar="S",
+        help="seconds for building and refining a model (default 300)",
+    )
+
+
 def load_inputs(
     args: argparse.Namespace, *, unknown_group: bool = False
 ) -> tuple[CrystalData, tuple[str, ...] | None]:

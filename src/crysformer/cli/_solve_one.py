@@ -51,9 +51,11 @@ def solve_one(args: argparse.Namespace, progress: Progress | None) -> tuple[dict
         settings=args.settings,
         progress=progress,
         find_space_group=args.find_space_group,
+        build_time_limit=None if args.no_build else args.build_time_limit,
+        dictionary=args.dictionary,
         report_page=not args.no_report,
     )
-    return summary, verdict(data, solution, Path(args.output))
+    return summary, verdict(data, solution, summary, Path(args.output))
 
 
 def _log_report(report: DataReport) -> None:
@@ -75,6 +77,25 @@ def describe(data: CrystalData) -> str:
     )
 
 
+def model_line(refinement: dict[str, Any]) -> str:
+    """The entry ``refinement`` of summary.json in one line."""
+    if refinement.get("failure") and "r_work" not in refinement:
+        return f"model: none ({refinement['failure']})"
+    r_free, n_free = refinement["r_free"], refinement["n_free"]
+    how = f"{n_free} free"
+    if refinement["r_free_k_fold"] is not None:
+        r_free = refinement["r_free_k_fold"]["r_free"]
+        how = f"{refinement['r_free_k_fold']['folds']}-fold"
+    free = "" if r_free is None else f", Rfree {r_free:.3f} ({how})"
+    if "n_residues" not in refinement:  # of the search, not built
+        return f"model: Rwork {refinement['r_work']:.3f}{free}"
+    return (
+        f"model: Rwork {refinement['r_work']:.3f}{free}, {refinement['n_residues']} residues in "
+        f"{refinement['n_chains']} chains, {refinement['n_waters']} waters, mean B "
+        f"{refinement['mean_b']:.1f} A^2, {refinement['program']}, {refinement['seconds']:.1f} s"
+    )
+
+
 def space_groups(solution: Solution) -> str:
     """The best space groups with the agreement of symmetry mates, in one line."""
     shown = [group for group in solution.space_groups if group.supported or group.stated][:4]
@@ -86,7 +107,7 @@ def space_groups(solution: Solution) -> str:
     )
 
 
-def verdict(data: CrystalData, solution: Solution, folder: Path) -> str:
+def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], folder: Path) -> str:
     """The verdict in a few lines, without the notes on reading, which were logged already."""
     lines = [
         f"solved: {'yes' if solution.solved else 'no'} (confidence {solution.confidence:.2f}),"
@@ -109,10 +130,17 @@ def verdict(data: CrystalData, solution: Solution, folder: Path) -> str:
     for candidate in solution.candidates[:5]:
         figures = ", ".join(f"{name} {value:.3f}" for name, value in candidate.figures.items())
         lines.append(f"  {candidate.method:<16} confidence {candidate.confidence:.2f}, {figures}")
+    refinement = summary.get("refinement")
+    built = refinement is not None and "n_residues" in refinement
+    if refinement is not None:
+        lines.append(model_line(refinement))
     mtz = folder / "solution.mtz"
-    names = "solution.ccp4, summary.json" + (", model.cif" if solution.model is not None else "")
+    names = "solution.ccp4, summary.json"
+    names += ", model.cif" if built or solution.model is not None else ""
+    names += ", model.pdb, refinement.log" if built else ""
     names += ", atoms.res" if solution.atoms is not None else ""
-    lines += [f"written: {mtz}, {names}", f"view: coot --auto {mtz}"]
+    view = f"coot --script {folder / 'open.py'}" if built else f"coot --auto {mtz}"
+    lines += [f"written: {mtz}, {names}", f"view: {view}"]
     if (page := folder / "report.html").is_file():
         lines.append(f"report: {page} (for a browser)")
     if not solution.solved:

@@ -9,6 +9,8 @@ SHELX format. A run that finds nothing convincing is not a failure: the best can
 with solved: false.
 After a convincing solution the space groups that its phases support are ranked in summary.json
 under space_groups; the files stay in the space group of DATA, unless --find-space-group is given.
+Of a solved crystal with a known sequence a model is built and refined last, as `crysformer build`
+does, in a time of its own; --no-build leaves that out.
 The state of the search is kept in state.safetensors; --resume continues from it, also after the run
 was killed. Ctrl-C and SIGTERM end the search and write the best candidate so far.
 
@@ -23,6 +25,7 @@ import argparse
 from dataclasses import asdict
 
 from crysformer.cli._common import (
+    add_building_arguments,
     add_composition_argument,
     add_copies_argument,
     add_data_arguments,
@@ -94,6 +97,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--print-settings",
         action="store_true",
         help="print every setting with its meaning as TOML (with --json as JSON), and stop",
+    )
+    add_building_arguments(parser)
+    parser.add_argument(
+        "--no-build", action="store_true", help="stop at the phases, without building a model"
     )
     parser.add_argument("--no-report", action="store_true", help="leave out report.html")
     add_output_arguments(parser, "solution.mtz, solution.ccp4 and summary.json", required=False)

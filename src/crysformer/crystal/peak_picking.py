@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import gemmi
 import numpy as np
@@ -31,24 +32,22 @@ class PeakPicker:
         Grid of the maps, point (i, j, k) at fractional (i / nu, j / nv, k / nw).
     separation
         Least distance between sites, and between a site and its symmetry mates, A.
-
-    Attributes
-    ----------
-    special
-        True where a grid point is too close to its own mates, near a special position; of the
-        shape of the maps.
     """
 
     def __init__(self, data: CrystalData, shape: Shape, separation: float) -> None:
         self.operators = list(operators(data.space_group, centred=True))
         self.orth = data.orth
         self.shape, self.separation = shape, separation
-        axes = [np.arange(n) / n for n in shape]
+
+    @cached_property
+    def special(self) -> NDArray[np.bool_]:
+        """True where a grid point is too close to its own mates, near a special position."""
+        axes = [np.arange(n) / n for n in self.shape]
         points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
         near = np.zeros(len(points), dtype=bool)
         for rotation, shift in self.operators[1:]:
-            near |= self.distance(points @ rotation.T + shift - points) < separation
-        self.special = near.reshape(shape)
+            near |= self.distance(points @ rotation.T + shift - points) < self.separation
+        return near.reshape(self.shape)
 
     def distance(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         """Length of fractional vectors (..., 3) to the nearest lattice point, A.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.crystal.provenance import Provenance
 from crysformer.crystal.unit_cell import frac_matrix, orth_matrix
 
 Radiation = Literal["xray", "electron"]
@@ -54,6 +55,8 @@ class CrystalData:
         The data set (MTZ) or block (CIF) of the file that was used, where it has a name.
     space_group_known
         False where `space_group` stands only for the Laue class in which the data are merged.
+    provenance
+        Description that files written later keep.
     """
 
     cell: gemmi.UnitCell
@@ -72,6 +75,7 @@ class CrystalData:
     wavelength: float | None = None
     data_set: str = ""
     space_group_known: bool = True
+    provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
         n = len(self.f)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from crysformer.peptide.kinematics import Kinematics
@@ -47,6 +48,27 @@ class Restraints:
         volumes = (((chiral_volumes(xyz, self.centres) - self.volume) / _VOLUME) ** 2).sum(1)
         return lengths + volumes
 
+    def of_atoms(self, row: Tensor) -> Restraints:
+        """The restraints among some of the atoms, in another order.
+
+        Parameters
+        ----------
+        row
+            Place of each atom in the new order, shape (n,); -1 for an atom that is not there.
+        """
+        pairs = (row[self.first] >= 0) & (row[self.second] >= 0)
+        bonds, centres = row[self.bonds], row[self.centres]
+        kept = (centres >= 0).all(1)
+        return Restraints(
+            row[self.first[pairs]],
+            row[self.second[pairs]],
+            self.distance[pairs],
+            self.sigma[pairs],
+            bonds[(bonds >= 0).all(1)],
+            centres[kept],
+            self.volume[kept],
+        )
+
 
 def chiral_volumes(xyz: Tensor, centres: Tensor) -> Tensor:
     """Volumes spanned by three bonds of each centre, shape (B, c), A^3."""
@@ -54,14 +76,25 @@ def chiral_volumes(xyz: Tensor, centres: Tensor) -> Tensor:
     return torch.linalg.det(arms)
 
 
-def restraints_of(kinematics: Kinematics) -> Restraints:
+def restraints_of(
+    kinematics: Kinematics, reference: NDArray[np.float64] | None = None
+) -> Restraints:
     """Restraints of chains: every pair of atoms whose distance no torsion changes.
 
     These are bonds, distances across one angle, and all pairs of atoms in one rigid group; the
     peptide bond counts as rigid, flat and trans. The chiral volume of every atom with three
     neighbours keeps alpha carbons L and flat atoms flat.
+
+    Parameters
+    ----------
+    kinematics
+        The chains.
+    reference
+        Coordinates that have the ideal distances, shape (n, 3), A: those of the chains by default;
+        others where peptide bonds are cis.
     """
     p = kinematics.peptides
+    xyz = p.xyz if reference is None else reference
     n = len(p.names)
     steps = np.full((n, n), 9)
     for a, b in p.bonds:
@@ -78,12 +111,12 @@ def restraints_of(kinematics: Kinematics) -> Restraints:
             flat = np.flatnonzero((steps[c] == 1) | (steps[nitrogen] == 1))
             rigid[np.ix_(flat, flat)] = True
     first, second = np.nonzero(np.triu((steps <= 2) | rigid, 1))
-    distance = np.linalg.norm(p.xyz[first] - p.xyz[second], axis=1)
+    distance = np.linalg.norm(xyz[first] - xyz[second], axis=1)
     sigma = np.array([0.0, _BOND, _ANGLE, *[_FLAT] * 7])[steps[first, second]]
     device = kinematics.device
     neighbours = [np.flatnonzero(row).tolist() for row in linked]
     centres = torch.tensor([[i, *near] for i, near in enumerate(neighbours) if len(near) == 3])
-    ideal = chiral_volumes(torch.as_tensor(p.xyz)[None], centres)[0]
+    ideal = chiral_volumes(torch.as_tensor(xyz)[None], centres)[0]
 
     def single(values: np.ndarray) -> Tensor:
         return torch.as_tensor(values, dtype=torch.float32, device=device)

@@ -29,6 +29,7 @@ def write_solution(
     solution: Solution,
     report: DataReport | None = None,
     translate: Callable[[str], str] = str,
+    asked: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write solution.mtz, solution.ccp4, summary.json and, if there are any, models.
 
@@ -46,6 +47,8 @@ def write_solution(
         Quality of the data, for summary.json.
     translate
         Applied to the report's warnings.
+    asked
+        What the crystal was solved with, for the entry ``input`` of summary.json.
 
     Returns
     -------
@@ -54,6 +57,8 @@ def write_solution(
     """
     data = solution.data or data
     summary = solution.to_summary()
+    if asked is not None:
+        summary["input"] = asked
     if report is not None:
         warnings = [translate(warning) for warning in report.warnings]
         summary["data"] = {**report.to_dict(), "warnings": warnings}

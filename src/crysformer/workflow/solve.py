@@ -8,17 +8,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from crysformer.building.start import Start
 from crysformer.crystal.quality.report import DataReport, data_report
 from crysformer.crystal.reflections import CrystalData
-from crysformer.files import locked_folder, refuse_input, staged_files
+from crysformer.errors import CrysformerError
+from crysformer.files import locked_folder, refuse_input, staged_files, write_json
 from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.checkpoint import STATE
 from crysformer.phasing.solution import Solution
 from crysformer.phasing.solver import solve
 from crysformer.signals import uninterrupted
+from crysformer.workflow.build import (
+    BUILDING_FILES,
+    add_building,
+    described_input,
+    remove_building,
+)
 from crysformer.workflow.reports import REPORT, write_report
 from crysformer.workflow.search_model import with_refined_model
 from crysformer.workflow.solution_files import ATOMS, MODEL, RESULTS, write_solution
+
+#: Seconds that the k-fold R-free may always take; after a longer search, as long as that.
+_SHORT = 5.0
 
 
 def solve_to_folder(
@@ -32,6 +43,8 @@ def solve_to_folder(
     resume: bool = False,
     on_report: Callable[[DataReport], None] = lambda report: None,
     translate: Callable[[str], str] = str,
+    build_time_limit: float | None = None,
+    dictionary: Sequence[str | Path] = (),
     report_page: bool = True,
     **options: Any,
 ) -> tuple[Solution, dict[str, Any]]:
@@ -55,6 +68,12 @@ def solve_to_folder(
         Called with the quality of the data before the search begins.
     translate
         Applied to every note of the solution before it is written.
+    build_time_limit
+        Seconds for building a model of a solved crystal, beside the time limit of the search; by
+        default no model is built. If there is none, the entry ``refinement`` of the summary has the
+        reason as ``failure``, and the files of the solution stay.
+    dictionary
+        Monomer dictionaries for building.
     report_page
         Write report.html as well.
     **options
@@ -74,7 +93,8 @@ def solve_to_folder(
     """
     begun = time.monotonic()  # the report counts as well
     target, sequences = Path(folder), sequences_of(sequence)
-    refuse_input([data.source], [target / name for name in (*RESULTS, REPORT)])
+    written = (*RESULTS, *BUILDING_FILES, REPORT)
+    refuse_input([data.source], [target / name for name in written])
     with locked_folder(target, overwrite=overwrite, resume=resume):
         report = data_report(data, sequences or None, copies, composition)
         on_report(report)
@@ -89,15 +109,19 @@ def solve_to_folder(
             begun=begun,
             **options,
         )
-        solution = with_refined_model(solution, data)
+        builds = build_time_limit is not None and solution.solved
+        if not builds:  # building refines the model of the search itself
+            solution = with_refined_model(solution, data)
         solution = replace(solution, notes=tuple(translate(note) for note in solution.notes))
         interruption = solution.interruption
         summary: dict[str, Any] | None = None
         try:
             with uninterrupted():
                 with staged_files(target) as staging:
-                    summary = write_solution(staging, data, solution, report, translate)
+                    asked = described_input(data, sequences, copies)
+                    summary = write_solution(staging, data, solution, report, translate, asked)
                 # those of an earlier run do not belong to these phases
+                remove_building(target)
                 if solution.model is None:
                     (target / MODEL).unlink(missing_ok=True)
                 if solution.atoms is None:
@@ -110,6 +134,49 @@ def solve_to_folder(
                 f"{what} in {target}; pass `resume` to go on"
             ) from interruption
         assert summary is not None
+        if build_time_limit is not None and solution.solved:  # as `builds` says
+            summary = _with_model(
+                target, data, solution, sequences, summary,
+                dictionary=dictionary, copies=copies, time_limit=build_time_limit,
+                k_fold_limit=max(_SHORT, solution.seconds),
+                seed=options.get("seed", 0), translate=translate,
+                progress=options.get("progress"),
+            )  # fmt: skip
         if report_page:
             write_report(target)
     return solution, summary
+
+
+def _with_model(
+    target: Path,
+    data: CrystalData,
+    solution: Solution,
+    sequences: tuple[str, ...],
+    summary: dict[str, Any],
+    *,
+    translate: Callable[[str], str],
+    **options: Any,
+) -> dict[str, Any]:
+    """Build a model of a solution that is written already; the summary then.
+
+    Whatever goes wrong is told in the summary: the phases are there.
+    """
+    begun = time.monotonic()
+    data = solution.data or data
+    if solution.model is not None:  # of an enantiomorphic pair, it may be in the other group
+        data = replace(data, space_group=solution.model.space_group)
+    try:
+        return add_building(
+            target, data, sequences, Start.of(solution), summary,
+            translate=translate, **options,
+        )[2]  # fmt: skip
+    except KeyboardInterrupt as interruption:
+        raise type(interruption)(
+            f"building was interrupted; the phases are in {target}, `crysformer build {target}` "
+            "builds a model"
+        ) from interruption
+    except CrysformerError as error:
+        failed = {"failure": translate(str(error)), "seconds": round(time.monotonic() - begun, 1)}
+        summary = {**summary, "refinement": failed}
+        write_json(target / "summary.json", summary)
+        return summary

@@ -62,6 +62,7 @@ def read_mtz(path: Path, source: str) -> ReflectionTable:
         refuse_repeated(hkl, source)
     cell = mtz.cell if mtz.cell.is_crystal() else None
     space_group, notes = identify_space_group(_symmetry(mtz, content), cell)
+    title, history = _description(mtz)
     return ReflectionTable(
         source=source,
         hkl=hkl,
@@ -69,6 +70,8 @@ def read_mtz(path: Path, source: str) -> ReflectionTable:
         cell=cell,
         space_group=space_group,
         symmetry_warnings=notes,
+        title=title,
+        history=history,
     )
 
 
@@ -120,6 +123,15 @@ def _symmetry(mtz: gemmi.Mtz, content: bytes) -> SymmetryRecords:
     return SymmetryRecords(symbol, number=mtz.spacegroup_number or None, operators=given)
 
 
+def _description(mtz: gemmi.Mtz) -> tuple[str, tuple[str, ...]]:
+    """Title and history; empty where they are not text."""
+    try:
+        title, history = mtz.title, mtz.history
+    except UnicodeDecodeError:
+        return "", ()
+    return " ".join(title.split()), tuple(filter(None, (line.rstrip() for line in history)))
+
+
 def _column(mtz: gemmi.Mtz, column: gemmi.Mtz.Column) -> Column:
     with np.errstate(invalid="ignore"):  # signalling NaN among the missing values
         values = np.array(column.array, dtype=np.float64)
@@ -128,11 +140,13 @@ def _column(mtz: gemmi.Mtz, column: gemmi.Mtz.Column) -> Column:
     cell = mtz.get_cell(column.dataset_id)
     wavelength: float | None = None
     names: tuple[str, ...] = ()
+    hierarchy = ("", "", "")
     for dataset in mtz.datasets:
         if dataset.id == column.dataset_id:
             wavelength = dataset.wavelength if dataset.wavelength > 0 else None
             own = dataset.dataset_name
             names = (own, f"{dataset.crystal_name}/{own}", str(dataset.id))
+            hierarchy = (dataset.project_name, dataset.crystal_name, own)
     return Column(
         column.label,
         column.type,
@@ -140,6 +154,7 @@ def _column(mtz: gemmi.Mtz, column: gemmi.Mtz.Column) -> Column:
         cell if cell.is_crystal() else None,
         wavelength,
         names,
+        hierarchy,
     )
 
 

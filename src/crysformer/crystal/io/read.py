@@ -23,6 +23,7 @@ from crysformer.crystal.io.shelx_hkl import read_hkl
 from crysformer.crystal.io.shelx_instructions import instructions_beside
 from crysformer.crystal.io.xds_ascii import looks_like_xds, read_xds
 from crysformer.crystal.possible_reflections import check_possible
+from crysformer.crystal.provenance import Provenance
 from crysformer.crystal.reflections import CrystalData, Radiation
 from crysformer.crystal.regrouping import laue_group
 from crysformer.crystal.space_groups import resolve_symmetry
@@ -136,6 +137,7 @@ def read_crystal(
         wavelength=wavelength,
         data_set=table.block or next(iter(choice.values[0].datasets[1:]), ""),
         space_group_known=known,
+        provenance=Provenance(table.title, table.history, *choice.values[0].hierarchy),
     )
 
 

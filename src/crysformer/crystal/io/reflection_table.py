@@ -35,6 +35,8 @@ class Column:
         Of that data set, A, where the file says so.
     datasets
         Names of that data set, shortest first: its own, with the crystal's, its number.
+    hierarchy
+        Names of its project, crystal and data set, where the file has them.
     """
 
     label: str
@@ -43,6 +45,7 @@ class Column:
     cell: gemmi.UnitCell | None = None
     wavelength: float | None = None
     datasets: tuple[str, ...] = ()
+    hierarchy: tuple[str, str, str] = ("", "", "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +77,8 @@ class ReflectionTable:
         What may be wrong with the file, one sentence each.
     symmetry_warnings
         The same of `space_group`: statements that are not understood or contradict each other.
+    title, history
+        Of the file, where it has them: one line, and lines on earlier processing.
     """
 
     source: str
@@ -88,3 +93,5 @@ class ReflectionTable:
     block: str = ""
     warnings: tuple[str, ...] = ()
     symmetry_warnings: tuple[str, ...] = ()
+    title: str = ""
+    history: tuple[str, ...] = ()

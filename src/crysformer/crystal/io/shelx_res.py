@@ -53,7 +53,7 @@ def shelx_res(
         "REM set the wavelength in CELL and the uncertainties in ZERR",
         f"CELL {_WAVELENGTH} {constants}",
         f"ZERR {len(ops)} 0 0 0 0 0 0",
-        *_symmetry(space_group),
+        *lattice_and_symmetry(space_group),
         "SFAC " + " ".join(kinds),
         "UNIT " + " ".join(str(elements.count(name) * len(ops)) for name in kinds),
         "L.S. 10",
@@ -73,7 +73,7 @@ def shelx_res(
     return "\n".join([*lines, "HKLF 4", "END", ""])
 
 
-def _symmetry(space_group: gemmi.SpaceGroup) -> list[str]:
+def lattice_and_symmetry(space_group: gemmi.SpaceGroup) -> list[str]:
     """LATT and SYMM, without the identity, centring and an inversion at the origin."""
     group = space_group.operations()
     lattice = _LATTICES.get(space_group.centring_type(), 0)

@@ -6,6 +6,7 @@ import errno
 import math
 import os
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import gemmi
@@ -26,6 +27,12 @@ _VALUE_BYTES = {0: 1, 1: 2, 2: 4, 6: 2}
 #: Largest cells that are believed: points for each point stored (192 in the highest symmetry, and
 #: asymmetric units need not fit the grid), and cell constants in A or degrees.
 _LARGEST_EXPANSION, _LARGEST_CELL = 1000, 1e5
+#: Title of MTZ files whose data have none.
+DEFAULT_TITLE = "Phases from crysformer"
+#: Name of the MTZ data set of the Miller indices.
+_BASE = "HKL_base"
+#: Characters of an MTZ title, history line and name, and lines of history.
+_TITLE, _HISTORY, _NAME, _HISTORY_LINES = 70, 80, 64, 30
 
 
 def write_phases(
@@ -38,7 +45,8 @@ def write_phases(
     """Write an MTZ file with measured amplitudes and map coefficients, as Coot opens it.
 
     Columns: H K L, F SIGF (types F Q), FreeR_flag (I) where the input has flags, FWT PHWT (F P),
-    FOM (W). Space group, setting and every row of `data` are kept, in order.
+    FOM (W). Space group, setting and every row of `data` are kept, in order, as are title, history,
+    wavelength, and names of the data set.
 
     Parameters
     ----------
@@ -59,33 +67,68 @@ def write_phases(
     for label, given in (("FWT", f_weighted), ("PHWT", phi), ("FOM", fom)):
         if np.shape(given) != (len(data),):
             raise ValueError(f"{label} has shape {np.shape(given)}, expected ({len(data)},)")
+    columns = [
+        ("FWT", "F", np.where(np.isnan(phi), np.nan, f_weighted)),
+        ("PHWT", "P", phi),
+        ("FOM", "W", fom),
+    ]
+    write_mtz(path, mtz_with(data, data.free, columns))
+
+
+def mtz_with(
+    data: CrystalData,
+    free: NDArray[np.int32] | None,
+    calculated: Sequence[tuple[str, str, NDArray[np.float64]]],
+) -> gemmi.Mtz:
+    """MTZ with the measured amplitudes, free flags, and further columns.
+
+    Parameters
+    ----------
+    data
+        The measured data, n reflections; their title, history, wavelength and names are kept.
+    free
+        Flags for FreeR_flag, shape (n,), `NO_FLAG` where there is none; None leaves it out.
+    calculated
+        Label, MTZ type and values, shape (n,), of each column; phases (P) in degrees, of any range.
+    """
     columns: list[tuple[str, str, NDArray[np.float64]]] = [("F", "F", data.f)]
     if data.sigf is not None:
         columns.append(("SIGF", "Q", data.sigf))
-    if data.free is not None:
-        columns.append(("FreeR_flag", "I", np.where(data.free == NO_FLAG, np.nan, data.free)))
-    # Phases in (-180, 180], the range every program expects.
-    wrapped = 180.0 - np.mod(180.0 - np.asarray(phi), 360.0)
-    columns += [
-        ("FWT", "F", np.where(np.isnan(phi), np.nan, f_weighted)),
-        ("PHWT", "P", wrapped),
-        ("FOM", "W", fom),
-    ]
-
+    if free is not None:
+        columns.append(("FreeR_flag", "I", np.where(free == NO_FLAG, np.nan, free)))
+    columns += [(label, kind, _in_range(values, kind)) for label, kind, values in calculated]
+    origin = data.provenance
     mtz = gemmi.Mtz(with_base=True)
-    mtz.title = "Phases from crysformer"
-    mtz.history = [f"From crysformer {__version__}"]
+    mtz.title = _ascii(origin.title or DEFAULT_TITLE, _TITLE)
+    own = f"From crysformer {__version__}"
+    history = [own, *(line for line in origin.history if line != own)]
+    mtz.history = [_ascii(line, _HISTORY) for line in history[:_HISTORY_LINES]]
     mtz.spacegroup = data.space_group
-    mtz.set_cell_for_all(data.cell)
-    mtz.add_dataset("crysformer")
+    # columns of the base data set get one of their own, which can have a wavelength
+    name = origin.data_set if origin.data_set != _BASE else ""
+    dataset = mtz.add_dataset(_ascii(name or "crysformer", _NAME))
+    for level in ("project", "crystal"):
+        given = getattr(origin, level)
+        named = given if given != _BASE else ""
+        setattr(dataset, f"{level}_name", _ascii(named or dataset.dataset_name, _NAME))
+    dataset.wavelength = data.wavelength or 0.0
     mtz.set_cell_for_all(data.cell)
     for label, column_type, _ in columns:
         mtz.add_column(label, column_type)
-    mtz.set_data(
-        np.column_stack([data.hkl, *(values for _, _, values in columns)]).astype(np.float32)
-    )
+    values = [column for _, _, column in columns]
+    mtz.set_data(np.column_stack([data.hkl, *values]).astype(np.float32))
     mtz.update_reso()
-    write_mtz(path, mtz)
+    return mtz
+
+
+def _in_range(values: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
+    """Phases in (-180, 180], the range every program expects; other columns as they are."""
+    return 180.0 - np.mod(180.0 - np.asarray(values), 360.0) if kind == "P" else values
+
+
+def _ascii(text: str, width: int) -> str:
+    """Text that fits into a record of an MTZ header."""
+    return text.encode("ascii", errors="replace").decode()[:width]
 
 
 def write_mtz(path: str | os.PathLike[str], mtz: gemmi.Mtz) -> None:

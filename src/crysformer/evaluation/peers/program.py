@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from crysformer.crystal.io.read_phases import PhasedReflections
 from crysformer.evaluation.peers.crystals import PeerCrystal
-from crysformer.evaluation.processes import Run
+from crysformer.processes import Run
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from crysformer.evaluation.peers.program import Job, Program
 from crysformer.evaluation.peers.results import PeerResult
 from crysformer.evaluation.phases.score import score_phases
 from crysformer.evaluation.phases.truth import read_truth
-from crysformer.evaluation.processes import Run, run_command
 from crysformer.evaluation.record import Record
+from crysformer.processes import Run, run_command
 
 #: A program is killed after this many times its time limit and these seconds.
 _PATIENCE, _MORE = 5.0, 120.0

@@ -21,8 +21,8 @@ from crysformer.crystal.symmetry import p1_mapping
 from crysformer.errors import CrysformerError
 from crysformer.evaluation.peers.crystals import PeerCrystal
 from crysformer.evaluation.peers.program import Job, Outcome, last_line
-from crysformer.evaluation.processes import ONE_THREAD, Run
 from crysformer.files import write_json
+from crysformer.processes import ONE_THREAD, Run
 
 
 @dataclass(frozen=True)

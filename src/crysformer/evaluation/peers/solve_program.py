@@ -14,7 +14,7 @@ from crysformer.crystal.io.read_phases import read_phases
 from crysformer.errors import CrysformerError, UsageError
 from crysformer.evaluation.peers.crystals import PeerCrystal
 from crysformer.evaluation.peers.program import Job, Outcome, last_line
-from crysformer.evaluation.processes import ONE_THREAD, Run
+from crysformer.processes import ONE_THREAD, Run
 
 SOLVE_LABELS = "FWT,PHWT"  # of solution.mtz
 _SOURCES = ("crystal", "models", "peptide", "phasing", "weights", "workflow", "settings.py")

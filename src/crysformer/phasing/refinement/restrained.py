@@ -14,7 +14,7 @@ from crysformer.crystal.normalisation import least_b
 from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.kinematics import Kinematics
-from crysformer.peptide.restraints import restraints_of
+from crysformer.peptide.restraints import Restraints, restraints_of
 from crysformer.phasing.merit.r_factor import amplitude_scale, r_factor
 from crysformer.phasing.refinement.adam import minimise
 from crysformer.phasing.refinement.bulk_solvent import ResolutionScale
@@ -83,12 +83,7 @@ def refine_restrained(
     *,
     settings: RestrainedSettings | None = None,
 ) -> RefinedModels:
-    """Refine models and their B factors against the amplitudes.
-
-    Minimises n ln sum (|Fo| - k |Fc|)^2, the likelihood of Gaussian errors of one unknown size,
-    plus chi-squared of distances and of log B (between bonded atoms, and around the mean). With
-    enough reflections the scale may depend on resolution and direction
-    (`crysformer.phasing.refinement.bulk_solvent`).
+    """Refine models of whole chains, and their B factors, as `refine_atoms` does.
 
     Parameters
     ----------
@@ -106,9 +101,51 @@ def refine_restrained(
     settings
         Number and size of the steps.
     """
-    settings = settings or RestrainedSettings()
-    device = kinematics.device
+    number = torch.as_tensor(kinematics.peptides.number, device=kinematics.device)
+    n_waters = xyz.shape[1] - len(number)
+    waters = torch.full((n_waters,), _OXYGEN, device=kinematics.device)
+    start_b = torch.full(xyz.shape[:2], b_iso, device=kinematics.device)
     restraints = restraints_of(kinematics)
+    number = torch.cat((number, waters))
+    return refine_atoms(data, restraints, number, xyz, start_b, deadline, settings=settings)
+
+
+def refine_atoms(
+    data: CrystalData,
+    restraints: Restraints,
+    number: Tensor,
+    xyz: Tensor,
+    b_iso: Tensor,
+    deadline: float = math.inf,
+    *,
+    settings: RestrainedSettings | None = None,
+) -> RefinedModels:
+    """Refine models and their B factors against the amplitudes.
+
+    Minimises n ln sum (|Fo| - k |Fc|)^2, the likelihood of Gaussian errors of one unknown size,
+    plus chi-squared of distances and of log B (between bonded atoms, and around the mean). With
+    enough reflections the scale may depend on resolution and direction
+    (`crysformer.phasing.refinement.bulk_solvent`).
+
+    Parameters
+    ----------
+    data
+        The crystal in its own space group.
+    restraints
+        Geometry of the atoms.
+    number
+        Atomic numbers, shape (n,).
+    xyz
+        Cartesian coordinates of one asymmetric unit, shape (B, n, 3), A.
+    b_iso
+        B of the atoms at the start, shape (B, n), A^2.
+    deadline
+        `time.monotonic` after which no second step begins.
+    settings
+        Number and size of the steps.
+    """
+    settings = settings or RestrainedSettings()
+    device = xyz.device
     used = data.measured
     hkl = torch.as_tensor(data.hkl[used], device=device).to(torch.float32)
     observed = torch.as_tensor(data.f[used], dtype=torch.float32, device=device)
@@ -118,9 +155,6 @@ def refine_restrained(
         (torch.as_tensor(rotation).float(), torch.as_tensor(translation).float())
         for rotation, translation in operators(data.space_group, centred=True)
     ]
-    number = torch.as_tensor(kinematics.peptides.number, device=device)
-    n_waters = xyz.shape[1] - len(number)
-    number = torch.cat((number, torch.full((n_waters,), _OXYGEN, device=device)))
     n_ops = len(ops)
     scaling = ResolutionScale(data, device)
     b_floor = min(_B_RANGE[0], least_b(data.d_min))
@@ -147,7 +181,7 @@ def refine_restrained(
         return len(observed) * misfit.log() + restraints.chi_squared(x) + priors
 
     x = xyz.clone().requires_grad_()
-    log_b = torch.full(xyz.shape[:2], math.log(b_iso), device=device).requires_grad_()
+    log_b = b_iso.log().requires_grad_()
     curve = scaling.start(len(x)).requires_grad_()
     parameters = (x, log_b, curve)
     minimise(

@@ -25,6 +25,8 @@ ANY = (0.4, 0.15, 0.45)
 STRANDS = (0.8, 0.0, 0.2)
 """The same where sheets are likely."""
 _MIRRORED_GLYCINE = 0.5  # probability
+_RAMACHANDRAN_FLOOR, _MIRRORED_SHARE = 0.005, 0.05  # of `ramachandran_density`
+_RAMACHANDRAN_BLUR = 8.0  # degrees: real regions have no Gaussian rims
 _OMEGA_SIGMA, _CHI_SIGMA = 4.0, 12.0  # degrees
 # Rotamers: (degrees, probability) of each.
 _ALIPHATIC = ((-65.0, 0.22), (178.0, 0.63), (65.0, 0.15))
@@ -122,3 +124,24 @@ def rotamers(letter: str, number: int) -> tuple[tuple[float, float], ...]:
     """Rotamers of one side-chain torsion: (degrees, probability) of each."""
     name = residues.NAME_OF[letter]
     return _ROTAMERS.get((name, number), _CHI1 if number == 1 else _ALIPHATIC)
+
+
+def ramachandran_density(phi_psi: Tensor) -> Tensor:
+    """Probability density of phi and psi of residues of unknown type, up to a constant.
+
+    The regions of random conformations, glycine's mirrored ones and a floor for everything else.
+
+    Parameters
+    ----------
+    phi_psi
+        Degrees, shape (..., 2).
+    """
+    share = torch.tensor(ANY) @ torch.tensor(_PROBABILITIES)
+    density = phi_psi.new_full(phi_psi.shape[:-1], _RAMACHANDRAN_FLOOR)
+    for sign, weight in ((1.0, 1.0), (-1.0, _MIRRORED_SHARE)):
+        for (phi, psi, sigma), probability in zip(_REGIONS, share.tolist(), strict=True):
+            away = phi_psi - sign * torch.tensor([phi, psi])
+            away = away - 360 * (away / 360).round()
+            square = (away**2).sum(-1) / (sigma + _RAMACHANDRAN_BLUR) ** 2
+            density = density + weight * probability * torch.exp(-0.5 * square)
+    return density

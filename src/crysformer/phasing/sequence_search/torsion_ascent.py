@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,11 +13,19 @@ from torch import Tensor
 from crysformer.peptide.kinematics import Kinematics, Pose
 from crysformer.peptide.rotations import rotate
 from crysformer.phasing.refinement.adam import Adam, cosine_decay
-from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
+from crysformer.phasing.refinement.amplitude_target import Evaluation
 
 _BETAS, _EPS = (0.8, 0.95), 1e-6  # of Adam: short memory for short refinements
 _FINAL_FRACTION = 0.1  # of the first step sizes, to which they fall
 _OMEGA_FORCE = 0.3  # factor of -cos(omega) in the score, which keeps peptides trans and planar
+
+
+class Target(Protocol):
+    """What poses are rated by: amplitudes (`AmplitudeTarget`), or a map."""
+
+    def evaluate(self, xyz: Tensor, gradient: bool = True) -> Evaluation:
+        """Score of coordinates (B, n, 3), A, to be maximised, and its gradient."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,7 @@ class Steps:
 
 def refine_torsions(
     kinematics: Kinematics,
-    target: AmplitudeTarget,
+    target: Target,
     pose: Pose,
     steps: Steps,
     deadline: float = math.inf,
@@ -51,7 +60,7 @@ def refine_torsions(
     kinematics
         The chains.
     target
-        Amplitudes.
+        What to maximise.
     pose
         Poses to start from.
     steps

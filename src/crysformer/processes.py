@@ -28,7 +28,10 @@ class Run:
 
 
 def run_command(
-    command: Sequence[str], limit: float, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    limit: float,
+    environment: Mapping[str, str] | None = None,
+    folder: str | os.PathLike[str] | None = None,
 ) -> Run:
     """Run a process to its end, or kill it after `limit` seconds.
 
@@ -40,10 +43,12 @@ def run_command(
         Seconds after which the process is killed.
     environment
         Environment of the process; that of this one by default.
+    folder
+        Working directory of the process; that of this one by default.
     """
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         begun = time.monotonic()
-        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
+        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment, cwd=folder)
         timer = threading.Timer(limit, process.kill)
         timer.start()
         try:

@@ -1,0 +1,419 @@
+"""Tracing of chains in maps with errors of known size, and in maps without any information.
+
+    python benchmarks/tracing.py measure --data DIR --split test -n 20 --error 60 --output rows.tsv
+    python benchmarks/tracing.py measure --data DIR --split test -n 100 --error random \
+        --output rows.tsv
+    python benchmarks/tracing.py files solution.mtz=SEQUENCE=model.pdb --output rows.tsv
+    python benchmarks/tracing.py table rows.tsv
+    python benchmarks/tracing.py fit rows.tsv
+
+Maps have exact amplitudes and phases with errors from a wrapped normal distribution of the mean
+absolute value that is given, or uniformly random ones. Each is traced as it is and after density
+modification; nothing but the sequence is known, and the amplitudes are not searched. R is that of
+the traced model as it stands, with one scale factor and one B. `files` does the same for phases
+that a solver wrote. `fit` fits the coefficients of `crysformer.building.tracing.acceptance`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import gemmi
+    from numpy.typing import NDArray
+
+    from crysformer.building.tracing.traced_model import TracedModel
+    from crysformer.crystal.reflections import CrystalData
+
+SOLVER_TIME = 20.0  # s
+RIGHT = 0.5  # A, RMSD of the backbone
+# Exchanges of atoms of one residue that X-rays hardly distinguish, or that are the same.
+ENDS = (("O", "OXT"),)
+ALIKE = {
+    "ARG": (("NH1", "NH2"),),
+    "ASN": (("OD1", "ND2"),),
+    "ASP": (("OD1", "OD2"),),
+    "GLN": (("OE1", "NE2"),),
+    "GLU": (("OE1", "OE2"),),
+    "HIS": (("ND1", "CD2"), ("CE1", "NE2")),
+    "PHE": (("CD1", "CD2"), ("CE1", "CE2")),
+    "TYR": (("CD1", "CD2"), ("CE1", "CE2")),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One map traced once; RMSDs in A, NaN where no model was found."""
+
+    data: str
+    split: str
+    id: str
+    error: str
+    modified: int
+    phase_error: float
+    backbone: float
+    all_atoms: float
+    r: float
+    map_correlation: float
+    amplitude_correlation: float
+    least_residue: float
+    score: float
+    accepted: int
+    n_reflections: int
+    n_atoms: int
+    seconds: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True)
+    measure = commands.add_parser("measure", help="trace maps of synthetic crystals")
+    measure.add_argument("--data", type=Path, required=True, help="a data set of fragments")
+    measure.add_argument("--split", default="validation")
+    measure.add_argument("-n", type=int, default=20, help="crystals")
+    measure.add_argument("--skip", type=int, default=0, help="crystals left out before them")
+    measure.add_argument("--error", default="60", help='degrees, "random", or "solver"')
+    measure.add_argument("--raw-only", action="store_true", help="no density modification")
+    measure.add_argument("--seed", type=int, default=0)
+    measure.add_argument("--output", type=Path, required=True, help="rows are appended")
+    measure.set_defaults(run=_measure)
+    files = commands.add_parser("files", help="trace maps of phases in files")
+    files.add_argument("files", nargs="+", metavar="MTZ=SEQUENCE=MODEL")
+    files.add_argument("--output", type=Path, required=True)
+    files.set_defaults(run=_files)
+    table = commands.add_parser("table", help="percentages from rows")
+    table.add_argument("rows", type=Path, nargs="+")
+    table.set_defaults(run=_table)
+    fit = commands.add_parser("fit", help="coefficients of the acceptance from rows")
+    fit.add_argument("rows", type=Path, nargs="+")
+    fit.set_defaults(run=_fit)
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+def _measure(arguments: argparse.Namespace) -> None:
+    from crysformer.data.store import FragmentStore
+    from crysformer.data.synthetic.synthetic_crystal import synthetic_crystal
+
+    store = FragmentStore.open(arguments.data)
+    table = store.table(arguments.split)
+    order = np.random.default_rng(0).permutation(len(table))
+    name = arguments.data.name
+    done = {(r["data"], r["id"], r["error"]) for r in _read([arguments.output])}
+    for index in order[arguments.skip : arguments.skip + arguments.n].tolist():
+        crystal = synthetic_crystal(table, index, store.recipe)
+        if (name, crystal.id, arguments.error) in done:
+            continue
+        rng = np.random.default_rng((arguments.seed, index))
+        if arguments.error == "solver":
+            phi = _solved(crystal.data, crystal.sequence, arguments.seed)
+        else:
+            phi = with_error(crystal.phi_true, arguments.error, rng)
+        F = crystal.data.f * np.exp(1j * np.radians(np.nan_to_num(phi)))
+        label = (name, arguments.split, crystal.id, arguments.error)
+        rows = traced(
+            label, crystal.data, F, crystal.phi_true, [crystal.sequence], crystal.structure,
+            arguments.seed, raw_only=arguments.raw_only,
+        )  # fmt: skip
+        _append(arguments.output, rows)
+
+
+def _files(arguments: argparse.Namespace) -> None:
+    from crysformer.crystal.io.read import read_crystal
+    from crysformer.crystal.io.read_phases import read_phases
+    from crysformer.evaluation.deposited_models import read_model
+
+    for text in arguments.files:
+        path, sequence, model = text.split("=")
+        data = read_crystal(path)
+        found = read_phases(path, "FWT,PHWT")
+        rows = {tuple(hkl): i for i, hkl in enumerate(found.hkl.tolist())}
+        index = np.array([rows.get(tuple(hkl), -1) for hkl in data.hkl.tolist()])
+        F = np.where(index >= 0, found.coefficients[index], 0.0)
+        label = (Path(path).parent.name, "measured", Path(model).name, "solver")
+        truth = np.full(len(data), np.nan)
+        _append(
+            arguments.output,
+            traced(label, data, F, truth, sequence.split(","), read_model(Path(model)), 0),
+        )
+
+
+def _solved(data: CrystalData, sequence: str, seed: int) -> NDArray[np.float64]:
+    """Phases of the solver, degrees, whatever its verdict."""
+    from crysformer.phasing.solver import solve
+
+    return solve(data, sequence, time_limit=SOLVER_TIME, seed=seed, device="cpu").phi
+
+
+def with_error(
+    phi: NDArray[np.float64], error: str, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Phases, degrees, with normal errors of a mean absolute value when wrapped, or random ones."""
+    if error == "random":
+        return rng.uniform(-180.0, 180.0, len(phi))
+    return phi + spread_of(float(error)) * rng.normal(size=len(phi))
+
+
+def spread_of(mean: float) -> float:
+    """Standard deviation of a normal distribution whose wrapped absolute mean is `mean`, degrees.
+
+    The wrapped mean is 90 - (720 / pi^2) sum over odd k of exp(-(k sigma)^2 / 2) / k^2 degrees,
+    sigma in radians.
+    """
+
+    def wrapped(sigma: float) -> float:
+        odd = np.arange(1, 400, 2)
+        terms = np.exp(-0.5 * (odd * math.radians(sigma)) ** 2) / odd**2
+        return 90.0 - 720.0 / math.pi**2 * float(terms.sum())
+
+    low, high = 1e-3, 400.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if wrapped(middle) < mean else (low, middle)
+    return low
+
+
+def traced(
+    label: tuple[str, str, str, str],
+    data: CrystalData,
+    F: NDArray[np.complex128],
+    phi_true: NDArray[np.float64],
+    sequences: Sequence[str],
+    truth: gemmi.Structure,
+    seed: int,
+    *,
+    raw_only: bool = False,
+) -> Iterator[Row]:
+    """Rows of one map, as it is and density-modified."""
+    from crysformer.building.tracing.density_improvement import modified_phases
+    from crysformer.building.tracing.from_amplitudes import map_of
+    from crysformer.building.tracing.settings import TracingSettings
+    from crysformer.building.tracing.trace import trace
+
+    iterations = TracingSettings().modification
+    for modified in (0, 1)[: 1 if raw_only else 2]:
+        began = time.process_time()
+        if modified:
+            F = modified_phases(data, F, sequences, iterations, seed)
+        model = trace(map_of(data, F), sequences, data.d_min, seed=seed, radiation=data.radiation)
+        seconds = time.process_time() - began
+        error = _weighted_error(data, F, phi_true)
+        numbers = {"n_reflections": int(data.measured.sum()), "seconds": seconds}
+        common = dict(zip(("data", "split", "id", "error"), label, strict=True))
+        if model is None:
+            nan = math.nan
+            yield Row(
+                **common, modified=modified, phase_error=error, backbone=nan, all_atoms=nan, r=nan,
+                map_correlation=nan, amplitude_correlation=nan, least_residue=nan, score=0.0,
+                accepted=0, n_atoms=0, **numbers,
+            )  # fmt: skip
+            continue
+        backbone, all_atoms = deviations(model, truth)
+        yield Row(
+            **common,
+            modified=modified,
+            phase_error=error,
+            backbone=backbone,
+            all_atoms=all_atoms,
+            r=_r(data, model),
+            map_correlation=model.map_correlation,
+            amplitude_correlation=model.amplitude_correlation,
+            least_residue=float(model.residue_correlations.min()),
+            score=model.score,
+            accepted=int(model.accepted),
+            n_atoms=len(model.xyz),
+            **numbers,
+        )
+
+
+def _weighted_error(
+    data: CrystalData, F: NDArray[np.complex128], phi_true: NDArray[np.float64]
+) -> float:
+    used = data.measured & np.isfinite(F) & np.isfinite(phi_true)
+    if not used.any():
+        return math.nan
+    turn = np.angle(F[used] * np.exp(-1j * np.radians(phi_true[used])))
+    return float(np.average(np.abs(np.degrees(turn)), weights=data.f[used]))
+
+
+def _r(data: CrystalData, model: TracedModel) -> float:
+    import torch
+
+    from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factors
+    from crysformer.crystal.operators import operators
+    from crysformer.phasing.merit.r_factor import r_factor
+
+    used = data.measured
+    frac = model.xyz @ data.to_frac.T
+    mates = np.concatenate([frac @ r.T + t for r, t in operators(data.space_group, centred=True)])
+    batch = AtomBatch(
+        torch.as_tensor(mates)[None],
+        torch.as_tensor(np.tile(model.peptides.number, len(mates) // len(frac)))[None],
+        torch.full((1, len(mates)), model.b_iso, dtype=torch.float64),
+        torch.ones(1, len(mates), dtype=torch.float64),
+    )
+    F = structure_factors(
+        batch, torch.as_tensor(data.orth), torch.as_tensor(data.hkl[used]), data.radiation
+    )
+    return float(r_factor(data.f[used], F[0].abs().numpy()))
+
+
+def deviations(model: TracedModel, truth: gemmi.Structure) -> tuple[float, float]:
+    """RMSD of backbone and of all atoms, A, at the best permissible origin and symmetry mate.
+
+    Atoms are matched by chain, residue and name; those of one residue that are chemically alike may
+    be exchanged. Only atoms of both models count.
+    """
+    from crysformer.crystal.operators import operators
+    from crysformer.crystal.unit_cell import frac_matrix, orth_matrix
+    from crysformer.phasing.origin.permissible_origins import permissible_origins
+
+    ours, theirs, is_backbone, exchanges = _matched(model.structure, truth)
+    group, cell = model.structure.find_spacegroup(), model.structure.cell
+    to_frac, orth = frac_matrix(cell), orth_matrix(cell)
+    origins = permissible_origins(group)
+    projector = operators(group).polar_projector
+    best = (math.inf, math.inf)
+    fixed = ours @ to_frac.T
+    for rotation, translation in operators(group, centred=True):
+        moved = theirs @ to_frac.T @ rotation.T + translation
+        for origin in origins.shifts:
+            shift = (fixed - moved)[is_backbone].mean(0) - origin
+            polar = projector @ shift
+            rest = shift - polar
+            whole = origin + polar + np.round(rest)
+            square = (((fixed - moved - whole) @ orth.T) ** 2).sum(1)
+            square = _alike(square, fixed, moved + whole, orth, exchanges)
+            found = (math.sqrt(square[is_backbone].mean()), math.sqrt(square.mean()))
+            best = min(best, found)
+    return best
+
+
+def _alike(
+    square: NDArray[np.float64],
+    ours: NDArray[np.float64],
+    theirs: NDArray[np.float64],
+    orth: NDArray[np.float64],
+    exchanges: list[list[tuple[int, int]]],
+) -> NDArray[np.float64]:
+    """Squared distances with atoms that are alike exchanged where they fit better so."""
+    square = square.copy()
+    for pairs in exchanges:
+        rows = np.array([row for pair in pairs for row in pair])
+        others = np.array([row for pair in pairs for row in pair[::-1]])
+        exchanged = (((ours[others] - theirs[rows]) @ orth.T) ** 2).sum(1)
+        if exchanged.sum() < square[rows].sum():
+            square[rows] = exchanged
+    return square
+
+
+def _matched(
+    model: gemmi.Structure, truth: gemmi.Structure
+) -> tuple[
+    NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], list[list[tuple[int, int]]]
+]:
+    """Positions of the atoms that both have, which are backbone, and exchanges of atoms alike."""
+    ours, theirs, backbone, exchanges = [], [], [], []
+    polymers = [c for c in truth[0] if len(c.get_polymer())]
+    for own_chain, other_chain in zip(model[0], polymers, strict=False):
+        others = list(other_chain.get_polymer().first_conformer())
+        for own, other in zip(own_chain, others, strict=False):
+            place = {}
+            for atom in own:
+                match = other.find_atom(atom.name, "*")
+                if match is None:
+                    continue
+                place[atom.name] = len(ours)
+                ours.append(atom.pos.tolist())
+                theirs.append(match.pos.tolist())
+                backbone.append(atom.name in ("N", "CA", "C", "O"))
+            for group in (ENDS, ALIKE.get(own.name, ())):
+                pairs = [(place[a], place[b]) for a, b in group if a in place and b in place]
+                if pairs:
+                    exchanges.append(pairs)
+    return np.array(ours), np.array(theirs), np.array(backbone), exchanges
+
+
+def _append(path: Path, rows: Iterator[Row]) -> None:
+    found = list(rows)
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(
+            file, [f.name for f in fields(Row)], delimiter="\t", lineterminator="\n"
+        )
+        if new:
+            writer.writeheader()
+        for row in found:
+            values = asdict(row)
+            writer.writerow(
+                {k: f"{v:.4f}" if isinstance(v, float) else v for k, v in values.items()}
+            )
+
+
+def _read(paths: Sequence[Path]) -> list[dict[str, str]]:
+    rows: list[dict[str, str]] = []
+    for path in paths:
+        if path.exists():
+            with path.open(newline="") as file:
+                rows += csv.DictReader(file, delimiter="\t")
+    return rows
+
+
+def _table(arguments: argparse.Namespace) -> None:
+    groups: dict[tuple[str, ...], list[dict[str, str]]] = defaultdict(list)
+    for row in _read(arguments.rows):
+        groups[row["data"], row["split"], row["error"], row["modified"]].append(row)
+    print(
+        "| crystals | split | phase error | map | n | backbone <= 0.5 A | all atoms <= 0.2 A "
+        "| <= 0.3 A | median all atoms | R < 0.38 | accepted | accepted and wrong | CPU s |"
+    )
+    print("|---" * 13 + "|")
+    for (data, split, error, modified), rows in sorted(groups.items()):
+        column = {
+            name: np.array([float(r[name]) for r in rows])
+            for name in ("backbone", "all_atoms", "r", "accepted", "seconds")
+        }
+        right = column["backbone"] <= RIGHT
+        accepted = column["accepted"] > 0
+        cells = [
+            data, split, error, "density-modified" if modified == "1" else "as it is",
+            str(len(rows)), f"{100 * right.mean():.0f} %",
+            f"{100 * (column['all_atoms'] <= 0.2).mean():.0f} %",
+            f"{100 * (column['all_atoms'] <= 0.3).mean():.0f} %",
+            f"{np.nanmedian(column['all_atoms']):.2f} A",
+            f"{100 * (column['r'] < 0.38).mean():.0f} %",
+            f"{100 * accepted.mean():.0f} %", str(int((accepted & ~right).sum())),
+            f"{column['seconds'].mean():.1f}",
+        ]  # fmt: skip
+        print("| " + " | ".join(cells) + " |")
+
+
+def _fit(arguments: argparse.Namespace) -> None:
+    from crysformer.building.tracing.acceptance import features
+    from crysformer.evaluation.logistic import fit_logistic
+
+    rows = [r for r in _read(arguments.rows) if r["backbone"] != "nan"]
+    x = np.array(
+        [features(float(r["map_correlation"]), float(r["amplitude_correlation"])) for r in rows]
+    )
+    y = np.array([float(r["backbone"]) <= RIGHT for r in rows])
+    print(fit_logistic(x, y))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""From phases to a refined model: start, refinement, rebuilding, waters, hydrogens, R-free."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from crysformer.building.build_run import BuildRun, Clock, Report
+from crysformer.building.built_model import BuiltModel
+from crysformer.building.map_values import MapValues
+from crysformer.building.model_atoms import heavy_atoms
+from crysformer.building.refinement.choice import choose_refiner
+from crysformer.building.refinement.refiner import RefinementFailed
+from crysformer.building.settings import BuildSettings
+from crysformer.building.shaking import shaken
+from crysformer.building.start import Start, starting_model
+from crysformer.crystal.free_set import free_set
+from crysformer.crystal.reflections import CrystalData
+from crysformer.peptide.sequence_file import sequences_of
+
+TIME_LIMIT: Final = 300.0
+"""Seconds that building may take by default."""
+
+
+def build(
+    data: CrystalData,
+    sequence: str | Sequence[str] | None = None,
+    start: Start | None = None,
+    settings: BuildSettings | None = None,
+    *,
+    dictionary: Sequence[str | Path] = (),
+    copies: int | None = None,
+    time_limit: float = TIME_LIMIT,
+    k_fold_limit: float = math.inf,
+    seed: int = 0,
+    progress: Report | None = None,
+) -> BuiltModel:
+    """Build and refine a model.
+
+    A change of the model (side chains, waters, hydrogens, anisotropic B) is kept only if it lowers
+    R-free, or with fewer than 300 free reflections Akaike's criterion
+    (`crysformer.building.refined_state`).
+
+    Parameters
+    ----------
+    data
+        The crystal.
+    sequence
+        The chains, as `crysformer.solve` takes them; not needed where `start` has a model.
+    start
+        A model, atoms or map coefficients (`crysformer.building.start`).
+    settings
+        Of building.
+    dictionary
+        Monomer dictionaries, before those that are installed.
+    copies
+        Copies of all chains in the asymmetric unit; estimated by default.
+    time_limit
+        Seconds after which no further step begins and a running refinement is stopped.
+    k_fold_limit
+        Seconds that a k-fold R-free may take; if it would take longer there is none.
+    seed
+        Of the free set and of random numbers.
+    progress
+        Called with the fraction of the time that is used, and what is done.
+
+    Returns
+    -------
+    BuiltModel
+        The best model; a refinement that failed later is told in `failure`.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to begin with, the sequence does not fit, or a residue has no
+        restraints.
+    RefinementFailed
+        If no refinement gave a model.
+    """
+    settings, start = settings or BuildSettings(), start or Start()
+    sequences = sequences_of(sequence)
+    clock = Clock(time_limit, progress)
+    clock.report("starting model")
+    first = starting_model(data, sequences, start, settings, clock.end, copies, seed)
+    free = free_set(data, seed)
+    refiner, notes = choose_refiner(first.structure, dictionary)
+    work = BuildRun(data, free, settings, refiner, clock, [*first.notes, free.note, *notes])
+    generator = torch.Generator().manual_seed(seed)
+    structure = first.structure
+    if start.F is not None:
+        density = MapValues.of_coefficients(data, start.F)
+        structure = work.completed(structure, density, sequences, generator)
+    if start.all_data and free.free.any() and settings.shake:
+        structure = shaken(structure, settings.shake, seed)
+        work.notes.append(
+            f"the model was found with all reflections: it was displaced by {settings.shake:g} A "
+            "(rms) and refined without the free ones"
+        )
+    state = work.first(structure)
+    try:
+        state = work.improved(state, sequences, generator)
+    except RefinementFailed as failure:
+        work.fail(failure)
+        state = work.best or state
+    k_fold = work.k_fold(state, seed, k_fold_limit)
+    return BuiltModel(
+        data=data,
+        free=free,
+        scaled=state.scaled,
+        coefficients=state.coefficients,
+        r=state.r,
+        k_fold=k_fold,
+        program=work.program,
+        cycles=work.cycles,
+        origin=first.origin,
+        anisotropic=any(atom.aniso.nonzero() for atom in heavy_atoms(state.structure)),
+        hydrogens=state.structure[0].has_hydrogen(),
+        notes=tuple(work.notes),
+        log=work.log,
+        seconds=time.monotonic() - clock.begun,
+        failure=work.failure,
+        figures=work.figures,
+    )

@@ -1,0 +1,135 @@
+"""Result of building: a refined model, its scale, maps and R factors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gemmi
+
+from crysformer.building.map_coefficients import MapCoefficients
+from crysformer.building.model_atoms import count_waters, heavy_atoms, polymer_chains
+from crysformer.building.r_factors import RFactors
+from crysformer.building.scaling import ScaledModel
+from crysformer.crystal.free_set import FreeSet
+from crysformer.crystal.reflections import CrystalData
+
+
+@dataclass(frozen=True, eq=False)
+class BuiltModel:
+    """A built and refined model.
+
+    Attributes
+    ----------
+    data
+        The crystal that it was refined against.
+    free
+        The free set, which refinement left out.
+    scaled
+        The model on the scale of the data.
+    coefficients
+        Map coefficients of all reflections.
+    r
+        R factors; R-free is that of the free set.
+    k_fold
+        R factors pooled over refinements that leave out one part of the data each, where the free
+        set is small; else None.
+    program
+        Name and version of the program that refined it.
+    cycles
+        Its cycles, all refinements that led to the model together.
+    origin
+        Where the first model came from, in words.
+    anisotropic, hydrogens
+        Whether B are anisotropic, and whether riding hydrogens are in the model.
+    notes
+        What was assumed, tried and rejected, a sentence each.
+    log
+        Output of the refinement program, all runs together.
+    seconds
+        Wall-clock time.
+    failure
+        What ended building before its time, in one line; empty if nothing did.
+    figures
+        Figures that the program itself gave last, such as its own ``r_work``.
+    """
+
+    data: CrystalData
+    free: FreeSet
+    scaled: ScaledModel
+    coefficients: MapCoefficients
+    r: RFactors
+    k_fold: RFactors | None
+    program: str
+    cycles: int
+    origin: str
+    anisotropic: bool
+    hydrogens: bool
+    notes: tuple[str, ...]
+    log: str
+    seconds: float
+    failure: str = ""
+    figures: dict[str, float] | None = None
+
+    @property
+    def structure(self) -> gemmi.Structure:
+        """The model."""
+        return self.scaled.structure
+
+    @property
+    def reported(self) -> RFactors:
+        """The R factors to quote: k-fold where there are any."""
+        return self.k_fold or self.r
+
+    def to_summary(self) -> dict[str, Any]:
+        """The entry ``refinement`` of summary.json: plain numbers, strings and lists."""
+        structure = self.structure
+        n_residues = sum(
+            residue.entity_type == gemmi.EntityType.Polymer
+            for chain in polymer_chains(structure)
+            for residue in chain
+        )
+        summary = {
+            **self.r.to_summary(),
+            "free_set": self.free.note,
+            "r_free_k_fold": None,
+            "program": self.program,
+            "cycles": self.cycles,
+            "start": self.origin,
+            "anisotropic": self.anisotropic,
+            "hydrogens": self.hydrogens,
+            "n_chains": sum(1 for _ in polymer_chains(structure)),
+            "n_residues": n_residues,
+            "n_atoms": len(heavy_atoms(structure)),
+            "n_waters": count_waters(structure),
+            "mean_b": round(self.scaled.mean_b, 2),
+            "k_sol": round(self.scaled.k_sol, 3),
+            "b_sol": round(self.scaled.b_sol, 1),
+            "program_figures": {
+                name: round(value, 4) for name, value in (self.figures or {}).items()
+            },
+            "failure": self.failure or None,
+            "seconds": round(self.seconds, 1),
+            "notes": list(self.notes),
+        }
+        if self.k_fold is not None:
+            of_folds = self.k_fold.to_summary()
+            summary["r_free_k_fold"] = {
+                "r_work": of_folds["r_work"],
+                "r_free": of_folds["r_free"],
+                "r_free_error": of_folds["r_free_error"],
+                "folds": self.k_fold.folds,
+            }
+        return summary
+
+    def text(self) -> str:
+        """The result in one line."""
+        structure = self.structure
+        kind = "anisotropic B" if self.anisotropic else "isotropic B"
+        kind += ", riding hydrogens" if self.hydrogens else ""
+        return (
+            f"{self.reported.text()}, {len(heavy_atoms(structure))} atoms in "
+            f"{sum(1 for _ in polymer_chains(structure))} chains and {count_waters(structure)} "
+            f"waters, {kind}, mean B {self.scaled.mean_b:.1f} A^2, {self.program}, "
+            f"{self.seconds:.1f} s"
+        )

@@ -1,0 +1,1 @@
+"""Restrained refinement of a model, by servalcat or by this package."""

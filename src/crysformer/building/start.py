@@ -1,0 +1,177 @@
+"""Start of building: a model, atoms or a map, and the first model from them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from crysformer.building.model_atoms import polymer_chains
+from crysformer.building.settings import BuildSettings
+from crysformer.building.starting_model.compact_unit import compact_unit
+from crysformer.building.starting_model.from_atoms import MatchedModel, model_from_atoms
+from crysformer.building.tracing.from_amplitudes import trace_with_amplitudes
+from crysformer.crystal.reflections import CrystalData
+from crysformer.errors import InputError
+from crysformer.phasing.atoms.atomic_structure import AtomicStructure
+from crysformer.phasing.atoms.element_refinement import ElementSettings, atoms_with_elements
+from crysformer.phasing.cell_content import CellContent, cell_content
+from crysformer.phasing.solution import Solution
+
+_SPARE = 1.15  # atoms sought to those of the chains: solvent
+_FRACTION_FOR_ATOMS = 0.4  # of the time for building, at most, in which atoms are sought
+_FRACTION_FOR_TRACING = 0.6
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What is known before building; at least one of model, atoms and coefficients.
+
+    Attributes
+    ----------
+    structure
+        A model in the crystal's setting, such as that of the sequence search.
+    atoms
+        Atoms with elements.
+    F
+        Weighted map coefficients at the data's reflections, complex, shape (n_data,); zero or NaN
+        where there is none.
+    all_data
+        Whether free reflections took part in finding the model.
+    """
+
+    structure: gemmi.Structure | None = None
+    atoms: AtomicStructure | None = None
+    F: NDArray[np.complex128] | None = None
+    all_data: bool = True
+
+    @staticmethod
+    def of(solution: Solution) -> Start:
+        """Start from a solution of the solver.
+
+        Of an enantiomorphic pair of space groups the model may be in the other one than the map,
+        which is of no use then.
+        """
+        phase = np.exp(1j * np.radians(np.nan_to_num(solution.phi)))
+        F = np.where(np.isfinite(solution.phi), np.nan_to_num(solution.f), 0.0) * phase
+        if solution.model is None:
+            return Start(None, solution.atoms, F)
+        same = solution.model.space_group.xhm() == solution.space_group.xhm()
+        return Start(solution.model.to_structure(), solution.atoms, F if same else None)
+
+
+@dataclass(frozen=True, eq=False)
+class StartingModel:
+    """The first model, with a sentence on its origin and notes."""
+
+    structure: gemmi.Structure
+    origin: str
+    notes: tuple[str, ...] = ()
+
+
+def starting_model(
+    data: CrystalData,
+    sequences: Sequence[str],
+    start: Start,
+    settings: BuildSettings,
+    deadline: float,
+    copies: int | None = None,
+    seed: int = 0,
+) -> StartingModel:
+    """Make the first model, in one compact asymmetric unit.
+
+    The model that is given comes first; then, at atomic resolution, atoms matched to the bonds of
+    the sequence; then a trace of the map.
+
+    Parameters
+    ----------
+    data
+        The crystal.
+    sequences
+        The chains.
+    start
+        What is known.
+    settings
+        Of building.
+    deadline
+        `time.monotonic` at which building ends.
+    copies
+        Copies of all chains in the asymmetric unit; estimated by default.
+    seed
+        Of random numbers.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to begin with, the sequence does not fit into the cell, or the map shows
+        no chain.
+    """
+    if start.structure is not None:
+        found = StartingModel(start.structure, "the model that was given")
+        return _compact(found, data)
+    if not sequences:
+        raise InputError(f"{data.source}: building needs the sequence, or a model; pass `sequence`")
+    content = cell_content(data, list(sequences), copies)
+    matched = _from_atoms(data, sequences, start, content, settings, deadline)
+    if matched is not None:
+        n = sum(len(chain) for chain in polymer_chains(matched.structure))
+        origin = f"{n} residues matched to the atoms and bonds of the solution"
+        return _compact(StartingModel(matched.structure, origin, matched.notes), data)
+    if start.F is None:
+        raise InputError(
+            f"{data.source}: there is neither a model, nor atoms that fit the sequence, nor a map"
+        )
+    until = time.monotonic() + _FRACTION_FOR_TRACING * max(0.0, deadline - time.monotonic())
+    chains = list(sequences) * content.copies
+    traced = trace_with_amplitudes(data, start.F, chains, until, seed)
+    if traced is None:
+        raise InputError(f"{data.source}: no chain of the sequence could be traced in the map")
+    n = sum(len(chain) for chain in polymer_chains(traced.structure))
+    note = f"the trace of the map is right with probability {traced.score:.2f}" + (
+        "" if traced.accepted else "; look at the map and at R-free before believing it"
+    )
+    found = StartingModel(traced.structure, f"{n} residues traced in the map", (note,))
+    return _compact(found, data)
+
+
+def _from_atoms(
+    data: CrystalData,
+    sequences: Sequence[str],
+    start: Start,
+    content: CellContent,
+    settings: BuildSettings,
+    deadline: float,
+) -> MatchedModel | None:
+    """Match the atoms of the solution; find them in its map where it has none."""
+    if data.d_min > settings.atomic_d_min:
+        return None
+    atoms = start.atoms
+    if atoms is None and start.F is not None:
+        n_operators = len(data.space_group.operations())
+        composition = {
+            element: math.ceil(count / n_operators)
+            for element, count in content.composition.items()
+        }
+        n_atoms = math.ceil(_SPARE * sum(composition.values()))
+        if n_atoms * int(data.measured.sum()) * n_operators > settings.atom_pairs:
+            return None
+        until = time.monotonic() + _FRACTION_FOR_ATOMS * max(0.0, deadline - time.monotonic())
+        atoms = atoms_with_elements(
+            data, start.F, n_atoms, content.b_iso, composition, until, settings=ElementSettings()
+        )
+    return None if atoms is None else model_from_atoms(atoms, sequences)
+
+
+def _compact(found: StartingModel, data: CrystalData) -> StartingModel:
+    structure = found.structure.clone()
+    structure.cell, structure.spacegroup_hm = data.cell, data.space_group.xhm()
+    structure.remove_alternative_conformations()
+    structure.remove_hydrogens()
+    for site in structure[0].all():
+        site.atom.aniso = gemmi.SMat33f(0, 0, 0, 0, 0, 0)
+    return StartingModel(compact_unit(structure), found.origin, found.notes)

@@ -1,0 +1,141 @@
+"""Side chains found in a graph of bonds: the largest match of a residue's own graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from crysformer.building.starting_model.bond_graph import BondGraph
+from crysformer.peptide.geometry import build_peptides
+
+#: What an atom adds if its element is that of the residue, one beside it in the periodic table
+#: (C and N, N and O), two beside it (C and O), or any other.
+_SAME, _NEXT, _NEXT_BUT_ONE, _OTHER = 1.0, 0.5, 0.2, -1.0
+_ABSENT: Final = -0.6  # an atom of the residue that is not found
+_OPEN_RING: Final = -1.0  # a bond that should close a ring, and is not there
+_EXTRA: Final = -0.7  # a bond of a matched atom to one outside the residue
+_NUMBER_OF: Final = {"C": 6, "N": 7, "O": 8, "S": 16}
+
+
+def element_score(wanted: int, found: int) -> float:
+    """Score of an atomic number where another one is expected.
+
+    Peaks of electron density tell neighbours in the periodic table apart only just, sulphur
+    clearly.
+    """
+    if max(wanted, found) > 9:
+        return _SAME if wanted == found else _OTHER
+    return {0: _SAME, 1: _NEXT, 2: _NEXT_BUT_ONE}.get(abs(wanted - found), _OTHER)
+
+
+@dataclass(frozen=True)
+class SideChain:
+    """The graph of a residue beyond its backbone.
+
+    Attributes
+    ----------
+    names
+        Atoms, each after the one that it is attached to.
+    number
+        Their atomic numbers.
+    parent
+        The atom that each is attached to: a place in `names`, or -1 for CA.
+    closing
+        For each atom, atoms before it to which it is bonded as well: places in `names`, or -2 for
+        N (proline).
+    """
+
+    names: tuple[str, ...]
+    number: tuple[int, ...]
+    parent: tuple[int, ...]
+    closing: tuple[tuple[int, ...], ...]
+
+
+@lru_cache(maxsize=32)
+def side_chain_graph(letter: str) -> SideChain:
+    """The side chain of a residue of the twenty."""
+    peptide = build_peptides([letter])
+    bonds: dict[str, set[str]] = {name: set() for name in peptide.names}
+    for a, b in peptide.bonds:
+        bonds[peptide.names[a]].add(peptide.names[b])
+        bonds[peptide.names[b]].add(peptide.names[a])
+    outside = {"N", "CA", "C", "O", "OXT"}
+    order, parent, places = ["CA"], [-1], {"CA": -1}
+    for name in order:  # grows while it is read: breadth first
+        for other in sorted(bonds[name] - outside - set(order)):
+            places[other] = len(order) - 1
+            parent.append(places[name])
+            order.append(other)
+    names = tuple(order[1:])
+    closing = tuple(
+        tuple(
+            -2 if other == "N" else places[other]
+            for other in sorted(bonds[name])
+            if (other == "N" or places.get(other, i) < i) and places.get(other) != parent[i + 1]
+        )
+        for i, name in enumerate(names)
+    )
+    number = tuple(_NUMBER_OF[name[0]] for name in names)
+    return SideChain(names, number, tuple(parent[1:]), closing)
+
+
+def match_side_chain(
+    graph: BondGraph, side: SideChain, alpha: int, nitrogen: int, carbon: int, free: frozenset[int]
+) -> tuple[float, dict[str, int]]:
+    """Best match of a side chain, by search through all of them.
+
+    Parameters
+    ----------
+    graph
+        Bonds of the atoms.
+    side
+        The residue.
+    alpha, nitrogen, carbon
+        Atoms that are CA, N and C.
+    free
+        Atoms that belong to no residue yet.
+
+    Returns
+    -------
+    (score, rows)
+        Highest sum of the scores of elements, absent atoms, open rings and bonds that the residue
+        does not have; and the atom of each name that was found.
+    """
+    neighbours, number = graph.neighbours, graph.atoms.number
+    usable = free - {alpha, nitrogen, carbon}
+    best: tuple[float, tuple[int | None, ...]] = (-1e9, ())
+    n = len(side.names)
+
+    def extra(rows: tuple[int | None, ...]) -> float:
+        own = {row for row in rows if row is not None}
+        reached = {alpha, nitrogen, carbon, *own}
+        bonds = sum(len(usable & set(neighbours[row]) - reached) for row in (alpha, *own))
+        return _EXTRA * bonds
+
+    def search(i: int, rows: tuple[int | None, ...], score: float) -> None:
+        nonlocal best
+        if score + _SAME * (n - i) <= best[0]:
+            return  # cannot be reached any more: extra bonds only lower it
+        if i == n:
+            score += extra(rows)
+            if score > best[0]:
+                best = (score, rows)
+            return
+        above = alpha if side.parent[i] < 0 else rows[side.parent[i]]
+        if above is not None:
+            taken = {row for row in rows if row is not None}
+            for row in neighbours[above]:
+                if row not in usable or row in taken:
+                    continue
+                added = element_score(side.number[i], int(number[row]))
+                for place in side.closing[i]:
+                    other = nitrogen if place == -2 else rows[place]
+                    if other is not None and other not in neighbours[row]:
+                        added += _OPEN_RING
+                search(i + 1, (*rows, row), score + added)
+        search(i + 1, (*rows, None), score + _ABSENT)
+
+    search(0, (), 0.0)
+    found = {name: row for name, row in zip(side.names, best[1], strict=True) if row is not None}
+    return best[0], found

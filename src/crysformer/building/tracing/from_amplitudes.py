@@ -1,0 +1,83 @@
+"""Tracing where amplitudes are measured: in the map as it is, and density-modified."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crysformer.building.tracing.density_improvement import modified_phases
+from crysformer.building.tracing.settings import TracingSettings
+from crysformer.building.tracing.trace import trace
+from crysformer.building.tracing.traced_model import TracedModel
+from crysformer.crystal.fourier.density_map import DensityMap
+from crysformer.crystal.peak_picking import map_on_grid, symmetric_shape
+from crysformer.crystal.reflections import CrystalData
+
+_SAMPLE_RATE = 3.0
+_FOR_FIRST = 0.5  # fraction of the time, at most, for the map as it is
+
+
+def trace_with_amplitudes(
+    data: CrystalData,
+    F: NDArray[np.complex128],
+    sequences: Sequence[str],
+    deadline: float = math.inf,
+    seed: int = 0,
+    settings: TracingSettings | None = None,
+    *,
+    either_hand: bool = False,
+) -> TracedModel | None:
+    """Trace the map of some phases, and the density-modified map unless the model fits already.
+
+    Parameters
+    ----------
+    data
+        The crystal.
+    F
+        Weighted map coefficients at its reflections, complex, shape (n_data,); zero or NaN where
+        there is no phase.
+    sequences, deadline, seed, settings, either_hand
+        As `trace`.
+
+    Returns
+    -------
+    The model with the higher correlation of |E|, or None where there is none.
+
+    Raises
+    ------
+    InputError
+        As `trace`, or if the chains do not fit into the cell.
+    """
+    settings = settings or TracingSettings()
+    began = time.monotonic()
+    half = min(deadline, began + _FOR_FIRST * (deadline - began))
+    first = trace(
+        map_of(data, F), sequences, data.d_min, half, seed, settings,
+        either_hand=either_hand, radiation=data.radiation,
+    )  # fmt: skip
+    if first is not None and first.amplitude_correlation >= settings.convincing:
+        return first
+    if settings.modification == 0:
+        return first
+    better = modified_phases(data, F, sequences, settings.modification, seed, deadline)
+    second = trace(
+        map_of(data, better), sequences, data.d_min, deadline, seed, settings,
+        either_hand=either_hand, radiation=data.radiation,
+    )  # fmt: skip
+    seconds = time.monotonic() - began
+    models = [m for m in (first, second and replace(second, modified=True)) if m is not None]
+    if not models:
+        return None
+    best = max(models, key=lambda m: m.amplitude_correlation)
+    return replace(best, seconds=seconds)
+
+
+def map_of(data: CrystalData, F: NDArray[np.complex128]) -> DensityMap:
+    """Map of coefficients at the data's reflections, shape (n_data,), on an arbitrary scale."""
+    values = map_on_grid(data, np.nan_to_num(F[data.measured]), symmetric_shape(data, _SAMPLE_RATE))
+    return DensityMap(values.astype(np.float32), data.cell, data.space_group)

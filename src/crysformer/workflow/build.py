@@ -1,0 +1,191 @@
+"""From phases to a folder with a refined model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from crysformer.building.build import TIME_LIMIT, build
+from crysformer.building.build_run import Report
+from crysformer.building.built_model import BuiltModel
+from crysformer.building.refinement.refiner import RefinementFailed
+from crysformer.building.settings import BuildSettings
+from crysformer.building.start import Start
+from crysformer.building.start_from_files import SolvedInput
+from crysformer.building.validation.validation import Validation, validate
+from crysformer.building.writing.model_files import MODEL_FILES, write_model_files
+from crysformer.crystal.reflections import CrystalData
+from crysformer.files import locked_folder, refuse_input, staged_files, write_bytes, write_json
+from crysformer.peptide.sequence_file import sequences_of
+from crysformer.workflow.reports import REPORT, write_report
+
+LOG = "refinement.log"
+SUMMARY = "summary.json"
+BUILDING_FILES = (*MODEL_FILES, LOG, SUMMARY)
+"""All files that building may write."""
+
+
+def build_to_folder(
+    data: CrystalData,
+    folder: str | Path,
+    sequence: str | Sequence[str] | None = None,
+    start: Start | None = None,
+    *,
+    settings: BuildSettings | None = None,
+    dictionary: Sequence[str | Path] = (),
+    copies: int | None = None,
+    time_limit: float = TIME_LIMIT,
+    seed: int = 0,
+    overwrite: bool = False,
+    inputs: Sequence[str | Path] = (),
+    summary: dict[str, Any] | None = None,
+    report_page: bool = True,
+    progress: Report | None = None,
+    translate: Callable[[str], str] = str,
+) -> tuple[BuiltModel, Validation, dict[str, Any]]:
+    """Build a model and write what ``crysformer build`` writes.
+
+    Parameters
+    ----------
+    data
+        The crystal.
+    folder
+        Receives model.cif, model.pdb, solution.mtz, open.py, refinement.log, summary.json and, at
+        atomic resolution, model.ins and model.hkl; all of them or none, but for the log of a
+        refinement that failed.
+    sequence, start, settings, dictionary, copies, time_limit, seed, progress
+        As `crysformer.build`.
+    overwrite
+        Accept a folder that is not empty.
+    inputs
+        Files that are read and must not be replaced.
+    summary
+        Content of the summary.json of the solution, which that of the model extends; by default
+        there is no solution.
+    report_page
+        Write report.html as well, if there is a verdict on a solution.
+    translate
+        Applied to every note before it is written.
+
+    Returns
+    -------
+    (built, validation, summary)
+        The model, its validation, and the content of summary.json.
+
+    Raises
+    ------
+    CrysformerError
+        As `crysformer.build`, or if the folder cannot be used.
+    """
+    target, sequences = Path(folder), sequences_of(sequence)
+    refuse_input([data.source, *inputs], [target / name for name in (*BUILDING_FILES, REPORT)])
+    with locked_folder(target, overwrite=overwrite):
+        found = add_building(
+            target, data, sequences, start or Start(),
+            {**(summary or {}), "input": described_input(data, sequences, copies)},
+            settings=settings, dictionary=dictionary, copies=copies, time_limit=time_limit,
+            seed=seed, progress=progress, translate=translate,
+        )  # fmt: skip
+        if report_page and summary is not None and "solved" in summary:
+            write_report(target)
+    return found
+
+
+def add_building(
+    folder: Path,
+    data: CrystalData,
+    sequences: Sequence[str],
+    start: Start,
+    summary: dict[str, Any],
+    *,
+    dictionary: Sequence[str | Path] = (),
+    copies: int | None = None,
+    time_limit: float = TIME_LIMIT,
+    k_fold_limit: float = math.inf,
+    seed: int = 0,
+    settings: BuildSettings | None = None,
+    progress: Report | None = None,
+    translate: Callable[[str], str] = str,
+) -> tuple[BuiltModel, Validation, dict[str, Any]]:
+    """Build a model in the folder of a solution, whose lock the caller holds.
+
+    Parameters
+    ----------
+    folder
+        Folder with the solution; its files stay as they are if building fails, but for the log.
+    data
+        The crystal of the solution.
+    sequences
+        The chains.
+    start
+        Start from the solution.
+    summary
+        Content of its summary.json.
+    dictionary, copies, time_limit, k_fold_limit, seed, settings, progress
+        As `crysformer.build`.
+    translate
+        Applied to every note before it is written.
+
+    Returns
+    -------
+    (built, validation, summary)
+        As `build_to_folder`; the summary is that of the solution with the tables of building.
+
+    Raises
+    ------
+    CrysformerError
+        If there is no model.
+    """
+    try:
+        built = build(
+            data, sequences, start, settings, dictionary=dictionary, copies=copies,
+            time_limit=time_limit, k_fold_limit=k_fold_limit, seed=seed, progress=progress,
+        )  # fmt: skip
+    except RefinementFailed as failure:
+        write_bytes(folder / LOG, failure.log.encode())
+        raise
+    validation = validated(built)
+    extended = {**summary, **building_summary(built, validation, translate)}
+    with staged_files(folder) as staging:
+        write_building(staging, built, sequences, validation)
+        write_json(staging / SUMMARY, extended)
+    return built, validation, extended
+
+
+def validated(built: BuiltModel) -> Validation:
+    """Validation of a built model against its data."""
+    return validate(built.structure, built.data, built.scaled, built.coefficients, built.reported)
+
+
+def building_summary(
+    built: BuiltModel, validation: Validation, translate: Callable[[str], str] = str
+) -> dict[str, Any]:
+    """The tables ``refinement`` and ``validation`` of summary.json."""
+    refinement = built.to_summary()
+    refinement["notes"] = [translate(note) for note in refinement["notes"]]
+    return {"refinement": refinement, "validation": validation.to_summary()}
+
+
+def described_input(
+    data: CrystalData, sequences: Sequence[str], copies: int | None
+) -> dict[str, Any]:
+    """The table ``input`` of summary.json, with which ``crysformer build`` goes on later."""
+    return asdict(SolvedInput(data.source, tuple(sequences), copies, data.radiation))
+
+
+def write_building(
+    staging: Path, built: BuiltModel, sequences: Sequence[str], validation: Validation
+) -> None:
+    """Write the files of the model and the log of its refinement."""
+    write_model_files(staging, built, sequences, validation)
+    write_bytes(staging / LOG, built.log.encode())
+
+
+def remove_building(folder: Path) -> None:
+    """Remove the files of an earlier building, which do not belong to new phases."""
+    for name in BUILDING_FILES:
+        if name not in (SUMMARY, "solution.mtz", "model.cif"):
+            (folder / name).unlink(missing_ok=True)

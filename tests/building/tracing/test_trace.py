@@ -1,0 +1,109 @@
+"""Tracing of bundled crystals, from the phases of their models with and without errors."""
+
+import time
+
+import gemmi
+import numpy as np
+import pytest
+
+from crysformer.building.tracing.from_amplitudes import map_of, trace_with_amplitudes
+from crysformer.building.tracing.peptide_units import SeedSettings
+from crysformer.building.tracing.search_map import inverted
+from crysformer.building.tracing.settings import TracingSettings
+from crysformer.building.tracing.trace import trace
+from crysformer.building.tracing.traced_model import TracedModel
+from crysformer.crystal.fourier.density_map import DensityMap
+from crysformer.crystal.io.read import read_crystal
+from crysformer.crystal.reflections import CrystalData
+from crysformer.errors import InputError
+from crysformer.testing import sample
+
+QUICK = TracingSettings(seeds=SeedSettings(orientations=1000, refined=1000))  # enough for two
+NOISE = 76.24  # degrees; the mean absolute error is 60 degrees when wrapped
+
+
+def crystal(name: str, noise: float = 0.0, seed: int = 0) -> tuple[CrystalData, np.ndarray, str]:
+    one = sample(name)
+    data = read_crystal(one.data_path)
+    structure = gemmi.read_structure(str(one.model_path))
+    structure.cell = data.cell
+    calculator = gemmi.StructureFactorCalculatorX(data.cell)
+    F = np.array([calculator.calculate_sf_from_model(structure[0], hkl) for hkl in data.hkl])
+    turn = np.radians(noise) * np.random.default_rng(seed).normal(size=len(F))
+    return data, data.f * np.exp(1j * (np.angle(F) + turn)), one.sequence
+
+
+def deviation(model: TracedModel, name: str) -> float:
+    """RMSD of the backbone, A, at the nearest lattice image; O and OXT of the end left out."""
+    truth = gemmi.read_structure(str(sample(name).model_path))
+    ours, theirs = [], []
+    for own, other in zip(model.structure[0][0], truth[0][0], strict=True):
+        assert own.name == other.name
+        for atom in ("N", "CA", "C"):
+            ours.append(own.sole_atom(atom).pos.tolist())
+            theirs.append(other.sole_atom(atom).pos.tolist())
+    cell = model.structure.cell
+    away = np.array(ours) - np.array(theirs)
+    lengths = np.array(cell.parameters[:3])
+    away -= lengths * np.round(away.mean(0) / lengths)
+    return float(np.sqrt((away**2).sum(1).mean()))
+
+
+def test_fifteen_residues_with_phase_errors_of_sixty_degrees() -> None:
+    data, F, sequence = crystal("fifteen", NOISE)
+    model = trace(map_of(data, F), [sequence], data.d_min)
+    assert model is not None
+    assert deviation(model, "fifteen") < 0.3
+    assert model.accepted
+    assert model.amplitude_correlation > 0.7
+    assert gemmi.one_letter_code([r.name for r in model.structure[0][0]]) == sequence
+    assert model.structure.cell == data.cell
+
+
+def test_a_dipeptide_in_the_inverse_of_its_map() -> None:
+    data, F, sequence = crystal("yf")
+    turned = inverted(map_of(data, F))
+    model = trace(turned, [sequence], data.d_min, settings=QUICK, either_hand=True)
+    assert model is not None
+    assert model.inverted
+    assert model.accepted
+    assert deviation(model, "yf") < 0.15
+    assert model.residue_correlations[0] > 0.9  # the last one has an OXT that the crystal lacks
+
+
+def test_random_phases_give_no_accepted_model() -> None:
+    data, F, sequence = crystal("gf")
+    random = np.random.default_rng(2).uniform(0, 2 * np.pi, len(F))
+    density = map_of(data, np.abs(F) * np.exp(1j * random))
+    model = trace(density, [sequence], data.d_min, settings=QUICK)
+    assert model is not None
+    assert not model.accepted
+    assert deviation(model, "gf") > 0.5
+
+
+def test_what_cannot_be_traced() -> None:
+    data, F, _ = crystal("gf")
+    density = map_of(data, F)
+    assert trace(density, ["A"], data.d_min) is None
+    assert trace(density, ["AXA"], data.d_min) is None
+    with pytest.raises(InputError, match="no sequence"):
+        trace(density, [], data.d_min)
+    flat = DensityMap(np.zeros_like(density.values), density.cell, density.space_group)
+    with pytest.raises(InputError, match="constant"):
+        trace(flat, ["GF"], data.d_min)
+
+
+def test_the_deadline_is_kept() -> None:
+    data, F, sequence = crystal("fifteen")
+    began = time.monotonic()
+    trace(map_of(data, F), [sequence], data.d_min, deadline=began)
+    assert time.monotonic() - began < 30  # far less alone; the machine may be busy
+
+
+@pytest.mark.slow
+def test_density_modification_completes_side_chains() -> None:
+    data, F, sequence = crystal("fifteen", NOISE, seed=3)
+    model = trace_with_amplitudes(data, F, [sequence])
+    assert model is not None
+    assert deviation(model, "fifteen") < 0.3
+    assert model.accepted
