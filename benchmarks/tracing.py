@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
 import math
 import os
 import time
@@ -124,7 +125,7 @@ def _measure(arguments: argparse.Namespace) -> None:
             phi = _solved(crystal.data, crystal.sequence, arguments.seed)
         else:
             phi = with_error(crystal.phi_true, arguments.error, rng)
-        F = crystal.data.f * np.exp(1j * np.radians(np.nan_to_num(phi)))
+        F = np.asarray(crystal.data.f * np.exp(1j * np.radians(np.nan_to_num(phi))), complex)
         label = (name, arguments.split, crystal.id, arguments.error)
         rows = traced(
             label, crystal.data, F, crystal.phi_true, [crystal.sequence], crystal.structure,
@@ -213,21 +214,18 @@ def traced(
         model = trace(map_of(data, F), sequences, data.d_min, seed=seed, radiation=data.radiation)
         seconds = time.process_time() - began
         error = _weighted_error(data, F, phi_true)
-        numbers = {"n_reflections": int(data.measured.sum()), "seconds": seconds}
-        common = dict(zip(("data", "split", "id", "error"), label, strict=True))
+        row = Row(
+            *label, modified=modified, phase_error=error, backbone=math.nan, all_atoms=math.nan,
+            r=math.nan, map_correlation=math.nan, amplitude_correlation=math.nan,
+            least_residue=math.nan, score=0.0, accepted=0,
+            n_reflections=int(data.measured.sum()), n_atoms=0, seconds=seconds,
+        )  # fmt: skip
         if model is None:
-            nan = math.nan
-            yield Row(
-                **common, modified=modified, phase_error=error, backbone=nan, all_atoms=nan, r=nan,
-                map_correlation=nan, amplitude_correlation=nan, least_residue=nan, score=0.0,
-                accepted=0, n_atoms=0, **numbers,
-            )  # fmt: skip
+            yield row
             continue
         backbone, all_atoms = deviations(model, truth)
-        yield Row(
-            **common,
-            modified=modified,
-            phase_error=error,
+        yield dataclasses.replace(
+            row,
             backbone=backbone,
             all_atoms=all_atoms,
             r=_r(data, model),
@@ -237,7 +235,6 @@ def traced(
             score=model.score,
             accepted=int(model.accepted),
             n_atoms=len(model.xyz),
-            **numbers,
         )
 
 
@@ -328,7 +325,10 @@ def _matched(
     NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], list[list[tuple[int, int]]]
 ]:
     """Positions of the atoms that both have, which are backbone, and exchanges of atoms alike."""
-    ours, theirs, backbone, exchanges = [], [], [], []
+    ours: list[list[float]] = []
+    theirs: list[list[float]] = []
+    backbone: list[bool] = []
+    exchanges: list[list[tuple[int, int]]] = []
     polymers = [c for c in truth[0] if len(c.get_polymer())]
     for own_chain, other_chain in zip(model[0], polymers, strict=False):
         others = list(other_chain.get_polymer().first_conformer())

@@ -25,7 +25,7 @@ UNSAFE = {
     "code",
 }
 #: Packages that may start other programs.
-STARTS_PROGRAMS = {"evaluation", "building"}
+STARTS_PROGRAMS = {"evaluation", "building", "processes.py"}
 
 
 def modules() -> Iterator[tuple[Path, ast.Module]]:

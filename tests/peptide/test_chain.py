@@ -35,6 +35,13 @@ def test_notation(text: str, chain: Chain) -> None:
     assert letters_of(text) == chain.letters
 
 
+def test_letters_beside_brackets_are_letters_also_if_they_spell_a_name() -> None:
+    for text in ("CME(DAL)A", "Ac-CME(DAL)A-NH2"):
+        chain = parse_chain(text)
+        assert chain.letters == "CMEAA"
+        assert read_sequences(text) == (str(chain),)
+
+
 @given(
     st.text("ACDEFGHIKLMNPQRSTVWY", min_size=1, max_size=20),
     st.sets(st.integers(0, 19)),

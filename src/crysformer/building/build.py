@@ -87,7 +87,7 @@ def build(
     clock = Clock(time_limit, progress)
     clock.report("starting model")
     first = starting_model(data, sequences, start, settings, clock.end, copies, seed)
-    free = free_set(data, seed)
+    free = free_set(data)  # the same for every seed
     refiner, notes = choose_refiner(first.structure, dictionary)
     work = BuildRun(data, free, settings, refiner, clock, [*first.notes, free.note, *notes])
     generator = torch.Generator().manual_seed(seed)

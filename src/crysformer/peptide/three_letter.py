@@ -56,6 +56,12 @@ def one_letter_notation(text: str) -> str | None:
     return start + "".join(filter(None, codes)) + end
 
 
+_BRACKETS = re.compile(r"\([^()]*\)")
+#: Groups at the ends of a chain, with their hyphens.
+_ENDS = re.compile(r"^\s*(ac|ace|h)-|-(nh2|oh)\s*$", re.IGNORECASE)
+_SEPARATOR = re.compile(r"\S[\s-]+\S")
+
+
 def unknown_names(text: str) -> list[str]:
     """Words that are no residue's name, in a chain that is written in three-letter names.
 
@@ -74,6 +80,8 @@ def unknown_names(text: str) -> list[str]:
     """
     if _CAPITALISED.fullmatch(text):
         text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
+    elif not _SEPARATOR.search(_ENDS.sub("", _BRACKETS.sub("", text))):
+        return []
     known, unknown, plain = 0, list[str](), 0
     for hand, brackets, word in _TOKEN.findall(text):
         name = (f"{hand}-{word}" if hand else brackets or word).upper()
