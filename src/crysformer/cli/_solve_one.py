@@ -90,9 +90,11 @@ def model_line(refinement: dict[str, Any]) -> str:
     if "n_residues" not in refinement:  # of the search, not built
         return f"model: Rwork {refinement['r_work']:.3f}{free}"
     return (
-        f"model: Rwork {refinement['r_work']:.3f}{free}, {refinement['n_residues']} residues in "
-        f"{refinement['n_chains']} chains, {refinement['n_waters']} waters, mean B "
-        f"{refinement['mean_b']:.1f} A^2, {refinement['program']}, {refinement['seconds']:.1f} s"
+        f"model: Rwork {refinement['r_work']:.3f}{free}, "
+        f"{counted(refinement['n_residues'], 'residue')} in "
+        f"{counted(refinement['n_chains'], 'chain')}, "
+        f"{counted(refinement['n_waters'], 'water')}, mean B {refinement['mean_b']:.1f} A^2, "
+        f"{refinement['program']}, {refinement['seconds']:.1f} s"
     )
 
 

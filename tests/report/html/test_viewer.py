@@ -64,9 +64,9 @@ def test_a_part_of_a_map_keeps_its_place(tmp_path: Path) -> None:
 
 def test_maps_of_a_solution(solved: Path) -> None:
     results = read_result_folder(solved)
-    (density,) = maps_in_page(results)
-    assert density.name == "density"
-    assert not density.difference
+    density, difference = maps_in_page(results)
+    assert (density.name, density.difference) == ("2mFo-DFc", False)
+    assert (difference.name, difference.difference) == ("mFo-DFc", True)
     assert base64.b64decode(density.data)[208:212] == b"MAP "
 
 

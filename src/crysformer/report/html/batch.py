@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from crysformer.report.html.page import REPORT, document
-from crysformer.report.html.sections import Markup, resource, table
+from crysformer.report.html.tables import Markup, resource, table
 
 #: Columns of results.json in the table: key, heading.
 _COLUMNS = (

@@ -11,19 +11,19 @@ from typing import Any
 
 from crysformer.crystal.quality.report import data_report
 from crysformer.report.html.data_charts import data_charts
+from crysformer.report.html.model_sections import model_section
 from crysformer.report.html.result_folder import ResultFolder, read_result_folder
 from crysformer.report.html.sections import (
     candidates_section,
     data_section,
     facts_section,
     files_section,
-    model_section,
     notes_section,
-    resource,
     search_section,
     space_groups_section,
     verdict_section,
 )
+from crysformer.report.html.tables import resource
 from crysformer.report.html.viewer import best_view, maps_in_page, pdb_text
 
 REPORT = "report.html"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
-from importlib import resources
 from typing import Any
 
 from crysformer.crystal.quality.report import DataReport
 from crysformer.report.html.charts import Series, chart
+from crysformer.report.html.model_sections import r_factors
 from crysformer.report.html.result_folder import ResultFolder
+from crysformer.report.html.tables import table
 from crysformer.report.html.words import FIGURES, hand, verdict
 
 _REFERENCES = (
@@ -22,46 +23,6 @@ _REFERENCES = (
     ("viewer", "Wojdyr, UglyMol, J. Open Source Softw. 2, 350 (2017)"),
 )
 _MOST_CANDIDATES = 8
-
-
-def resource(name: str) -> str:
-    """Read a file of this package."""
-    return resources.files("crysformer.report.html").joinpath(name).read_text(encoding="utf-8")
-
-
-def table(
-    head: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    caption: str = "",
-    sortable: bool = False,
-) -> str:
-    """Make an HTML table; cells are escaped unless they are `Markup`.
-
-    The headings of a sortable table are buttons, for ``sort.js``.
-    """
-    headings = [
-        f'<button type="button">{escape(x)}</button>' if sortable else escape(x) for x in head
-    ]
-    top = "".join(f'<th scope="col">{text}</th>' for text in headings)
-    body = "".join(f"<tr>{''.join(f'<td>{_cell(x)}</td>' for x in row)}</tr>" for row in rows)
-    title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    content = f"{title}<thead><tr>{top}</tr></thead><tbody>{body}</tbody>"
-    kind = ' class="sortable"' if sortable else ""
-    return f'<div class="scroll"><table{kind}>{content}</table></div>'
-
-
-class Markup(str):
-    """Text that is HTML already."""
-
-    __slots__ = ()
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, Markup):
-        return value
-    return escape(f"{value:.3f}" if isinstance(value, float) else str(value))
 
 
 def verdict_section(summary: Mapping[str, Any]) -> str:
@@ -92,75 +53,26 @@ def facts_section(results: ResultFolder) -> str:
     ]
     refined = summary.get("refinement") or {}
     if refined.get("r_work") is not None:
-        free = refined.get("r_free")
-        facts.append(
-            (
-                "R / Rfree",
-                f"{refined['r_work']:.3f} / " + ("none" if free is None else f"{free:.3f}"),
-            )
-        )
+        facts.append(("Rwork, Rfree", r_factors(refined)))
+    support = summary.get("sequence") or {}
+    if support.get("supported") is not None:
+        answer = "supported" if support["supported"] else "contradicted"
+        facts.append(("sequence", f"{answer} by the amplitudes ({support['probability']:.2f})"))
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(text))}</dd>" for name, text in facts)
     return f"<dl>{items}</dl>"
 
 
-def model_section(results: ResultFolder) -> str:
-    """Residues, each of which moves the view, or the atoms of a small molecule."""
-    structure = results.structure
-    if structure is None or not len(structure):
-        return ""
-    validation = results.summary.get("validation") or {}
-    fits = {
-        (str(entry.get("chain")), str(entry.get("number"))): entry
-        for entry in validation.get("residues", [])
-    }
-    rows = []
-    for chain in structure[0]:
-        for residue in chain:
-            if residue.is_water() or not len(residue):
-                continue
-            atom = residue.find_atom("CA", "*") or residue[0]
-            centre = ",".join(f"{x:.2f}" for x in atom.pos.tolist())
-            button = Markup(
-                f'<button type="button" data-centre="{centre}">{escape(chain.name)} '
-                f"{escape(str(residue.seqid))} {escape(residue.name)}</button>"
-            )
-            mean_b = sum(a.b_iso for a in residue) / len(residue)
-            found = fits.get((chain.name, str(residue.seqid)), {})
-            rows.append([button, len(residue), f"{mean_b:.1f}", *_fit(found)])
-    head = ["residue", "atoms", "mean B / A^2"]
-    if fits:
-        head += ["map correlation", "remarks"]
-    waters = sum(1 for chain in structure[0] for residue in chain if residue.is_water())
-    text = f"<p>{waters} waters.</p>" if waters else ""
-    return _refinement(results.summary) + table(head, rows) + text
-
-
-def _fit(found: Mapping[str, Any]) -> list[object]:
-    if not found:
-        return []
-    remarks = found.get("remarks") or found.get("outliers") or []
-    return [found.get("map_correlation"), ", ".join(map(str, remarks))]
-
-
-def _refinement(summary: Mapping[str, Any]) -> str:
-    refined = summary.get("refinement") or {}
-    plain = {
-        name: value for name, value in refined.items()
-        if isinstance(value, (int, float, str)) and not isinstance(value, bool)
-    }  # fmt: skip
-    if not plain:
-        return ""
-    return table(["refinement", ""], [[name.replace("_", " "), x] for name, x in plain.items()])
-
-
 def search_section(summary: Mapping[str, Any]) -> str:
-    """Best confidence against time, a line for each method; empty if it was not recorded."""
+    """Best confidence against time, a line for each method; empty for a single turn."""
     course = summary.get("course") or []
     series = []
     for method in dict.fromkeys(point["method"] for point in course):
         points = [point for point in course if point["method"] == method]
         x = [float(point["seconds"]) for point in points]
-        series.append(Series(method, x, [float(point["confidence"]) for point in points]))
+        y = [float(point["confidence"]) for point in points]
+        series.append(Series(method, x, y, "line" if len(points) > 1 else "points"))
+    if len(course) < 2:
+        return ""
     drawn = chart(
         "Best confidence of each method against time", series, "time / s", "confidence",
         y_range=(0, 1),
