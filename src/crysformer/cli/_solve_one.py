@@ -122,9 +122,10 @@ def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], fold
         lines.append(f"enantiomorphic pair: agreement with {agreement}")
     if solution.space_groups:
         lines.append(f"space groups: {space_groups(solution)}")
-    if solution.sequence.probability is not None:
-        lines.append(f"sequence: {solution.sequence}")
-    if solution.sequence.supported is False and solution.model is not None:
+    support = summary["sequence"]
+    if support["probability"] is not None:
+        lines.append(f"sequence: {support['verdict']}")
+    if support["supported"] is False and (folder / "model.cif").is_file():
         lines.append("model.cif: without the side chains that the amplitudes refute, beyond CB")
     lines.append(f"origin: {solution.origin}")
     lines += [f"note: {note}" for note in solution.notes if note not in data.notes]

@@ -87,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
         )
     lines = [f"start: {built.origin}"]
     lines += [f"note: {note}" for note in built.notes]
+    if summary["sequence"]["probability"] is not None:
+        lines.append(f"sequence: {summary['sequence']['verdict']}")
     lines += [model_line(summary["refinement"]), f"geometry: {validation.text()}"]
     folder = Path(args.output)
     lines += [f"written: {folder / 'model.cif'}", f"view: coot --script {folder / 'open.py'}"]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from crysformer.peptide.geometry import Peptides
 from crysformer.peptide.residues import D_NAME_OF, NAME_OF
 
-_TO_CB = ("N", "CA", "C", "O", "OXT", "CB")
+#: Atoms that a residue keeps whose side chain is not known.
+TO_CB = ("N", "CA", "C", "O", "OXT", "CB")
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,7 @@ class PeptideModel:
         residue.entity_type = gemmi.EntityType.Polymer
         for j in np.flatnonzero(p.residue == row).tolist():
             of_end, _, atom_name = p.names[j].rpartition(".")
-            left_out = not prefix and row in self.truncated and atom_name not in _TO_CB
+            left_out = not prefix and row in self.truncated and atom_name not in TO_CB
             if of_end + "." * bool(of_end) == prefix and not left_out:
                 residue.add_atom(_atom(atom_name, int(p.number[j]), self.xyz[j], self.b_iso[j]))
         return residue

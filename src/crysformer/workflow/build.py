@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,7 @@ from crysformer.building.build import TIME_LIMIT, build
 from crysformer.building.build_run import Report
 from crysformer.building.built_model import BuiltModel
 from crysformer.building.refinement.refiner import RefinementFailed
+from crysformer.building.sequence_check import checked
 from crysformer.building.settings import BuildSettings
 from crysformer.building.start import Start
 from crysformer.building.start_from_files import SolvedInput
@@ -20,6 +22,7 @@ from crysformer.building.writing.model_files import MODEL_FILES, write_model_fil
 from crysformer.crystal.reflections import CrystalData
 from crysformer.files import locked_folder, refuse_input, staged_files, write_bytes, write_json
 from crysformer.peptide.sequence_file import sequences_of
+from crysformer.phasing.sequence_support.support import SupportSettings
 from crysformer.workflow.reports import REPORT, write_report
 
 LOG = "refinement.log"
@@ -147,8 +150,12 @@ def add_building(
     except RefinementFailed as failure:
         write_bytes(folder / LOG, failure.log.encode())
         raise
+    until = time.monotonic() + SupportSettings().seconds
+    built, support = checked(built, until, settings)
     validation = validated(built)
     extended = {**summary, **building_summary(built, validation, translate)}
+    if support.probability is not None or "sequence" not in summary:
+        extended["sequence"] = support.to_summary()
     with staged_files(folder) as staging:
         write_building(staging, built, sequences, validation)
         write_json(staging / SUMMARY, extended)

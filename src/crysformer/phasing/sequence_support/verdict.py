@@ -143,6 +143,7 @@ class SequenceSupport:
                 if r.alike
             ],
             "other": self.other,
+            "verdict": str(self),
             "figures": None
             if self.figures is None
             else {name: round(value, 4) for name, value in asdict(self.figures).items()},
