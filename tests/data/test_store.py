@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import gemmi
@@ -62,3 +63,10 @@ def test_missing_and_damaged_folders(tmp_path: Path, dipeptides: FragmentStore) 
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(InputError, match="not readable JSON"):
         FragmentStore.open(tmp_path)
+
+
+@pytest.mark.parametrize("value", [10**400, 0, -1.0, "1", None, [1.0]])
+def test_scales_that_are_none(value: object, dipeptides: FragmentStore) -> None:
+    manifest = {**dipeptides.manifest, "scales": {"density": {"scale": value}}}
+    with pytest.raises(InputError, match="has no scale of the density maps"):
+        dataclasses.replace(dipeptides, manifest=manifest).scale("density")

@@ -254,12 +254,12 @@ class FragmentStore:
             value = self.manifest["scales"][name]["scale"]
             if not 0 < value < math.inf:
                 raise ValueError
-        except (KeyError, TypeError, ValueError):
+            return float(value)
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise InputError(
                 f"{self.folder / MANIFEST}: has no scale of the {name} maps; they are known for "
                 "data sets with training fragments"
             ) from None
-        return float(value)
 
     @property
     def fragments_hash(self) -> str:
