@@ -20,7 +20,7 @@ from crysformer.building.shaking import shaken
 from crysformer.building.start import Start
 from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.reflections import CrystalData
-from crysformer.errors import InputError
+from crysformer.errors import InputError, UsageError
 from crysformer.phasing.atoms.atomic_structure import AtomicStructure
 from crysformer.testing import sample
 
@@ -186,3 +186,17 @@ def test_a_later_failure_keeps_the_model_before_it(
     assert built.failure == "it broke"
     assert built.log.endswith("last words")
     assert built.r.r_work < 0.3
+
+
+@pytest.mark.parametrize("sequence", ["GNNQQNY", "WWWWWWWWWWWWWWWWWWWWWW", "STVIIE"])
+def test_a_sequence_that_is_not_the_models(
+    sequence: str, data: CrystalData, model: gemmi.Structure
+) -> None:
+    with pytest.raises(InputError, match=f"is LVHSSN, which is no part of the sequence {sequence}"):
+        build(data, sequence, Start(model), QUICK)
+
+
+@pytest.mark.parametrize("limit", [0.0, -5.0, float("nan")])
+def test_time_limits_that_are_none(limit: float, data: CrystalData, model: gemmi.Structure) -> None:
+    with pytest.raises(UsageError, match="expected seconds above zero"):
+        build(data, SAMPLE.sequence, Start(model), QUICK, time_limit=limit)

@@ -21,6 +21,7 @@ from crysformer.building.shaking import shaken
 from crysformer.building.start import Start, starting_model
 from crysformer.crystal.free_set import free_set
 from crysformer.crystal.reflections import CrystalData
+from crysformer.errors import UsageError
 from crysformer.peptide.sequence_file import sequences_of
 
 TIME_LIMIT: Final = 300.0
@@ -65,7 +66,7 @@ def build(
     k_fold_limit
         Seconds that a k-fold R-free may take; if it would take longer there is none.
     seed
-        Of the free set and of random numbers.
+        Of random numbers; the free set is the same for all.
     progress
         Called with the fraction of the time that is used, and what is done.
 
@@ -79,9 +80,13 @@ def build(
     InputError
         If there is nothing to begin with, the sequence does not fit, or a residue has no
         restraints.
+    UsageError
+        If the time limit is not positive.
     RefinementFailed
         If no refinement gave a model.
     """
+    if not time_limit > 0:
+        raise UsageError(f"`build_time_limit` is {time_limit:g}: expected seconds above zero")
     settings, start = settings or BuildSettings(), start or Start()
     sequences = sequences_of(sequence)
     clock = Clock(time_limit, progress)

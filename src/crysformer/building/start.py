@@ -11,13 +11,14 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.building.model_atoms import polymer_chains
+from crysformer.building.model_atoms import polymer_chains, residue_letter
 from crysformer.building.settings import BuildSettings
 from crysformer.building.starting_model.compact_unit import compact_unit
 from crysformer.building.starting_model.from_atoms import MatchedModel, model_from_atoms
 from crysformer.building.tracing.from_amplitudes import trace_with_amplitudes
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError
+from crysformer.peptide.chain import parse_chain
 from crysformer.phasing.atoms.atomic_structure import AtomicStructure
 from crysformer.phasing.atoms.element_refinement import ElementSettings, atoms_with_elements
 from crysformer.phasing.cell_content import CellContent, cell_content
@@ -74,6 +75,26 @@ class StartingModel:
     notes: tuple[str, ...] = ()
 
 
+def _check_sequence(
+    data: CrystalData, structure: gemmi.Structure, sequences: Sequence[str]
+) -> None:
+    """Check that the chains of a model are stretches of the sequences that are given.
+
+    Raises
+    ------
+    InputError
+        If one is not.
+    """
+    given = ["".join(parse_chain(sequence).letters) for sequence in sequences]
+    for chain in polymer_chains(structure):
+        letters = "".join(residue_letter(residue.name) or "" for residue in chain)
+        if given and not any(letters in sequence for sequence in given):
+            raise InputError(
+                f"{data.source}: chain {chain.name} of the model is {letters}, which is no part of "
+                f"the sequence {', '.join(given)}; leave the sequence out, or give the model's"
+            )
+
+
 def starting_model(
     data: CrystalData,
     sequences: Sequence[str],
@@ -112,6 +133,7 @@ def starting_model(
         no chain.
     """
     if start.structure is not None:
+        _check_sequence(data, start.structure, sequences)
         found = StartingModel(start.structure, "the model that was given")
         return _compact(found, data)
     if not sequences:
@@ -132,7 +154,7 @@ def starting_model(
     if traced is None:
         raise InputError(f"{data.source}: no chain of the sequence could be traced in the map")
     n = sum(len(chain) for chain in polymer_chains(traced.structure))
-    note = f"the trace of the map is right with probability {traced.score:.2f}" + (
+    note = f"the main chain traced in the map is right with probability {traced.score:.2f}" + (
         "" if traced.accepted else "; look at the map and at R-free before believing it"
     )
     found = StartingModel(traced.structure, f"{n} residues traced in the map", (note,))

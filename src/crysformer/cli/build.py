@@ -56,9 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--model", metavar="FILE", help="model in the cell of DATA to refine, PDB or mmCIF"
     )
     add_building_arguments(parser)
-    parser.add_argument(
-        "--seed", type=seed, default=0, metavar="N", help="seed of the free set and random numbers"
-    )
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="seed of random numbers")
     parser.add_argument("--no-report", action="store_true", help="leave out report.html")
     add_output_arguments(parser, "the model and its files")
 

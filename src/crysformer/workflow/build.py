@@ -159,6 +159,10 @@ def add_building(
     with staged_files(folder) as staging:
         write_building(staging, built, sequences, validation)
         write_json(staging / SUMMARY, extended)
+        written = {path.name for path in staging.iterdir()}
+    for name in MODEL_FILES:  # of an earlier model, such as model.ins at atomic resolution
+        if name not in written:
+            (folder / name).unlink(missing_ok=True)
     return built, validation, extended
 
 
