@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -87,8 +88,9 @@ def _check_sequence(
     """
     given = ["".join(parse_chain(sequence).letters) for sequence in sequences]
     for chain in polymer_chains(structure):
-        letters = "".join(residue_letter(residue.name) or "" for residue in chain)
-        if given and not any(letters in sequence for sequence in given):
+        amino_acids = [residue for residue in chain if residue.find_atom("CA", "*") is not None]
+        letters = "".join(residue_letter(residue.name) or "." for residue in amino_acids)
+        if given and not any(re.search(letters, sequence) for sequence in given):
             raise InputError(
                 f"{data.source}: chain {chain.name} of the model is {letters}, which is no part of "
                 f"the sequence {', '.join(given)}; leave the sequence out, or give the model's"
