@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,12 @@ from typing import Any
 import gemmi
 
 from crysformer.crystal.io.read import read_crystal
+from crysformer.crystal.io.read_res import read_res_atoms
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import CrysformerError, InputError
 from crysformer.schema import read_json_object
 
 SUMMARY, PHASES, MODEL, ATOMS = "summary.json", "solution.mtz", "model.cif", "atoms.res"
-
-#: Atom of a SHELX file: name, number of its element, coordinates, and the occupancy in front of U.
-_ATOM = re.compile(r"^([A-Z]{1,2}\d+\w*)\s+(\d+)((?:\s+-?\d+\.\d+){3})\s+\S+\s+(-?\d+\.\d+)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +71,11 @@ def read_result_folder(path: str | Path) -> ResultFolder:
         mtz = gemmi.read_mtz_file(str(folder / PHASES))
     except (RuntimeError, ValueError, OSError) as error:
         raise InputError(f"{folder / PHASES}: cannot be read ({error})") from error
-    return ResultFolder(folder, summary, mtz, read_crystal(folder / PHASES), _structure(folder))
+    data = read_crystal(folder / PHASES)
+    return ResultFolder(folder, summary, mtz, data, _structure(folder, data.cell))
 
 
-def _structure(folder: Path) -> gemmi.Structure | None:
+def _structure(folder: Path, cell: gemmi.UnitCell) -> gemmi.Structure | None:
     if (folder / MODEL).is_file():
         try:
             structure = gemmi.read_structure(str(folder / MODEL))
@@ -85,30 +84,26 @@ def _structure(folder: Path) -> gemmi.Structure | None:
         structure.setup_entities()
         return structure
     if (folder / ATOMS).is_file():
-        return _shelx_atoms(folder / ATOMS)
+        return _shelx_atoms(folder / ATOMS, cell)
     return None
 
 
-def _shelx_atoms(path: Path) -> gemmi.Structure:
+def _shelx_atoms(path: Path, cell: gemmi.UnitCell) -> gemmi.Structure:
     """Atoms as `solve` writes them, one residue."""
-    text = path.read_text(encoding="ascii", errors="replace")
-    lines = text.splitlines()
-    cells = [line.split()[2:8] for line in lines if line.startswith("CELL ")]
-    elements = [line.split()[1:] for line in lines if line.startswith("SFAC ")]
-    if not cells or not elements:
-        raise InputError(f"{path}: no CELL or SFAC; not written by crysformer solve")
+    atoms = read_res_atoms(path)
     structure, model, chain = gemmi.Structure(), gemmi.Model(1), gemmi.Chain("A")
-    structure.cell = gemmi.UnitCell(*map(float, cells[0]))
+    structure.cell = cell
     residue = gemmi.Residue()
     residue.name, residue.seqid = "UNL", gemmi.SeqId(1, " ")
     residue.het_flag = "H"
-    for line in lines:
-        if (found := _ATOM.match(line)) is None:
-            continue
+    rows = zip(atoms.element, atoms.frac.tolist(), atoms.b_iso.tolist(), strict=True)
+    numbers = Counter[str]()  # as in the file
+    for element, frac, b_iso in rows:
+        numbers[element] += 1
         atom = gemmi.Atom()
-        atom.name, atom.element = found[1], gemmi.Element(elements[0][int(found[2]) - 1])
-        atom.pos = structure.cell.orthogonalize(gemmi.Fractional(*map(float, found[3].split())))
-        atom.b_iso = 78.957 * float(found[4])  # 8 pi^2 U
+        atom.name, atom.element = f"{element}{numbers[element]}", gemmi.Element(element)
+        atom.pos = cell.orthogonalize(gemmi.Fractional(*frac))
+        atom.b_iso = b_iso
         residue.add_atom(atom)
     chain.add_residue(residue)
     model.add_chain(chain)
