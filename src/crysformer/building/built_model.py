@@ -121,15 +121,3 @@ class BuiltModel:
                 "folds": self.k_fold.folds,
             }
         return summary
-
-    def text(self) -> str:
-        """The result in one line."""
-        structure = self.structure
-        kind = "anisotropic B" if self.anisotropic else "isotropic B"
-        kind += ", riding hydrogens" if self.hydrogens else ""
-        return (
-            f"{self.reported.text()}, {len(heavy_atoms(structure))} atoms in "
-            f"{sum(1 for _ in polymer_chains(structure))} chains and {count_waters(structure)} "
-            f"waters, {kind}, mean B {self.scaled.mean_b:.1f} A^2, {self.program}, "
-            f"{self.seconds:.1f} s"
-        )
