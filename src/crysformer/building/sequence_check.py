@@ -72,18 +72,16 @@ def standard_chains(structure: gemmi.Structure) -> Chains | None:
         chains.append((chain.name, residues))
     if not chains:
         return None
-    peptides = build_peptides(_sequences(chains))
-    complete = all(_position(chains, peptides, i) is not None for i in range(len(peptides.names)))
-    return chains if complete else None
+    found = _positions(build_peptides(_sequences(chains)), _residues(chains))
+    return None if any(position is None for position in found) else chains
 
 
 def peptide_model(built: BuiltModel, chains: Chains) -> PeptideModel:
     """A built model as the comparison of sequences takes it."""
     peptides, residues = build_peptides(_sequences(chains)), _residues(chains)
-    rows = range(len(peptides.names))
-    xyz = np.array([_position(chains, peptides, i) for i in rows])
+    xyz = np.array(_positions(peptides, residues))
     b_iso = np.zeros(len(xyz))
-    for i in rows:
+    for i in range(len(xyz)):
         residue = residues[peptides.residue[i]]
         atom = residue.find_atom(peptides.names[i], "*") or residue.find_atom("C", "*")
         b_iso[i] = max(_LEAST_B, atom.b_iso if atom is not None else _LEAST_B)
@@ -104,13 +102,20 @@ def _sequences(chains: Chains) -> list[str]:
     return ["".join(_LETTER_OF[r.name] for r in residues) for _, residues in chains]
 
 
-def _position(chains: Chains, peptides: Peptides, row: int) -> NDArray[np.float64] | None:
-    """Position of an atom, A; None if the model lacks it.
+def _positions(
+    peptides: Peptides, residues: list[gemmi.Residue]
+) -> list[NDArray[np.float64] | None]:
+    """Positions of all atoms, A; None for those that the model lacks."""
+    rows = zip(peptides.residue.tolist(), peptides.names, strict=True)
+    return [_position(residues[row], name) for row, name in rows]
+
+
+def _position(residue: gemmi.Residue, name: str) -> NDArray[np.float64] | None:
+    """Position of an atom, A; None if the residue lacks it.
 
     The second oxygen of the last residue, which the density need not show, lies in the plane of the
     others.
     """
-    residue, name = _residues(chains)[peptides.residue[row]], peptides.names[row]
     atom = residue.find_atom(name, "*")
     if atom is not None:
         return np.array(atom.pos.tolist())
