@@ -89,10 +89,10 @@ class BuiltModel:
             for chain in polymer_chains(structure)
             for residue in chain
         )
-        summary = {
+        return {
             **self.r.to_summary(),
             "free_set": self.free.note,
-            "r_free_k_fold": None,
+            "r_free_k_fold": None if self.k_fold is None else self.k_fold.to_fold_summary(),
             "program": self.program,
             "cycles": self.cycles,
             "start": self.origin,
@@ -102,9 +102,7 @@ class BuiltModel:
             "n_residues": n_residues,
             "n_atoms": len(heavy_atoms(structure)),
             "n_waters": count_waters(structure),
-            "mean_b": round(self.scaled.mean_b, 2),
-            "k_sol": round(self.scaled.k_sol, 3),
-            "b_sol": round(self.scaled.b_sol, 1),
+            **self.scaled.to_summary(),
             "program_figures": {
                 name: round(value, 4) for name, value in (self.figures or {}).items()
             },
@@ -112,12 +110,3 @@ class BuiltModel:
             "seconds": round(self.seconds, 1),
             "notes": list(self.notes),
         }
-        if self.k_fold is not None:
-            of_folds = self.k_fold.to_summary()
-            summary["r_free_k_fold"] = {
-                "r_work": of_folds["r_work"],
-                "r_free": of_folds["r_free"],
-                "r_free_error": of_folds["r_free_error"],
-                "folds": self.k_fold.folds,
-            }
-        return summary

@@ -78,23 +78,16 @@ class FreeRefinement:
 
     def to_summary(self) -> dict[str, Any]:
         """The entry ``refinement`` of summary.json: plain numbers, strings and lists."""
-        k_fold = None
-        if self.k_fold is not None:
-            of_folds = self.k_fold.to_summary()
-            names = ("r_work", "r_free", "r_free_error")
-            k_fold = {**{name: of_folds[name] for name in names}, "folds": self.k_fold.folds}
         return {
             **self.r.to_summary(),
-            "r_free_k_fold": k_fold,
+            "r_free_k_fold": None if self.k_fold is None else self.k_fold.to_fold_summary(),
             "free_set": self.free.note,
             "program": "crysformer",
             "n_chains": len(self.model.peptides.chains),
             "n_residues": len(self.model.peptides.codes),
             "n_atoms": len(self.model.b_iso) + len(self.model.waters_b),
             "n_waters": len(self.model.waters_b),
-            "mean_b": round(self.scaled.mean_b, 2),
-            "k_sol": round(self.scaled.k_sol, 3),
-            "b_sol": round(self.scaled.b_sol, 1),
+            **self.scaled.to_summary(),
             "seconds": round(self.seconds, 1),
             "notes": list(self.notes),
         }

@@ -83,6 +83,12 @@ class RFactors:
         }
         return {name: _plain(x) for name, x in summary.items()}
 
+    def to_fold_summary(self) -> dict[str, Any]:
+        """The entry ``r_free_k_fold`` of ``refinement``, of R factors pooled over folds."""
+        summary = self.to_summary()
+        names = ("r_work", "r_free", "r_free_error")
+        return {**{name: summary[name] for name in names}, "folds": self.folds}
+
     def text(self) -> str:
         """The R factors in words, such as ``"Rwork 0.183, Rfree 0.190 +- 0.030 (20 free)"``."""
         work = f"Rwork {self.r_work:.3f}"

@@ -97,6 +97,14 @@ class ScaledModel:
     b_rest: float
     solvent_fraction: float
 
+    def to_summary(self) -> dict[str, float]:
+        """Mean B and bulk solvent as entries of ``refinement`` in summary.json."""
+        return {
+            "mean_b": round(self.mean_b, 2),
+            "k_sol": round(self.k_sol, 3),
+            "b_sol": round(self.b_sol, 1),
+        }
+
     @property
     def mean_b(self) -> float:
         """Mean B of the atoms, occupancies as weights, A^2."""
