@@ -134,6 +134,8 @@ def join_shards(paths: Sequence[Path]) -> tuple[pa.Table, Tally]:
     for path in paths:
         try:
             table = read_table(path, CURATED)
+            if unknown := sorted(set(table["split"].unique().to_pylist()) - set(SPLITS)):
+                raise InputError(f"split {unknown[0]!r} is none of {', '.join(SPLITS)}")
             tally = Tally.from_json((table.schema.metadata or {}).get(b"tally", b""))
         except (InputError, ValueError) as error:
             raise InputError(
