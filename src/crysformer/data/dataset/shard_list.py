@@ -28,7 +28,8 @@ class ShardFile:
     sha256: str
 
     def __post_init__(self) -> None:
-        if Path(self.file).name != self.file:
+        inside = Path(self.file).name == self.file and self.file not in ("", "..")
+        if not inside or "\0" in self.file:
             raise ValueError(f"file {self.file!r} is not in the folder")
 
 
