@@ -40,6 +40,7 @@ def test_bonds_and_contacts_of_a_molecule_are_organic(seed):
     assert len(molecule.bonds) >= len(molecule.number) - 1  # one connected molecule, with rings
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_molecule_in_every_group(crystal):
     other = small_molecule_crystal("P -1", 7, n_atoms=12, d_min=1.5)
     np.testing.assert_array_equal(other.molecule.number, crystal.molecule.number)

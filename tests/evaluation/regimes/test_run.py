@@ -48,6 +48,7 @@ def test_results_do_not_depend_on_interruptions(fifteens: Path, tmp_path: Path) 
     assert len(record.read_text().splitlines()) == len(whole.results)
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_results(fifteens: Path, tmp_path: Path) -> None:
     one = run(tmp_path / "one", fifteens, n=1)
     two = run(tmp_path / "two", fifteens, n=1, jobs=2)

@@ -42,6 +42,7 @@ def test_further_helices_climb_together(fragment_crystal: Callable[..., Any]) ->
     assert not compared.inverted
 
 
+@pytest.mark.slow
 def test_a_helix_is_never_placed_on_top_of_another(fragment_crystal: Callable[..., Any]) -> None:
     fragment = ideal_fragment("helix", 6)
     turned = fragment.xyz @ Rotation.random(random_state=7).as_matrix().T

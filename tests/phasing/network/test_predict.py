@@ -18,7 +18,7 @@ from crysformer.data.examples.residue_densities import residue_templates
 from crysformer.errors import NotApplicable, UsageError
 from crysformer.models.crysformer import CrysFormer, CrysFormerConfig
 from crysformer.models.weights import load_weights, save_weights, shared_weights
-from crysformer.phasing.network.predict import predict, predict_once
+from crysformer.phasing.network.predict import Prediction, predict, predict_once
 from crysformer.phasing.network.trajectory import NetworkRunner
 
 TINY = CrysFormerConfig(
@@ -62,6 +62,11 @@ def crystal(
     return CrystalData(cell, P1, hkl.astype(np.int32), np.abs(F))
 
 
+@pytest.fixture(scope="module")
+def reference(weights: Path) -> Prediction:
+    return predict(crystal(), "GG", weights, device="cpu")
+
+
 def resampled_coefficients(density: DensityMap, hkl: np.ndarray) -> np.ndarray:
     """Structure factors of a map by gemmi."""
     grid = gemmi.FloatGrid(density.values)
@@ -71,9 +76,8 @@ def resampled_coefficients(density: DensityMap, hkl: np.ndarray) -> np.ndarray:
     return np.array([half.get_value(*(int(i) for i in index)) for index in hkl])
 
 
-def test_coefficients_are_the_transform_of_the_map(weights: Path) -> None:
-    data = crystal()
-    prediction = predict(data, "GG", weights, device="cpu")
+def test_coefficients_are_the_transform_of_the_map(reference: Prediction) -> None:
+    data, prediction = crystal(), reference
     expected = resampled_coefficients(prediction.density, data.hkl)
     found = prediction.f * np.exp(1j * np.radians(prediction.phi))
     np.testing.assert_allclose(found, expected, atol=2e-4 * prediction.f.max())
@@ -83,9 +87,10 @@ def test_coefficients_are_the_transform_of_the_map(weights: Path) -> None:
     assert np.all((prediction.fom >= 0) & (prediction.fom <= 0.8))
 
 
-def test_scale_and_row_order_and_hemisphere_do_not_matter(weights: Path) -> None:
+def test_scale_and_row_order_and_hemisphere_do_not_matter(
+    weights: Path, reference: Prediction
+) -> None:
     data = crystal()
-    reference = predict(data, "GG", weights, device="cpu")
     order = np.random.default_rng(0).permutation(len(data))
     sign = np.where(np.arange(len(data)) % 2, 1, -1)[:, None]
     other = CrystalData(data.cell, P1, (data.hkl[order] * sign).astype(np.int32), 7 * data.f[order])
@@ -97,9 +102,10 @@ def test_scale_and_row_order_and_hemisphere_do_not_matter(weights: Path) -> None
     np.testing.assert_allclose(prediction.fom, reference.fom[order], atol=1e-3)
 
 
-def test_the_four_orientations_a_cell_cannot_tell_get_one_answer(weights: Path) -> None:
+def test_the_four_orientations_a_cell_cannot_tell_get_one_answer(
+    weights: Path, reference: Prediction
+) -> None:
     data = crystal()
-    reference = predict(data, "GG", weights, device="cpu")
     # rotated by 180 degrees about c: the same list, indexed (-h, -k, l)
     hkl = (data.hkl * [-1, -1, 1]).astype(np.int32)
     turned = predict(CrystalData(data.cell, P1, hkl, data.f), "GG", weights, device="cpu")
@@ -107,7 +113,7 @@ def test_the_four_orientations_a_cell_cannot_tell_get_one_answer(weights: Path) 
     np.testing.assert_allclose(back, reference.density.values, atol=1e-3)
 
 
-def test_missing_reflections_are_filled_and_said(weights: Path) -> None:
+def test_missing_reflections_are_filled_and_said(weights: Path, reference: Prediction) -> None:
     data = crystal()
     f = data.f.copy()
     f[::4] = np.nan
@@ -116,17 +122,15 @@ def test_missing_reflections_are_filled_and_said(weights: Path) -> None:
     assert np.isfinite(prediction.f).all()
     assert (prediction.f[::4] > 0).any()
     assert (prediction.fom[::4] == 0).all()
-    assert len(predict(data, "GG", weights, device="cpu").notes) == 1
+    assert len(reference.notes) == 1
 
 
-def test_data_to_higher_resolution_are_cut_and_to_lower_run(weights: Path) -> None:
+def test_data_to_higher_resolution_are_cut_and_to_lower_run(
+    weights: Path, reference: Prediction
+) -> None:
     fine = crystal(d_min=1.2)
     prediction = predict(fine, "GG", weights, device="cpu")
-    np.testing.assert_allclose(
-        prediction.density.values,
-        predict(crystal(), "GG", weights, device="cpu").density.values,
-        atol=1e-3,
-    )
+    np.testing.assert_allclose(prediction.density.values, reference.density.values, atol=1e-3)
     assert (prediction.f[fine.d < 1.5] == 0).all()
     coarse = crystal(d_min=1.9)
     assert "1.9" in predict(coarse, "GG", weights, device="cpu").notes[0]
