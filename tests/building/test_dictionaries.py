@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gemmi
 import pytest
 
 from crysformer.building import dictionaries
-from crysformer.building.dictionaries import find_dictionaries
+from crysformer.building.dictionaries import describes_residues, find_dictionaries
 from crysformer.errors import InputError
 
 MONOMER = """data_comp_list
@@ -87,3 +88,30 @@ def test_a_file_without_restraints_is_refused(tmp_path: Path, text: str) -> None
         find_dictionaries([given], {})
     with pytest.raises(InputError, match="no such file"):
         find_dictionaries([tmp_path / "none.cif"], {})
+
+
+COMPONENTS = Path(__file__).parent / "components" / "components.cif.gz"
+
+
+def test_components_count_after_dictionaries_and_the_library(tmp_path: Path) -> None:
+    given = tmp_path / "aib.cif"
+    given.write_text(MONOMER)
+    stated = library(tmp_path / "ccp4", "ALA")
+    found = find_dictionaries([COMPONENTS, given], {"CLIBD_MON": str(stated)})
+    names = ["ALA", "AIB", "ORN", "XYZ"]
+    assert found.files == (given,)
+    assert found.without_dictionary(names) == ("ORN", "XYZ")
+    assert (found.made(names), found.missing(names)) == (("ORN",), ("XYZ",))
+    read = [found.restraints(name) for name in ("AIB", "ORN", "XYZ")]
+    assert [None if monomer is None else len(monomer.rt.bonds) for monomer in read] == [1, 19, None]
+    text = gemmi.cif.read_string(found.made_dictionary(names))
+    assert [block.name for block in text] == ["comp_list", "comp_ORN"]
+    again = gemmi.make_chemcomp_from_block(text[1])
+    assert len(again.rt.angles) == len(found.restraints("ORN").rt.angles)
+    assert found.made_dictionary(["ALA"]) == ""
+
+
+def test_a_model_file_with_restraints_is_recognised() -> None:
+    assert describes_residues(MONOMER)
+    assert not describes_residues("data_x\nloop_\n_chem_comp_atom.atom_id\nN\n")
+    assert not describes_residues("ATOM      1  N   GLY A   1")

@@ -13,7 +13,7 @@ import torch
 from crysformer.building.build_run import BuildRun, Clock, Report
 from crysformer.building.built_model import BuiltModel
 from crysformer.building.map_values import MapValues
-from crysformer.building.model_atoms import heavy_atoms
+from crysformer.building.model_atoms import heavy_atoms, residue_letter, residue_names
 from crysformer.building.refinement.choice import choose_refiner
 from crysformer.building.refinement.refiner import RefinementFailed
 from crysformer.building.settings import BuildSettings
@@ -58,7 +58,8 @@ def build(
     settings
         Of building.
     dictionary
-        Monomer dictionaries, before those that are installed.
+        Monomer dictionaries, before those that are installed, and definitions of components, from
+        which restraints are made where no dictionary has any.
     copies
         Copies of all chains in the asymmetric unit; estimated by default.
     time_limit
@@ -93,7 +94,7 @@ def build(
     clock.report("starting model")
     first = starting_model(data, sequences, start, settings, clock.end, copies, seed)
     free = free_set(data)  # the same for every seed
-    refiner, notes = choose_refiner(first.structure, dictionary)
+    refiner, notes = choose_refiner(first.structure, [*dictionary, *start.dictionary])
     work = BuildRun(data, free, settings, refiner, clock, [*first.notes, free.note, *notes])
     generator = torch.Generator().manual_seed(seed)
     structure = first.structure
@@ -113,6 +114,7 @@ def build(
         work.fail(failure)
         state = work.best or state
     k_fold = work.k_fold(state, seed, k_fold_limit)
+    others = [name for name in residue_names(state.structure) if residue_letter(name) is None]
     return BuiltModel(
         data=data,
         free=free,
@@ -130,4 +132,5 @@ def build(
         seconds=time.monotonic() - clock.begun,
         failure=work.failure,
         figures=work.figures,
+        monomers=refiner.dictionaries.library_of(others),
     )

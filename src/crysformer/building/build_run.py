@@ -134,7 +134,7 @@ class BuildRun:
             self.log += failure.log
             self.notes.append(f"{failure}; refined with built-in restraints instead")
             self.failure = str(failure)
-            self.refiner = OwnRefinement()
+            self.refiner = OwnRefinement(self.refiner.dictionaries)
             self.best = self._refined(structure, self.settings.cycles)
         return self._continued(self.best)
 

@@ -52,6 +52,8 @@ class BuiltModel:
         What ended building before its time, in one line; empty if nothing did.
     figures
         Figures that the program itself gave last, such as its own ``r_work``.
+    monomers
+        Restraints of residues that are none of the twenty, for validation.
     """
 
     data: CrystalData
@@ -70,6 +72,7 @@ class BuiltModel:
     seconds: float
     failure: str = ""
     figures: dict[str, float] | None = None
+    monomers: gemmi.MonLib | None = None
 
     @property
     def structure(self) -> gemmi.Structure:

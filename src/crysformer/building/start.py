@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import gemmi
 import numpy as np
@@ -45,12 +46,15 @@ class Start:
         where there is none.
     all_data
         Whether free reflections took part in finding the model.
+    dictionary
+        Files with restraints or components of its residues, such as that of the model itself.
     """
 
     structure: gemmi.Structure | None = None
     atoms: AtomicStructure | None = None
     F: NDArray[np.complex128] | None = None
     all_data: bool = True
+    dictionary: tuple[Path, ...] = ()
 
     @staticmethod
     def of(solution: Solution) -> Start:

@@ -10,6 +10,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.building.dictionaries import describes_residues
 from crysformer.building.start import Start
 from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.io.read_phases import PhasedReflections, coefficients_at, read_phases
@@ -182,7 +183,8 @@ def start_from_model(data: CrystalData, path: str | Path) -> Start:
             f"{path}: cell {_cell_text(structure.cell)}, expected that of {data.source}, "
             f"{_cell_text(data.cell)}"
         )
-    return Start(structure)
+    content = read_content(path, "a model").decode("utf-8", errors="replace")
+    return Start(structure, dictionary=(Path(path),) if describes_residues(content) else ())
 
 
 def _input_of(path: Path, summary: dict[str, Any]) -> SolvedInput:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +69,14 @@ class Restraints:
             centres[kept],
             self.volume[kept],
         )
+
+
+def joined(parts: Sequence[Restraints]) -> Restraints:
+    """All restraints of several sets on the same atoms; there is at least one set."""
+    return Restraints(*(
+        torch.cat([getattr(part, name) for part in parts])
+        for name in ("first", "second", "distance", "sigma", "bonds", "centres", "volume")
+    ))  # fmt: skip
 
 
 def chiral_volumes(xyz: Tensor, centres: Tensor) -> Tensor:

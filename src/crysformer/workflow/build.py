@@ -168,7 +168,10 @@ def add_building(
 
 def validated(built: BuiltModel) -> Validation:
     """Validation of a built model against its data."""
-    return validate(built.structure, built.data, built.scaled, built.coefficients, built.reported)
+    return validate(
+        built.structure, built.data, built.scaled, built.coefficients, built.reported,
+        dictionary=built.monomers,
+    )  # fmt: skip
 
 
 def building_summary(

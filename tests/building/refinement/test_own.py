@@ -93,7 +93,7 @@ def test_restraints_of_a_chain_with_a_break_and_missing_atoms() -> None:
 def test_a_residue_without_standard_geometry_is_named() -> None:
     odd = model("GFAK")
     odd[0][0][2].name = "XYZ"
-    with pytest.raises(RefinementFailed, match=r"XYZ A3 has no built-in restraints.*`dictionary`"):
+    with pytest.raises(RefinementFailed, match=r"XYZ A3 has no restraints.*`dictionary`"):
         structure_restraints(odd)
     for chain in odd[0]:
         for residue in chain:

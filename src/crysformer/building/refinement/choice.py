@@ -28,7 +28,7 @@ def choose_refiner(
     structure
         The model.
     files
-        Monomer dictionaries given by the user.
+        Monomer dictionaries and component definitions given by the user.
 
     Returns
     -------
@@ -42,33 +42,44 @@ def choose_refiner(
     """
     path = find_servalcat()
     dictionaries = find_dictionaries(files, beside=path)
+    names = residue_names(structure)
     notes = list(dictionaries.notes)
-    missing = dictionaries.missing(residue_names(structure))
+    missing = dictionaries.missing(names)
     unknown = [name for name in missing if not _built_in(name)]
     if unknown:
         where = "no monomer library was found"
         if dictionaries.library is not None:
             where = f"{dictionaries.origin} has none, nor have the built-in restraints"
         raise InputError(
-            f"residue {', '.join(unknown)}: no monomer dictionary ({where}); pass one with "
-            "`dictionary`, or set CLIBD_MON to a monomer library that has it"
+            f"residue {', '.join(unknown)}: no monomer dictionary ({where}); pass one, or its "
+            "component of the wwPDB's Chemical Component Dictionary, with `dictionary`, or set "
+            "CLIBD_MON to a monomer library that has it"
         )
+    by_servalcat = path is not None and dictionaries.library is not None and not missing
+    made = [n for n in dictionaries.made(names) if by_servalcat or not _built_in(n)]
+    if made:
+        notes.append(
+            f"residue {', '.join(made)}: no monomer dictionary; restraints made from the "
+            "coordinates of the component (standard deviations by element and bond order, torsions "
+            "free)"
+        )
+    own = OwnRefinement(dictionaries)
     if path is None:
         notes.append(
             f"servalcat is not installed (pip install 'crysformer[build]'); {_CONSEQUENCE}"
         )
-        return OwnRefinement(), tuple(notes)
+        return own, tuple(notes)
     if dictionaries.library is None:
         notes.append(
             "servalcat has no monomer library (set CLIBD_MON, or pip install coot-headless-api); "
             + _CONSEQUENCE
         )
-        return OwnRefinement(), tuple(notes)
+        return own, tuple(notes)
     if missing:
         notes.append(
             f"residue {', '.join(missing)}: {dictionaries.origin} has no dictionary; {_CONSEQUENCE}"
         )
-        return OwnRefinement(), tuple(notes)
+        return own, tuple(notes)
     notes.append(f"restraints of {dictionaries.origin}")
     return Servalcat(path, dictionaries), tuple(notes)
 

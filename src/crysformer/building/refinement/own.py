@@ -1,8 +1,9 @@
-"""Restrained refinement without other programs: standard geometry of the twenty residues."""
+"""Restrained refinement without other programs: standard geometry, and that of dictionaries."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import gemmi
@@ -10,7 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crysformer.building.model_atoms import polymer_chains, residue_letter
+from crysformer.building.dictionaries import Dictionaries
+from crysformer.building.model_atoms import residue_letter
+from crysformer.building.refinement.monomer_geometry import MonomerGeometry
 from crysformer.building.refinement.refiner import (
     Displacement,
     RefinedStructure,
@@ -20,7 +23,7 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics
 from crysformer.peptide.residues import D_NAME_OF
-from crysformer.peptide.restraints import Restraints, restraints_of
+from crysformer.peptide.restraints import Restraints, joined, restraints_of
 from crysformer.phasing.refinement.restrained import RestrainedSettings, refine_atoms
 
 _LONGEST_PEPTIDE_BOND: Final = 2.0  # A; a longer one is a break of the chain
@@ -33,10 +36,18 @@ _CAPS: Final = ("ACE", "NH2")
 class OwnRefinement:
     """The restrained refinement of the solver, for a model with breaks and waters.
 
-    B is isotropic, and there are no hydrogens. Atoms of residues that are none of the twenty are
-    refused, waters are free.
+    B is isotropic, and there are no hydrogens. Residues that are none of the twenty are restrained
+    by their dictionaries, polymers without any are refused; waters are free.
+
+    Attributes
+    ----------
+    dictionaries
+        Restraints of other residues than the twenty.
+    program, full
+        Name; it refines neither anisotropic B nor hydrogens.
     """
 
+    dictionaries: Dictionaries = field(default_factory=lambda: Dictionaries(None, "none"))
     program: str = "crysformer"
     full: bool = False
 
@@ -56,7 +67,7 @@ class OwnRefinement:
         refined.remove_hydrogens()
         refined.remove_alternative_conformations()
         atoms = [site.atom for site in refined[0].all()]
-        restraints = structure_restraints(refined)
+        restraints = structure_restraints(refined, self.dictionaries)
         number = torch.tensor([atom.element.atomic_number for atom in atoms])
         xyz = torch.tensor([[atom.pos.tolist() for atom in atoms]], dtype=torch.float32)
         b_iso = torch.tensor([[max(atom.b_iso, _LEAST_B) for atom in atoms]], dtype=torch.float32)
@@ -80,56 +91,118 @@ class OwnRefinement:
         return RefinedStructure(refined, self.program, cycles, log, {"r_work": float(result.r[0])})
 
 
-def structure_restraints(structure: gemmi.Structure) -> Restraints:
+def structure_restraints(
+    structure: gemmi.Structure, dictionaries: Dictionaries | None = None
+) -> Restraints:
     """Restraints of the atoms of a model, numbered in its order.
 
-    Every stretch of residues without a break is a chain of standard geometry; atoms that it has
-    and the model lacks are left out.
+    Every stretch of the twenty residues without a break is a chain of standard geometry; atoms that
+    it has and the model lacks are left out. Other residues have the restraints of the dictionaries,
+    and peptide bonds join them.
+
+    Parameters
+    ----------
+    structure
+        The model, without alternative conformers.
+    dictionaries
+        Restraints of other residues.
 
     Raises
     ------
     RefinementFailed
-        If a residue has no standard geometry, or the model no chain.
+        If a residue of a polymer has no restraints, or the model no chain.
     """
-    place = {}
+    place: dict[tuple[str, str, str], dict[str, int]] = {}
+    xyz = []
     for i, site in enumerate(structure[0].all()):
-        place[site.chain.name, str(site.residue.seqid), site.residue.name, site.atom.name] = i
+        place.setdefault(_key(site.chain, site.residue), {})[site.atom.name] = i
+        xyz.append(site.atom.pos.tolist())
     sequences: list[str] = []
     rows: list[int] = []
-    for chain in polymer_chains(structure):
-        for stretch in _stretches(chain):
+    others = MonomerGeometry(np.array(xyz).reshape(-1, 3))
+    for chain in structure[0]:
+        stretches = _stretches(chain)
+        for stretch in stretches:
             sequences.append(_notation(stretch))
             peptides = build_peptides(sequences[-1:])
             inside = [r for r in stretch if r.name not in _CAPS]
             for k, name in zip(peptides.residue.tolist(), peptides.names, strict=True):
                 group, _, atom = name.rpartition(".")
-                residue = inside[k]
+                residue = inside[k] if inside else None
                 if group:
                     residue = stretch[0] if group == "ACE" else stretch[-1]
-                key = (chain.name, str(residue.seqid), residue.name, atom)
-                rows.append(place.get(key, -1))
-    if not sequences:
+                of = {} if residue is None else place.get(_key(chain, residue), {})
+                rows.append(of.get(atom, -1))
+        _add_other_residues(others, chain, place, dictionaries)
+        _add_seams(others, chain, stretches, place)
+    found = [others.restraints()] if others.used else []
+    if sequences:
+        standard = restraints_of(Kinematics(build_peptides(sequences)))
+        found.append(standard.of_atoms(torch.tensor(rows)))
+    if not found:
         raise RefinementFailed("the model has no chain of the twenty residues to refine")
-    return restraints_of(Kinematics(build_peptides(sequences))).of_atoms(torch.tensor(rows))
+    return joined(found)
+
+
+def _key(chain: gemmi.Chain, residue: gemmi.Residue) -> tuple[str, str, str]:
+    return chain.name, str(residue.seqid), residue.name
+
+
+def _is_standard(residue: gemmi.Residue) -> bool:
+    return residue_letter(residue.name) is not None or residue.name in _CAPS
+
+
+def _add_other_residues(
+    others: MonomerGeometry,
+    chain: gemmi.Chain,
+    place: dict[tuple[str, str, str], dict[str, int]],
+    dictionaries: Dictionaries | None,
+) -> None:
+    """Add the restraints of the residues of a chain that are none of the twenty."""
+    for residue in chain:
+        if _is_standard(residue) or residue.is_water():
+            continue
+        monomer = None if dictionaries is None else dictionaries.restraints(residue.name)
+        if monomer is not None:
+            others.add(monomer, place[_key(chain, residue)])
+        elif residue.entity_type == gemmi.EntityType.Polymer:
+            raise RefinementFailed(
+                f"residue {residue.name} {chain.name}{residue.seqid} has no restraints; give its "
+                "monomer dictionary, or its definition in the Chemical Component Dictionary, with "
+                "`dictionary`"
+            )
+
+
+def _add_seams(
+    others: MonomerGeometry,
+    chain: gemmi.Chain,
+    stretches: list[list[gemmi.Residue]],
+    place: dict[tuple[str, str, str], dict[str, int]],
+) -> None:
+    """Add the peptide bonds that are in no stretch, that of a ring included."""
+    residues = [residue for residue in chain if not residue.is_water()]
+    inside = {(str(a.seqid), str(b.seqid)) for stretch in stretches for a, b in pairwise(stretch)}
+    pairs = list(pairwise(residues))
+    if len(residues) > 2:
+        pairs.append((residues[-1], residues[0]))
+    for before, after in pairs:
+        if (str(before.seqid), str(after.seqid)) not in inside and _bonded(before, after):
+            others.add_peptide_bond(place[_key(chain, before)], place[_key(chain, after)])
 
 
 def _stretches(chain: gemmi.Chain) -> list[list[gemmi.Residue]]:
-    """Residues of a chain without a break between them, blocked ends included."""
+    """Standard residues of a chain without a break between them, blocked ends included."""
     found: list[list[gemmi.Residue]] = []
+    previous: gemmi.Residue | None = None
     for residue in chain:
-        if residue_letter(residue.name) is None and residue.name not in _CAPS:
-            if residue.entity_type == gemmi.EntityType.Polymer:
-                raise RefinementFailed(
-                    f"residue {residue.name} {chain.name}{residue.seqid} has no built-in "
-                    "restraints; give its monomer dictionary with `dictionary`, and install "
-                    "servalcat (extra [build])"
-                )
-            continue
-        if found and _bonded(found[-1][-1], residue):
-            found[-1].append(residue)
-        else:
-            found.append([residue])
-    return [stretch for stretch in found if any(r.name not in _CAPS for r in stretch)]
+        if _is_standard(residue):
+            follows = previous is not None and _is_standard(previous)
+            if found and follows and _bonded(found[-1][-1], residue):
+                found[-1].append(residue)
+            else:
+                found.append([residue])
+        previous = residue
+    return found
 
 
 def _bonded(first: gemmi.Residue, second: gemmi.Residue) -> bool:
@@ -147,4 +220,5 @@ def _notation(stretch: list[gemmi.Residue]) -> str:
         if r.name not in _CAPS
     ]
     start, end = stretch[0].name == "ACE", stretch[-1].name == "NH2"
+    codes = codes or ["G"]  # a cap beside a residue of another kind
     return f"{'Ac-' * start}{''.join(codes)}{'-NH2' * end}"

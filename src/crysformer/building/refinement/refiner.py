@@ -9,6 +9,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from crysformer.building.dictionaries import Dictionaries
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import CrysformerError
 
@@ -62,6 +63,11 @@ class Refiner(Protocol):
     @property
     def program(self) -> str:
         """Name."""
+        ...
+
+    @property
+    def dictionaries(self) -> Dictionaries:
+        """Restraints of the residues."""
         ...
 
     @property

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.building.dictionaries import Dictionaries
+from crysformer.building.model_atoms import residue_names
 from crysformer.building.refinement.refiner import (
     Displacement,
     RefinedStructure,
@@ -31,6 +32,8 @@ from crysformer.processes import ONE_THREAD, Run, run_command
 
 PROGRAM: Final = "servalcat"
 _FREE, _WORKING = 1, 0
+#: Dictionary of the restraints made from component definitions.
+_MADE: Final = "components.cif"
 #: Uncertainty of amplitudes that have none, as a fraction of each and of their mean.
 _RELATIVE_ERROR, _LEAST_ERROR = 0.02, 0.005
 #: Cycles over which R is watched at the end.
@@ -87,6 +90,9 @@ class Servalcat:
             folder = Path(name)
             write_bytes(folder / "start.cif", _mmcif(structure, hydrogens))
             write_mtz(folder / "data.mtz", _reflections(data, free))
+            made = self.dictionaries.made_dictionary(residue_names(structure))
+            if made:
+                write_bytes(folder / _MADE, made.encode())
             has_free = bool((free & data.measured).any())
             command = [
                 str(self.path), "refine_xtal_norefmac",
@@ -95,7 +101,7 @@ class Servalcat:
                 *(["--free", str(_FREE)] if has_free else []),
                 "--model", "start.cif",
                 "--monlib", str(self.dictionaries.library),
-                *self._ligands(),
+                *self._ligands([_MADE] if made else []),
                 "--source", data.radiation,
                 "--ncycle", str(cycles),
                 "--adp", displacement,
@@ -115,8 +121,8 @@ class Servalcat:
         program = f"{PROGRAM} {version[1]}" if version else PROGRAM
         return RefinedStructure(_in_setting(refined, structure), program, cycles, log, figures)
 
-    def _ligands(self) -> list[str]:
-        files = [str(file.resolve()) for file in self.dictionaries.files]
+    def _ligands(self, made: list[str]) -> list[str]:
+        files = [*(str(file.resolve()) for file in self.dictionaries.files), *made]
         return ["--ligand", *files] if files else []
 
 

@@ -1,0 +1,1 @@
+"""Chemical components: restraints made from their definitions, where no dictionary has them."""
