@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crysformer.building.alternatives.settings import ConformerSettings
 from crysformer.building.completion import CompletionSettings
 from crysformer.building.ordered_waters import OrderedWaterSettings
 from crysformer.building.scaling import ScalingSettings
@@ -56,4 +57,5 @@ class BuildSettings:
     )  # fmt: skip
     waters: OrderedWaterSettings = table(OrderedWaterSettings, "Waters.")
     completion: CompletionSettings = table(CompletionSettings, "Missing atoms and side chains.")
+    conformers: ConformerSettings = table(ConformerSettings, "Alternative conformers.")
     scaling: ScalingSettings = table(ScalingSettings, "Scale and bulk solvent.")

@@ -107,6 +107,7 @@ class Servalcat:
                 "--adp", displacement,
                 "--hydrogen", "all" if hydrogens else "no",
                 *(["--hout"] if hydrogens else []),
+                *_occupancy_keywords(structure),
                 "-o", "refined",
             ]  # fmt: skip
             run = _run(command, limit, folder)
@@ -124,6 +125,24 @@ class Servalcat:
     def _ligands(self, made: list[str]) -> list[str]:
         files = [*(str(file.resolve()) for file in self.dictionaries.files), *made]
         return ["--ligand", *files] if files else []
+
+
+def _occupancy_keywords(structure: gemmi.Structure) -> list[str]:
+    """Arguments that refine the occupancies of the conformers of each residue to a sum of one."""
+    words, number = [], 0
+    for chain in structure[0]:
+        for residue in chain:
+            letters = sorted({atom.altloc for atom in residue if atom.altloc != "\0"})
+            if len(letters) < 2:
+                continue
+            numbers = []
+            for letter in letters:
+                number += 1
+                numbers.append(str(number))
+                place = f"chain {chain.name} resi {residue.seqid} alt {letter}"
+                words.append(f"occupancy group id {number} {place}")
+            words.append(f"occupancy group alts complete {' '.join(numbers)}")
+    return ["--keywords", *words, "occupancy refine"] if words else []
 
 
 def _run(command: list[str], limit: float, folder: Path) -> Run:

@@ -1,0 +1,1 @@
+"""Alternative conformers of side chains: candidates, their atoms, and which of them stay."""
