@@ -18,6 +18,7 @@ from crysformer.building.settings import BuildSettings
 from crysformer.building.starting_model.compact_unit import compact_unit
 from crysformer.building.starting_model.from_atoms import MatchedModel, model_from_atoms
 from crysformer.building.tracing.from_amplitudes import trace_with_amplitudes
+from crysformer.crystal.cell_composition import USUAL_VOLUME_PER_ATOM
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError
 from crysformer.peptide.chain import parse_chain
@@ -176,23 +177,48 @@ def _from_atoms(
     deadline: float,
 ) -> MatchedModel | None:
     """Match the atoms of the solution; find them in its map where it has none."""
+    atoms = atoms_of_start(data, start, content, settings, deadline)
+    return None if atoms is None else model_from_atoms(atoms, sequences)
+
+
+def atoms_of_start(
+    data: CrystalData,
+    start: Start,
+    content: CellContent,
+    settings: BuildSettings,
+    deadline: float,
+) -> AtomicStructure | None:
+    """Atoms of the solution, or those that are found in its map where it has none.
+
+    Parameters
+    ----------
+    data, start, settings, deadline
+        As `starting_model` takes them.
+    content
+        Atoms of the cell, of a known sequence or not.
+
+    Returns
+    -------
+    AtomicStructure or None
+        None beyond atomic resolution, and where the cell is too large for the time.
+    """
     if data.d_min > settings.atomic_d_min:
         return None
-    atoms = start.atoms
-    if atoms is None and start.F is not None:
-        n_operators = len(data.space_group.operations())
-        composition = {
-            element: math.ceil(count / n_operators)
-            for element, count in content.composition.items()
-        }
-        n_atoms = math.ceil(_SPARE * sum(composition.values()))
-        if n_atoms * int(data.measured.sum()) * n_operators > settings.atom_pairs:
-            return None
-        until = time.monotonic() + _FRACTION_FOR_ATOMS * max(0.0, deadline - time.monotonic())
-        atoms = atoms_with_elements(
-            data, start.F, n_atoms, content.b_iso, composition, until, settings=ElementSettings()
-        )
-    return None if atoms is None else model_from_atoms(atoms, sequences)
+    if start.atoms is not None or start.F is None:
+        return start.atoms
+    n_operators = len(data.space_group.operations())
+    composition = {
+        element: math.ceil(count / n_operators) for element, count in content.composition.items()
+    }
+    n_cell = content.n_atoms or data.cell.volume / USUAL_VOLUME_PER_ATOM
+    n_atoms = math.ceil(_SPARE * (sum(composition.values()) or n_cell / n_operators))
+    if n_atoms * int(data.measured.sum()) * n_operators > settings.atom_pairs:
+        return None
+    until = time.monotonic() + _FRACTION_FOR_ATOMS * max(0.0, deadline - time.monotonic())
+    return atoms_with_elements(
+        data, start.F, n_atoms, content.b_iso, composition or None, until,
+        settings=ElementSettings(),
+    )  # fmt: skip
 
 
 def _compact(found: StartingModel, data: CrystalData) -> StartingModel:

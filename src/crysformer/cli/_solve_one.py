@@ -125,6 +125,10 @@ def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], fold
     support = summary["sequence"]
     if support["probability"] is not None:
         lines.append(f"sequence: {support['verdict']}")
+    if "proposed_sequence" in summary:
+        from crysformer.building.proposed_sequence.proposal import proposal_line
+
+        lines.append(proposal_line(summary["proposed_sequence"]))
     if support["supported"] is False and (folder / "model.cif").is_file():
         lines.append("model.cif: without the side chains that the amplitudes refute, beyond CB")
     lines.append(f"origin: {solution.origin}")

@@ -1,7 +1,8 @@
 """Build and refine an atomic model from phases of this or any other program.
 
 DATA is a folder that `crysformer solve` wrote, whose sequence is known to it, or a file of
-reflections with --sequence and --map (map coefficients, or phases with figures of merit, of any
+reflections with --sequence (at atomic resolution also `--sequence proposed`, which reads it from
+the atoms) and --map (map coefficients, or phases with figures of merit, of any
 program) or --model. The first model is the one that the solver found or that is given; at atomic
 resolution, atoms matched to the covalent bonds of the sequence; else a trace of the map. It is
 refined with servalcat if that is installed (pip install 'crysformer[build]'), rebuilt, and gets
@@ -63,7 +64,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build, write the files, and print R factors and validation."""
+    proposed = args.sequence == "proposed"
+    if proposed:
+        args.sequence = None
     data, sequences, copies, start, inputs, solved = _inputs(args)
+    if proposed:
+        from crysformer.building.proposed_sequence.proposal import proposal_line
+        from crysformer.workflow.proposed_sequence import with_proposed_sequence
+
+        start, sequences, solved = with_proposed_sequence(
+            data, start, solved, copies, args.build_time_limit
+        )
     from crysformer.workflow.build import build_to_folder
 
     with progress_bar(args, "building") as progress:
@@ -84,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
             translate=lambda text: with_flags(text, args),
         )
     lines = [f"start: {built.origin}"]
+    if proposed:
+        lines.insert(0, proposal_line(summary["proposed_sequence"]))
     lines += [f"note: {note}" for note in built.notes]
     if summary["sequence"]["probability"] is not None:
         lines.append(f"sequence: {summary['sequence']['verdict']}")

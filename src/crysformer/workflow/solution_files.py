@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from crysformer.building.proposed_sequence.proposal import PROPOSED, propose_sequence
 from crysformer.crystal.free_set import free_set
 from crysformer.crystal.io.shelx_res import shelx_res
 from crysformer.crystal.io.write import write_map, write_phases
@@ -73,6 +74,10 @@ def write_solution(
         write_bytes(folder / MODEL, structure.make_mmcif_document().as_string().encode())
     if solution.atoms is not None:
         atoms = solution.atoms
+        known = asked is not None and asked["sequence"]
+        proposed = None if known else propose_sequence(atoms, data.d_min)
+        if solution.solved and proposed is not None:
+            summary[PROPOSED] = proposed.to_summary()
         text = shelx_res(
             atoms.cell,
             atoms.space_group,

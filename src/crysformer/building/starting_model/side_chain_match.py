@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from crysformer.building.starting_model.bond_graph import BondGraph
 from crysformer.peptide.geometry import build_peptides
@@ -27,6 +30,33 @@ def element_score(wanted: int, found: int) -> float:
     if max(wanted, found) > 9:
         return _SAME if wanted == found else _OTHER
     return {0: _SAME, 1: _NEXT, 2: _NEXT_BUT_ONE}.get(abs(wanted - found), _OTHER)
+
+
+class MatchRules(Protocol):
+    """Scores of a match of a side chain."""
+
+    @property
+    def most(self) -> float:
+        """Highest score of one atom."""
+        ...
+
+    @property
+    def absent(self) -> float:
+        """Of an atom that is not found."""
+        ...
+
+    @property
+    def open_ring(self) -> float:
+        """Of a bond that should close a ring, and is not there."""
+        ...
+
+    def outside(self, row: int, other: int) -> float:
+        """Of a bond of a matched atom to one outside the residue."""
+        ...
+
+    def atom(self, side: SideChain, place: int, row: int, above: int) -> float:
+        """Of an atom of the side chain found in row `row`, attached to row `above`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -80,8 +110,40 @@ def side_chain_graph(letter: str) -> SideChain:
     return SideChain(names, number, tuple(parent[1:]), closing)
 
 
+@dataclass(frozen=True)
+class ElementRules:
+    """Scores by elements alone.
+
+    Attributes
+    ----------
+    number
+        Atomic numbers of the atoms, shape (n,).
+    most, absent, open_ring
+        As `MatchRules` has them.
+    """
+
+    number: NDArray[np.int64]
+    most: float = _SAME
+    absent: float = _ABSENT
+    open_ring: float = _OPEN_RING
+
+    def outside(self, row: int, other: int) -> float:
+        """As `MatchRules` says."""
+        return _EXTRA
+
+    def atom(self, side: SideChain, place: int, row: int, above: int) -> float:
+        """As `MatchRules` says."""
+        return element_score(side.number[place], int(self.number[row]))
+
+
 def match_side_chain(
-    graph: BondGraph, side: SideChain, alpha: int, nitrogen: int, carbon: int, free: frozenset[int]
+    graph: BondGraph,
+    side: SideChain,
+    alpha: int,
+    nitrogen: int,
+    carbon: int,
+    free: frozenset[int],
+    rules: MatchRules | None = None,
 ) -> tuple[float, dict[str, int]]:
     """Best match of a side chain, by search through all of them.
 
@@ -95,6 +157,8 @@ def match_side_chain(
         Atoms that are CA, N and C.
     free
         Atoms that belong to no residue yet.
+    rules
+        Scores; `ElementRules` by default.
 
     Returns
     -------
@@ -102,7 +166,8 @@ def match_side_chain(
         Highest sum of the scores of elements, absent atoms, open rings and bonds that the residue
         does not have; and the atom of each name that was found.
     """
-    neighbours, number = graph.neighbours, graph.atoms.number
+    neighbours = graph.neighbours
+    rules = ElementRules(graph.atoms.number) if rules is None else rules
     usable = free - {alpha, nitrogen, carbon}
     best: tuple[float, tuple[int | None, ...]] = (-1e9, ())
     n = len(side.names)
@@ -110,12 +175,15 @@ def match_side_chain(
     def extra(rows: tuple[int | None, ...]) -> float:
         own = {row for row in rows if row is not None}
         reached = {alpha, nitrogen, carbon, *own}
-        bonds = sum(len(usable & set(neighbours[row]) - reached) for row in (alpha, *own))
-        return _EXTRA * bonds
+        return sum(
+            rules.outside(row, other)
+            for row in (alpha, *own)
+            for other in usable & set(neighbours[row]) - reached
+        )
 
     def search(i: int, rows: tuple[int | None, ...], score: float) -> None:
         nonlocal best
-        if score + _SAME * (n - i) <= best[0]:
+        if score + rules.most * (n - i) <= best[0]:
             return  # cannot be reached any more: extra bonds only lower it
         if i == n:
             score += extra(rows)
@@ -128,13 +196,13 @@ def match_side_chain(
             for row in neighbours[above]:
                 if row not in usable or row in taken:
                     continue
-                added = element_score(side.number[i], int(number[row]))
+                added = rules.atom(side, i, row, above)
                 for place in side.closing[i]:
                     other = nitrogen if place == -2 else rows[place]
                     if other is not None and other not in neighbours[row]:
-                        added += _OPEN_RING
+                        added += rules.open_ring
                 search(i + 1, (*rows, row), score + added)
-        search(i + 1, (*rows, None), score + _ABSENT)
+        search(i + 1, (*rows, None), score + rules.absent)
 
     search(0, (), 0.0)
     found = {name: row for name, row in zip(side.names, best[1], strict=True) if row is not None}

@@ -121,6 +121,15 @@ def bond_and_angle_deviations(
     return _summary(bonds, limit), _summary(angles, limit), tuple(sorted(without))
 
 
+def ideal_bonds(name: str) -> dict[tuple[str, str], float]:
+    """Ideal lengths of the bonds of one of the twenty residues, in both orders of its atoms, A."""
+    found = {}
+    for atoms, (value, _) in _tables()[name].items():
+        if len(atoms) == 2:
+            found[atoms[0], atoms[1]] = found[atoms[1], atoms[0]] = value
+    return found
+
+
 def _summary(found: list[Deviation], limit: float) -> Deviations:
     difference = np.array([d.value - d.ideal for d in found])
     z = np.array([d.z for d in found])

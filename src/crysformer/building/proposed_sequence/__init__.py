@@ -1,0 +1,1 @@
+"""A sequence proposed from the atoms of a crystal at atomic resolution."""
