@@ -189,7 +189,8 @@ def add_building_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE.cif",
-        help="monomer dictionary of a residue for refinement; may be repeated",
+        help="monomer dictionary of a residue for refinement, or its component of the wwPDB's "
+        "Chemical Component Dictionary; may be repeated",
     )
     parser.add_argument(
         "--build-time-limit",

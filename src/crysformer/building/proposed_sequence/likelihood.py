@@ -35,9 +35,9 @@ class ProposalSettings:
     )  # fmt: skip
     second_element: float = setting(-5.0, "Likewise of the next but one.", min=-50.0, max=0.0)
     other_element: float = setting(-9.0, "Likewise of any other.", min=-50.0, max=0.0)
-    absent: float = setting(-5.0, "Likewise of an atom that is not found.", min=-50.0, max=0.0)
+    absent: float = setting(-4.0, "Likewise of an atom that is not found.", min=-50.0, max=0.0)
     extra: float = setting(
-        -9.0, "Likewise of a bond to an atom that the residue does not have.", min=-50.0, max=0.0
+        -12.0, "Likewise of a bond to an atom that the residue does not have.", min=-50.0, max=0.0
     )
     open_ring: float = setting(-6.0, "Likewise of a ring that is not closed.", min=-50.0, max=0.0)
     bond_error: float = setting(
@@ -53,7 +53,7 @@ class ProposalSettings:
         -4.0, "Likewise of the other hand than the chain's.", min=-50, max=0
     )
     unknown: float = setting(
-        -14.0, "Log likelihood of a residue that is none of the twenty.", min=-200.0, max=0.0
+        -10.0, "Log likelihood of a residue that is none of the twenty.", min=-200.0, max=0.0
     )
 
 
@@ -136,8 +136,8 @@ class LikelihoodRules:
         alike = self.donors if number == _DONOR else self.acceptors
         distance = self.graph.distance[row]
         near, far = _HYDROGEN_BOND
-        wrong = sum(1 for other in alike if near < distance[other] < far)
-        return self.settings.wrong_partner * wrong
+        wrong = any(near < distance[other] < far for other in alike)
+        return self.settings.wrong_partner if wrong else 0.0
 
     @cached_property
     def _lengths(self) -> dict[tuple[str, str], float]:
