@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import gemmi
+import numpy as np
 import pytest
 
+from crysformer.building.model_structure_factors import atomic_structure_factors, in_crystal
 from crysformer.building.refinement import choice
 from crysformer.cli import main
 from crysformer.crystal.io.read import read_crystal
@@ -119,3 +121,27 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert len(error) == 1, error
         assert message in error[0]
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_sequence_is_read_from_the_map_and_built(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples = Path(__file__).parents[1] / "samples"
+    data = read_crystal(samples / "2ol9.mtz.gz")
+    model = gemmi.read_structure(str(samples / "2ol9.pdb.gz"))
+    F = atomic_structure_factors(in_crystal(model, data), data)
+    phases, out = tmp_path / "phases.mtz", tmp_path / "out"
+    write_phases(phases, data, data.f, np.degrees(np.angle(F)), np.full(len(data), 0.9))
+    command = ["build", str(samples / "2ol9.mtz.gz"), "--map", str(phases), "-o", str(out)]
+    command += ["--sequence", "proposed", "--build-time-limit", "120"]
+    assert main([*command, "-q"]) == 0
+    assert "proposed sequence: SNQNNF (probability 0." in capsys.readouterr().out
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["proposed_sequence"]["sequence"] == "SNQNNF"
+    assert len(summary["proposed_sequence"]["chains"][0]["probability"]) == 6
+    assert summary["input"]["sequence"] == ["SNQNNF"]
+    assert summary["refinement"]["n_residues"] == 6
+    assert summary["refinement"]["r_work"] < 0.2
+    assert main([*command, "--overwrite", "--copies", "2"]) != 0
+    assert "leave out --copies" in capsys.readouterr().err
