@@ -10,14 +10,9 @@ from typing import Final
 import gemmi
 import torch
 
-from crysformer.building.alternatives.candidates import Candidate, candidates
-from crysformer.building.alternatives.models import (
-    occupancies,
-    with_conformers,
-    without_poor_conformers,
-)
 from crysformer.building.amide_flips import turn_amides
 from crysformer.building.completion import Completion
+from crysformer.building.conformer_trials import ConformerTrials
 from crysformer.building.map_values import MapValues
 from crysformer.building.model_atoms import heavy_atoms
 from crysformer.building.ordered_waters import with_new_waters, without_poor_waters
@@ -185,7 +180,12 @@ class BuildRun:
             new = self._tried(state, "anisotropic B")
             self.displacement = "iso" if new is state else "aniso"
             state = self._watered(new) if new is not state else state
-        return self._with_conformers(state, generator)
+        if self.refiner.full:  # it refines occupancies
+            trials = ConformerTrials(self._refined, self._time, self.settings)
+            for better_one in trials.improved(state, generator):
+                state = self.best = better_one
+            self.notes += trials.notes
+        return state
 
     def k_fold(self, state: RefinedState, seed: int, limit: float) -> RFactors | None:
         """R factors over folds of the data, if the free set is small and there is time."""
@@ -280,47 +280,6 @@ class BuildRun:
                 break
             state = self.best = new
         return state
-
-    def _with_conformers(self, state: RefinedState, generator: torch.Generator) -> RefinedState:
-        """Try alternative conformers in rounds, of a batch that fails its better half again."""
-        settings = self.settings.conformers
-        for _ in range(settings.rounds if self.refiner.full else 0):
-            found = candidates(
-                state.structure, state.difference, self.data.d_min, generator, settings
-            )
-            new = None
-            while found and new is None and self._time():
-                self.clock.report("alternative conformers")
-                new = self._with_candidates(state, found)
-                found = found[: len(found) // 2]
-            if new is None:
-                break
-            state = self.best = new
-        alternatives = occupancies(state.structure)
-        if alternatives:
-            listed = ", ".join(map(str, alternatives))
-            self.notes.append(f"alternative conformers, with their occupancies: {listed}")
-        return state
-
-    def _with_candidates(
-        self, state: RefinedState, found: Sequence[Candidate]
-    ) -> RefinedState | None:
-        """The model with second conformers, without those that refinement removes, if better."""
-        settings, before = self.settings.conformers, len(occupancies(state.structure))
-        start = with_conformers(state.structure, found, settings.first_occupancy)
-        new = self._refined(start, self.settings.cycles)
-        checked, removed = without_poor_conformers(new.structure, settings)
-        if removed and len(occupancies(checked)) > before and self._time():
-            new = self._refined(checked, self.settings.short_cycles)
-        n = len(occupancies(new.structure)) - before
-        kept = len(occupancies(checked)) > before and better(new, state)
-        self.notes.append(
-            f"alternative conformers of {len(found)} residues: "
-            + (f"{n} kept" if kept else "not kept")
-            + f", R-work {state.r.r_work:.3f} to {new.r.r_work:.3f}, "
-            f"R-free {state.r.r_free:.3f} to {new.r.r_free:.3f}"
-        )
-        return new if kept else None
 
     def _tried(self, state: RefinedState, what: str) -> RefinedState:
         """Refine with another kind of model; the state as it was if that is not better."""

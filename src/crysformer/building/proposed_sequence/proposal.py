@@ -23,9 +23,8 @@ from crysformer.peptide.chain import UNMODELLED, Chain
 from crysformer.peptide.residues import CODES
 from crysformer.phasing.atoms.atomic_structure import AtomicStructure
 
-#: Entry of summary.json, and the value of ``--sequence`` that takes it.
+#: Entry of summary.json.
 PROPOSED: Final = "proposed_sequence"
-AS_PROPOSED: Final = "proposed"
 #: Letters that both chains of a pair have in this fraction of their places are of one sequence.
 _ALIKE: Final = 0.6
 _LISTED: Final = 0.01  # probability of letters that the summary lists
