@@ -27,6 +27,8 @@ from crysformer.phasing.atoms.element_refinement import ElementSettings, atoms_w
 from crysformer.phasing.cell_content import CellContent, cell_content
 from crysformer.phasing.solution import Solution
 
+#: Elements of an unknown peptide with its waters, as fractions of all atoms, at most.
+_PEPTIDE = {"C": 0.62, "N": 0.17, "O": 0.25, "S": 0.01}
 _SPARE = 1.15  # atoms sought to those of the chains: solvent
 _FRACTION_FOR_ATOMS = 0.4  # of the time for building, at most, in which atoms are sought
 _FRACTION_FOR_TRACING = 0.6
@@ -210,13 +212,15 @@ def atoms_of_start(
     composition = {
         element: math.ceil(count / n_operators) for element, count in content.composition.items()
     }
-    n_cell = content.n_atoms or data.cell.volume / USUAL_VOLUME_PER_ATOM
-    n_atoms = math.ceil(_SPARE * (sum(composition.values()) or n_cell / n_operators))
+    n_atoms = math.ceil(_SPARE * sum(composition.values()))
+    if not composition:
+        n_atoms = math.ceil(data.cell.volume / USUAL_VOLUME_PER_ATOM / n_operators)
+        composition = {x: math.ceil(part * n_atoms) for x, part in _PEPTIDE.items()}
     if n_atoms * int(data.measured.sum()) * n_operators > settings.atom_pairs:
         return None
     until = time.monotonic() + _FRACTION_FOR_ATOMS * max(0.0, deadline - time.monotonic())
     return atoms_with_elements(
-        data, start.F, n_atoms, content.b_iso, composition or None, until,
+        data, start.F, n_atoms, content.b_iso, composition, until,
         settings=ElementSettings(),
     )  # fmt: skip
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crysformer.building.starting_model.bond_graph import BondGraph
 from crysformer.building.starting_model.side_chain_match import SideChain
@@ -16,6 +18,11 @@ from crysformer.peptide.residues import NAME_OF
 from crysformer.settings import setting
 
 _ALPHA: Final = "CA"
+_S_SQ: Final = 0.4  # A^-2, (1/d)^2 at which scattering powers are compared
+_B_OF_END: Final = 1.2  # usual B of an atom with one neighbour to that of the neighbour
+_LIGHT: Final = 9  # atomic number up to which elements are taken for their neighbours
+_USUAL_D_MIN: Final = 0.85  # A
+_OUTLIER: Final = 25.0  # squared deviation to the median one, beyond which it counts no more
 _DONOR, _ACCEPTOR, _SULPHUR = 7, 8, 16  # atomic numbers
 _USUAL_BOND, _LESS_SURE = (1.15, 1.9), 0.4  # A; factor beyond it
 #: Longest distance of a hydrogen bond, and shortest of atoms that are not bonded, A.
@@ -35,16 +42,30 @@ class ProposalSettings:
     )  # fmt: skip
     second_element: float = setting(-5.0, "Likewise of the next but one.", min=-50.0, max=0.0)
     other_element: float = setting(-9.0, "Likewise of any other.", min=-50.0, max=0.0)
+    element_error: float = setting(
+        0.08, "Expected relative error of scattering powers; that of the main chain counts beside "
+        "it.", min=0.001, max=1.0,
+    )  # fmt: skip
+    expected_weight: float = setting(
+        8.0, "Atoms of the main chain for which the expected errors count.",
+        min=0.1, max=1000.0,
+    )  # fmt: skip
     absent: float = setting(-4.0, "Likewise of an atom that is not found.", min=-50.0, max=0.0)
     extra: float = setting(
-        -12.0, "Likewise of a bond to an atom that the residue does not have.", min=-50.0, max=0.0
+        -18.0, "Likewise of a bond to an atom that the residue does not have.", min=-50.0, max=0.0
     )
     open_ring: float = setting(-6.0, "Likewise of a ring that is not closed.", min=-50.0, max=0.0)
     bond_error: float = setting(
-        0.025, "Error of a bond at 0.85 A for an atom of median B; in proportion to the square of "
-        "the resolution and to B.", unit="A", min=0.001, max=1.0,
+        0.025, "Expected error of a bond at 0.85 A for an atom of median B, in proportion to the "
+        "square of the resolution; that of the main chain counts beside it.", unit="A",
+        min=0.001, max=1.0,
     )  # fmt: skip
-    most_misfit: float = setting(6.0, "Largest cost of one bond length.", min=0.0, max=50.0)
+    most_misfit: float = setting(
+        6.0,
+        "Cost of one bond length or element from which it grows slowly only.",
+        min=0.0,
+        max=50.0,
+    )
     wrong_partner: float = setting(
         -1.0, "Log probability of a hydrogen bond between two donors or two acceptors.",
         min=-50.0, max=0.0,
@@ -53,8 +74,81 @@ class ProposalSettings:
         -4.0, "Likewise of the other hand than the chain's.", min=-50, max=0
     )
     unknown: float = setting(
-        -10.0, "Log likelihood of a residue that is none of the twenty.", min=-200.0, max=0.0
+        -16.0, "Log likelihood of a residue that is none of the twenty.", min=-200.0, max=0.0
     )
+
+
+class MainChainErrors:
+    """Errors of elements and of bond lengths, measured on main chains, whose residues are known.
+
+    An atom that is given too heavy an element takes a larger B than the atoms beside it, so its
+    scattering power is that of its element, damped by what its B exceeds theirs.
+
+    Parameters
+    ----------
+    graph
+        Bonds of the atoms.
+    true
+        Atomic number of each main-chain atom, by its row.
+    bonds
+        Bonds of main chains: two rows and the ideal length, A.
+    d_min
+        Resolution, A.
+    settings
+        Expected errors, and the number of atoms for which they count.
+    """
+
+    def __init__(
+        self,
+        graph: BondGraph,
+        true: Mapping[int, int],
+        bonds: Sequence[tuple[int, int, float]],
+        d_min: float,
+        settings: ProposalSettings,
+    ) -> None:
+        self.settings, self.number = settings, graph.atoms.number
+        b_iso = graph.atoms.b_iso
+        beside = np.array(
+            [np.mean(b_iso[list(near)]) if near else b_iso[i]
+             for i, near in enumerate(graph.neighbours)]
+        )  # fmt: skip
+        usual = np.where([len(near) == 1 for near in graph.neighbours], _B_OF_END, 1.0) * beside
+        self.power = graph.atoms.number * np.exp(-0.25 * _S_SQ * (b_iso - usual))
+        rows, numbers = list(true), np.array(list(true.values()))
+        ratio = self.power[rows] / numbers
+        self.scale = float(np.median(ratio))
+        weight = settings.expected_weight
+        self.element_error = _combined(
+            settings.element_error, ratio / self.scale - 1, weight
+        )  # relative
+        expected = settings.bond_error * (d_min / _USUAL_D_MIN) ** 2
+        deviations = np.array([graph.distance[i, j] - length for i, j, length in bonds])
+        self.bond_error = _combined(expected, deviations, weight)
+
+    def element(self, number: int, row: int) -> float:
+        """Log likelihood of the element of an atom, natural logarithm.
+
+        Either the element that it was given is right or nearly so, or its B made up for a wrong one
+        and its damped power tells.
+        """
+        s, given = self.settings, int(self.number[row])
+        most = s.other_element
+        if max(number, given) <= _LIGHT or number == given:
+            most = {0: 0.0, 1: s.next_element, 2: s.second_element}.get(abs(number - given), most)
+        ratio = float(self.power[row]) / (self.scale * number)
+        by_power = s.next_element / 2 - _capped((ratio - 1) / self.element_error, s.most_misfit)
+        return max(most, by_power)
+
+
+def _combined(expected: float, found: NDArray[np.float64], weight: float) -> float:
+    """Error from deviations, with an expected one that counts as `weight` of them."""
+    usual = np.minimum(found**2, np.median(found**2) * _OUTLIER if len(found) else 0.0)
+    return float(np.sqrt((weight * expected**2 + usual.sum()) / (weight + len(found))))
+
+
+def _capped(z: float, most: float) -> float:
+    """Half the square of a deviation, less where it is large: errors have long tails."""
+    return most * math.log1p(0.5 * z**2 / most)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +161,8 @@ class LikelihoodRules:
         The residue.
     graph
         Bonds of the atoms.
-    d_min
-        Resolution, A.
+    errors
+        Of elements and bond lengths.
     donors, acceptors
         Rows of main-chain nitrogens and oxygens.
     settings
@@ -77,7 +171,7 @@ class LikelihoodRules:
 
     letter: str
     graph: BondGraph
-    d_min: float
+    errors: MainChainErrors
     donors: frozenset[int]
     acceptors: frozenset[int]
     settings: ProposalSettings
@@ -111,23 +205,15 @@ class LikelihoodRules:
 
     def element(self, number: int, row: int) -> float:
         """Of the element of an atom."""
-        found = int(self.graph.atoms.number[row])
-        if max(number, found) > 9 and number != found:
-            return self.settings.other_element
-        s = self.settings
-        return {0: 0.0, 1: s.next_element, 2: s.second_element}.get(
-            abs(number - found), s.other_element
-        )
+        return self.errors.element(number, row)
 
     def bond_misfit(self, length: float, row: int, above: int) -> float:
         """Cost of a bond length."""
         b = self.graph.atoms.b_iso
-        error = self.settings.bond_error * (self.d_min / 0.85) ** 2
-        error *= max(0.7, float(max(b[row], b[above])) / self._median_b)
-        deviation = (float(self.graph.distance[row, above]) - length) / error
-        # of errors that are larger now and then, as in disordered side chains
-        most = self.settings.most_misfit
-        return most * math.log1p(0.5 * deviation**2 / most)
+        error = self.errors.bond_error * max(0.7, float(max(b[row], b[above])) / self._median_b)
+        return _capped(
+            (float(self.graph.distance[row, above]) - length) / error, self.settings.most_misfit
+        )
 
     def partners(self, number: int, row: int) -> float:
         """Of the hydrogen bonds to the main chain, which has donors and acceptors."""

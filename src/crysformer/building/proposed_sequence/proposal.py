@@ -10,7 +10,11 @@ from typing import Any, Final
 import numpy as np
 
 from crysformer.building.proposed_sequence.backbones import main_chains
-from crysformer.building.proposed_sequence.likelihood import LikelihoodRules, ProposalSettings
+from crysformer.building.proposed_sequence.likelihood import (
+    LikelihoodRules,
+    MainChainErrors,
+    ProposalSettings,
+)
 from crysformer.building.starting_model.backbone_threading import (
     Site,
     ThreadedChain,
@@ -26,9 +30,10 @@ from crysformer.phasing.atoms.atomic_structure import AtomicStructure
 #: Entry of summary.json.
 PROPOSED: Final = "proposed_sequence"
 #: Letters that both chains of a pair have in this fraction of their places are of one sequence.
-_ALIKE: Final = 0.6
+_ALIKE: Final = 0.5
 _LISTED: Final = 0.01  # probability of letters that the summary lists
 _AMIDE_NITROGEN: Final = 7
+_MAIN_CHAIN: Final = (7, 6, 6, 8)  # atomic numbers of N, CA, C and O
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,11 +203,22 @@ class _Reader:
         sites = [site for path in paths for site in path]
         donors = frozenset(site.n for path in paths for site in path[1:])
         acceptors = frozenset(site.o for site in sites)
+        true = {row: z for s in sites for row, z in zip(_rows(s), _MAIN_CHAIN, strict=True)}
+        bonds = [
+            bond
+            for s in sites
+            for bond in (
+                (s.n, s.alpha, ideal_geometry.N_CA),
+                (s.alpha, s.c, ideal_geometry.CA_C),
+                (s.c, s.o, ideal_geometry.C_O),
+            )
+        ]
+        errors = MainChainErrors(graph, true, bonds, d_min, settings)
         self.rules = {
-            letter: LikelihoodRules(letter, graph, d_min, donors, acceptors, settings)
+            letter: LikelihoodRules(letter, graph, errors, donors, acceptors, settings)
             for letter in CODES
         }
-        main = {row for site in sites for row in (site.n, site.alpha, site.c, site.o)}
+        main = {row for site in sites for row in _rows(site)}
         self.free = frozenset(range(len(graph.atoms))) - main
 
     def read(self, path: Sequence[Site]) -> _ReadChain:
@@ -256,6 +272,11 @@ class _Reader:
             best.append(value - rules.bond_misfit(ideal_geometry.C_N, nitrogen, site.c))
         amide = max(best)
         return amide - acid
+
+
+def _rows(site: Site) -> tuple[int, int, int, int]:
+    """N, CA, C and O of a unit."""
+    return site.n, site.alpha, site.c, site.o
 
 
 def _proposed(
