@@ -90,7 +90,7 @@ class ProposedSequence:
 
     @property
     def sequence(self) -> str:
-        """The chains as ``--sequence`` takes them."""
+        """The chains as `sequence` of `crysformer.build` takes them."""
         return ",".join(str(chain.chain) for chain in self.chains)
 
     def to_summary(self) -> dict[str, Any]:
