@@ -15,9 +15,10 @@ HEAD = """# The command line
 Made by `python docs/make_cli.py` from the program's own help.
 
 Exit codes: 0 done (also when no convincing solution was found: then `solved: false`), 1 failure,
-2 usage, 130 Ctrl-C, 143 SIGTERM. Results go to stdout, progress and log to stderr. A failure is one
-line on stderr and leaves no half-written files. An interrupted `solve` writes its best candidate
-and its state, `train` its checkpoint, and `dataset build` keeps what is finished, for `--resume`.
+2 usage (an option that is unknown, malformed, or has no meaning whatever the file holds), 130
+Ctrl-C, 143 SIGTERM. Results go to stdout, progress and log to stderr. A failure is one line on
+stderr and leaves no half-written files. An interrupted `solve` writes its best candidate and its
+state, `train` its checkpoint, and `dataset build` keeps what is finished, for `--resume`.
 One process at a time writes into an output folder.
 Missing parents of output folders and files are made; a folder that is not empty is rejected without
 `--overwrite`.

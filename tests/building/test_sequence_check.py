@@ -64,7 +64,7 @@ def test_refuted_side_chains_are_left_out(
     assert names[1] == ["N", "CA", "C", "O", "CB"]
     assert names[0] == [atom.name for atom in model.structure[0][0][0]]
     assert len(list(model.structure[0][0][1])) == 9
-    assert "K2A rather M; side chains in question are left out" in less.notes[-1]
+    assert "side chains that do not fit: K2; they are left out" in less.notes[-1]
     # the figures are those of what is written
     used = less.data.measured & ~less.free.free
     f, calculated = less.data.f[used], np.abs(less.scaled.F_model[used])

@@ -86,7 +86,7 @@ def test_the_phases_stay_if_building_fails(
     out = tmp_path / "out"
     command = ["solve", str(SMALL.data_path), "-o", str(out), "-q", "--method", "raar"]
     assert main(command) == 0  # without a sequence there is nothing to build
-    assert "model: none" in capsys.readouterr().out
+    assert "model: not built" in capsys.readouterr().out
     summary = json.loads((out / "summary.json").read_text())
     assert "pass --sequence" in summary["refinement"]["failure"]
     phases = {"solution.mtz", "solution.ccp4", "summary.json", "state.safetensors", "report.html"}
@@ -110,6 +110,7 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
             1, "other.mtz: cell 9.6"),
         ("build", data, "--map", str(broken), "--sequence", "LVHSSN"): (1, "broken.mtz"),
         ("build", data, "--map", str(tmp_path / "none.mtz")): (1, "no such file"),
+        ("build", str(tmp_path / "missing.mtz")): (1, "no such file"),
         ("build", data, "--model", model, "--dictionary", str(cif)): (1, "holds no restraints"),
         ("build", str(tmp_path)): (1, "has no solution.mtz"),
         ("build", str(tmp_path), "--map", str(other)): (2, "--map belongs to a file"),

@@ -12,7 +12,7 @@ from crysformer.crystal.space_groups import (
     parse_space_group,
     resolve_symmetry,
 )
-from crysformer.errors import InputError
+from crysformer.errors import InputError, UsageError
 
 UNIQUE_B = gemmi.UnitCell(9, 10, 19, 90, 101, 90)
 UNIQUE_C = gemmi.UnitCell(9, 10, 19, 90, 90, 101)
@@ -84,7 +84,7 @@ def test_what_is_none(text: str) -> None:
 @pytest.mark.parametrize("text", ["P22", "P33", "P44", "P66", "C22", "I22", "P2121", "P11"])
 def test_incomplete_symbols_are_no_hall_symbols(text: str) -> None:
     assert parse_space_group(text) is None
-    with pytest.raises(InputError, match=f"x: unknown space group '{text}'"):
+    with pytest.raises(UsageError, match=f"x: unknown space group '{text}'"):
         resolve_symmetry("x", UNIQUE_B, text)
 
 
@@ -102,7 +102,7 @@ def test_incomplete_symbols_are_no_hall_symbols(text: str) -> None:
 def test_ambiguous_symbols_are_refused_with_their_readings(text: str, readings: str) -> None:
     assert parse_space_group(text) is None
     with pytest.raises(
-        InputError, match=f"x: ambiguous space group '{text}': it may be {readings}"
+        UsageError, match=f"x: ambiguous space group '{text}': it may be {readings}"
     ):
         resolve_symmetry("x", UNIQUE_B, text)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crysformer.crystal.cell_composition import count_atoms, estimate_copies
-from crysformer.errors import InputError
+from crysformer.errors import UsageError
 from crysformer.peptide.chain import Chain, letters_of, parse_chain
 from crysformer.peptide.residues import D_NAME_OF
 from crysformer.peptide.sequence_file import read_sequences
@@ -60,7 +60,7 @@ def test_what_is_written_is_read_again(
 
 @pytest.mark.parametrize("text", ["A(XYZ)", "(D-Xyz)", "A-NH3", "A*A", "Ac-", "Ac--NH2", "A(DAL"])
 def test_what_cannot_be_read_is_refused(text: str) -> None:
-    with pytest.raises(InputError):
+    with pytest.raises(UsageError):
         read_sequences(text)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crysformer.errors import InputError
+from crysformer.errors import InputError, UsageError
 from crysformer.peptide.sequence_file import read_sequences, sequences_of
 
 
@@ -29,7 +29,7 @@ def test_codes(text: str, chains: tuple[str, ...]) -> None:
 def test_chains_given_one_by_one_are_checked_too() -> None:
     assert sequences_of(None) == ()
     assert sequences_of(["lvh", "SSN,A(MSE)G"]) == ("LVH", "SSN", "AMG")
-    with pytest.raises(InputError, match="unknown letter '1'"):
+    with pytest.raises(UsageError, match="unknown letter '1'"):
         sequences_of(("LVH", "S1N"))
 
 
@@ -52,7 +52,7 @@ def test_fasta(tmp_path: Path, content: str, chains: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("letter", [*"*-1(?", "é"])
 def test_unknown_letter_is_named_with_its_position(letter: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(UsageError) as caught:
         read_sequences(f"GNN{letter}QNY")
     assert f"unknown letter {letter.upper()!r} at position 4" in str(caught.value)
     path = tmp_path / "x.fa"
@@ -66,7 +66,7 @@ def test_unknown_letter_is_named_with_its_position(letter: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("text", ["", ",", "AG,", "  "])
 def test_empty_chain(text: str) -> None:
-    with pytest.raises(InputError, match="an empty chain"):
+    with pytest.raises(UsageError, match="an empty chain"):
         read_sequences(text)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from crysformer.crystal.cell_composition import composition
 from crysformer.crystal.matthews import chain_mass
-from crysformer.errors import InputError
+from crysformer.errors import InputError, UsageError
 from crysformer.peptide.chain import parse_chain
 from crysformer.peptide.modified_residues import _FORMULAS, modified_composition, modified_name
 from crysformer.peptide.sequence_file import (
@@ -75,7 +75,7 @@ def test_one_letter_codes_that_resemble_names(text: str) -> None:
     ],
 )
 def test_an_unknown_name_among_three_letter_names_is_refused(text: str, unknown: str) -> None:
-    with pytest.raises(InputError, match=f"{unknown} among three-letter names") as refusal:
+    with pytest.raises(UsageError, match=f"{unknown} among three-letter names") as refusal:
         read_sequences(text)
     assert "\n" not in str(refusal.value)
 
@@ -196,5 +196,5 @@ def test_mass_of_a_chain_with_an_unknown_residue_is_near_that_of_the_residue() -
 
 @pytest.mark.parametrize("text", ["G(QQQ)G", "(DZZ)", "G?G"])
 def test_message_on_unknown_residues_says_that_the_sequence_is_optional(text: str) -> None:
-    with pytest.raises(InputError, match="may also be left out"):
+    with pytest.raises(UsageError, match="may also be left out"):
         read_sequences(text)

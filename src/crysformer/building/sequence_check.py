@@ -141,7 +141,7 @@ def _without_side_chains(
                     if residue[i].name not in TO_CB:
                         del residue[i]
     state = RefinedState.of(structure, built.data, built.free, settings.scaling)
-    note = f"sequence {support}; side chains in question are left out, and R is that without them"
+    note = f"sequence {support}; they are left out, and R is that without them"
     return replace(
         built, scaled=state.scaled, coefficients=state.coefficients, r=state.r, k_fold=None,
         notes=(*built.notes, note),

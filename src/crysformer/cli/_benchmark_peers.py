@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crysformer.cli._common import emit, log, positive, progress_bar
+from crysformer.cli._common import emit, log, positive, progress_bar, seconds
 from crysformer.errors import CrysformerError, UsageError
 from crysformer.wording import counted
 
@@ -59,7 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--seeds", type=positive, default=3, metavar="N", help="seeds 0 to N - 1 (3)"
     )
     parser.add_argument(
-        "--time-limit", type=float, default=60.0, metavar="S", help="seconds of each run (60)"
+        "--time-limit", type=seconds, default=60.0, metavar="S", help="seconds of each run (60)"
     )
     parser.add_argument(
         "--budget", type=float, metavar="MINUTES", help="begin no further run after this time"

@@ -114,6 +114,17 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def seconds(text: str) -> float:
+    """Parse a time limit, seconds above zero."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected seconds above zero, found {text!r}")
+    return value
+
+
 def seed(text: str) -> int:
     """Parse the seed of a random generator, a whole number from 0."""
     if not text.isdecimal() or int(text) >= 2**63:
@@ -194,7 +205,7 @@ def add_building_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--build-time-limit",
-        type=float,
+        type=seconds,
         default=300.0,
         metavar="S",
         help="seconds for building and refining a model (default 300)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from crysformer.cli._common import emit, log
+from crysformer.cli._common import emit, log, seconds
 from crysformer.errors import UsageError
 
 #: Options of the tables that have no meaning for figures, which train nothing.
@@ -32,7 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "(trp,11,18,31,50%%,75%%,90%%)",
     )
     group.add_argument(
-        "--time-limit", type=float, metavar="S", help="for each crystal and method (20)"
+        "--time-limit", type=seconds, metavar="S", help="for each crystal and method (20)"
     )
 
 

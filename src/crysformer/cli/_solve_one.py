@@ -80,7 +80,7 @@ def describe(data: CrystalData) -> str:
 def model_line(refinement: dict[str, Any]) -> str:
     """The entry ``refinement`` of summary.json in one line."""
     if refinement.get("failure") and "r_work" not in refinement:
-        return f"model: none ({refinement['failure']})"
+        return f"model: not built ({refinement['failure']})"
     r_free, n_free = refinement["r_free"], refinement["n_free"]
     how = f"{n_free} free"
     if refinement["r_free_k_fold"] is not None:
@@ -98,6 +98,16 @@ def model_line(refinement: dict[str, Any]) -> str:
     )
 
 
+def written_line(folder: Path) -> str:
+    """Name the result files that are in a folder."""
+    from crysformer.phasing.checkpoint import STATE
+    from crysformer.workflow.build import BUILDING_FILES
+    from crysformer.workflow.solution_files import RESULTS
+
+    names = dict.fromkeys((*RESULTS, *BUILDING_FILES, STATE))
+    return f"written: {folder}: " + ", ".join(name for name in names if (folder / name).is_file())
+
+
 def space_groups(solution: Solution) -> str:
     """The best space groups with the agreement of symmetry mates, in one line."""
     shown = [group for group in solution.space_groups if group.supported or group.stated][:4]
@@ -111,9 +121,13 @@ def space_groups(solution: Solution) -> str:
 
 def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], folder: Path) -> str:
     """The verdict in a few lines, without the notes on reading, which were logged already."""
+    support = summary["sequence"]
+    answer = "yes" if solution.solved else "no"
+    if solution.solved and support["supported"] is False:
+        answer += ", but not with this sequence"
     lines = [
-        f"solved: {'yes' if solution.solved else 'no'} (confidence {solution.confidence:.2f}),"
-        f" method {solution.method}, {solution.seconds:.1f} s",
+        f"solved: {answer} (confidence {solution.confidence:.2f}), method {solution.method}, "
+        f"{solution.seconds:.1f} s",
     ]
     if not solution.space_group.is_centrosymmetric():
         lines.append(f"hand: as written with probability {solution.hand_probability:.2f}")
@@ -122,7 +136,6 @@ def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], fold
         lines.append(f"enantiomorphic pair: agreement with {agreement}")
     if solution.space_groups:
         lines.append(f"space groups: {space_groups(solution)}")
-    support = summary["sequence"]
     if support["probability"] is not None:
         lines.append(f"sequence: {support['verdict']}")
     if "proposed_sequence" in summary:
@@ -141,13 +154,10 @@ def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], fold
     built = refinement is not None and "n_residues" in refinement
     if refinement is not None:
         lines.append(model_line(refinement))
+    lines.append(written_line(folder))
     mtz = folder / "solution.mtz"
-    names = "solution.ccp4, summary.json"
-    names += ", model.cif" if built or solution.model is not None else ""
-    names += ", model.pdb, refinement.log" if built else ""
-    names += ", atoms.res" if solution.atoms is not None else ""
     view = f"coot --script {folder / 'open.py'}" if built else f"coot --auto {mtz}"
-    lines += [f"written: {mtz}, {names}", f"view: {view}"]
+    lines.append(f"view{'' if solution.solved else ' (most probably wrong)'}: {view}")
     if (page := folder / "report.html").is_file():
         lines.append(f"report: {page} (for a browser)")
     if not solution.solved:

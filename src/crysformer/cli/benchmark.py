@@ -20,6 +20,7 @@ from crysformer.cli._common import (
     emit,
     positive,
     progress_bar,
+    seconds,
     seed,
 )
 from crysformer.errors import CrysformerError, UsageError
@@ -99,7 +100,7 @@ def _add_run_options(parser: argparse.ArgumentParser, n: int, time_limit: float)
     )
     parser.add_argument(
         "--time-limit",
-        type=float,
+        type=seconds,
         default=time_limit,
         metavar="S",
         help=f"seconds for each crystal and method ({time_limit:g})",

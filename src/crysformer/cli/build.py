@@ -30,8 +30,9 @@ from crysformer.cli._common import (
     seed,
     with_flags,
 )
-from crysformer.cli._solve_one import model_line
-from crysformer.errors import UsageError
+from crysformer.cli._solve_one import model_line, written_line
+from crysformer.errors import InputError, UsageError
+from crysformer.file_content import STDIN
 
 if TYPE_CHECKING:
     from crysformer.building.start import Start
@@ -102,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         lines.append(f"sequence: {summary['sequence']['verdict']}")
     lines += [model_line(summary["refinement"]), f"geometry: {validation.text()}"]
     folder = Path(args.output)
-    lines += [f"written: {folder / 'model.cif'}", f"view: coot --script {folder / 'open.py'}"]
+    lines += [written_line(folder), f"view: coot --script {folder / 'open.py'}"]
     emit(args, summary, "\n".join(lines))
     return 0
 
@@ -127,6 +128,8 @@ def _inputs(
     if args.map is not None and args.model is not None:
         raise UsageError("--map and --model are both given: building starts from one of them")
     if args.map is None and args.model is None:
+        if args.data != STDIN and not Path(args.data).exists():
+            raise InputError(f"{args.data}: no such file or folder")
         raise UsageError(
             f"{args.data} has no phases that are used: give --map or --model, or a folder that "
             "crysformer solve wrote"

@@ -1,7 +1,7 @@
 """Solve the bundled crystals and compare the results with their true models.
 
-Three synthetic dipeptides, one synthetic crystal of 15 residues, and one real data set. For each,
-a folder with solution.mtz, solution.ccp4, summary.json, the true model and a picture is written.
+Three synthetic dipeptides, one synthetic crystal of 15 residues, and one real data set. Each gets a
+folder with solution.mtz, solution.ccp4, summary.json, report.html, the true model and a picture.
 Each crystal has a time limit of its own; all of them together have 45 seconds, used in order.
 """
 
@@ -105,7 +105,7 @@ class Outcome:
             f"  against the truth: mean phase error {self.truth.mean_aligned:.1f},"
             f" F-weighted {self.truth.weighted_aligned:.1f} degrees (origin aligned{hand})",
             f"  network alone: {self.network}",
-            f"  picture: {self.folder / 'maps.png'}",
+            f"  picture: {self.folder / 'maps.png'}, report: {self.folder / 'report.html'}",
         ]
 
 
@@ -116,6 +116,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, output: Path) -> int:
+    from crysformer.workflow.reports import write_report
+
     started = time.perf_counter()
     outcomes = []
     if not args.json:
@@ -128,6 +130,7 @@ def _run(args: argparse.Namespace, output: Path) -> int:
         left = max(_LEAST_TIME, TIME_BUDGET - (time.perf_counter() - started))
         with staged_files(folder) as staging:
             outcome = _solve_one(sample, min(sample.time_limit, left), staging, folder, args)
+        write_report(folder)
         outcomes.append(outcome)
         if not args.json:
             print("\n".join(outcome.lines()) + "\n", flush=True)
@@ -145,6 +148,7 @@ def _solve_one(
 
     from crysformer.crystal.comparison.compare import compare_phases
     from crysformer.crystal.io.read import read_crystal
+    from crysformer.crystal.quality.report import data_report
     from crysformer.phasing.solver import solve
     from crysformer.report.reference_model import model_structure_factors
     from crysformer.workflow.solution_files import write_solution
@@ -158,7 +162,7 @@ def _solve_one(
             seed=args.seed,
             progress=progress,
         )
-    write_solution(staging, data, solution)
+    write_solution(staging, data, solution, data_report(data, sample.sequence))
     shutil.copy(sample.model_path, staging)
     structure = gemmi.read_structure(str(sample.model_path))
     phi_true = np.degrees(np.angle(model_structure_factors(structure, data.hkl)))

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from crysformer.cli import _evaluate_phases
-from crysformer.cli._common import add_output_arguments, emit, progress_bar, seed
+from crysformer.cli._common import add_output_arguments, emit, progress_bar, seconds, seed
 from crysformer.errors import UsageError
 from crysformer.files import locked_folder, staged_files, write_json
 from crysformer.phasing.method import METHODS as SOLVER_METHODS
@@ -63,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="fraction of reflections measured (1)",
     )
     parser.add_argument(
-        "--time-limit", type=float, default=120.0, metavar="S", help="for each crystal (120)"
+        "--time-limit", type=seconds, default=120.0, metavar="S", help="for each crystal (120)"
     )
     parser.add_argument(
         "--seed", type=seed, default=0, metavar="N", help="seed for the random starts (0)"

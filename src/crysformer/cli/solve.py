@@ -2,8 +2,9 @@
 
 The quality of the data (completeness, Wilson B, twinning and so on) is reported first, in full by
 `crysformer info DATA`. Writes solution.mtz (the measured amplitudes with FWT PHWT
-FOM), solution.ccp4 (the map), summary.json and, where the search with the sequence found the
-solution, model.cif into the output folder, and prints a verdict.
+FOM), solution.ccp4 (the map), summary.json and report.html into the output folder, with a model of
+a solved crystal whose sequence is known (model.cif, model.pdb, refinement.log, open.py for Coot,
+and model.ins and model.hkl for SHELXL at atomic resolution), and prints a verdict.
 A solution that is claimed at atomic resolution also has atoms.res: atoms with their elements, in
 SHELX format. A run that finds nothing convincing is not a failure: the best candidate is written,
 with solved: false.
@@ -35,6 +36,7 @@ from crysformer.cli._common import (
     check_contents,
     emit,
     progress_bar,
+    seconds,
     seed,
 )
 from crysformer.cli._solve_one import load_settings, solve_one
@@ -63,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--time-limit",
-        type=float,
+        type=seconds,
         default=120.0,
         metavar="S",
         help="seconds after which the best candidate so far is taken (default 120)",
@@ -103,7 +105,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--no-build", action="store_true", help="stop at the phases, without building a model"
     )
     parser.add_argument("--no-report", action="store_true", help="leave out report.html")
-    add_output_arguments(parser, "solution.mtz, solution.ccp4 and summary.json", required=False)
+    add_output_arguments(parser, "the phases, the map, the model and the report", required=False)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from typing import Final
 import gemmi
 
 from crysformer.crystal.unit_cell import is_consistent, is_possible
-from crysformer.errors import InputError
+from crysformer.errors import InputError, UsageError
 
 #: Subscripts and the minus sign of typeset symbols.
 _TYPESET: Final = str.maketrans("₀₁₂₃₄₅₆₇₈₉−\u2013", "0123456789--")
@@ -195,7 +195,9 @@ def resolve_symmetry(
     Raises
     ------
     InputError
-        If one of them is missing, impossible or unknown, or if they contradict each other.
+        If one of them is missing or impossible, or if they contradict each other.
+    UsageError
+        If the text of a space group means none, or several.
     """
     missing = []
     if cell is None or not cell.is_crystal():
@@ -221,7 +223,7 @@ def resolve_symmetry(
                 if doubt
                 else (f"unknown space group {symbol!r}")
             )
-            raise InputError(
+            raise UsageError(
                 f"{source}: {what}; expected a symbol such as P1, 'P 21 21 21' or C2, or a number"
             )
     if not is_consistent(cell, space_group):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from crysformer.errors import InputError
+from crysformer.errors import InputError, UsageError
 from crysformer.file_content import STDIN, read_content
 from crysformer.peptide.chain import Chain, parse_chain
 from crysformer.peptide.three_letter import is_residue_name, one_letter_notation, unknown_names
@@ -69,7 +69,9 @@ def read_sequences(text_or_path: str | os.PathLike[str]) -> tuple[str, ...]:
     Raises
     ------
     InputError
-        If the file is missing or empty, or a letter or residue is unknown.
+        If the file is missing or empty, or a letter or residue in it is unknown.
+    UsageError
+        If text that is not a file holds an unknown letter or residue, or an empty chain.
     """
     return read_sequences_with_notes(text_or_path).chains
 
@@ -84,7 +86,10 @@ def read_sequences_with_notes(text_or_path: str | os.PathLike[str]) -> SequenceR
         what = "is a folder" if is_folder else "no such file"
         raise InputError(f"{text}: {what}, expected a FASTA file or one-letter codes")
     where = f"sequence {text!r:.60}"
-    return _reading([(where, part) for part in _chains_of(text)], where)
+    try:
+        return _reading([(where, part) for part in _chains_of(text)], where)
+    except InputError as error:  # no file is to blame
+        raise UsageError(str(error)) from error
 
 
 def sequences_of(sequence: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -102,7 +107,7 @@ def sequences_of(sequence: str | Sequence[str] | None) -> tuple[str, ...]:
 
     Raises
     ------
-    InputError
+    InputError, UsageError
         As for `read_sequences`.
     """
     if sequence is None:

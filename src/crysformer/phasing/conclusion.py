@@ -17,7 +17,7 @@ from crysformer.crystal.regrouping import in_space_group
 from crysformer.phasing.atoms.atomic_structure import AtomicStructure
 from crysformer.phasing.budget import CLOSING, method_generator
 from crysformer.phasing.candidate import Candidate
-from crysformer.phasing.final_structure import with_final_structure
+from crysformer.phasing.final_structure import has_final_structure, with_final_structure
 from crysformer.phasing.origin.crystal_setting import (
     CrystalSetting,
     to_crystal_setting,
@@ -125,7 +125,14 @@ def conclude(
     if best.symmetry is None or moved:  # rated in the group that is written
         best = replace(best, symmetry=placed.symmetry)
     atoms = None
-    if best.confidence >= SOLVED and time.monotonic() < deadline:
+    late = time.monotonic() >= deadline
+    if late and best.confidence >= SOLVED:
+        if has_final_structure(problem, search.settings.final_structure):
+            notes.append(
+                "atoms with their elements were not refined: the time limit had passed; `resume` "
+                "with a longer `time_limit` gives them"
+            )
+    elif best.confidence >= SOLVED:
         f = np.where(unexplained, np.nan, problem.data.f)  # of some the model gave the amplitude
         explained = replace(problem, data=replace(problem.data, f=f))
         settings = search.settings.final_structure

@@ -43,6 +43,18 @@ class FinalStructureSettings(ElementSettings):
     )
 
 
+def has_final_structure(problem: PhasingProblem, settings: FinalStructureSettings) -> bool:
+    """Check if the resolution is high and the structure small enough for atoms with elements."""
+    data = problem.data
+    pairs = _atoms_sought(problem) * int(data.measured.sum()) * problem.n_operators
+    return data.d_min <= settings.d_min and pairs <= settings.max_pairs
+
+
+def _atoms_sought(problem: PhasingProblem) -> int:
+    n_cell = problem.content.n_atoms or problem.data.cell.volume / USUAL_VOLUME_PER_ATOM
+    return math.ceil(_SPARE * n_cell / problem.n_operators)
+
+
 def with_final_structure(
     problem: PhasingProblem,
     candidate: Candidate,
@@ -75,12 +87,9 @@ def with_final_structure(
         do not fit better.
     """
     data, content, n_operators = problem.data, problem.content, problem.n_operators
-    n_cell = content.n_atoms or data.cell.volume / USUAL_VOLUME_PER_ATOM
-    n_atoms = math.ceil(_SPARE * n_cell / n_operators)
-    n_measured = int(data.measured.sum())
-    too_large = n_atoms * n_measured * n_operators > settings.max_pairs
-    if data.d_min > settings.d_min or too_large:
+    if not has_final_structure(problem, settings):
         return placed, None
+    n_atoms, n_measured = _atoms_sought(problem), int(data.measured.sum())
     phase = np.exp(1j * np.deg2rad(np.nan_to_num(placed.phi)))
     start = (np.where(data.measured, data.f, 0.0) * placed.fom).astype(np.complex128) * phase
     composition = {

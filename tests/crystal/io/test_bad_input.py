@@ -13,7 +13,7 @@ import pytest
 
 from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.io.write import read_map
-from crysformer.errors import CrysformerError, InputError
+from crysformer.errors import CrysformerError, InputError, UsageError
 
 WriteMtz = Callable[..., Path]
 
@@ -213,7 +213,6 @@ def test_mtz_without_cell_or_space_group(
     [
         ({"space_group": "P 4"}, "contradicts space group P 4 (tetragonal)"),
         ({"space_group": "P 61"}, "contradicts space group P 61 (hexagonal)"),
-        ({"space_group": "nonsense"}, "unknown space group 'nonsense'"),
         ({"cell": gemmi.UnitCell(20, 23, 31, 90, 95, 90)}, "contradicts space group P 21 21 21"),
         ({"cell": gemmi.UnitCell(-20, 23, 31, 90, 90, 90)}, "is impossible"),
         ({"cell": gemmi.UnitCell(20, 23, 31, 90, 30, 30)}, "is impossible"),
@@ -230,6 +229,17 @@ def test_options_that_contradict_the_file(
     says: str,
 ) -> None:
     assert says in refusal(write_mtz(tmp_path / "x.mtz", unique_hkl, columns), **options)
+
+
+def test_a_space_group_that_means_nothing_is_a_fault_of_usage(
+    write_mtz: WriteMtz,
+    tmp_path: Path,
+    unique_hkl: np.ndarray,
+    columns: list[tuple[str, str, np.ndarray]],
+) -> None:
+    path = write_mtz(tmp_path / "x.mtz", unique_hkl, columns)
+    with pytest.raises(UsageError, match="unknown space group 'nonsense'"):
+        read_crystal(path, space_group="nonsense")
 
 
 def test_small_strain_is_no_contradiction(

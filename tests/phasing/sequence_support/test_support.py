@@ -84,7 +84,7 @@ def test_a_wrong_residue_is_found(crystal: CrystalData, given: str, row: int) ->
     assert found.contradicted == {row}
     better = found.to_summary()["better"]
     assert [(b["chain"], b["residue"], b["given"]) for b in better] == [("A", row + 1, given[row])]
-    assert f"{given[row]}{row + 1}A rather" in str(found)
+    assert str(found).endswith(f"side chains that do not fit: {given[row]}{row + 1}")
     written = replace(model, truncated=found.contradicted).to_structure()[0][0]
     atoms = {atom.name for atom in written[row]}
     assert atoms <= {"N", "CA", "C", "O", "OXT", "CB"}

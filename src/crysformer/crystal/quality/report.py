@@ -195,6 +195,7 @@ class DataReport:
             "twin_laws": [_plain(asdict(law)) for law in self.twin_laws],
             "packing": None if self.packing is None else _plain(asdict(self.packing)),
             "warnings": list(self.warnings),
+            "text": self.lines(),
         }
 
 

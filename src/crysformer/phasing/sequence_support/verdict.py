@@ -118,8 +118,9 @@ class SequenceSupport:
         verdict = {True: "supported", False: "refuted", None: "neither supported nor refuted"}
         line = f"{verdict[self.supported]} by the amplitudes (probability {self.probability:.2f})"
         if self.better:
-            names = (f"{r.given}{r.number}{r.chain} rather {r.better}" for r in self.better)
-            line += f"; {', '.join(names)}"
+            several = len({r.chain for r in self.residues}) > 1
+            of = (f"{r.given}{r.number}{' of ' + r.chain if several else ''}" for r in self.better)
+            line += f"; side chains that do not fit: {', '.join(of)}"
         return line
 
     def to_summary(self) -> dict[str, Any]:

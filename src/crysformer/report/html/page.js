@@ -88,6 +88,11 @@
     };
   }
 
+  if (!content.model) {
+    document.getElementById("whole").textContent = "whole cell";
+    document.getElementById("colours").remove();
+  }
+
   function whole() {
     const bag = viewer.model_bags[0];
     const element = document.getElementById("viewer");

@@ -53,7 +53,7 @@ def html_report(folder: str | Path) -> str:
         ("model", "Model", model_section(results)),
         ("search", "Search", search_section(results.summary) + candidates_section(results.summary)),
         ("groups", "Space groups", space_groups_section(results.summary)),
-        ("data", "Data", data_section(report, data_charts(results.data, report))),
+        ("data", "Data", data_section(results.summary, report, data_charts(results.data, report))),
         ("notes", "Notes", notes_section(results.summary)),
         ("files", "Files and references", files_section(results)),
     ]

@@ -7,22 +7,29 @@ from html import escape
 from typing import Any
 
 from crysformer.crystal.quality.report import DataReport
+from crysformer.report.html.advice import advice
 from crysformer.report.html.charts import Series, chart
 from crysformer.report.html.model_sections import r_factors
 from crysformer.report.html.result_folder import ResultFolder
 from crysformer.report.html.tables import table
 from crysformer.report.html.words import FIGURES, hand, verdict
 
+#: Method, or part of its name: reference.
+_OF_METHODS = {
+    "charge-flipping": "Oszlanyi and Suto, Acta Cryst. A60, 134 (2004); A61, 147 (2005)",
+    "raar": "Luke, Inverse Problems 21, 37 (2005)",
+    "network": "Dun et al., CrysFormer, arXiv:2310.03899",
+    "fragments": "Crowther and Blow, Acta Cryst. 23, 544 (1967)",
+}
 _REFERENCES = (
-    ("charge flipping", "Oszlanyi and Suto, Acta Cryst. A60, 134 (2004); A61, 147 (2005)"),
-    ("RAAR", "Luke, Inverse Problems 21, 37 (2005)"),
     ("figures of merit", "Sim, Acta Cryst. 13, 511 (1960)"),
     ("L-test", "Padilla and Yeates, Acta Cryst. D59, 1124 (2003)"),
-    ("network", "Dun et al., CrysFormer, arXiv:2310.03899"),
     ("files and symmetry", "Wojdyr, GEMMI, J. Open Source Softw. 7, 4200 (2022)"),
     ("viewer", "Wojdyr, UglyMol, J. Open Source Softw. 2, 350 (2017)"),
 )
 _MOST_CANDIDATES = 8
+#: Confidence below which its course is told rather than drawn.
+_FLAT = 0.05
 
 
 def verdict_section(summary: Mapping[str, Any]) -> str:
@@ -36,8 +43,13 @@ def verdict_section(summary: Mapping[str, Any]) -> str:
     )
     return (
         f'<p class="headline {kind}">{escape(headline)}</p>{bar}<p>{escape(text)} '
-        f"{escape(hand(summary))}</p>"
+        f"{escape(hand(summary))}</p>{_what_next(summary)}"
     )
+
+
+def _what_next(summary: Mapping[str, Any]) -> str:
+    items = "".join(f"<li>{escape(text)}</li>" for text in advice(summary))
+    return f"<h3>What to try next</h3><ul>{items}</ul>" if items else ""
 
 
 def facts_section(results: ResultFolder) -> str:
@@ -56,7 +68,7 @@ def facts_section(results: ResultFolder) -> str:
         facts.append(("Rwork, Rfree", r_factors(refined)))
     support = summary.get("sequence") or {}
     if support.get("supported") is not None:
-        answer = "supported" if support["supported"] else "contradicted"
+        answer = "supported" if support["supported"] else "refuted"
         facts.append(("sequence", f"{answer} by the amplitudes ({support['probability']:.2f})"))
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(text))}</dd>" for name, text in facts)
     return f"<dl>{items}</dl>"
@@ -73,6 +85,14 @@ def search_section(summary: Mapping[str, Any]) -> str:
         series.append(Series(method, x, y, "line" if len(points) > 1 else "points"))
     if len(course) < 2:
         return ""
+    best = max(float(point["confidence"]) for point in course)
+    if best < _FLAT:
+        last = max(float(point["seconds"]) for point in course)
+        methods = ", ".join(one.name for one in series)
+        return (
+            f"<p>In {len(course)} turns over {last:.0f} s no method ({escape(methods)}) reached a "
+            f"confidence of {_FLAT:g}.</p>"
+        )
     drawn = chart(
         "Best confidence of each method against time", series, "time / s", "confidence",
         y_range=(0, 1),
@@ -125,15 +145,25 @@ def space_groups_section(summary: Mapping[str, Any]) -> str:
     return table(["space group", "agreement of symmetry mates", "supported"], rows)
 
 
-def data_section(report: DataReport, charts: Sequence[tuple[str, str, str]]) -> str:
-    """Charts of the data, the report in lines, and its warnings."""
+def data_section(
+    summary: Mapping[str, Any], report: DataReport, charts: Sequence[tuple[str, str, str]]
+) -> str:
+    """Charts of the data, the report in lines, and its warnings.
+
+    Lines and warnings are those of the summary, on the user's file; of `report`, on the copy of its
+    amplitudes, where the summary has none.
+    """
+    stated = summary.get("data") or {}
+    of_lines, of_warnings = stated.get("text"), stated.get("warnings")
+    lines = report.lines() if of_lines is None else of_lines
+    warnings = report.warnings if of_lines is None else of_warnings or ()
     figures = "".join(
         f"<figure><figcaption><b>{escape(title)}.</b> {escape(text)}</figcaption>{drawn}</figure>"
         for title, drawn, text in charts
     )
-    warnings = "".join(f'<p class="warning">{escape(text)}</p>' for text in report.warnings)
-    lines = "".join(f"<li>{escape(line)}</li>" for line in report.lines())
-    return f'{warnings}<div class="charts">{figures}</div><ul>{lines}</ul>'
+    warned = "".join(f'<p class="warning">{escape(text)}</p>' for text in warnings)
+    listed = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f'{warned}<div class="charts">{figures}</div><ul>{listed}</ul>'
 
 
 def notes_section(summary: Mapping[str, Any]) -> str:
@@ -152,7 +182,11 @@ def files_section(results: ResultFolder) -> str:
         run = f"<p>crysformer {escape(str(program.get('version', '')))}</p>" + (
             f"<pre>{escape(command)}</pre>" if command else ""
         )
+    summary = results.summary
+    used = {summary["method"], *(c["method"] for c in summary["candidates"])}
+    used |= {point["method"] for point in summary.get("course") or ()}
+    of_methods = [(m, text) for m, text in _OF_METHODS.items() if any(m in name for name in used)]
     references = "".join(
-        f"<li>{escape(what)}: {escape(source)}</li>" for what, source in _REFERENCES
+        f"<li>{escape(what)}: {escape(source)}</li>" for what, source in (*of_methods, *_REFERENCES)
     )
     return f"{run}<p>In this folder: {escape(names)}.</p><h3>References</h3><ul>{references}</ul>"

@@ -66,7 +66,8 @@ def verdict(summary: Mapping[str, Any]) -> tuple[str, str]:
     """
     confidence = float(summary["confidence"])
     if summary["solved"]:
-        return "Solved", (
+        refuted = (summary.get("sequence") or {}).get("supported") is False
+        return "Solved, but not with this sequence" if refuted else "Solved", (
             f"Confidence {confidence:.2f}: the probability that the phases are right, judged by "
             "figures that do not need to know them. A solution is claimed from 0.90 on."
         )

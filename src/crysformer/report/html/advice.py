@@ -1,0 +1,64 @@
+"""What to try next for a crystal that was not solved, from the figures of its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+#: Resolution beyond which phasing without the sequence rarely works, A.
+_ATOMIC = 1.2
+#: Resolution beyond which nothing here solves real crystals, A (docs/limits.md).
+_COARSE = 2.5
+#: Completeness below which missing reflections are named.
+_COMPLETE = 0.9
+
+
+def advice(summary: Mapping[str, Any]) -> list[str]:
+    """Suggestions for an unsolved crystal, the most useful first.
+
+    Parameters
+    ----------
+    summary
+        Content of ``summary.json``.
+
+    Returns
+    -------
+    list of str
+        One sentence or two each; empty for a solved crystal.
+    """
+    if summary["solved"]:
+        return []
+    data = summary.get("data") or {}
+    given = summary.get("input") or {}
+    d_min = data.get("d_min")
+    sequences = given.get("sequences")
+    found = []
+    if sequences is not None and not sequences and d_min is not None and d_min > _ATOMIC:
+        found.append(
+            f"Give the sequence (--sequence): without it, data to {d_min:.1f} A are rarely enough."
+        )
+    found.append(
+        "Search longer: repeat the command with --resume and a longer --time-limit. Peptides of "
+        "six residues or more need minutes, and another --seed makes other starts."
+    )
+    completeness = (data.get("completeness") or {}).get("overall")
+    if completeness is not None and completeness < _COMPLETE:
+        found.append(
+            f"Complete the data: {100 * completeness:.0f} % of the possible reflections are "
+            "measured. Merge further crystals, or cut the resolution where shells are empty."
+        )
+    if summary.get("space_group") not in (None, "P 1"):
+        found.append(
+            "Doubt the space group: --find-space-group relies on the Laue class alone, and "
+            "--space-group P1 on nothing (the file must then hold data that are valid in P1)."
+        )
+    if data.get("radiation") == "xray" and data.get("wavelength") is None:
+        found.append("For electron diffraction give --radiation electron.")
+    if d_min is not None and d_min > _COARSE:
+        found.append(
+            f"Expect little: data that end at {d_min:.1f} A are beyond what these methods solve, "
+            "except for very short peptides of known sequence."
+        )
+    if data.get("warnings"):
+        found.append("See to the warnings under Data: a method may rest on what they doubt.")
+    return found
