@@ -215,7 +215,7 @@ def test_a_program_that_takes_too_long_is_ended_with_what_it_started(
     started = tmp_path / "child"
     script = f"(sleep 2; touch {started}) &\nsleep 60\n"
     install(tmp_path / "bin", "shelxe", script, monkeypatch)
-    with pytest.raises(CrysformerError, match="limit of 0.5 s"):
+    with pytest.raises(CrysformerError, match="stopped at the limit"):
         run(Shelxe(), crystal, limit=0.5)
     time.sleep(2.2)
     assert not started.exists()

@@ -79,6 +79,8 @@ class BuildingResult:
     pc, phase_error, phases_solved
         Of the map at the start, after alignment of origin and hand: correlation with the true one,
         F-weighted phase error (degrees), and whether the phases count as solved.
+    right_hand
+        Whether the map is of the true hand; its mirror image cannot be built with L residues.
     claimed
         Verdict of the method itself, where it gives one.
     models
@@ -103,6 +105,7 @@ class BuildingResult:
     pc: float | None = None
     phase_error: float | None = None
     phases_solved: bool | None = None
+    right_hand: bool | None = None
     claimed: bool | None = None
     models: dict[str, Any] = field(default_factory=dict)
     poly_alanine: dict[str, Any] = field(default_factory=dict)

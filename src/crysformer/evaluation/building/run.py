@@ -165,6 +165,7 @@ def _with_map_figures(
         pc=round(found.pc_aligned, 5),
         phase_error=round(found.weighted_phase_error_aligned, 3),
         phases_solved=bool(found.solved),
+        right_hand=not found.inverted,
         claimed=None if phasing.claimed is None else bool(phasing.claimed),
         phasing_seconds=round(phasing.seconds, 3),
     )

@@ -80,6 +80,7 @@ def _of_method(results: Sequence[BuildingResult]) -> dict[str, Any]:
         "pc_aligned": _mean([r.pc for r in done]),
         "weighted_phase_error_aligned": _mean([r.phase_error for r in done]),
         "phases_solved_share": _mean([r.phases_solved for r in done]),
+        "right_hand_share": _mean([r.right_hand for r in done]),
         "models": {name: _model_summary([r.model(name) for r in done]) for name in MODELS},
         "poly_alanine": _trace_summary([r.trace for r in done]),
         "phasing_seconds": _mean([r.phasing_seconds for r in done]),
@@ -98,10 +99,11 @@ def is_right(figures: ModelFigures) -> bool:
 def _model_summary(models: Sequence[ModelFigures | None]) -> dict[str, Any]:
     n, built = len(models), [m for m in models if m is not None]
     accepted = [m for m in built if m.accepted]
+    r_free = [m.r_free for m in built if m.r_free is not None]
     return {
         "built": len(built) / n,
         "r_below_0.38": sum(m.r_work < R_PAPER for m in built) / n,
-        "r_free_below_0.38": sum(m.r_free is not None and m.r_free < R_PAPER for m in built) / n,
+        "r_free_below_0.38": sum(r < R_PAPER for r in r_free) / n if r_free else None,
         "r_below_0.15": sum(m.r_work < R_SOLVED for m in built) / n,
         "backbone_within_0.5": sum(m.backbone_rmsd <= BACKBONE for m in built) / n,
         "all_atoms_within_0.2": sum(m.all_atom_rmsd <= 0.2 for m in built) / n,
