@@ -13,13 +13,14 @@ from crysformer.crystal.free_set import free_set
 from crysformer.data.recipe import Recipe
 from crysformer.data.store import FragmentStore, FragmentTable, Split
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
-from crysformer.errors import CrysformerError, InputError, NotApplicable, UsageError
+from crysformer.errors import CrysformerError, InputError, NotApplicable
 from crysformer.evaluation.building.measure import build_models
 from crysformer.evaluation.building.programs.program import BuildingProgram, run_program
 from crysformer.evaluation.building.result import OWN, BuildingResult
 from crysformer.evaluation.data_quality import DataQuality
 from crysformer.evaluation.methods import METHODS, Phasing, Settings
 from crysformer.evaluation.record import Record, crash_text
+from crysformer.evaluation.regimes.run import chosen_methods
 from crysformer.evaluation.runner import choose, crystal_of
 from crysformer.evaluation.scoring import score
 from crysformer.parallel import Workers, one_thread, run_tasks
@@ -60,13 +61,7 @@ def chosen_maps(names: str | None) -> tuple[str, ...]:
     UsageError
         If there is no such method.
     """
-    if names is None:
-        return MAPS
-    chosen = tuple(dict.fromkeys(name.strip() for name in names.split(",")))
-    for name in chosen:
-        if name not in METHODS:
-            raise UsageError(f"`methods` {name}: expected some of {', '.join(METHODS)}")
-    return chosen
+    return MAPS if names is None else chosen_methods(names)
 
 
 def run_building(
