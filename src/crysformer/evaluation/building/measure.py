@@ -38,7 +38,7 @@ def build_models(
 
     Without density modification the map is traced as it is. With it, the modified map is traced as
     well, unless the first model fits already, and the better model by its correlation of |E| is
-    taken: that is what ``crysformer build --map`` does. Both are then refined as it refines.
+    taken: that is what ``crysformer build`` does with a map. Both are then refined as it refines.
 
     Parameters
     ----------
