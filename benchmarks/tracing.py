@@ -41,18 +41,6 @@ if TYPE_CHECKING:
 
 SOLVER_TIME = 20.0  # s
 RIGHT = 0.5  # A, RMSD of the backbone
-# Exchanges of atoms of one residue that X-rays hardly distinguish, or that are the same.
-ENDS = (("O", "OXT"),)
-ALIKE = {
-    "ARG": (("NH1", "NH2"),),
-    "ASN": (("OD1", "ND2"),),
-    "ASP": (("OD1", "OD2"),),
-    "GLN": (("OE1", "NE2"),),
-    "GLU": (("OE1", "OE2"),),
-    "HIS": (("ND1", "CD2"), ("CE1", "NE2")),
-    "PHE": (("CD1", "CD2"), ("CE1", "CE2")),
-    "TYR": (("CD1", "CD2"), ("CE1", "CE2")),
-}
 
 
 @dataclass(frozen=True)
@@ -205,6 +193,7 @@ def traced(
     from crysformer.building.tracing.from_amplitudes import map_of
     from crysformer.building.tracing.settings import TracingSettings
     from crysformer.building.tracing.trace import trace
+    from crysformer.evaluation.building.deviations import deviations
 
     iterations = TracingSettings().modification
     for modified in (0, 1)[: 1 if raw_only else 2]:
@@ -223,7 +212,7 @@ def traced(
         if model is None:
             yield row
             continue
-        backbone, all_atoms = deviations(model, truth)
+        backbone, all_atoms = deviations(model.structure, truth)
         yield dataclasses.replace(
             row,
             backbone=backbone,
@@ -268,85 +257,6 @@ def _r(data: CrystalData, model: TracedModel) -> float:
         batch, torch.as_tensor(data.orth), torch.as_tensor(data.hkl[used]), data.radiation
     )
     return float(r_factor(data.f[used], F[0].abs().numpy()))
-
-
-def deviations(model: TracedModel, truth: gemmi.Structure) -> tuple[float, float]:
-    """RMSD of backbone and of all atoms, A, at the best permissible origin and symmetry mate.
-
-    Atoms are matched by chain, residue and name; those of one residue that are chemically alike may
-    be exchanged. Only atoms of both models count.
-    """
-    from crysformer.crystal.operators import operators
-    from crysformer.crystal.unit_cell import frac_matrix, orth_matrix
-    from crysformer.phasing.origin.permissible_origins import permissible_origins
-
-    ours, theirs, is_backbone, exchanges = _matched(model.structure, truth)
-    group, cell = model.structure.find_spacegroup(), model.structure.cell
-    to_frac, orth = frac_matrix(cell), orth_matrix(cell)
-    origins = permissible_origins(group)
-    projector = operators(group).polar_projector
-    best = (math.inf, math.inf)
-    fixed = ours @ to_frac.T
-    for rotation, translation in operators(group, centred=True):
-        moved = theirs @ to_frac.T @ rotation.T + translation
-        for origin in origins.shifts:
-            shift = (fixed - moved)[is_backbone].mean(0) - origin
-            polar = projector @ shift
-            rest = shift - polar
-            whole = origin + polar + np.round(rest)
-            square = (((fixed - moved - whole) @ orth.T) ** 2).sum(1)
-            square = _alike(square, fixed, moved + whole, orth, exchanges)
-            found = (math.sqrt(square[is_backbone].mean()), math.sqrt(square.mean()))
-            best = min(best, found)
-    return best
-
-
-def _alike(
-    square: NDArray[np.float64],
-    ours: NDArray[np.float64],
-    theirs: NDArray[np.float64],
-    orth: NDArray[np.float64],
-    exchanges: list[list[tuple[int, int]]],
-) -> NDArray[np.float64]:
-    """Squared distances with atoms that are alike exchanged where they fit better so."""
-    square = square.copy()
-    for pairs in exchanges:
-        rows = np.array([row for pair in pairs for row in pair])
-        others = np.array([row for pair in pairs for row in pair[::-1]])
-        exchanged = (((ours[others] - theirs[rows]) @ orth.T) ** 2).sum(1)
-        if exchanged.sum() < square[rows].sum():
-            square[rows] = exchanged
-    return square
-
-
-def _matched(
-    model: gemmi.Structure, truth: gemmi.Structure
-) -> tuple[
-    NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], list[list[tuple[int, int]]]
-]:
-    """Positions of the atoms that both have, which are backbone, and exchanges of atoms alike."""
-    ours: list[list[float]] = []
-    theirs: list[list[float]] = []
-    backbone: list[bool] = []
-    exchanges: list[list[tuple[int, int]]] = []
-    polymers = [c for c in truth[0] if len(c.get_polymer())]
-    for own_chain, other_chain in zip(model[0], polymers, strict=False):
-        others = list(other_chain.get_polymer().first_conformer())
-        for own, other in zip(own_chain, others, strict=False):
-            place = {}
-            for atom in own:
-                match = other.find_atom(atom.name, "*")
-                if match is None:
-                    continue
-                place[atom.name] = len(ours)
-                ours.append(atom.pos.tolist())
-                theirs.append(match.pos.tolist())
-                backbone.append(atom.name in ("N", "CA", "C", "O"))
-            for group in (ENDS, ALIKE.get(own.name, ())):
-                pairs = [(place[a], place[b]) for a, b in group if a in place and b in place]
-                if pairs:
-                    exchanges.append(pairs)
-    return np.array(ours), np.array(theirs), np.array(backbone), exchanges
 
 
 def _append(path: Path, rows: Iterator[Row]) -> None:

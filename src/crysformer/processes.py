@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+import signal
 import subprocess
 import tempfile
 import threading
@@ -32,6 +34,8 @@ def run_command(
     limit: float,
     environment: Mapping[str, str] | None = None,
     folder: str | os.PathLike[str] | None = None,
+    *,
+    descendants: bool = False,
 ) -> Run:
     """Run a process to its end, or kill it after `limit` seconds.
 
@@ -45,20 +49,36 @@ def run_command(
         Environment of the process; that of this one by default.
     folder
         Working directory of the process; that of this one by default.
+    descendants
+        Run it in a process group of its own, of which nothing is left at its end: for programs that
+        start others. Their time and memory count as far as the process has waited for them.
     """
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         begun = time.monotonic()
-        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment, cwd=folder)
-        timer = threading.Timer(limit, process.kill)
+        process = subprocess.Popen(
+            command, stdout=out, stderr=err, env=environment, cwd=folder,
+            start_new_session=descendants,
+        )  # fmt: skip
+
+        def kill() -> None:
+            if descendants:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+
+        timer = threading.Timer(limit, kill)
         timer.start()
         try:
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:  # Ctrl-C: no program is left behind
-            process.kill()
+            kill()
             process.wait()
             raise
         finally:
             timer.cancel()
+        if descendants:
+            kill()  # what it left running
         seconds = time.monotonic() - begun
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)

@@ -5,22 +5,18 @@ from __future__ import annotations
 import argparse
 
 from crysformer.cli._common import emit, log, seconds
-from crysformer.errors import UsageError
-
-#: Options of the tables that have no meaning for figures, which train nothing.
-_OF_TABLES = ("budget", "examples", "rows", "processor_time", "set")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    group = parser.add_argument_group("figures")
+    group = parser.add_argument_group("figures, building")
     group.add_argument(
         "--weights",
         action="append",
         default=[],
         metavar="[NAME=]FILE",
-        help="a network: packaged name or .safetensors file (repeatable; default: the bundled "
-        "ones that fit)",
+        help="a network: packaged name or .safetensors file (for figures repeatable; default: the "
+        "bundled ones that fit)",
     )
     group.add_argument(
         "--draw", metavar="NAME", help="name in the legend whose maps are drawn as surfaces"
@@ -34,20 +30,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--time-limit", type=seconds, metavar="S", help="for each crystal and method (20)"
     )
-
-
-def check(args: argparse.Namespace) -> None:
-    """Refuse options of the figures for tables, and the reverse."""
-    drawing = args.experiment == "figures"
-    options = _OF_TABLES if drawing else ("weights", "draw", "cases", "time_limit")
-    for name in options:
-        if getattr(args, name):
-            takes = "trains nothing" if drawing else "draws no surfaces"
-            raise UsageError(
-                f"--{name.replace('_', '-')} does not go with {args.experiment}, which {takes}"
-            )
-    if not drawing and args.budget is None and args.examples is None:
-        raise UsageError("one of --budget and --examples is required")
 
 
 def run(args: argparse.Namespace) -> int:

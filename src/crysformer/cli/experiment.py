@@ -11,17 +11,37 @@ figures trains nothing: phase errors against resolution of networks, charge flip
 (figure 2), and iso-surfaces of true density (blue) and prediction (red) over the model for crystals
 chosen by rank (figures 3 to 9), as PNG with captions in figures.md and figures.json. It needs
 scikit-image, as installed by crysformer[figures].
+
+building builds models (figures 10 and 11): from maps of the network, polished ones, those of solve,
+and random phases as control, with and without density modification, and from a fixed map; R factors
+and poly-alanine traces beside the paper's, and what tells right models from wrong ones. Other
+programs build from the same maps if they are installed (--programs). The same command goes on after
+an interruption, also with more crystals. Writes building.json, building.md, and scatter plots.
 """
 
 from __future__ import annotations
 
 import argparse
 
-from crysformer.cli import _experiment_figures
+from crysformer.cli import _experiment_building, _experiment_figures
 from crysformer.cli._common import add_output_arguments, emit, log, seed
+from crysformer.errors import UsageError
 
 #: Names of the experiments, repeated here so that --help needs no torch.
-EXPERIMENTS = ("table1", "fifteen", "nystrom", "partial-structures", "ablations", "figures")
+EXPERIMENTS = (
+    "table1", "fifteen", "nystrom", "partial-structures", "ablations", "figures", "building",
+)  # fmt: skip
+#: Options of tables, and of the experiments that train nothing, which no other one takes.
+_OF_TABLES = frozenset({"budget", "examples", "rows", "processor_time", "set"})
+_OWN = {
+    "figures": frozenset({"weights", "draw", "cases", "time_limit"}),
+    "building": frozenset(
+        {
+            "weights", "time_limit", "methods", "programs", "build_time_limit",
+            "program_time_limit", "jobs",
+        }
+    ),
+}  # fmt: skip
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +61,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="count processor time, for a CPU that does other work at the same time",
     )
     parser.add_argument(
-        "--test-limit", type=int, default=64, metavar="N", help="test crystals, at random (64)"
+        "--test-limit",
+        "--limit",
+        type=int,
+        default=64,
+        metavar="N",
+        help="test crystals, at random (64)",
     )
     parser.add_argument(
         "--split", choices=("test", "validation"), default="test", help="where they are from (test)"
@@ -61,14 +86,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--rows", type=int, metavar="N", help="stop after N rows; the same command goes on"
     )
     _experiment_figures.add_options(parser)
+    _experiment_building.add_options(parser)
     add_output_arguments(parser, "the tables and the rows' weights, or the figures")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the rows that are not complete, and print the table."""
-    _experiment_figures.check(args)
+    _check(args)
     if args.experiment == "figures":
         return _experiment_figures.run(args)
+    if args.experiment == "building":
+        return _experiment_building.run(args)
     from pathlib import Path
 
     from crysformer.evaluation.experiments.run import check_budget, run_experiment
@@ -105,3 +133,16 @@ def run(args: argparse.Namespace) -> int:
         f"{markdown(table)}\nwritten: {folder / args.experiment}.json, .md",
     )
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse options that belong to other experiments, and tables without a budget."""
+    taken = _OWN.get(args.experiment, _OF_TABLES)
+    for name in sorted(_OF_TABLES.union(*_OWN.values()) - taken):
+        if getattr(args, name):
+            raise UsageError(
+                f"--{name.replace('_', '-')} does not go with {args.experiment}; see "
+                "crysformer experiment --help"
+            )
+    if args.experiment not in _OWN and args.budget is None and args.examples is None:
+        raise UsageError("one of --budget and --examples is required")

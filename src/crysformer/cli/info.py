@@ -31,10 +31,14 @@ from crysformer.cli._common import (
 from crysformer.errors import UsageError
 
 PACKAGES = ("numpy", "scipy", "gemmi", "torch", "pyarrow", "safetensors", "matplotlib", "rich")
+_COMPARED = "model building, compared by experiment building"
 PROGRAMS = {
     "servalcat": "refinement of models",
     "gemmi": "file conversion by hand",
     "coot": "looking at maps and models",
+    "phenix.autobuild": _COMPARED,
+    "shelxe": _COMPARED,
+    "modelcraft": _COMPARED,
 }
 
 
@@ -141,5 +145,5 @@ def _text(result: dict[str, Any]) -> str:
         lines.append("  none in this installation")
     lines += ["", "external programs (all optional)"]
     for name, path in result["programs"].items():
-        lines.append(f"  {name:<10} {path or 'not found'}  ({PROGRAMS[name]})")
+        lines.append(f"  {name:<16} {path or 'not found'}  ({PROGRAMS[name]})")
     return "\n".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import traceback
 from collections.abc import Hashable, Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -123,6 +124,13 @@ def read_record(path: Path, kind: type[R]) -> dict[Any, R]:
             raise InputError(f"{path}: line {number} is no result ({error})") from error
         results[result.key] = result
     return results
+
+
+def crash_text(error: BaseException) -> str:
+    """Describe an unexpected exception in one line: its type, its place in the code, its text."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(where.filename).name}:{where.lineno}"
+    return f"{type(error).__name__} at {place}: {' '.join(str(error).split())}"
 
 
 def _whole_lines(path: Path) -> list[bytes]:

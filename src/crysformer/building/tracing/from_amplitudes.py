@@ -53,6 +53,28 @@ def trace_with_amplitudes(
     InputError
         As `trace`, or if the chains do not fit into the cell.
     """
+    began = time.monotonic()
+    models = trace_each_map(data, F, sequences, deadline, seed, settings, either_hand=either_hand)
+    if not models:
+        return None
+    return replace(better_trace(models), seconds=time.monotonic() - began)
+
+
+def trace_each_map(
+    data: CrystalData,
+    F: NDArray[np.complex128],
+    sequences: Sequence[str],
+    deadline: float = math.inf,
+    seed: int = 0,
+    settings: TracingSettings | None = None,
+    *,
+    either_hand: bool = False,
+) -> list[TracedModel]:
+    """Models of the map of some phases and, unless that fits already, of the modified map.
+
+    Arguments and exceptions are those of `trace_with_amplitudes`. `TracedModel.modified` tells the
+    maps apart; a map in which no chain was traced has no model.
+    """
     settings = settings or TracingSettings()
     began = time.monotonic()
     half = min(deadline, began + _FOR_FIRST * (deadline - began))
@@ -60,21 +82,22 @@ def trace_with_amplitudes(
         map_of(data, F), sequences, data.d_min, half, seed, settings,
         either_hand=either_hand, radiation=data.radiation,
     )  # fmt: skip
+    models = [] if first is None else [first]
     if first is not None and first.amplitude_correlation >= settings.convincing:
-        return first
+        return models
     if settings.modification == 0:
-        return first
+        return models
     better = modified_phases(data, F, sequences, settings.modification, seed, deadline)
     second = trace(
         map_of(data, better), sequences, data.d_min, deadline, seed, settings,
         either_hand=either_hand, radiation=data.radiation,
     )  # fmt: skip
-    seconds = time.monotonic() - began
-    models = [m for m in (first, second and replace(second, modified=True)) if m is not None]
-    if not models:
-        return None
-    best = max(models, key=lambda m: m.amplitude_correlation)
-    return replace(best, seconds=seconds)
+    return models if second is None else [*models, replace(second, modified=True)]
+
+
+def better_trace(models: Sequence[TracedModel]) -> TracedModel:
+    """Return the model with the highest correlation of |E|."""
+    return max(models, key=lambda m: m.amplitude_correlation)
 
 
 def map_of(data: CrystalData, F: NDArray[np.complex128]) -> DensityMap:

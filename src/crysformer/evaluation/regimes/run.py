@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -16,6 +15,7 @@ from crysformer.data.store import FRAGMENTS, FragmentStore, FragmentTable, Split
 from crysformer.data.synthetic.synthetic_crystal import SyntheticCrystal
 from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.evaluation.methods import METHODS, Settings
+from crysformer.evaluation.record import crash_text
 from crysformer.evaluation.regimes.controls import has_truth
 from crysformer.evaluation.regimes.grid import Condition
 from crysformer.evaluation.regimes.results import Result, ResultLog
@@ -154,11 +154,8 @@ def _run_one(crystal: SyntheticCrystal, job: Job, method: str, settings: Setting
     except (InputError, NotApplicable) as error:  # the method declines, with a reason
         return replace(blank, status="not applicable", message=str(error))
     except Exception as error:  # recorded; the command fails at its end
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(where.filename).name}:{where.lineno}"
-        message = f"{type(error).__name__} at {place}: {' '.join(str(error).split())}"
         seconds = time.perf_counter() - begun
-        return replace(blank, status="crashed", message=message, seconds=seconds)
+        return replace(blank, status="crashed", message=crash_text(error), seconds=seconds)
     if phasing.not_applicable:
         return replace(blank, status="not applicable", message=phasing.not_applicable)
     found = score(crystal, phasing.phi, job.condition.quality.d_min, phasing.density)

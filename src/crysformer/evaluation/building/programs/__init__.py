@@ -1,0 +1,1 @@
+"""Programs of others that build models, one small class each; found on the PATH, never required."""
