@@ -78,7 +78,8 @@ class _Convolution(torch.autograd.Function):
         """Transform, multiply, transform back."""
         shape = _of(x)
         # Half a kernel of zeros separates each map from its periodic image.
-        size = tuple(n + zeros * (weight.shape[-1] // 2) for n in shape)
+        halo = zeros * (weight.shape[-1] // 2)
+        size = (shape[0] + halo, shape[1] + halo, shape[2] + halo)
         X, K = _matrices(x, size), _matrices(_placed(weight, size), size).conj()
         ctx.save_for_backward(X, K)
         ctx.shape, ctx.size, ctx.kernel = shape, size, weight.shape[-1]
