@@ -147,3 +147,37 @@ def test_the_paper_networks_start_with_flat_maps(name: str) -> None:
     model = make_network(config)
     with torch.no_grad():
         assert float(model(*random_patterson_maps(1)).abs().max()) == 0
+
+
+@pytest.mark.parametrize("landmarks", [None, 4])
+def test_examples_share_the_tokens_of_the_same_residue_at_the_same_place(
+    landmarks: int | None,
+) -> None:
+    torch.manual_seed(0)
+    layer = TransformerLayer(24, 2, 12, 32, "gelu", landmarks, 0.0)
+    torch.nn.init.normal_(layer.attention.output.weight)
+    tokens, which = torch.randn(3, 9, 24), torch.tensor([[0, 2], [1, 2], [0, 2]])
+    gradients = []
+    for shared in (True, False):
+        u = tokens.clone().requires_grad_()
+        x = torch.randn(3, 5, 24, generator=torch.Generator().manual_seed(1))
+        given = (u, None, which) if shared else (u[which].flatten(1, 2), None)
+        y, _ = layer(x, *given)
+        y.square().sum().backward()
+        gradients.append((y.detach(), u.grad))
+    for own, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_partial_tokens_are_made_once_for_each_residue_and_place() -> None:
+    model = random_network(TINY)
+    residues = torch.tensor([[3, 5], [3, 7], [3, 5], [5, 3]])
+    tokens, which = model.partial_tokens(residues)
+    assert which is not None
+    assert len(tokens) == 5
+    alone = torch.cat([model.partial_tokens(row[None])[0].flatten(0, 1)[None] for row in residues])
+    # rows of a single sequence are in the order of its residues, not of its places
+    again = torch.stack([model.partial_tokens(r[None])[1][0] for r in residues])  # type: ignore[index]
+    per_residue = alone.unflatten(1, (2, -1))
+    expected = torch.stack([t[w] for t, w in zip(per_residue, again, strict=True)])
+    torch.testing.assert_close(tokens[which], expected)

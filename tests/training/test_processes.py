@@ -15,7 +15,7 @@ import torch
 from crysformer.data.examples.stream import ExampleStream
 from crysformer.data.store import FragmentStore
 from crysformer.errors import CrysformerError, UsageError
-from crysformer.training.config import TrainingConfig, to_toml
+from crysformer.training.config import TrainingConfig, to_toml, with_changes
 from crysformer.training.faults import is_short_of_memory
 from crysformer.training.processes import ALONE, Processes, launched, local_device
 from crysformer.training.run_folder import HISTORY
@@ -58,9 +58,11 @@ def assert_same_run(one: Path, other: Path) -> None:
             assert x[name] == pytest.approx(y[name], abs=1.1e-5), name  # written with 5 digits
 
 
+@pytest.mark.parametrize("loss", ["mse", pytest.param("better-hand", marks=pytest.mark.slow)])
 def test_two_processes_train_as_one(
-    exact: TrainingConfig, dipeptides: Path, tmp_path: Path
+    exact: TrainingConfig, dipeptides: Path, tmp_path: Path, loss: str
 ) -> None:
+    exact = with_changes(exact, [f"loss={loss}"])
     two = torchrun(2, exact, dipeptides, tmp_path / "two")
     assert two.returncode == 0, two.stderr
     assert two.stdout.count("written:") == 1

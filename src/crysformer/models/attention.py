@@ -49,7 +49,9 @@ class OneWayAttention(nn.Module):
         self.partial_key_value = nn.Linear(width, 2 * inner)
         self.output = nn.Linear(inner, width)
 
-    def forward(self, x: Tensor, u: Tensor, rotation: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, u: Tensor, rotation: Tensor | None = None, which: Tensor | None = None
+    ) -> Tensor:
         """Attend.
 
         Parameters
@@ -57,12 +59,19 @@ class OneWayAttention(nn.Module):
         x
             Map tokens, shape (B, N, D).
         u
-            Partial tokens, shape (B, M, D).
+            Partial tokens, shape (B, M, D); with `which`, those that examples share, shape
+            (P, T, D).
         rotation
             Rotary angles of the map tokens, radians, shape (B, 1, N, head_width / 2), or None.
+        which
+            Rows of u that make up the tokens of each example, shape (B, J), M = J T.
         """
         q, k, v = self._split(self.query_key_value(x), 3)
-        ku, vu = self._split(self.partial_key_value(u), 2)
+        partial = self.partial_key_value(u)
+        if which is not None:  # index_select has the faster backward pass
+            chosen = partial.index_select(0, which.flatten())
+            partial = chosen.unflatten(0, which.shape).flatten(1, 2)
+        ku, vu = self._split(partial, 2)
         if rotation is not None:
             q, k = rotate(q, rotation), rotate(k, rotation)
         if self.landmarks is None:

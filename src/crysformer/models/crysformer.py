@@ -210,13 +210,13 @@ class CrysFormer(DensityNetwork):
         measured = self.measured_mask(lengths, grid, measured)
         maps = self.input_maps(patterson, lengths, estimate, measured)
         x = self.map_tokens(maps, lengths)
-        u = self.partial_tokens(residues)
+        u, which = self.partial_tokens(residues)
         rotation = self.positions.rotation(self._patch_grid(grid), lengths)
         for layer in self.layers:
             if self.checkpointing and self.training:
-                x, u = checkpoint(layer, x, u, rotation, use_reentrant=False)
+                x, u = checkpoint(layer, x, u, rotation, which, use_reentrant=False)
             else:
-                x, u = layer(x, u, rotation)
+                x, u = layer(x, u, rotation, which)
         y = from_patches(self.unembed(self.norm(x)), self.config.patch, grid)
         if self._final_maps:
             y = torch.cat((y, maps), dim=1)
@@ -240,15 +240,35 @@ class CrysFormer(DensityNetwork):
         grid = self._patch_grid((maps.shape[2], maps.shape[3], maps.shape[4]))
         return self.embed(patches) + self.positions(grid, lengths)
 
-    def partial_tokens(self, residues: Tensor) -> Tensor:
-        """U: patches of the residue densities in the order of the sequence, (B, M, D)."""
+    def partial_tokens(self, residues: Tensor) -> tuple[Tensor, Tensor | None]:
+        """U: patches of the residue densities in the order of the sequence.
+
+        Returns
+        -------
+        tokens, which
+            Tokens of each different residue and place in a sequence, shape (P, T, D), and those of
+            each sequence, shape (B, J): one-way layers do not update them, so that examples share
+            them. Otherwise those of each sequence, shape (B, M, D), and None.
+        """
         if not self.config.partial_structures:
-            return self.templates.new_zeros(len(residues), 0, self.config.width)
+            return self.templates.new_zeros(len(residues), 0, self.config.width), None
+        n = residues.shape[1]
+        # Counting on an accelerator would mean to wait for it.
+        shared = residues.device.type == "cpu" and self.config.attention == "one-way"
+        if not shared:
+            tokens = self._residue_tokens(self.templates)[residues]
+            return (tokens + self.order[:n]).flatten(1, 2), None
+        codes, row = residues.unique(return_inverse=True)
+        places, which = (row * n + torch.arange(n)).unique(return_inverse=True)
+        tokens = self._residue_tokens(self.templates[codes]).index_select(0, places // n)
+        return tokens + self.order.index_select(0, places % n), which
+
+    def _residue_tokens(self, templates: Tensor) -> Tensor:
+        """Patches of convolved residue densities (R, 24, 24, 24), (R, T, D)."""
         norm = self.templates.std().clamp_min(1e-6)
-        maps = self.partial_stem((self.templates / norm)[:, None])
-        tokens = self.partial_embed(to_patches(maps, self.config.partial_patch))
-        tokens = tokens + self.partial_positions
-        return (tokens[residues] + self.order[: residues.shape[1]]).flatten(1, 2)
+        maps = self.partial_stem((templates / norm)[:, None])
+        tokens: Tensor = self.partial_embed(to_patches(maps, self.config.partial_patch))
+        return tokens + self.partial_positions
 
     def _patch_grid(self, grid: Grid) -> Grid:
         nu, nv, nw = (n // self.config.patch for n in grid)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from crysformer.models.attention import OneWayAttention, SelfAttention
+from crysformer.models.fourier_convolution import fourier_convolution, pays
 
 Grid = tuple[int, int, int]
 
@@ -60,6 +61,8 @@ class CircularConv3d(nn.Conv3d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, U, V, W) to (B, C', U, V, W); every axis is at least kernel // 2 long."""
+        if pays(x, self.weight):
+            return fourier_convolution(x, self.weight, self.bias, self.periodic)
         if not self.periodic:
             return functional.conv3d(x, self.weight, self.bias, padding=self.halo)
         if self.halo:
@@ -113,9 +116,14 @@ class TransformerLayer(nn.Module):
         self.feedforward = feed_forward(width, feedforward, activation, dropout)
         start_as_identity(self.attention.output)
 
-    def forward(self, x: Tensor, u: Tensor, rotation: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Update the map tokens x (B, N, D); u (B, M, D) is returned as it is."""
-        x = x + self.attention(self.norm_map(x), self.norm_partial(u), rotation)
+    def forward(
+        self, x: Tensor, u: Tensor, rotation: Tensor | None, which: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Update the map tokens x (B, N, D); u is returned as it is.
+
+        u and `which` are as for `OneWayAttention.forward`.
+        """
+        x = x + self.attention(self.norm_map(x), self.norm_partial(u), rotation, which)
         y: Tensor = self.feedforward(self.norm_feedforward(x))
         return x + y, u
 
@@ -140,7 +148,9 @@ class JointLayer(nn.Module):
         self.feedforward = feed_forward(width, feedforward, activation, dropout)
         start_as_identity(self.attention.output)
 
-    def forward(self, x: Tensor, u: Tensor, rotation: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, u: Tensor, rotation: Tensor | None, which: None = None
+    ) -> tuple[Tensor, Tensor]:
         """Update map tokens x (B, N, D) and partial tokens u (B, M, D)."""
         n = x.shape[1]
         if rotation is not None:  # partial structures have no place in the cell

@@ -86,6 +86,7 @@ class Learner:
         self.model.checkpointing = config.checkpoint_layers
         self.averaged = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.blocks = CompiledBlocks(self.model, config.compile)
+        self._processes = processes
         self._parallel = processes.parallel(self.model)
         self.optimizer = make_optimizer(self.model, config)
         # On a GPU the numbers are drawn there; Apple's lack the double precision of some.
@@ -112,6 +113,10 @@ class Learner:
                 batch.patterson, batch.residues, batch.lengths, inputs.estimate, batch.measured
             )
         loss = self._loss(predicted.float(), batch.density, inputs.blank) / accumulate
+        if self._config.loss == "mse" and self._processes.size > 1:
+            # Relative to the true maps of the whole batch, as in one process.
+            own = batch.density.square().mean()
+            loss = loss * (own / self._processes.mean(own).to(own))
         loss.backward()
         return loss.detach()
 

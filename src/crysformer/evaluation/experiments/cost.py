@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import resource
 import sys
 
@@ -17,16 +18,16 @@ def training_flop(model: DensityNetwork, batch: Batch) -> float:
     """Count the floating-point operations of a training example, forward and backward.
 
     Convolutions and matrix products only, a multiplication and an addition as two; Fourier
-    transforms and all that works voxel by voxel are left out.
+    transforms and all that works voxel by voxel are left out. Convolutions count as sums over their
+    kernels, and partial structures for every example, however they are calculated.
     """
-    was_training = model.training
-    model.train()
-    # The fused attention kernels of CPUs are not counted; its plain form is the same products.
+    # Without values, a device takes none of the short cuts of CPUs.
+    abstract = copy.deepcopy(model).to("meta").train()
+    batch = batch.to("meta")
+    # Fused attention kernels are not counted; the plain form is the same products.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        density = model(batch.patterson, batch.residues, batch.lengths, measured=batch.measured)
+        density = abstract(batch.patterson, batch.residues, batch.lengths, measured=batch.measured)
         density.square().sum().backward()
-    model.zero_grad(set_to_none=True)
-    model.train(was_training)
     return counter.get_total_flops() / len(batch)
 
 
