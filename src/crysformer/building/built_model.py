@@ -54,6 +54,8 @@ class BuiltModel:
         Figures that the program itself gave last, such as its own ``r_work``.
     monomers
         Restraints of residues that are none of the twenty, for validation.
+    interruption
+        The Ctrl-C or SIGTERM that ended building early.
     """
 
     data: CrystalData
@@ -73,6 +75,7 @@ class BuiltModel:
     failure: str = ""
     figures: dict[str, float] | None = None
     monomers: gemmi.MonLib | None = None
+    interruption: KeyboardInterrupt | None = None
 
     @property
     def structure(self) -> gemmi.Structure:

@@ -171,9 +171,9 @@ def _with_model(
             translate=translate, **options,
         )[2]  # fmt: skip
     except KeyboardInterrupt as interruption:
+        what = "; ".join(map(str, interruption.args))
         raise type(interruption)(
-            f"building was interrupted; the phases are in {target}, `crysformer build {target}` "
-            "builds a model"
+            f"{what}; the phases are in {target}; pass `resume` to build anew"
         ) from interruption
     except CrysformerError as error:
         failed = {"failure": translate(str(error)), "seconds": round(time.monotonic() - begun, 1)}
