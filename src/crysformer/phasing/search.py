@@ -217,7 +217,7 @@ class Search:
         before = generator.get_state()
         self._running = turn.method
         budget = Budget(until, self.deadline, generator, self._report)
-        self._report("begins")
+        self._report("searching")
         try:
             method = self.method(turn.method)
             found = method.advance(budget)
