@@ -123,6 +123,10 @@ class DensityNetwork(nn.Module):
         self.estimate_channel = self.scaling.channels
         self.input_channels = self.scaling.channels + config.recycling + config.conditions
 
+    def __repr__(self) -> str:
+        n = sum(parameter.numel() for parameter in self.parameters())
+        return f"<{type(self).__name__}: {n / 1e6:.2f} M parameters, {self.config}>"
+
     @property
     def blocks(self) -> Sequence[nn.Module]:
         """Modules of equal structure, to be compiled one by one; none by default."""

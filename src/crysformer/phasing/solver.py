@@ -92,6 +92,12 @@ def solve(
         so for data of unknown space group. Otherwise the solution stays in the stated group, and
         a note names a better one.
 
+    Returns
+    -------
+    Solution
+        The most convincing phases that were found, also where they are not claimed to be right
+        (`Solution.solved`).
+
     Raises
     ------
     KeyboardInterrupt
