@@ -17,7 +17,10 @@ from crysformer.crystal.io.write import write_phases
 from crysformer.testing import sample
 
 SAMPLE, SMALL = sample("5e5z"), sample("gf")
-FILES = {"model.cif", "model.pdb", "solution.mtz", "open.py", "refinement.log", "summary.json"}
+FILES = {
+    "model.cif", "model.pdb", "solution.mtz", "open.py", "refinement.log", "summary.json",
+    "crysformer.log",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

@@ -62,6 +62,15 @@ def test_a_refused_folder_and_a_failed_run_have_none(tmp_path: Path) -> None:
     assert not new.exists()
 
 
+def test_a_refused_run_leaves_an_earlier_log(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main([*SOLVE, "-q", "-o", str(out)]) == 0
+    kept = {path.name: path.read_bytes() for path in out.iterdir()}
+    again = ["--overwrite", "--sequence", "GGGGGGGGGGGGGGGGGGGGGGGGGGGGGG", "-o", str(out)]
+    assert main([*SOLVE, "-q", *again]) == 1
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == kept
+
+
 def test_an_error_is_the_last_line(tmp_path: Path) -> None:
     def block() -> None:
         with run_log(tmp_path / "out", "crysformer solve", str):

@@ -35,8 +35,8 @@ class RunLog(logging.Handler):
     Parameters
     ----------
     folder
-        The output folder. The log is written only beside something else, so that a command that
-        fails leaves nothing.
+        The output folder. The log is written only if the run changes something else in it, so that
+        a command that is refused leaves everything as it was.
     header
         First lines.
     resume
@@ -47,7 +47,8 @@ class RunLog(logging.Handler):
         super().__init__(logging.DEBUG)
         self.path = Path(folder) / NAME
         self._lines, self._resume = list(header), resume
-        self._earlier = b""
+        self._earlier: bytes | None = None
+        self._before: dict[str, int] = {}
         self._held = self._was_held = False
         self._written = time.monotonic()
 
@@ -69,8 +70,9 @@ class RunLog(logging.Handler):
         if folder.absolute() != self.path.parent.absolute():
             yield
             return
-        if self._resume and not self._was_held and self.path.is_file():
-            self._earlier = self.path.read_bytes() + b"\n"
+        if not self._was_held:
+            self._before = self._others()
+            self._earlier = self.path.read_bytes() if self.path.is_file() else None
         self._held = self._was_held = True
         try:
             yield
@@ -79,13 +81,23 @@ class RunLog(logging.Handler):
             self.write()
 
     def write(self) -> None:
-        """Write everything so far, unless nothing else is in the folder."""
+        """Write everything so far; nothing while nothing else in the folder is changed."""
         self._written = time.monotonic()
-        others = (item for item in self.path.parent.iterdir() if not is_unfinished(item))
-        if any(item != self.path for item in others):
-            write_bytes(self.path, self._earlier + ("\n".join(self._lines) + "\n").encode())
-        else:
+        if self._others() != self._before:
+            kept = self._earlier + b"\n" if self._earlier and self._resume else b""
+            write_bytes(self.path, kept + ("\n".join(self._lines) + "\n").encode())
+        elif self._earlier is None:
             self.path.unlink(missing_ok=True)
+        else:
+            write_bytes(self.path, self._earlier)
+
+    def _others(self) -> dict[str, int]:
+        """Names of the other files and when they were changed, ns."""
+        return {
+            item.name: item.stat().st_mtime_ns
+            for item in self.path.parent.iterdir()
+            if item != self.path and not is_unfinished(item)
+        }
 
     def finish(self) -> None:
         """Write what came after the results, if the folder is free."""

@@ -126,7 +126,18 @@ class CrystalData:
         return np.asarray(self.hkl @ self.to_frac)
 
     def select(self, keep: NDArray[np.bool_]) -> CrystalData:
-        """The same crystal with only the reflections where `keep`, shape (n,), is true."""
+        """Choose reflections of the same crystal.
+
+        Parameters
+        ----------
+        keep
+            Flags of those that stay, shape (n,).
+
+        Returns
+        -------
+        CrystalData
+            With their rows only, in order.
+        """
         return replace(
             self,
             hkl=self.hkl[keep],

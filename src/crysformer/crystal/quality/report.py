@@ -227,6 +227,11 @@ def data_report(
     composition
         Molecular formula in place of a sequence, as for `crysformer.solve`.
 
+    Returns
+    -------
+    DataReport
+        Figures of the data, and warnings where assumptions of the methods fail.
+
     Raises
     ------
     InputError
