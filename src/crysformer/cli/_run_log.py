@@ -81,7 +81,18 @@ class RunLog(logging.Handler):
             self.write()
 
     def write(self) -> None:
-        """Write everything so far; nothing while nothing else in the folder is changed."""
+        """Write everything so far; nothing while nothing else in the folder is changed.
+
+        A log that cannot be written, on a full disk for one, is no failure of the run.
+        """
+        self.acquire()
+        try:
+            with suppress(CrysformerError, OSError):
+                self._replace()
+        finally:
+            self.release()
+
+    def _replace(self) -> None:
         self._written = time.monotonic()
         if self._others() != self._before:
             kept = self._earlier + b"\n" if self._earlier and self._resume else b""

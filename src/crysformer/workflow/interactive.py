@@ -57,7 +57,7 @@ class Solution(phasing.Solution):
         return InlineView(viewer_page(self._as_results()), height)
 
     def write(self, folder: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the files that ``crysformer solve --no-build`` writes.
+        """Write the files that ``crysformer solve`` writes, but for those of building.
 
         Parameters
         ----------
