@@ -66,6 +66,7 @@ PLACES = {
     "second turn": (Search, "take", 2, True),
     "after a turn": (Search, "take", 1, False),
     "placing": (conclusion, "to_crystal_setting", 1, True),
+    "refining": (workflow, "with_refined_model", 1, True),
     "writing": (workflow, "write_solution", 1, True),
 }
 
@@ -82,7 +83,7 @@ def test_the_best_so_far_is_written(
 ) -> None:
     owner, name, call, before = PLACES[place]
     out = tmp_path / "out"
-    limit = "0.3" if place in ("placing", "writing") else "60"
+    limit = "0.3" if place in ("placing", "refining", "writing") else "60"
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(owner, name, signalling(getattr(owner, name), number, call, before))
         assert main(command(noise, out, "--time-limit", limit)) == status

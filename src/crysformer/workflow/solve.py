@@ -110,10 +110,13 @@ def solve_to_folder(
             **options,
         )
         builds = build_time_limit is not None and solution.solved
-        if not builds:  # building refines the model of the search itself
-            solution = with_refined_model(solution, data)
-        solution = replace(solution, notes=tuple(translate(note) for note in solution.notes))
         interruption = solution.interruption
+        if not builds:  # building refines the model of the search itself
+            try:
+                solution = with_refined_model(solution, data)
+            except KeyboardInterrupt as stop:  # the model of the search is written as it is
+                interruption = stop
+        solution = replace(solution, notes=tuple(translate(note) for note in solution.notes))
         summary: dict[str, Any] | None = None
         try:
             with uninterrupted():
