@@ -19,6 +19,7 @@ from crysformer.crystal.io.write import write_phases
 from crysformer.signals import Terminated, sigterm_as_exception
 from crysformer.testing import sample
 from crysformer.workflow import build as workflow
+from crysformer.workflow import reports
 from crysformer.workflow.build import build_to_folder
 
 SAMPLE = sample("gf")
@@ -95,3 +96,14 @@ def test_before_there_is_a_model_the_phases_stay(
     out = tmp_path / "out"
     assert "before there was a model" in interrupted(out, KeyboardInterrupt)
     assert [path.name for path in out.iterdir()] == ["solution.mtz"]
+
+
+def test_only_the_report_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> str:
+        signal.raise_signal(signal.SIGINT)
+        return ""
+
+    monkeypatch.setattr(reports, "html_report", stop)
+    with pytest.raises(KeyboardInterrupt, match=f"`crysformer report {tmp_path}` writes"):
+        reports.write_report(tmp_path)
+    assert list(tmp_path.iterdir()) == []
