@@ -18,10 +18,19 @@ Exit codes: 0 done (also when no convincing solution was found: then `solved: fa
 2 usage (an option that is unknown, malformed, or has no meaning whatever the file holds), 130
 Ctrl-C, 143 SIGTERM. Results go to stdout, progress and log to stderr. A failure is one line on
 stderr and leaves no half-written files. An interrupted `solve` writes its best candidate and its
-state, `train` its checkpoint, and `dataset build` keeps what is finished, for `--resume`.
+state, an interrupted `build` its best model, `train` its checkpoint, and `dataset build` keeps what
+is finished, for `--resume`.
 One process at a time writes into an output folder.
 Missing parents of output folders and files are made; a folder that is not empty is rejected without
 `--overwrite`.
+
+On a terminal a bar shows the method that runs, the best confidence, the time limit and the time
+left; elsewhere there is a line every 30 s. `-v` adds the steps of every method; `-q` leaves only
+warnings and, of `solve` and `build`, the line of the verdict.
+`solve`, `build`, `train` and `evaluate` leave `crysformer.log` in the output folder, and `solve` of
+a list in that of every crystal as well: the command line, quoted for a shell, versions, and every
+line of the run with its time, the steps of the methods included. `--resume` adds to it; a run that
+is refused leaves it as it was.
 """
 
 

@@ -33,6 +33,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.get_closest_marker("browser") and browser_programs() is None:
             reason = "browser: needs chromium, chromedriver and the package selenium"
             item.add_marker(pytest.mark.skip(reason=reason))
+        if item.get_closest_marker("notebook") and not notebook_programs_found():
+            reason = "notebook: needs nbclient and ipykernel (the extra notebook)"
+            item.add_marker(pytest.mark.skip(reason=reason))
         if item.get_closest_marker("peers") and not os.environ.get("CRYSFORMER_CCTBX_PYTHON"):
             reason = "peers: set CRYSFORMER_CCTBX_PYTHON to an interpreter that has cctbx"
             item.add_marker(pytest.mark.skip(reason=reason))
@@ -47,6 +50,10 @@ def cuda_available() -> bool:
 def servalcat_found() -> bool:
     beside = str(Path(sys.executable).parent)
     return bool(shutil.which("servalcat") or shutil.which("servalcat", path=beside))
+
+
+def notebook_programs_found() -> bool:
+    return all(importlib.util.find_spec(name) for name in ("nbclient", "ipykernel"))
 
 
 def browser_programs() -> tuple[str, str] | None:

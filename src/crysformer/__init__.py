@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from crysformer.models.density_network import NetworkConfig as NetworkConfig
     from crysformer.phasing.network.predict import Prediction as Prediction
     from crysformer.phasing.network.predict import predict as predict
-    from crysformer.phasing.solver import Solution as Solution
-    from crysformer.phasing.solver import solve as solve
+    from crysformer.report.progress_display import ProgressDisplay as ProgressDisplay
+    from crysformer.workflow.interactive import Solution as Solution
+    from crysformer.workflow.interactive import solve as solve
 
 _HOME = {
     "BuiltModel": "crysformer.building.built_model",
@@ -38,14 +39,15 @@ _HOME = {
     "NetworkConfig": "crysformer.models.density_network",
     "DataReport": "crysformer.crystal.quality.report",
     "DensityMap": "crysformer.crystal.fourier.density_map",
+    "ProgressDisplay": "crysformer.report.progress_display",
     "Prediction": "crysformer.phasing.network.predict",
-    "Solution": "crysformer.phasing.solver",
+    "Solution": "crysformer.workflow.interactive",
     "Start": "crysformer.building.start",
     "build": "crysformer.building.build",
     "data_report": "crysformer.crystal.quality.report",
     "predict": "crysformer.phasing.network.predict",
     "read_crystal": "crysformer.crystal.io.read",
-    "solve": "crysformer.phasing.solver",
+    "solve": "crysformer.workflow.interactive",
 }
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "DensityNetwork",
     "NetworkConfig",
     "Prediction",
+    "ProgressDisplay",
     "Solution",
     "Start",
     "build",

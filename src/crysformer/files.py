@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ except ImportError:  # Windows has no such locks
 
 #: Names of the temporary files of `atomic_path` and folders of `staged_files`.
 _UNFINISHED = re.compile(r"\.partial-[a-z0-9_]{8}|\.[a-z0-9_]{8}\.partial(\.[^/]*)?")
+
+#: Contexts that every block of `locked_folder` in this process runs in, made with the folder.
+companions: list[Callable[[Path], contextlib.AbstractContextManager[None]]] = []
 
 
 @contextlib.contextmanager
@@ -42,11 +45,12 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=".", suffix=".partial" + "".join(target.suffixes), dir=target.parent
-        )
-        os.close(handle)
-        temporary = Path(name)
+        with uninterrupted():  # or the file has no one who removes it
+            handle, name = tempfile.mkstemp(
+                prefix=".", suffix=".partial" + "".join(target.suffixes), dir=target.parent
+            )
+            os.close(handle)
+            temporary = Path(name)
         temporary.chmod(0o666 & ~_umask())
         yield temporary
         _synchronise(temporary)  # or a power failure may leave the name with empty content
@@ -174,9 +178,11 @@ def locked_folder(
     made = [folder for folder in (target, *target.parents) if not folder.exists()]
     prepare_output_dir(target, overwrite=overwrite, resume=resume, accept=accept)
     try:
-        with _lock(target):
+        with _lock(target), contextlib.ExitStack() as stack:
             remove_unfinished(target)
             require_writable(target)
+            for companion in companions:
+                stack.enter_context(companion(target))
             yield target
     except BaseException:
         for folder in made:
@@ -259,7 +265,8 @@ def staged_files(folder: str | os.PathLike[str]) -> Iterator[Path]:
     staging: Path | None = None
     try:
         target.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".partial-", dir=target))
+        with uninterrupted():  # or the folder has no one who removes it
+            staging = Path(tempfile.mkdtemp(prefix=".partial-", dir=target))
         yield staging
         with uninterrupted():
             for item in sorted(staging.iterdir()):
@@ -268,7 +275,8 @@ def staged_files(folder: str | os.PathLike[str]) -> Iterator[Path]:
             _synchronise(target)
     except BaseException as error:
         if staging is not None:
-            shutil.rmtree(staging, ignore_errors=True)
+            with uninterrupted():
+                shutil.rmtree(staging, ignore_errors=True)
         for parent in made:
             with contextlib.suppress(OSError):
                 parent.rmdir()

@@ -17,7 +17,10 @@ from crysformer.crystal.io.write import write_phases
 from crysformer.testing import sample
 
 SAMPLE, SMALL = sample("5e5z"), sample("gf")
-FILES = {"model.cif", "model.pdb", "solution.mtz", "open.py", "refinement.log", "summary.json"}
+FILES = {
+    "model.cif", "model.pdb", "solution.mtz", "open.py", "refinement.log", "summary.json",
+    "crysformer.log",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +65,7 @@ def test_a_model_is_refined_into_a_folder(
 def test_a_solved_crystal_has_a_model_unless_it_is_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["solve", str(SMALL.data_path), "--sequence", SMALL.sequence, "-q"]
+    command = ["solve", str(SMALL.data_path), "--sequence", SMALL.sequence]
     command += ["--method", "raar", "-o", str(tmp_path / "out")]
     assert main(command) == 0
     text = capsys.readouterr().out
@@ -84,7 +87,7 @@ def test_the_phases_stay_if_building_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    command = ["solve", str(SMALL.data_path), "-o", str(out), "-q", "--method", "raar"]
+    command = ["solve", str(SMALL.data_path), "-o", str(out), "--method", "raar"]
     assert main(command) == 0  # without a sequence there is nothing to build
     assert "model: not built" in capsys.readouterr().out
     summary = json.loads((out / "summary.json").read_text())

@@ -31,6 +31,7 @@ def test_solve_writes_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixtu
     names = {path.name for path in out.iterdir()}
     assert names == {
         "solution.mtz", "solution.ccp4", "summary.json", "state.safetensors", "report.html",
+        "crysformer.log",
     }  # fmt: skip
 
     mtz = gemmi.read_mtz_file(str(out / "solution.mtz"))

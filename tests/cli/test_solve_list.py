@@ -155,7 +155,9 @@ def test_an_interrupted_list_keeps_what_is_done(tmp_path: Path) -> None:
     assert (out / "gf" / "solution.mtz").is_file()
     # The other one leaves its state, and what it had found if it had a candidate.
     left = {path.name for path in (out / "5e5z").iterdir()} if (out / "5e5z").exists() else set()
-    assert left in (set(), {"state.safetensors"}, {"state.safetensors", *_solve_list.RESULTS})
+    assert left - {"crysformer.log"} in (
+        set(), {"state.safetensors"}, {"state.safetensors", *_solve_list.RESULTS},
+    )  # fmt: skip
 
 
 def test_a_process_that_dies_is_a_failure_of_its_crystal() -> None:

@@ -204,6 +204,7 @@ def test_command_writes_table_figure_and_metrics(
     assert np.mean([float(row["pc"]) for row in rows]) == pytest.approx(printed["pc"])
     assert (out / "phase_error.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(p.name for p in out.iterdir()) == [
+        "crysformer.log",
         "examples.csv",
         "metrics.json",
         "phase_error.png",

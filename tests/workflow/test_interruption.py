@@ -19,7 +19,7 @@ from crysformer.phasing import conclusion
 from crysformer.phasing.search import Search
 from crysformer.workflow import solve as workflow
 
-RESULTS = ["solution.ccp4", "solution.mtz", "state.safetensors", "summary.json"]
+RESULTS = ["crysformer.log", "solution.ccp4", "solution.mtz", "state.safetensors", "summary.json"]
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,7 @@ PLACES = {
     "second turn": (Search, "take", 2, True),
     "after a turn": (Search, "take", 1, False),
     "placing": (conclusion, "to_crystal_setting", 1, True),
+    "refining": (workflow, "with_refined_model", 1, True),
     "writing": (workflow, "write_solution", 1, True),
 }
 
@@ -82,7 +83,7 @@ def test_the_best_so_far_is_written(
 ) -> None:
     owner, name, call, before = PLACES[place]
     out = tmp_path / "out"
-    limit = "0.3" if place in ("placing", "writing") else "60"
+    limit = "0.3" if place in ("placing", "refining", "writing") else "60"
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(owner, name, signalling(getattr(owner, name), number, call, before))
         assert main(command(noise, out, "--time-limit", limit)) == status
@@ -108,7 +109,7 @@ def test_before_the_first_candidate_the_state_is_kept(
         patched.setattr(Search, "take", signalling(Search.take, signal.SIGINT, 1, before=True))
         assert main(command(noise, out)) == 130
     assert "no candidate was found yet; the state is kept" in capsys.readouterr().err
-    assert [path.name for path in out.iterdir()] == ["state.safetensors"]
+    assert sorted(path.name for path in out.iterdir()) == ["crysformer.log", "state.safetensors"]
     assert main(command(noise, out, "--time-limit", "0.3", "--resume")) == 0
     assert any(n.startswith("resumed after") for n in json.loads(capsys.readouterr().out)["notes"])
 

@@ -23,6 +23,7 @@ from crysformer.crystal.free_set import free_set
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import UsageError
 from crysformer.peptide.sequence_file import sequences_of
+from crysformer.progress import begin_stage
 
 TIME_LIMIT: Final = 300.0
 """Seconds that building may take by default."""
@@ -40,6 +41,7 @@ def build(
     k_fold_limit: float = math.inf,
     seed: int = 0,
     progress: Report | None = None,
+    return_interrupted: bool = False,
 ) -> BuiltModel:
     """Build and refine a model.
 
@@ -70,6 +72,9 @@ def build(
         Of random numbers; the free set is the same for all.
     progress
         Called with the fraction of the time that is used, and what is done.
+    return_interrupted
+        On Ctrl-C or SIGTERM, return the best model so far with the `interruption`, if there is
+        one, instead of raising it.
 
     Returns
     -------
@@ -78,6 +83,8 @@ def build(
 
     Raises
     ------
+    KeyboardInterrupt
+        On Ctrl-C or SIGTERM.
     InputError
         If there is nothing to begin with, the sequence does not fit, or a residue has no
         restraints.
@@ -90,6 +97,7 @@ def build(
         raise UsageError(f"`build_time_limit` is {time_limit:g}: expected seconds above zero")
     settings, start = settings or BuildSettings(), start or Start()
     sequences = sequences_of(sequence)
+    begin_stage(progress, "building", time_limit)
     clock = Clock(time_limit, progress)
     clock.report("starting model")
     first = starting_model(data, sequences, start, settings, clock.end, copies, seed)
@@ -107,13 +115,20 @@ def build(
             f"the model was found with all reflections: it was displaced by {settings.shake:g} A "
             "(rms) and refined without the free ones"
         )
-    state = work.first(structure)
+    k_fold, interruption = None, None
     try:
-        state = work.improved(state, sequences, generator)
-    except RefinementFailed as failure:
-        work.fail(failure)
-        state = work.best or state
-    k_fold = work.k_fold(state, seed, k_fold_limit)
+        state = work.first(structure)
+        try:
+            state = work.improved(state, sequences, generator)
+        except RefinementFailed as failure:
+            work.fail(failure)
+            state = work.best or state
+        k_fold = work.k_fold(state, seed, k_fold_limit)
+    except KeyboardInterrupt as stop:
+        if work.best is None or not return_interrupted:
+            raise
+        state, interruption = work.best, stop
+        work.notes.append("building was interrupted: the model is the best so far")
     others = [name for name in residue_names(state.structure) if residue_letter(name) is None]
     return BuiltModel(
         data=data,
@@ -133,4 +148,5 @@ def build(
         failure=work.failure,
         figures=work.figures,
         monomers=refiner.dictionaries.library_of(others),
+        interruption=interruption,
     )

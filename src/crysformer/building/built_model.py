@@ -6,16 +6,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import gemmi
+import numpy as np
 
 from crysformer.building.map_coefficients import MapCoefficients
 from crysformer.building.model_atoms import count_waters, heavy_atoms, polymer_chains
 from crysformer.building.r_factors import RFactors
 from crysformer.building.scaling import ScaledModel
+from crysformer.building.tracing.from_amplitudes import map_of
+from crysformer.crystal.fourier.density_map import DensityMap
+from crysformer.crystal.fourier.projections_svg import projections_svg
 from crysformer.crystal.free_set import FreeSet
 from crysformer.crystal.reflections import CrystalData
+from crysformer.inline_html import card
+from crysformer.wording import counted
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BuiltModel:
     """A built and refined model.
 
@@ -54,6 +60,8 @@ class BuiltModel:
         Figures that the program itself gave last, such as its own ``r_work``.
     monomers
         Restraints of residues that are none of the twenty, for validation.
+    interruption
+        The Ctrl-C or SIGTERM that ended building early.
     """
 
     data: CrystalData
@@ -73,6 +81,7 @@ class BuiltModel:
     failure: str = ""
     figures: dict[str, float] | None = None
     monomers: gemmi.MonLib | None = None
+    interruption: KeyboardInterrupt | None = None
 
     @property
     def structure(self) -> gemmi.Structure:
@@ -83,6 +92,43 @@ class BuiltModel:
     def reported(self) -> RFactors:
         """The R factors to quote: k-fold where there are any."""
         return self.k_fold or self.r
+
+    def to_gemmi(self) -> gemmi.Structure:
+        """Copy the model.
+
+        Returns
+        -------
+        gemmi.Structure
+            In the setting of the data.
+        """
+        return self.structure.clone()
+
+    @property
+    def density(self) -> DensityMap:
+        """The map 2mFo-DFc in the crystal's space group."""
+        phase = np.exp(1j * np.radians(self.coefficients.phwt))
+        return map_of(self.data, np.asarray(self.coefficients.fwt * phase, dtype=np.complex128))
+
+    def __repr__(self) -> str:
+        return f"<BuiltModel: {self._r_factors()}, {self._contents()}, {self.program}>"
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "contents": self._contents(),
+            "start": self.origin,
+            "program": f"{self.program}, {self.seconds:.1f} s",
+            "notes": "; ".join(self.notes),
+        }
+        return card(f"Model: {self._r_factors()}", rows, projections_svg(self.density))
+
+    def _r_factors(self) -> str:
+        free = self.reported.r_free
+        return f"Rwork {self.r.r_work:.3f}" + ("" if free is None else f", Rfree {free:.3f}")
+
+    def _contents(self) -> str:
+        entry = self.to_summary()
+        names = (("n_residues", "residue"), ("n_chains", "chain"), ("n_waters", "water"))
+        return ", ".join(counted(entry[key], noun) for key, noun in names)
 
     def to_summary(self) -> dict[str, Any]:
         """The entry ``refinement`` of summary.json: plain numbers, strings and lists."""

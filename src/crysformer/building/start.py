@@ -34,7 +34,7 @@ _FRACTION_FOR_ATOMS = 0.4  # of the time for building, at most, in which atoms a
 _FRACTION_FOR_TRACING = 0.6
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Start:
     """What is known before building; at least one of model, atoms and coefficients.
 
@@ -58,6 +58,10 @@ class Start:
     F: NDArray[np.complex128] | None = None
     all_data: bool = True
     dictionary: tuple[Path, ...] = ()
+
+    def __repr__(self) -> str:
+        known = {"model": self.structure, "atoms": self.atoms, "map coefficients": self.F}
+        return f"<Start: {', '.join(k for k, x in known.items() if x is not None) or 'nothing'}>"
 
     @staticmethod
     def of(solution: Solution) -> Start:

@@ -15,12 +15,14 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 import crysformer
 from crysformer.cli._common import common_options, with_flags
+from crysformer.cli._progress import StderrHandler
+from crysformer.cli._run_log import logged_folder, quoted, run_log
 from crysformer.errors import CrysformerError
 from crysformer.signals import exit_status, sigterm_as_exception
 
@@ -95,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = argparse.Namespace(verbose=False)
     try:
         args = _parse(arguments)
-        with _logging(args), sigterm_as_exception():
+        with _logging(args), sigterm_as_exception(), _kept(arguments, args):
             status: int = args.run(args)
         sys.stdout.flush()
         return status
@@ -106,12 +108,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         return EXIT_BROKEN_PIPE
     except KeyboardInterrupt as stop:
-        # A command that has something to say on how to go on says it in the exception.
-        return _fail("; ".join(["interrupted", *map(str, stop.args)]), exit_status(stop), args)
+        return _fail(failure(stop), exit_status(stop), args)
     except CrysformerError as error:
-        return _fail(str(error), error.exit_code, args)
+        return _fail(failure(error), error.exit_code, args)
     except Exception as error:
-        return _fail(describe_error(error), 1, args)
+        return _fail(failure(error), 1, args)
+
+
+def failure(error: BaseException) -> str:
+    """One line for whatever ended a command."""
+    if isinstance(error, KeyboardInterrupt):
+        # A command that has something to say on how to go on says it in the exception.
+        return "; ".join(["interrupted", *map(str, error.args)])
+    if isinstance(error, CrysformerError) or not isinstance(error, Exception):
+        return str(error)
+    return describe_error(error)
+
+
+def _kept(arguments: Sequence[str], args: argparse.Namespace) -> AbstractContextManager[None]:
+    """The log of the run beside its results, for commands that have one."""
+    args.command_line = quoted(arguments)
+    return run_log(
+        logged_folder(arguments[0], args),
+        args.command_line,
+        lambda error: with_flags(failure(error), args),
+        resume=getattr(args, "resume", False),
+    )
 
 
 def _let_waiting_threads_sleep() -> None:
@@ -189,11 +211,14 @@ class _Formatter(logging.Formatter):
 @contextmanager
 def _logging(args: argparse.Namespace) -> Iterator[None]:
     """Send the package's log to stderr while the command runs."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = StderrHandler()
     handler.setFormatter(_Formatter(args))
+    handler.setLevel(
+        logging.WARNING if args.quiet else logging.DEBUG if args.verbose else logging.INFO
+    )
     level = log.level
     log.addHandler(handler)
-    log.setLevel(logging.WARNING if args.quiet else logging.DEBUG if args.verbose else logging.INFO)
+    log.setLevel(logging.DEBUG)
     try:
         yield
     finally:

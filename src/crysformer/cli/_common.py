@@ -7,12 +7,11 @@ import json
 import logging
 import math
 import re
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from crysformer.cli._progress import progress_bar as progress_bar
+from crysformer.cli._run_log import add_to_log
 from crysformer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,9 +26,12 @@ def common_options() -> argparse.ArgumentParser:
     """The options of every command, -q, -v and --json, for ``parents=[...]``."""
     parser = argparse.ArgumentParser(add_help=False)
     volume = parser.add_mutually_exclusive_group()
-    volume.add_argument("-q", "--quiet", action="store_true", help="only warnings and results")
+    volume.add_argument("-q", "--quiet", action="store_true", help="only warnings and the verdict")
     volume.add_argument(
-        "-v", "--verbose", action="store_true", help="more detail, and tracebacks of failures"
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="also the steps of every method, and tracebacks of failures",
     )
     parser.add_argument("--json", action="store_true", help="result on stdout as JSON")
     return parser
@@ -271,33 +273,16 @@ def add_scheduler_argument(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def emit(args: argparse.Namespace, result: dict[str, Any], text: str) -> None:
-    """Print a command's result on stdout: `result` with --json, else `text`."""
-    shown = json.dumps(result, indent=2, allow_nan=False) if args.json else text
+def emit(
+    args: argparse.Namespace, result: dict[str, Any], text: str, verdict: str | None = None
+) -> None:
+    """Print a command's result on stdout: `result` with --json, else `text`.
+
+    With -q the line `verdict`, where there is one, stands for the text, which the log of the run
+    has in any case.
+    """
+    add_to_log(with_flags(text, args))
+    shown = text if verdict is None or not args.quiet else verdict
+    if args.json:
+        shown = json.dumps(result, indent=2, allow_nan=False)
     print(with_flags(shown, args))
-
-
-@contextmanager
-def progress_bar(
-    args: argparse.Namespace, description: str
-) -> Iterator[Callable[[float, str], None] | None]:
-    """Give ``progress(fraction, text)`` that draws a bar on stderr; None without a terminal."""
-    if args.quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[text]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(description, total=1.0, text="")
-
-        def update(fraction: float, text: str) -> None:
-            bar.update(task, completed=fraction, text=text)
-
-        yield update

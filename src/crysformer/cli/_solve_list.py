@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from crysformer.cli._common import emit, log, progress_bar, with_flags
+from crysformer.cli._run_log import add_to_log, run_log
 from crysformer.crystal.io.crystal_list import ListedCrystal, read_list
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.files import atomic_path, locked_folder, write_json
@@ -117,7 +118,9 @@ def _run(args: argparse.Namespace, crystals: tuple[ListedCrystal, ...], folder: 
 
         write_batch_report(folder, [done[c.name] for c in crystals if c.name in done])
     records = [done[crystal.name] for crystal in crystals]
-    emit(args, _content(records), _table(records) + f"\nwritten: {folder / 'results.tsv'}")
+    table = _table(records)
+    written = f"\nwritten: {folder / 'results.tsv'}"
+    emit(args, _content(records), table + written, verdict=table.splitlines()[-1])
     failed = [record for record in records if record["status"] == "failed"]
     for record in failed:
         log.error("%s: %s", record["name"], record["message"])
@@ -220,19 +223,23 @@ def _child(options: argparse.Namespace, pipe: Connection, threads: int) -> None:
     """Solve one crystal and tell of it; SIGTERM leaves the best so far, for --resume."""
     import torch
 
-    from crysformer.cli import describe_error
+    from crysformer.cli import describe_error, failure
     from crysformer.cli._solve_one import solve_one
 
     prepare_worker(_GRACE)
-    log.addHandler(logging.NullHandler())  # what it would say is in its summary
+    log.addHandler(logging.NullHandler())  # the log of the crystal has what it says
+    log.setLevel(logging.DEBUG)
     torch.set_num_threads(threads)
 
     def progress(fraction: float, text: str) -> None:
         with contextlib.suppress(OSError):
             pipe.send(("progress", fraction))
 
+    kept = run_log(options.output, options.command_line, failure, resume=options.resume)
     try:
-        summary, _ = solve_one(options, progress)
+        with kept:
+            summary, text = solve_one(options, progress)
+            add_to_log(text)
     except KeyboardInterrupt:
         raise SystemExit(143) from None
     except CrysformerError as error:

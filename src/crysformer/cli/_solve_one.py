@@ -13,9 +13,9 @@ from crysformer.wording import counted
 if TYPE_CHECKING:
     from crysformer.crystal.quality.report import DataReport
     from crysformer.crystal.reflections import CrystalData
-    from crysformer.phasing.budget import Progress
     from crysformer.phasing.settings import SolveSettings
     from crysformer.phasing.solution import Solution
+    from crysformer.progress import Progress
 
 
 def load_settings(args: argparse.Namespace) -> SolveSettings:

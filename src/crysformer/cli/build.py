@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     lines += [model_line(summary["refinement"]), f"geometry: {validation.text()}"]
     folder = Path(args.output)
     lines += [written_line(folder), f"view: coot --script {folder / 'open.py'}"]
-    emit(args, summary, "\n".join(lines))
+    emit(args, summary, "\n".join(lines), verdict=model_line(summary["refinement"]))
     return 0
 
 

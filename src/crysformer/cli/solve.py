@@ -129,5 +129,5 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--jobs is for a list of crystals ({LIST_ENDING}), not for {args.data}")
     with progress_bar(args, "solving") as progress:
         summary, text = solve_one(args, progress)
-    emit(args, summary, text)
+    emit(args, summary, text, verdict=text.partition("\n")[0])
     return 0

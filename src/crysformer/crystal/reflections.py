@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.provenance import Provenance
-from crysformer.crystal.unit_cell import frac_matrix, orth_matrix
+from crysformer.crystal.unit_cell import cell_text, frac_matrix, orth_matrix
+from crysformer.inline_html import card
 
 Radiation = Literal["xray", "electron"]
 Kind = Literal["amplitudes", "intensities"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CrystalData:
     """Measured amplitudes of one crystal.
 
@@ -125,7 +126,18 @@ class CrystalData:
         return np.asarray(self.hkl @ self.to_frac)
 
     def select(self, keep: NDArray[np.bool_]) -> CrystalData:
-        """The same crystal with only the reflections where `keep`, shape (n,), is true."""
+        """Choose reflections of the same crystal.
+
+        Parameters
+        ----------
+        keep
+            Flags of those that stay, shape (n,).
+
+        Returns
+        -------
+        CrystalData
+            With their rows only, in order.
+        """
         return replace(
             self,
             hkl=self.hkl[keep],
@@ -133,3 +145,56 @@ class CrystalData:
             sigf=None if self.sigf is None else self.sigf[keep],
             free=None if self.free is None else self.free[keep],
         )
+
+    def to_gemmi(self) -> gemmi.Mtz:
+        """Copy to an MTZ in memory.
+
+        Returns
+        -------
+        gemmi.Mtz
+            H K L, F, SIGF and FreeR_flag, the last two where there are any; every row, in order.
+        """
+        from crysformer.crystal.io.write import mtz_with
+
+        return mtz_with(self, self.free, [])
+
+    def to_dataset(self) -> Any:
+        """Copy to a data set of reciprocalspaceship (extra ``reciprocalspaceship``).
+
+        Returns
+        -------
+        reciprocalspaceship.DataSet
+            With the columns of `to_gemmi`.
+
+        Raises
+        ------
+        UsageError
+            If that package is not installed.
+        """
+        from crysformer.crystal.io.dataset import to_dataset
+
+        return to_dataset(self.to_gemmi())
+
+    def _rows(self) -> dict[str, object]:
+        n = int(self.measured.sum())
+        known = self.space_group_known
+        group = self.space_group.xhm() if known else f"Laue class {self.space_group.laue_str()}"
+        return {
+            "source": self.source,
+            "measured": f"{n} of {len(self)} reflections",
+            "resolution": f"{self.d_max:.2f} to {self.d_min:.2f} Å" if n else "",
+            "space group": group,
+            "cell": cell_text(self.cell),
+            "columns": ", ".join(self.labels),
+            "free set": self.free_label,
+            "radiation": self.radiation,
+        }
+
+    def __repr__(self) -> str:
+        rows = self._rows()
+        names = ("measured", "resolution", "space group", "cell")
+        shown = ", ".join(str(rows[name]) for name in names if rows[name])
+        return f"<CrystalData{' ' if self.source else ''}{self.source}: {shown}>"
+
+    def _repr_html_(self) -> str:
+        return card("Crystal data", self._rows(), warning="; ".join(self.warnings))

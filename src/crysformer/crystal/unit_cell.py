@@ -61,3 +61,9 @@ def is_consistent(cell: gemmi.UnitCell, space_group: gemmi.SpaceGroup) -> bool:
         if np.abs((image - metric) / np.outer(lengths, lengths)).max() > 2 * _TOLERANCE:
             return False
     return True
+
+
+def cell_text(cell: gemmi.UnitCell) -> str:
+    """Constants of a cell in words: lengths, A, then angles, degrees."""
+    a, b, c, *angles = cell.parameters
+    return f"{a:.2f} x {b:.2f} x {c:.2f} Å, {' '.join(f'{angle:.5g}' for angle in angles)}°"

@@ -69,7 +69,18 @@ class NetworkConfig:
             raise UsageError("a network for conditions needs scaling = 'amplitudes'")
 
     def with_scales(self, patterson: float, density: float) -> NetworkConfig:
-        """Return the settings with the constants of a data set, if the network uses constants."""
+        """Return the settings with the constants of a data set, if the network uses constants.
+
+        Parameters
+        ----------
+        patterson, density
+            Scales of the maps of the data set.
+
+        Returns
+        -------
+        NetworkConfig
+            These settings where the network uses no constants.
+        """
         if self.scaling != "constant":
             return self
         return replace(self, patterson_scale=patterson, density_scale=density)
@@ -123,6 +134,10 @@ class DensityNetwork(nn.Module):
         self.estimate_channel = self.scaling.channels
         self.input_channels = self.scaling.channels + config.recycling + config.conditions
 
+    def __repr__(self) -> str:
+        n = sum(parameter.numel() for parameter in self.parameters())
+        return f"<{type(self).__name__}: {n / 1e6:.2f} M parameters, {self.config}>"
+
     @property
     def blocks(self) -> Sequence[nn.Module]:
         """Modules of equal structure, to be compiled one by one; none by default."""
@@ -168,9 +183,17 @@ class DensityNetwork(nn.Module):
         estimate: Tensor | None,
         measured: Tensor | None,
     ) -> Tensor:
-        """Input channels (B, C, U, V, W): Patterson map, estimate, mask of measured reflections.
+        """Stack the input channels: Patterson map, estimate, mask of measured reflections.
 
-        Arguments as for `forward`.
+        Parameters
+        ----------
+        patterson, lengths, estimate, measured
+            As for `forward`.
+
+        Returns
+        -------
+        Tensor
+            Shape (B, C, U, V, W); C is `input_channels`.
         """
         maps = [self.scaling.inputs(patterson, lengths)]
         if self.config.recycling:
@@ -185,7 +208,20 @@ class DensityNetwork(nn.Module):
     def measured_mask(
         self, lengths: Tensor, shape: Sequence[int], measured: Tensor | None
     ) -> Tensor | None:
-        """Mask that the network uses: None without `conditions`, all reflections by default."""
+        """Mask of measured reflections, as the network uses it.
+
+        Parameters
+        ----------
+        lengths, measured
+            As for `forward`.
+        shape
+            Of the maps; the last three count.
+
+        Returns
+        -------
+        Tensor or None
+            None without `conditions`; all reflections to the resolution of the network by default.
+        """
         if not self.config.conditions:
             return None
         if measured is None and isinstance(self.scaling, AmplitudeScaling):
@@ -195,6 +231,16 @@ class DensityNetwork(nn.Module):
 
     def check(self, patterson: Tensor, residues: Tensor) -> Grid:
         """Return the grid, after a check of the shapes.
+
+        Parameters
+        ----------
+        patterson, residues
+            As for `forward`.
+
+        Returns
+        -------
+        tuple of int
+            Points along the axes.
 
         Raises
         ------

@@ -18,9 +18,6 @@ Only cells of millions of grid points need as long, and the rating is worth the 
 CLOSING = 3.5
 """Seconds after the deadline in which atoms are sought to tell the hand of the best candidate."""
 
-Progress = Callable[[float, str], None]
-"""Called with the fraction of the time limit that is used (0 to 1) and a short text."""
-
 
 def method_generator(seed: int, method: str) -> torch.Generator:
     """Random generator of one method, on the CPU: its draws do not depend on other methods.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crysformer.errors import NotApplicable
-from crysformer.phasing.budget import GRACE, Budget, Progress, method_generator
+from crysformer.phasing.budget import GRACE, Budget, method_generator
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.candidate_pool import CandidatePool
 from crysformer.phasing.method import AUTO, Method, method_class
@@ -19,11 +20,15 @@ from crysformer.phasing.origin.found_symmetry import symmetry_in_any_group
 from crysformer.phasing.problem import PhasingProblem
 from crysformer.phasing.settings import SolveSettings
 from crysformer.phasing.strategy import Turn, auto, single
+from crysformer.progress import Progress
+from crysformer.wording import counted
 
 if TYPE_CHECKING:
     import torch
 
     from crysformer.phasing.checkpoint import Checkpoint
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,7 @@ class Search:
         self.notes: list[str] = []
         self._refused: set[str] = set()
         self.course: list[CoursePoint] = []
+        self._running = requested
 
     @property
     def best(self) -> Candidate | None:
@@ -209,7 +215,9 @@ class Search:
         until = min(self.deadline, time.monotonic() + turn.seconds)
         generator = self.generator(turn.method)
         before = generator.get_state()
+        self._running = turn.method
         budget = Budget(until, self.deadline, generator, self._report)
+        self._report("searching")
         try:
             method = self.method(turn.method)
             found = method.advance(budget)
@@ -238,6 +246,7 @@ class Search:
 
     def _record(self, method: str, found: Sequence[Candidate]) -> None:
         best = max((candidate.confidence for candidate in found), default=0.0)
+        log.debug("%s: %s, best confidence %.4f", method, counted(len(found), "candidate"), best)
         self.course.append(CoursePoint(time.monotonic() - self._begun, method, best))
 
     def _late(self) -> bool:
@@ -258,8 +267,10 @@ class Search:
             self.notes.append(note)
 
     def _report(self, text: str) -> None:
+        words = f"{self._running}: {text}"
+        log.debug("%6.1f s  %s", time.monotonic() - self._begun, words)
         if self.progress is None:
             return
         best = self.best.confidence if self.best is not None else 0.0
         used = 1.0 if math.isinf(self.time_limit) else 1 - self.seconds_left / self.time_limit
-        self.progress(min(used, 1.0), f"{text}, confidence {best:.2f}")
+        self.progress(min(used, 1.0), f"{words}, best confidence {best:.2f}")

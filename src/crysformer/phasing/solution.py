@@ -11,7 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.crystal.fourier.density_map import DensityMap
+from crysformer.crystal.fourier.projections_svg import projections_svg
+from crysformer.crystal.io.dataset import to_dataset
+from crysformer.crystal.io.write import phased_mtz
 from crysformer.crystal.reflections import CrystalData
+from crysformer.inline_html import card
 from crysformer.peptide.model import PeptideModel
 from crysformer.phasing.atoms.atomic_structure import AtomicStructure
 from crysformer.phasing.origin.space_group_ranking import SpaceGroupFigures
@@ -29,7 +33,7 @@ class CandidateReport:
     figures: dict[str, float]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Solution:
     """Phases of a crystal, and an honest verdict on them.
 
@@ -157,6 +161,63 @@ class Solution:
             "notes": list(self.notes),
             "settings": asdict(self.settings),
         }
+
+    def to_gemmi(self) -> gemmi.Mtz:
+        """Copy to an MTZ in memory, as ``solution.mtz`` is without added free flags.
+
+        Returns
+        -------
+        gemmi.Mtz
+            Measured amplitudes with FWT, PHWT and FOM.
+
+        Raises
+        ------
+        ValueError
+            If the solution has no `data`.
+        """
+        if self.data is None:
+            raise ValueError("the solution has no data")
+        return phased_mtz(self.data, self.f, self.phi, self.fom)
+
+    def to_dataset(self) -> Any:
+        """Copy to a data set of reciprocalspaceship (extra ``reciprocalspaceship``).
+
+        Returns
+        -------
+        reciprocalspaceship.DataSet
+            With the columns of `to_gemmi`.
+
+        Raises
+        ------
+        UsageError
+            If that package is not installed.
+        """
+        return to_dataset(self.to_gemmi())
+
+    @property
+    def verdict(self) -> str:
+        """Whether it is solved, how surely, and by which method, in one line."""
+        return (
+            f"{'solved' if self.solved else 'not solved'} (confidence {self.confidence:.2f}), "
+            f"method {self.method}, {self.seconds:.1f} s"
+        )
+
+    def __repr__(self) -> str:
+        return f"<Solution in {self.space_group.xhm()}: {self.verdict}>"
+
+    def _repr_html_(self) -> str:
+        sequence = self.sequence.to_summary()
+        rows = {
+            "space group": self.space_group.xhm(),
+            "hand": f"as written with probability {self.hand_probability:.2f}",
+            "origin": self.origin,
+            "sequence": "" if sequence["probability"] is None else sequence["verdict"],
+            "atoms": "" if self.atoms is None else self.atoms.formula,
+            "notes": "; ".join(self.notes),
+        }
+        warning = "" if self.solved else "Unsolved: this density is most probably wrong."
+        title = self.verdict[0].upper() + self.verdict[1:]
+        return card(title, rows, projections_svg(self.density), warning=warning)
 
     def _atoms(self) -> dict[str, Any] | None:
         if self.atoms is None:

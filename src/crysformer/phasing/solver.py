@@ -15,7 +15,6 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, NotApplicable, UsageError
 from crysformer.models.device import pick_device
 from crysformer.peptide.sequence_file import sequences_of
-from crysformer.phasing.budget import Progress
 from crysformer.phasing.checkpoint import Checkpoint
 from crysformer.phasing.conclusion import SOLVED, Conclusion, conclude
 from crysformer.phasing.method import check_method
@@ -23,6 +22,7 @@ from crysformer.phasing.problem import phasing_problem
 from crysformer.phasing.search import Search
 from crysformer.phasing.settings import SolveSettings
 from crysformer.phasing.solution import CandidateReport, Solution
+from crysformer.progress import Progress, begin_stage
 from crysformer.settings import check_ranges
 from crysformer.signals import uninterrupted
 from crysformer.wording import counted
@@ -92,6 +92,12 @@ def solve(
         so for data of unknown space group. Otherwise the solution stays in the stated group, and
         a note names a better one.
 
+    Returns
+    -------
+    Solution
+        The most convincing phases that were found, also where they are not claimed to be right
+        (`Solution.solved`).
+
     Raises
     ------
     KeyboardInterrupt
@@ -125,6 +131,7 @@ def solve(
         without_outliers(data, suspected), sequences, copies, pick_device(device), formula
     )
     find_space_group = find_space_group or not data.space_group_known
+    begin_stage(progress, "solving", time_limit)
     search = Search(problem, method, settings, time_limit, seed, progress, begun, find_space_group)
     notes = [*data.notes, *problem.content.notes]
     checkpoint = None

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as RichProgress
 
+from crysformer.progress import HEARTBEAT, duration
+
 log = logging.getLogger("crysformer")
 
 
@@ -41,6 +43,7 @@ class Progress:
         )
         self._task = self._bar.add_task("training", total=1.0, status="")
         self._begin: tuple[int, float] | None = None
+        self._logged = 0.0
 
     def __enter__(self) -> Progress:
         self._bar.start()
@@ -57,7 +60,7 @@ class Progress:
     def update(self, examples: int, seconds: float, loss: float) -> None:
         """Update the bar."""
         if self._begin is None:
-            self._begin = (examples, seconds)
+            self._begin, self._logged = (examples, seconds), seconds
         elapsed = seconds - self._begin[1]
         speed = (examples - self._begin[0]) / elapsed if elapsed > 0 else 0.0
         left = (self._examples - examples) / speed if speed else 0.0
@@ -65,25 +68,19 @@ class Progress:
         if self._max_time is not None:
             left = min(left, self._max_time - seconds) if speed else self._max_time - seconds
             fraction = max(fraction, seconds / self._max_time)
-        minutes, rest = divmod(int(max(0.0, left)), 60)
-        hours, minutes = divmod(minutes, 60)
-        self._bar.update(
-            self._task,
-            completed=min(1.0, fraction),
-            status=f"{examples} examples, epoch {examples / self._epoch:.2f}, {speed:.1f}/s, "
-            f"{hours}:{minutes:02}:{rest:02} left, loss {loss:.4f}",
+        status = (
+            f"{examples} examples, epoch {examples / self._epoch:.2f}, {speed:.1f}/s, "
+            f"{duration(left)} left, loss {loss:.4f}"
         )
+        self._bar.update(self._task, completed=min(1.0, fraction), status=status)
+        if not self._shown and seconds - self._logged >= HEARTBEAT:
+            self._logged = seconds
+            log.info("training: %s", status)
 
     def message(self, text: str) -> None:
-        """Print a permanent line."""
-        if self._shown:
-            self._bar.console.print(text)
-        else:
-            log.info(text)
+        """Log a line, above the bar."""
+        log.info("%s", text)
 
     def warning(self, text: str) -> None:
-        """Print a permanent line about a fault, also if the run is quiet."""
-        if self._shown:
-            self._bar.console.print(text)
-        else:
-            log.warning(text)
+        """Log a line about a fault, also if the run is quiet."""
+        log.warning("%s", text)

@@ -23,6 +23,8 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.files import locked_folder, refuse_input, staged_files, write_bytes, write_json
 from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.sequence_support.support import SupportSettings
+from crysformer.phasing.sequence_support.verdict import SequenceSupport
+from crysformer.signals import uninterrupted
 from crysformer.workflow.reports import REPORT, write_report
 
 LOG = "refinement.log"
@@ -82,6 +84,8 @@ def build_to_folder(
     ------
     CrysformerError
         As `crysformer.build`, or if the folder cannot be used.
+    KeyboardInterrupt
+        On Ctrl-C or SIGTERM, after the best model so far is written, if there is one.
     """
     target, sequences = Path(folder), sequences_of(sequence)
     refuse_input([data.source, *inputs], [target / name for name in (*BUILDING_FILES, REPORT)])
@@ -141,29 +145,63 @@ def add_building(
     ------
     CrysformerError
         If there is no model.
+    KeyboardInterrupt
+        On Ctrl-C or SIGTERM, after the best model so far is written, if there is one.
     """
     try:
         built = build(
             data, sequences, start, settings, dictionary=dictionary, copies=copies,
             time_limit=time_limit, k_fold_limit=k_fold_limit, seed=seed, progress=progress,
+            return_interrupted=True,
         )  # fmt: skip
     except RefinementFailed as failure:
         write_bytes(folder / LOG, failure.log.encode())
         raise
-    until = time.monotonic() + SupportSettings().seconds
-    built, support = checked(built, until, settings)
-    validation = validated(built)
-    extended = {**summary, **building_summary(built, validation, translate)}
-    if support.probability is not None or "sequence" not in summary:
-        extended["sequence"] = support.to_summary()
+    except KeyboardInterrupt as stop:
+        raise type(stop)("building was interrupted before there was a model") from stop
+    interruption = built.interruption
+    support = SequenceSupport(note="not compared: building was interrupted")
+    try:
+        if interruption is None:
+            until = time.monotonic() + SupportSettings().seconds
+            built, support = checked(built, until, settings)
+    except KeyboardInterrupt as stop:
+        interruption = stop
+    extended: dict[str, Any] | None = None
+    try:
+        with uninterrupted():
+            validation = validated(built)
+            extended = {**summary, **building_summary(built, validation, translate)}
+            if support.probability is not None or "sequence" not in summary:
+                extended["sequence"] = support.to_summary()
+            _write(folder, built, sequences, validation, extended)
+    except KeyboardInterrupt as late:
+        if extended is None:
+            raise
+        interruption = late
+    if interruption is not None:
+        raise type(interruption)(
+            f"building was interrupted; the best model so far is in {folder}, and "
+            f"`crysformer build {folder} -o NEW` goes on from it"
+        ) from interruption
+    return built, validation, extended
+
+
+def _write(
+    folder: Path,
+    built: BuiltModel,
+    sequences: Sequence[str],
+    validation: Validation,
+    summary: dict[str, Any],
+) -> None:
+    """Replace the files of an earlier model, such as model.ins at atomic resolution, by these."""
     with staged_files(folder) as staging:
         write_building(staging, built, sequences, validation)
-        write_json(staging / SUMMARY, extended)
+        write_json(staging / SUMMARY, summary)
         written = {path.name for path in staging.iterdir()}
-    for name in MODEL_FILES:  # of an earlier model, such as model.ins at atomic resolution
+    for name in MODEL_FILES:
         if name not in written:
             (folder / name).unlink(missing_ok=True)
-    return built, validation, extended
 
 
 def validated(built: BuiltModel) -> Validation:

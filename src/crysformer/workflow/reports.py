@@ -21,9 +21,16 @@ def write_report(folder: str | Path) -> Path:
     ------
     InputError
         If the folder does not hold a solution.
+    KeyboardInterrupt
+        On Ctrl-C or SIGTERM, with words on what there is and how to go on.
     """
     path = Path(folder) / REPORT
-    write_bytes(path, html_report(folder).encode("utf-8"))
+    try:
+        write_bytes(path, html_report(folder).encode("utf-8"))
+    except KeyboardInterrupt as stop:
+        raise type(stop)(
+            f"the results are in {folder}; `crysformer report {folder}` writes {REPORT}"
+        ) from stop
     return path
 
 

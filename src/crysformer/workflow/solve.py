@@ -110,22 +110,19 @@ def solve_to_folder(
             **options,
         )
         builds = build_time_limit is not None and solution.solved
-        if not builds:  # building refines the model of the search itself
-            solution = with_refined_model(solution, data)
-        solution = replace(solution, notes=tuple(translate(note) for note in solution.notes))
         interruption = solution.interruption
+        if not builds:  # building refines the model of the search itself
+            try:
+                solution = with_refined_model(solution, data)
+            except KeyboardInterrupt as stop:  # the model of the search is written as it is
+                interruption = stop
+        solution = replace(solution, notes=tuple(translate(note) for note in solution.notes))
         summary: dict[str, Any] | None = None
         try:
             with uninterrupted():
-                with staged_files(target) as staging:
-                    asked = described_input(data, sequences, copies)
-                    summary = write_solution(staging, data, solution, report, translate, asked)
-                # those of an earlier run do not belong to these phases
-                remove_building(target)
-                if solution.model is None:
-                    (target / MODEL).unlink(missing_ok=True)
-                if solution.atoms is None:
-                    (target / ATOMS).unlink(missing_ok=True)
+                summary = write_results(
+                    target, data, solution, report, sequences, copies, translate
+                )
         except KeyboardInterrupt as late:
             interruption = late
         if interruption is not None:
@@ -145,6 +142,45 @@ def solve_to_folder(
         if report_page:
             write_report(target)
     return solution, summary
+
+
+def write_results(
+    target: Path,
+    data: CrystalData,
+    solution: Solution,
+    report: DataReport,
+    sequences: tuple[str, ...],
+    copies: int | None,
+    translate: Callable[[str], str] = str,
+) -> dict[str, Any]:
+    """Write the files of a solution into a folder whose lock the caller holds, and nothing older.
+
+    Parameters
+    ----------
+    target
+        The folder.
+    data, solution, report
+        The crystal, its solution, and the quality of the data.
+    sequences, copies
+        What it was solved with.
+    translate
+        Applied to the report's warnings.
+
+    Returns
+    -------
+    dict
+        The content of summary.json.
+    """
+    with staged_files(target) as staging:
+        asked = described_input(data, sequences, copies)
+        summary = write_solution(staging, data, solution, report, translate, asked)
+    # those of an earlier run do not belong to these phases
+    remove_building(target)
+    if solution.model is None:
+        (target / MODEL).unlink(missing_ok=True)
+    if solution.atoms is None:
+        (target / ATOMS).unlink(missing_ok=True)
+    return summary
 
 
 def _with_model(
@@ -171,9 +207,9 @@ def _with_model(
             translate=translate, **options,
         )[2]  # fmt: skip
     except KeyboardInterrupt as interruption:
+        what = "; ".join(map(str, interruption.args))
         raise type(interruption)(
-            f"building was interrupted; the phases are in {target}, `crysformer build {target}` "
-            "builds a model"
+            f"{what}; the phases are in {target}; pass `resume` to build anew"
         ) from interruption
     except CrysformerError as error:
         failed = {"failure": translate(str(error)), "seconds": round(time.monotonic() - begun, 1)}

@@ -233,7 +233,9 @@ def test_the_command_scores_one_file(
     assert metrics["n"] == metrics["solved_share"] == 1
     assert sum(shell["n"] for shell in metrics["shells"]) == len(example.hkl)
     assert metrics["crystals"][0]["inverted"]
-    assert {p.name for p in out.iterdir()} == {"metrics.json", "examples.csv", "phase_error.png"}
+    assert {p.name for p in out.iterdir()} == {
+        "crysformer.log", "metrics.json", "examples.csv", "phase_error.png",
+    }  # fmt: skip
 
 
 def test_the_command_pairs_folders_by_name(example: Example, tmp_path: Path) -> None:

@@ -77,6 +77,11 @@ def read_crystal(
         Accept a file without space group: its Laue class is taken from the reflections that it
         lists (`CrystalData.space_group_known`).
 
+    Returns
+    -------
+    CrystalData
+        Merged amplitudes, with what reading assumed in its `notes` and `warnings`.
+
     Raises
     ------
     InputError

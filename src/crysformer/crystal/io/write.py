@@ -64,6 +64,16 @@ def write_phases(
     CrysformerError
         If the file cannot be written.
     """
+    write_mtz(path, phased_mtz(data, f_weighted, phi, fom))
+
+
+def phased_mtz(
+    data: CrystalData,
+    f_weighted: NDArray[np.float64],
+    phi: NDArray[np.float64],
+    fom: NDArray[np.float64],
+) -> gemmi.Mtz:
+    """MTZ that `write_phases` writes, of the same parameters."""
     for label, given in (("FWT", f_weighted), ("PHWT", phi), ("FOM", fom)):
         if np.shape(given) != (len(data),):
             raise ValueError(f"{label} has shape {np.shape(given)}, expected ({len(data)},)")
@@ -72,7 +82,7 @@ def write_phases(
         ("PHWT", "P", phi),
         ("FOM", "W", fom),
     ]
-    write_mtz(path, mtz_with(data, data.free, columns))
+    return mtz_with(data, data.free, columns)
 
 
 def mtz_with(
@@ -155,13 +165,8 @@ def write_map(path: str | os.PathLike[str], density: DensityMap) -> None:
     CrysformerError
         If the file cannot be written.
     """
-    factors = density.space_group.operations().find_grid_factors()
-    fits = all(n % factor == 0 for n, factor in zip(density.shape, factors, strict=True))
-    grid = gemmi.FloatGrid(np.ascontiguousarray(density.values, dtype=np.float32))
-    grid.set_unit_cell(density.cell)
-    grid.spacegroup = density.space_group if fits else gemmi.SpaceGroup("P 1")
     ccp4 = gemmi.Ccp4Map()
-    ccp4.grid = grid
+    ccp4.grid = density.to_gemmi()
     ccp4.update_ccp4_header(2, True)
     with atomic_path(path) as temporary, unicode_path(temporary) as plain:
         try:

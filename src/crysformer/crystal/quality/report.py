@@ -31,6 +31,7 @@ from crysformer.crystal.quality.twin_laws import TwinLaw, twin_laws
 from crysformer.crystal.quality.twinning import LTest, l_test
 from crysformer.crystal.reflections import CrystalData, Kind
 from crysformer.errors import InputError
+from crysformer.inline_html import card
 from crysformer.memory import check_memory
 from crysformer.peptide.sequence_file import sequences_of
 from crysformer.wording import counted
@@ -40,7 +41,7 @@ _MIN_REFLECTIONS = 30
 _BYTES = 1200
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DataReport:
     """Figures of a crystal's data before phasing.
 
@@ -133,6 +134,15 @@ class DataReport:
         """Assumptions of the methods that fail, one sentence each."""
         return (*self.doubts, *warnings_of(self))
 
+    def __repr__(self) -> str:
+        doubts = counted(len(self.warnings), "warning")
+        return f"<DataReport of {self.source}: {self.d_max:.2f} to {self.d_min:.2f} Å, {doubts}>"
+
+    def _repr_html_(self) -> str:
+        lines = (line.partition(": ") for line in self.lines())
+        rows = {name: text for name, _, text in lines}
+        return card(f"Data of {self.source}", rows, warning="; ".join(self.warnings))
+
     def lines(self) -> list[str]:
         """The report in a few lines, without the warnings."""
         return summary_lines(self)
@@ -217,6 +227,11 @@ def data_report(
         Copies of all chains, or of the formula, in the asymmetric unit; by default estimated.
     composition
         Molecular formula in place of a sequence, as for `crysformer.solve`.
+
+    Returns
+    -------
+    DataReport
+        Figures of the data, and warnings where assumptions of the methods fail.
 
     Raises
     ------

@@ -116,6 +116,11 @@ def build(
     progress
         Called with the fraction of the input done and a short text.
 
+    Returns
+    -------
+    Manifest
+        Content of ``manifest.json``: counts, discards by reason, and hashes.
+
     Raises
     ------
     InputError

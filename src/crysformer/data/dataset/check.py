@@ -43,11 +43,19 @@ def check(folder: str | Path, seed: int = 0) -> list[str]:
 
     Hashes, schema, counts, split separation, sequences shared between splits, sequences against
     coordinates, centres of mass and overlap of fragments are checked on every row; cells,
-    contacts and peptide bonds on up to 10,000 rows of each split, chosen with `seed`.
+    contacts and peptide bonds on up to 10,000 rows of each split.
+
+    Parameters
+    ----------
+    folder
+        Folder of the data set.
+    seed
+        Of the choice of those rows.
 
     Returns
     -------
-    Problems found, one sentence each; empty if there are none.
+    list of str
+        Problems found, one sentence each; empty if there are none.
 
     Raises
     ------

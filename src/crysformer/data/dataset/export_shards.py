@@ -92,6 +92,11 @@ def export_shards(
     progress
         Called with the fraction done and a short text.
 
+    Returns
+    -------
+    ShardList
+        The shards that were written.
+
     Raises
     ------
     UsageError

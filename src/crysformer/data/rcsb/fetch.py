@@ -92,6 +92,11 @@ def fetch(
     progress
         Called with the fraction done and a short text.
 
+    Returns
+    -------
+    Fetched
+        What was chosen and downloaded.
+
     Raises
     ------
     CrysformerError

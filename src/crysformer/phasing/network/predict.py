@@ -16,9 +16,11 @@ from torch import Tensor
 from crysformer.crystal.comparison.alignment import apply_alignment
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.fourier.grids import Shape, density_from_grid, grid_from_density
+from crysformer.crystal.fourier.projections_svg import projections_svg
 from crysformer.crystal.quality.outliers import Outliers, wilson_outliers, without_outliers
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import NotApplicable, UsageError
+from crysformer.inline_html import card
 from crysformer.models.orientations import rotate_map
 from crysformer.models.recycling import impose_amplitudes
 from crysformer.models.weights_description import required
@@ -30,7 +32,7 @@ from crysformer.phasing.network.trajectory import NetworkRunner, Trajectory, sin
 _SAMPLE_RATE = 3.0  # grid points to d_min of the map that is handed out
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Prediction:
     """Map that the network predicts for a crystal.
 
@@ -91,6 +93,22 @@ class Prediction:
         """Shape of the map."""
         return self.density.shape
 
+    def __repr__(self) -> str:
+        run = "a converged recycling run" if self.converged else "a single prediction"
+        return f"<Prediction of {self.preset}: {run}, to {self.d_min:g} Å, {self.seconds:.1f} s>"
+
+    def _repr_html_(self) -> str:
+        known = self.fom > 0
+        rows = {
+            "network": f"{self.preset} ({self.weights})",
+            "resolution": f"{self.d_min:g} Å",
+            "mean expected cosine": f"{self.fom[known].mean():.2f}" if known.any() else "",
+            "recycling": "converged" if self.converged else "did not converge, or not done",
+            "hand": f"right with probability {self.hand:.2f}",
+            "notes": "; ".join(self.notes),
+        }
+        return card("Predicted map", rows, projections_svg(self.density))
+
 
 def predict(
     data: CrystalData,
@@ -124,6 +142,11 @@ def predict(
     passes
         1 for a single evaluation of the network, without recycling, atoms or averaging over the
         equivalent orientations; by default recycling runs, as described above.
+
+    Returns
+    -------
+    Prediction
+        The map, and amplitudes, phases and figures of merit at the rows of the data.
 
     Raises
     ------

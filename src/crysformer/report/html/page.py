@@ -49,7 +49,7 @@ def html_report(folder: str | Path) -> str:
     report = data_report(results.data)
     sections: list[tuple[str, str, str]] = [
         ("verdict", "Verdict", verdict_section(results.summary) + facts_section(results)),
-        ("view", "Density and model", _view(results)),
+        ("view", "Density and model", view_section(results)),
         ("model", "Model", model_section(results)),
         ("search", "Search", search_section(results.summary) + candidates_section(results.summary)),
         ("groups", "Space groups", space_groups_section(results.summary)),
@@ -58,7 +58,7 @@ def html_report(folder: str | Path) -> str:
         ("files", "Files and references", files_section(results)),
     ]
     shown = [section for section in sections if section[2]]
-    return document(f"{name}: crysformer", name, shown, _scripts(results))
+    return document(f"{name}: crysformer", name, shown, scripts(results))
 
 
 def document(
@@ -80,7 +80,8 @@ def document(
     )
 
 
-def _view(results: ResultFolder) -> str:
+def view_section(results: ResultFolder) -> str:
+    """HTML of the viewer and its buttons, without the scripts."""
     wrong = (
         ""
         if results.summary["solved"]
@@ -89,7 +90,8 @@ def _view(results: ResultFolder) -> str:
     return wrong + resource("view.html")
 
 
-def _scripts(results: ResultFolder) -> str:
+def scripts(results: ResultFolder) -> str:
+    """Elements with the viewer, its maps and its model."""
     structure = results.structure
     content: dict[str, Any] = {
         "maps": [vars(one) for one in maps_in_page(results)],

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gemmi
+import numpy as np
+from numpy.typing import NDArray
 
 from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.io.read_res import read_res_atoms
@@ -89,21 +92,38 @@ def _structure(folder: Path, cell: gemmi.UnitCell) -> gemmi.Structure | None:
 
 
 def _shelx_atoms(path: Path, cell: gemmi.UnitCell) -> gemmi.Structure:
-    """Atoms as `solve` writes them, one residue."""
     atoms = read_res_atoms(path)
+    return structure_of_atoms(cell, atoms.element, atoms.frac, atoms.b_iso)
+
+
+def structure_of_atoms(
+    cell: gemmi.UnitCell,
+    element: Sequence[str],
+    frac: NDArray[np.float64],
+    b_iso: NDArray[np.float64],
+) -> gemmi.Structure:
+    """Structure of atoms without residues, as one residue.
+
+    Parameters
+    ----------
+    cell
+        Unit cell.
+    element, frac, b_iso
+        Symbols, fractional positions, shape (n, 3), and B, A^2, shape (n,).
+    """
     structure, model, chain = gemmi.Structure(), gemmi.Model(1), gemmi.Chain("A")
     structure.cell = cell
     residue = gemmi.Residue()
     residue.name, residue.seqid = "UNL", gemmi.SeqId(1, " ")
     residue.het_flag = "H"
-    rows = zip(atoms.element, atoms.frac.tolist(), atoms.b_iso.tolist(), strict=True)
+    rows = zip(element, frac.tolist(), b_iso.tolist(), strict=True)
     numbers = Counter[str]()  # as in the file
-    for element, frac, b_iso in rows:
-        numbers[element] += 1
+    for symbol, position, b in rows:
+        numbers[symbol] += 1
         atom = gemmi.Atom()
-        atom.name, atom.element = f"{element}{numbers[element]}", gemmi.Element(element)
-        atom.pos = cell.orthogonalize(gemmi.Fractional(*frac))
-        atom.b_iso = b_iso
+        atom.name, atom.element = f"{symbol}{numbers[symbol]}", gemmi.Element(symbol)
+        atom.pos = cell.orthogonalize(gemmi.Fractional(*position))
+        atom.b_iso = b
         residue.add_atom(atom)
     chain.add_residue(residue)
     model.add_chain(chain)
