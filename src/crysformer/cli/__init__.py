@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 import crysformer
 from crysformer.cli._common import common_options, with_flags
+from crysformer.cli._completion import SHELLS, PrintCompletion
 from crysformer.errors import CrysformerError
 from crysformer.signals import exit_status, sigterm_as_exception
 
@@ -167,6 +168,13 @@ def root_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--version", action="version", version=f"crysformer {crysformer.__version__}"
+    )
+    parser.add_argument(
+        "--completion",
+        action=PrintCompletion,
+        commands=COMMANDS,
+        choices=SHELLS,
+        help="print the completion script of a shell",
     )
     parser.add_argument(
         "command", metavar="COMMAND", choices=list(COMMANDS), help=argparse.SUPPRESS
