@@ -146,6 +146,7 @@ def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], fold
     names += ", model.cif" if built or solution.model is not None else ""
     names += ", model.pdb, refinement.log" if built else ""
     names += ", atoms.res" if solution.atoms is not None else ""
+    names += ", density.png" if (folder / "density.png").is_file() else ""
     view = f"coot --script {folder / 'open.py'}" if built else f"coot --auto {mtz}"
     lines += [f"written: {mtz}, {names}", f"view: {view}"]
     if (page := folder / "report.html").is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,6 +27,7 @@ VIEWS = (2, 1)
 """Axes of projection, one row of panels each: c and b."""
 _DPI = 110
 _RIGHT_ANGLE = 0.05  # degrees from 90
+_CHARACTERS_PER_INCH = 11  # of the title
 _BAR_FRACTION = 0.3
 """Longest scale bar, as a fraction of the width of a panel."""
 
@@ -86,7 +88,8 @@ def projection_figure(
     if sticks is not None:
         figure.supxlabel("lines: bonds of the model, the same in every panel", fontsize=8)
     if title:
-        figure.suptitle(title, fontsize=11)
+        characters = int(_CHARACTERS_PER_INCH * size[0])
+        figure.suptitle(textwrap.fill(title, characters), fontsize=11)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=_DPI, format=path.suffix.removeprefix("."))
 
