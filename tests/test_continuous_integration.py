@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = ("all", "lowest", "pythons", "run")
+SCRIPTS = ("all", "docs", "lowest", "pythons", "run", "wheel")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 WORKFLOW = (ROOT / ".github" / "workflows" / "tests.yml").read_text()
 
@@ -65,7 +65,7 @@ def test_workflow_covers_the_declared_pythons() -> None:
 
 
 def test_workflow_runs_the_scripts() -> None:
-    for command in ("make lint", ".ci/pythons", ".ci/lowest"):
+    for command in ("make lint", ".ci/pythons", ".ci/lowest", ".ci/docs", ".ci/wheel"):
         assert f"run: {command}" in WORKFLOW
         assert command in (ROOT / ".ci" / "all").read_text()
 
