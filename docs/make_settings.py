@@ -30,7 +30,10 @@ SECTIONS = (
 
 def content() -> str:
     """The whole page."""
-    parts = [f"## {title}\n\n{text}\n\n```toml\n{to_toml(x).strip()}\n```\n" for title, text, x in SECTIONS]
+    parts = [
+        f"## {title}\n\n{text}\n\n```toml\n{to_toml(x).strip()}\n```\n"
+        for title, text, x in SECTIONS
+    ]
     return "\n".join([HEAD, *parts])
 
 
