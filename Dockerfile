@@ -3,8 +3,8 @@
 #   docker run --rm -v "$PWD:/data" crysformer solve data.mtz --sequence GNNQQNY -o solution
 FROM python:3.12-slim
 COPY . /opt/crysformer
-RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu \
-    'torch==2.13.0+cpu' '/opt/crysformer[build]' \
+RUN pip install --no-cache-dir torch --index-url https://download.pytorch.org/whl/cpu \
+    && pip install --no-cache-dir '/opt/crysformer[build]' \
     && rm -rf /opt/crysformer \
     && useradd --create-home crysformer
 USER crysformer

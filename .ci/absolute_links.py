@@ -16,7 +16,7 @@ _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?![a-z]+:|#)([^)\s]+)\)")
 
 
 def with_absolute_links(markdown: str, address: str) -> str:
-    """Markdown whose relative links lead to the repository, and pictures to the files as they are."""
+    """Markdown whose relative links lead to the repository; those of pictures, to the files."""
 
     def link(match: re.Match[str]) -> str:
         kind = "raw" if match[1] else "blob"

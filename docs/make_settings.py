@@ -17,12 +17,12 @@ with their defaults; a file needs only those that it changes.
 SECTIONS = (
     (
         "The search",
-        "For `crysformer solve --settings FILE.toml`; `crysformer solve --print-settings` prints them.",
+        "For `crysformer solve --settings FILE.toml`; `--print-settings` prints them.",
         SolveSettings(),
     ),
     (
         "Training",
-        "For `crysformer train --config FILE.toml`; `crysformer train --print-config` prints them.",
+        "For `crysformer train --config FILE.toml`; `--print-config` prints them.",
         TrainingConfig(),
     ),
 )
@@ -31,8 +31,8 @@ SECTIONS = (
 def content() -> str:
     """The whole page."""
     parts = [
-        f"## {title}\n\n{text}\n\n```toml\n{to_toml(x).strip()}\n```\n"
-        for title, text, x in SECTIONS
+        f"## {title}\n\n{text}\n\n```toml\n{to_toml(settings).strip()}\n```\n"
+        for title, text, settings in SECTIONS
     ]
     return "\n".join([HEAD, *parts])
 
