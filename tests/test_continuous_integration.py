@@ -12,21 +12,26 @@ from types import ModuleType
 
 import pytest
 
+import crysformer
+
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = ("all", "lowest", "pythons", "run")
+SCRIPTS = ("all", "docs", "lowest", "pythons", "run", "wheel")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 WORKFLOW = (ROOT / ".github" / "workflows" / "tests.yml").read_text()
 
 
-@pytest.fixture(scope="module")
-def generator() -> ModuleType:
-    path = ROOT / ".ci" / "lowest_constraints.py"
-    spec = importlib.util.spec_from_file_location("lowest_constraints", path)
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / ".ci" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    return script("lowest_constraints")
 
 
 def test_lowest_constraints_are_those_of_pyproject(generator: ModuleType) -> None:
@@ -65,7 +70,7 @@ def test_workflow_covers_the_declared_pythons() -> None:
 
 
 def test_workflow_runs_the_scripts() -> None:
-    for command in ("make lint", ".ci/pythons", ".ci/lowest"):
+    for command in ("make lint", ".ci/pythons", ".ci/lowest", ".ci/docs", ".ci/wheel"):
         assert f"run: {command}" in WORKFLOW
         assert command in (ROOT / ".ci" / "all").read_text()
 
@@ -83,3 +88,30 @@ def test_a_python_that_is_not_installed_is_named() -> None:
     )
     assert done.returncode == 1
     assert "python3.99 is not installed: not tested" in done.stderr
+
+
+def test_the_published_description_has_no_relative_link() -> None:
+    links, address = script("absolute_links"), "https://example.org/crysformer"
+    published = links.with_absolute_links((ROOT / "README.md").read_text(), address)
+    targets = re.findall(r"\]\(([^)]+)\)", published)
+    assert targets
+    assert all(target.startswith("https://") for target in targets)
+    assert f"]({address}/raw/main/docs/images/" in published
+    changed = links.with_addresses((ROOT / "pyproject.toml").read_text(), address)
+    assert tomllib.loads(changed)["project"]["urls"]["Source"] == address
+
+
+@pytest.mark.parametrize("name", ["environment.yml", "conda/meta.yaml"])
+def test_conda_files_have_the_declared_dependencies(name: str) -> None:
+    """Under the names that conda-forge gives them."""
+    renamed = {"torch": ("pytorch", "pytorch-cpu"), "matplotlib": ("matplotlib-base",)}
+    found = dict(re.findall(r"- ([\w-]+) ?>=([\d.]+)", (ROOT / name).read_text()))
+    for requirement in PROJECT["dependencies"]:
+        package, lowest = requirement.split(">=")
+        assert lowest in [found.get(x) for x in renamed.get(package, (package,))], requirement
+
+
+def test_conda_recipe_has_the_version() -> None:
+    version = re.search(r'version = "(.*)"', (ROOT / "conda" / "meta.yaml").read_text())
+    assert version is not None
+    assert version[1] == crysformer.__version__

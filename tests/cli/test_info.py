@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import gemmi
@@ -30,6 +33,57 @@ def test_info_on_data_prints_the_report(capsys: pytest.CaptureFixture[str]) -> N
     assert printed["packing"]["copies"] == 1
 
 
+def test_the_report_begins_with_the_crystal_and_the_file(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["info", str(REAL.data_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = ["cell", "space group", "columns", "wavelength", "free set", "resolution"]
+    assert [line.split("  ")[0] for line in lines[1:7]] == names
+    assert "9.643 9.609 19.029 90 101.22 90" in lines[1]
+    assert lines[2].endswith("P 1 21 1")
+    assert any("Cartesian" in line for line in lines)
+
+
+def test_mean_i_over_sigma_of_the_shells(capsys: pytest.CaptureFixture[str]) -> None:
+    """The mean over all reflections, from F and SIGF as gemmi reads them."""
+    assert main(["info", str(REAL.data_path), "--json"]) == 0
+    shells = json.loads(capsys.readouterr().out)["completeness"]["shells"]
+    mtz = gemmi.read_mtz_file(str(REAL.data_path))
+    f, sigf = (np.array(mtz.column_with_label(name)) for name in ("FP", "SIGFP"))
+    there = np.isfinite(f)
+    total = sum(shell["i_over_sigma"] * shell["measured"] for shell in shells)
+    assert total == pytest.approx((f[there] / (2 * sigf[there])).sum(), rel=1e-3)
+
+
+def test_info_on_data_imports_no_torch() -> None:
+    """A report within a second or so, which the import of torch alone would take."""
+    program = (
+        "import sys, crysformer.cli as c; c.main(sys.argv[1:]); assert 'torch' not in sys.modules"
+    )
+    command = [sys.executable, "-c", program, "info", str(REAL.data_path)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_info_names_missing_features_and_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = importlib.util.find_spec
+
+    def without(name: str) -> object:
+        return None if name in ("distributed", "wandb") else found(name)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without)
+    assert main(["info", "--json"]) == 0
+    features = {x["needs"]: x for x in json.loads(capsys.readouterr().out)["features"]}
+    assert not features["dask.distributed"]["installed"]
+    assert features["scikit-image"]["installed"] == (found("skimage") is not None)
+    assert main(["info"]) == 0
+    text = capsys.readouterr().out
+    assert "dask.distributed is missing: pip install 'crysformer[cluster]'" in text
+    assert "Weights and Biases is missing: pip install wandb" in text
+
+
 def test_info_on_data_without_space_group(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -48,7 +102,9 @@ def test_info_on_data_without_space_group(
     assert printed["laue_class"] == "mmm"
     assert printed["completeness"]["overall"] == pytest.approx(1, abs=0.05)  # without absences
     assert main(argv) == 0
-    assert f"{len(hkl)} amplitudes, Laue class mmm, " in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert f"{len(hkl)} amplitudes of " in text
+    assert "not given, Laue class mmm" in text
     # also where one index is wrong: refused before the possible reflections are listed
     path.write_text(path.read_text() + "4000 999 999  500.00   10.00\n")
     assert main(argv) == 1

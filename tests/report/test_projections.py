@@ -7,11 +7,18 @@ from pathlib import Path
 import gemmi
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.errors import CrysformerError
-from crysformer.report.projections import _plane, _sticks, projection_figure
+from crysformer.report.projections import (
+    _axis_labels,
+    _draw_scale_bar,
+    _plane,
+    _sticks,
+    projection_figure,
+)
 from crysformer.report.reference_model import model_density
 from crysformer.samples import SAMPLES
 
@@ -42,6 +49,25 @@ def test_views_keep_lengths_and_angle() -> None:
     assert np.linalg.norm(along_b, axis=1) == pytest.approx([10, 0, 30])
     cosine = along_b[0] @ along_b[2] / (10 * 30)
     assert np.degrees(np.arccos(cosine)) == pytest.approx(101)
+
+
+def test_axes_are_labelled_by_what_they_show() -> None:
+    monoclinic = gemmi.UnitCell(10, 20, 30, 90, 101, 90)
+    assert _axis_labels(monoclinic, 2) == ("a (Å)", "b (Å)")  # seen along c
+    horizontal, vertical = _axis_labels(monoclinic, 1)
+    assert horizontal == "a (Å)"
+    assert vertical.startswith("perpendicular to a")
+    assert _axis_labels(gemmi.UnitCell(10, 20, 30, 90, 90, 90), 1) == ("a (Å)", "c (Å)")
+
+
+@pytest.mark.parametrize(("width", "length"), [(7.0, 2.0), (9.0, 2.0), (41.0, 10.0), (80.0, 20.0)])
+def test_the_scale_bar_is_to_scale(width: float, length: float) -> None:
+    panel = Figure().subplots()
+    panel.set(xlim=(-1, width - 1), ylim=(0, 10))
+    _draw_scale_bar(panel)
+    assert np.ptp(panel.lines[0].get_xdata()) == pytest.approx(length)
+    assert panel.texts[0].get_text() == f"{length:g} Å"
+    assert panel.get_xlim() == (-1, width - 1)
 
 
 def test_sticks_are_the_bonds_of_all_symmetry_mates() -> None:

@@ -33,6 +33,7 @@ def test_a_folder_holds_what_the_solution_says(tmp_path: Path) -> None:
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
         "solution.mtz", "solution.ccp4", "summary.json", "state.safetensors", "report.html",
+        "density.png",
     }  # fmt: skip
     written = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert written == json.loads(json.dumps(summary))

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 import crysformer
 from crysformer.cli._common import common_options, with_flags
+from crysformer.cli._completion import SHELLS, PrintCompletion
 from crysformer.cli._progress import StderrHandler
 from crysformer.cli._run_log import logged_folder, quoted, run_log
 from crysformer.errors import CrysformerError
@@ -189,6 +190,13 @@ def root_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--version", action="version", version=f"crysformer {crysformer.__version__}"
+    )
+    parser.add_argument(
+        "--completion",
+        action=PrintCompletion,
+        commands=COMMANDS,
+        choices=SHELLS,
+        help="print the completion script of a shell",
     )
     parser.add_argument(
         "command", metavar="COMMAND", choices=list(COMMANDS), help=argparse.SUPPRESS

@@ -102,9 +102,10 @@ def written_line(folder: Path) -> str:
     """Name the result files that are in a folder."""
     from crysformer.phasing.checkpoint import STATE
     from crysformer.workflow.build import BUILDING_FILES
+    from crysformer.workflow.pictures import PICTURE
     from crysformer.workflow.solution_files import RESULTS
 
-    names = dict.fromkeys((*RESULTS, *BUILDING_FILES, STATE))
+    names = dict.fromkeys((*RESULTS, *BUILDING_FILES, PICTURE, STATE))
     return f"written: {folder}: " + ", ".join(name for name in names if (folder / name).is_file())
 
 

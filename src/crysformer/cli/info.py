@@ -1,9 +1,10 @@
 """Report on a crystal's data before phasing, or show what is installed.
 
-With DATA: completeness, Wilson B, anisotropy, distribution of the intensities, twinning,
-translational NCS and, with a sequence or a composition, the solvent content; a warning wherever an
-assumption of the methods fails. Without DATA: versions, devices, weights with their hashes, and the
-external programs found.
+With DATA: cell, space group, columns, wavelength, free set, I/sigma and completeness by shell,
+Wilson B, anisotropy, distribution of the intensities, twinning, translational NCS and, with a
+sequence or a composition, the solvent content; a warning wherever an assumption of the methods
+fails. Without DATA: versions, devices, weights with their hashes, the external programs found, and
+the optional features, with a command that installs what is missing.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from crysformer.cli._common import (
     emit,
     load_inputs,
 )
+from crysformer.cli._features import FEATURES, feature_lines
 from crysformer.errors import UsageError
 
 PACKAGES = ("numpy", "scipy", "gemmi", "torch", "pyarrow", "safetensors", "matplotlib", "rich")
@@ -67,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
         "devices": _devices(),
         "weights": _weights(),
         "programs": {name: _find_program(name) for name in PROGRAMS},
+        "features": [feature.to_dict() for feature in FEATURES],
     }
     emit(args, result, _text(result))
     return 0
@@ -146,4 +149,5 @@ def _text(result: dict[str, Any]) -> str:
     lines += ["", "external programs (all optional)"]
     for name, path in result["programs"].items():
         lines.append(f"  {name:<16} {path or 'not found'}  ({PROGRAMS[name]})")
+    lines += ["", "optional features", *feature_lines(result["features"])]
     return "\n".join(lines)

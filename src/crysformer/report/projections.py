@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,6 +25,11 @@ from crysformer.report.sticks import bonded_pairs
 PANEL_INCHES = 2.6
 VIEWS = (2, 1)
 """Axes of projection, one row of panels each: c and b."""
+_DPI = 110
+_RIGHT_ANGLE = 0.05  # degrees from 90
+_CHARACTERS_PER_INCH = 11  # of the title
+_BAR_FRACTION = 0.3
+"""Longest scale bar, as a fraction of the width of a panel."""
 
 
 def projection_figure(
@@ -35,7 +41,10 @@ def projection_figure(
     """Draw maps of one crystal side by side.
 
     Each panel shows the highest density along the line of sight, in units of the map's standard
-    deviation, over one unit cell drawn to scale with its angle. All panels share the colours.
+    deviation, over one unit cell drawn to scale with its angle. The axes are labelled by the cell
+    edges that they show: the horizontal one is an edge, the vertical one is its perpendicular,
+    which is the other edge where their angle is 90 degrees. All panels share the colours; the first
+    of a row has a scale bar.
 
     Parameters
     ----------
@@ -69,17 +78,20 @@ def projection_figure(
             mesh = _draw_projection(panel, views[row], cell, axis, brightest)
             if sticks is not None:
                 _draw_sticks(panel, sticks, cell, axis)
+            panel.set_xlabel(_axis_labels(cell, axis)[0], fontsize=9)
             if column == 0:
-                panel.set_ylabel(f"along {'abc'[axis]} (Å)")
+                panel.set_ylabel(_axis_labels(cell, axis)[1], fontsize=9)
+                _draw_scale_bar(panel)
             if row == 0:
                 panel.set_title(name, fontsize=10)
     figure.colorbar(mesh, ax=grid, label="density (standard deviations)", shrink=0.8)
     if sticks is not None:
         figure.supxlabel("lines: bonds of the model, the same in every panel", fontsize=8)
     if title:
-        figure.suptitle(title, fontsize=11)
+        characters = int(_CHARACTERS_PER_INCH * size[0])
+        figure.suptitle(textwrap.fill(title, characters), fontsize=11)
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=110, format=path.suffix.removeprefix("."))
+        figure.savefig(temporary, dpi=_DPI, format=path.suffix.removeprefix("."))
 
 
 def _highest(density: DensityMap, axis: int) -> NDArray[np.float64]:
@@ -99,6 +111,32 @@ def _plane(cell: gemmi.UnitCell, axis: int) -> NDArray[np.float64]:
         lengths[second] * np.sin(angles[axis]),
     )
     return matrix
+
+
+def _axis_labels(cell: gemmi.UnitCell, axis: int) -> tuple[str, str]:
+    """Labels of the horizontal and the vertical axis of a view along `axis`."""
+    first, second = ("abc"[i] for i in range(3) if i != axis)
+    right = abs(cell.parameters[3 + axis] - 90) < _RIGHT_ANGLE
+    vertical = (
+        second if right else f"perpendicular to {first}, in the plane of {first} and {second}"
+    )
+    return f"{first} (Å)", f"{vertical} (Å)"
+
+
+def _draw_scale_bar(panel: Axes) -> None:
+    """Draw a bar of a round length, which takes up to `_BAR_FRACTION` of the panel."""
+    left, right = panel.get_xlim()
+    longest = _BAR_FRACTION * (right - left)
+    power = 10.0 ** np.floor(np.log10(longest))
+    length = max(step * power for step in (1, 2, 5) if step * power <= longest)
+    bottom, top = panel.get_ylim()
+    x, y = left + 0.05 * (right - left), bottom + 0.06 * (top - bottom)
+    panel.plot([x, x + length], [y, y], color="black", linewidth=2.5, solid_capstyle="butt")
+    panel.annotate(
+        f"{length:g} Å", (x + length / 2, y), (0, 3), textcoords="offset points",
+        ha="center", va="bottom", fontsize=8,
+    )  # fmt: skip
+    panel.set(xlim=(left, right), ylim=(bottom, top))
 
 
 def _extent(cell: gemmi.UnitCell, axis: int) -> tuple[float, float]:

@@ -24,6 +24,7 @@ from crysformer.workflow.build import (
     described_input,
     remove_building,
 )
+from crysformer.workflow.pictures import PICTURE, write_picture
 from crysformer.workflow.reports import REPORT, write_report
 from crysformer.workflow.search_model import with_refined_model
 from crysformer.workflow.solution_files import ATOMS, MODEL, RESULTS, write_solution
@@ -55,9 +56,9 @@ def solve_to_folder(
     data
         Measured amplitudes, any space group.
     folder
-        Receives solution.mtz, solution.ccp4, summary.json, state.safetensors, report.html and, if
-        the solution has a peptide model, model.cif, and if it has atoms with elements, atoms.res;
-        all or, if the search fails, only the state.
+        Receives solution.mtz, solution.ccp4, summary.json, state.safetensors, report.html,
+        density.png and, if the solution has a peptide model, model.cif, and if it has atoms with
+        elements, atoms.res; all or, if the search fails, only the state.
     sequence, copies, composition
         As `crysformer.solve`.
     overwrite
@@ -75,7 +76,7 @@ def solve_to_folder(
     dictionary
         Monomer dictionaries for building.
     report_page
-        Write report.html as well.
+        Write report.html and density.png as well.
     **options
         Of `crysformer.solve`: ``method``, ``time_limit``, ``seed``, ``settings`` and so on.
 
@@ -93,7 +94,7 @@ def solve_to_folder(
     """
     begun = time.monotonic()  # the report counts as well
     target, sequences = Path(folder), sequences_of(sequence)
-    written = (*RESULTS, *BUILDING_FILES, REPORT)
+    written = (*RESULTS, *BUILDING_FILES, REPORT, PICTURE)
     refuse_input([data.source], [target / name for name in written])
     with locked_folder(target, overwrite=overwrite, resume=resume):
         report = data_report(data, sequences or None, copies, composition)
@@ -140,6 +141,7 @@ def solve_to_folder(
                 progress=options.get("progress"),
             )  # fmt: skip
         if report_page:
+            write_picture(target, solution, Path(data.source).name)
             write_report(target)
     return solution, summary
 

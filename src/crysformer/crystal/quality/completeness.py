@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import gemmi
 import numpy as np
+from numpy.typing import NDArray
 
 from crysformer.crystal.possible_reflections import check_possible
 from crysformer.crystal.reflections import CrystalData
@@ -19,12 +20,17 @@ _SAME_D = 1e-6  # relative
 
 @dataclass(frozen=True)
 class Shell:
-    """One resolution shell, `d_max` >= d > `d_min` (A): measured out of possible reflections."""
+    """One resolution shell, `d_max` >= d > `d_min` (A): measured out of possible reflections.
+
+    `i_over_sigma` is the mean of I / sigma(I) = F / (2 sigma(F)) over the measured reflections,
+    None where no uncertainty is known.
+    """
 
     d_max: float
     d_min: float
     measured: int
     possible: int
+    i_over_sigma: float | None = None
 
     @property
     def completeness(self) -> float:
@@ -77,6 +83,7 @@ def completeness(data: CrystalData, n_shells: int | None = None) -> Completeness
     possible = gemmi.make_miller_array(data.cell, data.space_group, limit)
     d_possible = np.asarray(data.cell.calculate_d_array(possible), dtype=np.float64)
     d_measured = data.d[data.measured]
+    ratios = _i_over_sigma(data)
     parts = resolution_shells(
         d_possible**-2.0, per_shell=_PER_SHELL, most=_MAX_SHELLS, n_shells=n_shells
     )
@@ -86,6 +93,30 @@ def completeness(data: CrystalData, n_shells: int | None = None) -> Completeness
     for high, low in itertools.pairwise([np.inf, *last]):
         part = d_possible[(d_possible <= high) & (d_possible > low)]
         if len(part):
-            inside = int(((d_measured <= high) & (d_measured > low)).sum())
-            shells.append(Shell(float(part.max()), float(part.min()), inside, len(part)))
+            inside = (d_measured <= high) & (d_measured > low)
+            shells.append(
+                Shell(
+                    float(part.max()),
+                    float(part.min()),
+                    int(inside.sum()),
+                    len(part),
+                    _mean_ratio(ratios[inside]),
+                )
+            )
     return Completeness(len(d_measured), len(d_possible), tuple(shells))
+
+
+def _i_over_sigma(data: CrystalData) -> NDArray[np.float64]:
+    """I / sigma(I) of the measured reflections, NaN where the uncertainty is unknown or zero."""
+    f = data.f[data.measured]
+    ratios = np.full(len(f), np.nan)
+    if data.sigf is not None:
+        sigf = data.sigf[data.measured]
+        known = np.isfinite(sigf) & (sigf > 0)
+        ratios[known] = f[known] / (2 * sigf[known])
+    return ratios
+
+
+def _mean_ratio(ratios: NDArray[np.float64]) -> float | None:
+    known = ratios[np.isfinite(ratios)]
+    return float(known.mean()) if len(known) else None

@@ -22,10 +22,11 @@ from crysformer.crystal.normalisation import WilsonFit, wilson_b
 from crysformer.crystal.possible_reflections import estimate_possible
 from crysformer.crystal.quality.anisotropy import Anisotropy, fit_anisotropy
 from crysformer.crystal.quality.completeness import Completeness, completeness
+from crysformer.crystal.quality.full_text import full_text
 from crysformer.crystal.quality.moments import Moments, moments
 from crysformer.crystal.quality.outliers import Outliers, wilson_outliers, without_outliers
 from crysformer.crystal.quality.resolution_limits import STRONG, directional_limits, signal_limit
-from crysformer.crystal.quality.text import full_text, summary_lines, warnings_of
+from crysformer.crystal.quality.text import summary_lines, warnings_of
 from crysformer.crystal.quality.translational_ncs import PattersonPeak, patterson_peak
 from crysformer.crystal.quality.twin_laws import TwinLaw, twin_laws
 from crysformer.crystal.quality.twinning import LTest, l_test

@@ -1,4 +1,4 @@
-"""Text of a data report, and warnings about its figures.
+"""Lines of a data report for the log of a run, and warnings about its figures.
 
 A warning needs an effect that is both large and beyond its uncertainty: few reflections give a
 number, not an alarm. The limits are the usual ones of the field, and are stated in each rule.
@@ -13,7 +13,6 @@ import numpy as np
 from crysformer.crystal.quality.moments import Moments
 from crysformer.crystal.quality.translational_ncs import PattersonPeak
 from crysformer.crystal.quality.wrong_kind import wrong_kind, wrong_kind_warning
-from crysformer.wording import counted
 
 if TYPE_CHECKING:
     from crysformer.crystal.quality.report import DataReport
@@ -108,7 +107,7 @@ def _translational_ncs(report: DataReport) -> str | None:
     assert isinstance(report.patterson, PattersonPeak)
     return (
         f"translational pseudo-symmetry: a Patterson peak of {100 * report.patterson.height:.0f} % "
-        f"of the origin at {_vector(report.patterson)}; moments of intensities and figures of "
+        f"of the origin at {vector_text(report.patterson)}; moments of intensities and figures of "
         "merit mislead"
     )
 
@@ -169,7 +168,8 @@ def _centric(report: DataReport) -> str | None:
     )
 
 
-def _vector(peak: PattersonPeak) -> str:
+def vector_text(peak: PattersonPeak) -> str:
+    """Position and length of the vector of a Patterson peak."""
     return "(" + ", ".join(f"{x:.2f}" for x in peak.vector) + f"), {peak.distance:.0f} A"
 
 
@@ -177,7 +177,7 @@ def summary_lines(report: DataReport) -> list[str]:
     """A few lines for the log of a run."""
     shells, wilson = report.completeness.shells, report.wilson
     lines = [
-        _source_line(report),
+        source_line(report),
         f"data: {100 * report.completeness.overall:.1f} % complete to {report.d_min:.2f} A "
         f"({100 * shells[0].completeness:.0f} % in the lowest shell, "
         f"{100 * shells[-1].completeness:.0f} % in the highest); "
@@ -186,9 +186,9 @@ def summary_lines(report: DataReport) -> list[str]:
     ]
     figures = []
     if report.acentric is not None:
-        figures.append(f"acentric {_moments(report.acentric)}")
+        figures.append(f"acentric {moments_text(report.acentric)}")
     if report.centric is not None:
-        figures.append(f"centric {_moments(report.centric)}")
+        figures.append(f"centric {moments_text(report.centric)}")
     if report.l_test is not None:
         test = report.l_test
         figures.append(f"<|L|> {test.mean_abs:.3f} +- {test.error:.3f}")
@@ -197,8 +197,8 @@ def summary_lines(report: DataReport) -> list[str]:
     return lines + report.outliers.lines()
 
 
-def _source_line(report: DataReport) -> str:
-    """Which columns of the file were used, and what else was read from it."""
+def source_line(report: DataReport) -> str:
+    """Columns of the file that were used, and what else was read from it, in one line."""
     where = f" of {report.data_set}" if report.data_set else ""
     wave = "" if report.wavelength is None else f"; wavelength {report.wavelength:.5g} A"
     free = "no free flags" if report.free_set is None else f"free flags {report.free_set}"
@@ -207,94 +207,9 @@ def _source_line(report: DataReport) -> str:
     return f"columns: {columns} ({report.kind}){where}; {free}{wave}{factors}"
 
 
-def _moments(found: Moments) -> str:
+def moments_text(found: Moments) -> str:
+    """Both moments with their uncertainties."""
     return (
         f"<I^2>/<I>^2 {found.second:.2f} +- {found.second_error:.2f}, <|E^2-1|> "
         f"{found.deviation:.3f} +- {found.deviation_error:.3f}"
     )
-
-
-def full_text(report: DataReport) -> str:
-    """The whole report."""
-    wilson, anisotropy = report.wilson, report.anisotropy
-    group = report.space_group or f"Laue class {report.laue_class}"
-    lines = [
-        f"{report.source}: {report.completeness.measured} amplitudes, {group}, "
-        f"{report.d_max:.2f} to {report.d_min:.2f} A",
-        _source_line(report),
-        "",
-        f"completeness {100 * report.completeness.overall:.1f} % "
-        f"({report.completeness.measured} of {report.completeness.possible} unique)",
-    ]
-    lines += [
-        f"  {shell.d_max:7.2f} - {shell.d_min:5.2f} A  {100 * shell.completeness:5.1f} %"
-        f"  ({shell.measured} of {shell.possible})"
-        for shell in report.completeness.shells
-    ]
-    lines += [
-        "",
-        f"Wilson B {wilson.b_iso:.1f} +- {wilson.b_error:.1f} A^2, scale {wilson.scale:.4g}"
-        f"{'' if report.packing else ' (relative: contents unknown)'}, from {wilson.d_max:.2f} to "
-        f"{wilson.d_min:.2f} A",
-        f"anisotropy: B differs by {anisotropy.spread:.1f} +- {anisotropy.uncertainty:.1f} A^2",
-    ]
-    for b, axis, limit in zip(report.principal_b, anisotropy.axes, report.axis_limits, strict=True):
-        reach = "" if limit is None else f", I/sigma 2 at {_limit(limit)}"
-        direction = ", ".join(f"{x:5.2f}" for x in axis)
-        lines.append(f"  B {b:5.1f} A^2 along ({direction}){reach}")
-    lines += ["", *_statistics(report), *report.outliers.lines(), "", *_symmetry(report)]
-    if report.packing is not None:
-        packed = report.packing
-        lines += [
-            "",
-            f"contents: {packed.copies} in the asymmetric unit, Matthews coefficient "
-            f"{packed.matthews:.2f} A^3/Da, {100 * packed.solvent:.0f} % solvent, "
-            f"{packed.volume_per_atom:.1f} A^3 for each atom",
-        ]
-    warnings = report.warnings
-    lines += ["", *(f"warning: {sentence}" for sentence in warnings)] if warnings else []
-    return "\n".join(lines)
-
-
-def _limit(limit: float) -> str:
-    return f"{limit:.2f} A" if np.isfinite(limit) else "no resolution"
-
-
-def _statistics(report: DataReport) -> list[str]:
-    if report.strong_d_min is None:
-        return ["statistics of intensities: none, no shell has a mean I/sigma of 3"]
-    lines = [f"statistics of intensities (to {report.strong_d_min:.2f} A)"]
-    if report.acentric is not None:
-        lines.append(f"  acentric ({report.acentric.n}): {_moments(report.acentric)}")
-        lines.append("    untwinned 2, 0.736; perfect twin 1.5, 0.541")
-    if report.centric is not None:
-        lines.append(f"  centric ({report.centric.n}): {_moments(report.centric)}")
-        lines.append("    untwinned 3, 0.968; perfect twin 2, 0.736")
-    test = report.l_test
-    if test is None:
-        lines.append("  L-test: too few pairs of acentric reflections")
-    else:
-        lines.append(
-            f"  L-test: <|L|> {test.mean_abs:.3f} +- {test.error:.3f}, <L^2> "
-            f"{test.mean_square:.3f} ({counted(test.pairs, 'pair')})"
-        )
-        lines.append("    untwinned 0.5, 0.333; perfect twin 0.375, 0.2")
-    lines.append(f"  {100 * report.centric_fraction:.0f} % of the reflections are centric")
-    return lines
-
-
-def _symmetry(report: DataReport) -> list[str]:
-    peak = report.patterson
-    if isinstance(peak, str):
-        lines = [f"pseudo-translation: not applicable ({peak})"]
-    else:
-        lines = [
-            f"pseudo-translation: largest far Patterson peak {100 * peak.height:.0f} % of the "
-            f"origin (chance: {100 * peak.error:.0f} %) at {_vector(peak)}"
-        ]
-    for law in report.twin_laws[:3]:
-        lines.append(
-            f"operator {law.operator}, possible for this lattice: intensities correlate "
-            f"{law.correlation:.2f} ({counted(law.pairs, 'pair')})"
-        )
-    return lines
