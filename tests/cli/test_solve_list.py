@@ -88,6 +88,24 @@ def test_a_bad_file_does_not_stop_the_rest(
 
 
 @pytest.mark.parametrize(
+    ("status", "seconds", "complete"),
+    [("solved", 0.4, True), ("not solved", 59.0, True), ("not solved", 20.0, False)],
+)
+def test_an_unsolved_crystal_goes_on_with_a_longer_limit(
+    status: str, seconds: float, complete: bool, tmp_path: Path
+) -> None:
+    crystal = ListedCrystal("gf", GF.data_path, GF.sequence, None)
+    row = _solve_list._record(
+        crystal, status, confidence=0.2, method="raar", seconds=seconds, starts=3, warnings=0
+    )
+    _solve_list._write(tmp_path, (crystal,), {"gf": row})
+    (tmp_path / "gf").mkdir()
+    for name in _solve_list.RESULTS:
+        (tmp_path / "gf" / name).touch()
+    assert ("gf" in _solve_list._complete(tmp_path, [crystal], 60.0)) == complete
+
+
+@pytest.mark.parametrize(
     ("options", "status", "message"),
     [
         (["--sequence", "GG"], 2, "--sequence is for one crystal"),

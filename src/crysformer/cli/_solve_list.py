@@ -34,6 +34,8 @@ FIELDS = (
 RESULTS = ("solution.mtz", "solution.ccp4", "summary.json")
 #: Seconds in which an interrupted crystal writes its best candidate.
 _GRACE = 20.0
+#: Fraction of the time limit after which an unsolved crystal counts as searched for all of it.
+_SEARCHED = 0.8
 _POLL = 0.5  # seconds between looks at processes that have nothing to say
 
 
@@ -91,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, crystals: tuple[ListedCrystal, ...], folder: Path) -> int:
-    done = _complete(folder, crystals) if args.resume else {}
+    done = _complete(folder, crystals, args.time_limit) if args.resume else {}
     if args.resume:
         log.info("%d of %d are complete already", len(done), len(crystals))
     waiting = [crystal for crystal in crystals if crystal.name not in done]
@@ -269,8 +271,13 @@ def _solved(crystal: ListedCrystal, summary: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _complete(folder: Path, crystals: Sequence[ListedCrystal]) -> dict[str, dict[str, Any]]:
-    """Records, by name, of the crystals that an earlier run with the same list row finished."""
+def _complete(
+    folder: Path, crystals: Sequence[ListedCrystal], time_limit: float
+) -> dict[str, dict[str, Any]]:
+    """Records, by name, of the crystals that an earlier run with the same list row finished.
+
+    An unsolved crystal is finished once it was searched for about `time_limit` seconds.
+    """
     path = folder / "results.json"
     if not path.exists():
         return {}
@@ -285,6 +292,10 @@ def _complete(folder: Path, crystals: Sequence[ListedCrystal]) -> dict[str, dict
         if earlier.get(crystal.name, {}).get("status") in ("solved", "not solved")
         and earlier[crystal.name]["confidence"] is not None
         and earlier[crystal.name]["seconds"] is not None
+        and (
+            earlier[crystal.name]["status"] == "solved"
+            or earlier[crystal.name]["seconds"] >= _SEARCHED * time_limit
+        )
         and all(
             earlier[crystal.name][name] == value
             for name, value in _record(crystal, "").items()

@@ -125,7 +125,11 @@ def run(args: argparse.Namespace) -> int:
             args.experiment, args.data, folder, budget, log.info, pieces=args.rows
         )
     if table is None:
-        emit(args, {"complete": False}, f"{folder}: rows are left; the same command goes on")
+        emit(
+            args,
+            {"complete": False},
+            f"written: {folder / args.experiment}.md, of the rows so far; the same command goes on",
+        )
         return 0
     emit(
         args,

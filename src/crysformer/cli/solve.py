@@ -90,7 +90,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--resume",
         action="store_true",
         help="continue from the state in the output folder, for another time limit; for a list, "
-        "skip the crystals that are complete",
+        "skip the crystals that are solved, or were searched for as long",
     )
     parser.add_argument(
         "--settings", metavar="FILE.toml", help="settings of the solver, as --print-settings writes"

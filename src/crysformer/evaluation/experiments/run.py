@@ -40,8 +40,9 @@ def run_experiment(
     """Train and test every row of an experiment that is not complete yet, and write its table.
 
     Leaves ``rows/NAME/`` with the weights and figures of each row, ``EXPERIMENT.json`` and
-    ``EXPERIMENT.md`` in the folder. After an interruption the same call goes on: complete rows are
-    kept, and a row that was being trained continues from its checkpoint.
+    ``EXPERIMENT.md`` in the folder, these with what is complete so far after each row. After an
+    interruption the same call goes on: complete rows are kept, and a row that was being trained
+    continues from its checkpoint.
 
     Parameters
     ----------
@@ -78,6 +79,7 @@ def run_experiment(
     check_setting(
         folder, {"experiment": experiment, "data": str(Path(data).resolve()), **asdict(budget)}
     )
+    written: dict[str, Any] | None = None
     done = 0
     for row in rows:
         if (folder / ROWS / row.name / RESULT).is_file():
@@ -88,6 +90,7 @@ def run_experiment(
         run_row(row, folder / ROWS, Path(data), budget)
         found = read_piece(folder / ROWS / row.name / RESULT)
         progress(f"{row.label}: PC {found['pc']:.3f} after {found['examples']:,} examples")
+        written = _write_table(experiment, folder, Path(data), budget, rows, phasing)
         done += 1
     for method in phasing:
         result = folder / ROWS / f"{method}.json"
@@ -99,19 +102,34 @@ def run_experiment(
         settings = Settings(phasing_seconds(budget), budget.seed, budget.device)
         evaluation = evaluate(data, method, budget.split, budget.test_limit, settings=settings)
         write_json(result, evaluation.metrics())
+        written = _write_table(experiment, folder, Path(data), budget, rows, phasing)
         done += 1
+    return written or _write_table(experiment, folder, Path(data), budget, rows, phasing)
+
+
+def _write_table(
+    experiment: str,
+    folder: Path,
+    data: Path,
+    budget: Budget,
+    rows: Sequence[Row],
+    phasing: Sequence[str],
+) -> dict[str, Any]:
+    """Write the table of the rows and methods that are complete."""
+    trained = [folder / ROWS / row.name / RESULT for row in rows]
+    phased = [folder / ROWS / f"{method}.json" for method in phasing]
     table = table_of(
         experiment,
         {
             "version": __version__,
             "date": datetime.date.today().isoformat(),
             "hardware": f"{platform.machine()}, {os.cpu_count()} CPUs, {budget.device}",
-            "data": Path(data).name,
+            "data": data.name,
             "budget": asdict(budget),
             "phasing_seconds": phasing_seconds(budget),
         },
-        [read_piece(folder / ROWS / row.name / RESULT) for row in rows],
-        [read_piece(folder / ROWS / f"{method}.json") for method in phasing],
+        [read_piece(path) for path in trained if path.is_file()],
+        [read_piece(path) for path in phased if path.is_file()],
     )
     write_json(folder / f"{experiment}.json", table)
     with atomic_path(folder / f"{experiment}.md") as path:
