@@ -65,7 +65,7 @@ def count_parameters(structure: gemmi.Structure) -> int:
 
 
 def is_anisotropic(structure: gemmi.Structure) -> bool:
-    """Whether atoms other than hydrogens have anisotropic B."""
+    """Test for anisotropic B of atoms other than hydrogens."""
     return any(atom.aniso.nonzero() for atom in heavy_atoms(structure))
 
 

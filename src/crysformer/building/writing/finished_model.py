@@ -44,4 +44,4 @@ class FinishedModel(Protocol):
 
     @property
     def ab_initio(self) -> bool:
-        """Whether its phases were found from the amplitudes alone, by this package."""
+        """True if its phases were found from the amplitudes alone, by this package."""
