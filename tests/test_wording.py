@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crysformer.wording import counted
+from crysformer.wording import counted, r_factors_text
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,13 @@ from crysformer.wording import counted
 )
 def test_counted(n: int, forms: tuple[str, ...], text: str) -> None:
     assert counted(n, *forms) == text
+
+
+def test_r_factors_of_one_model_and_of_the_folds_are_not_mixed() -> None:
+    none = {"r_work": 0.2, "r_free": None, "n_free": 0}
+    assert r_factors_text(none) == "Rwork 0.200, no free reflections"
+    free = {"r_work": 0.2, "r_free": 0.25, "n_free": 40, "r_free_error": 0.0279}
+    assert r_factors_text(free) == "Rwork 0.200, Rfree 0.250 +- 0.028 (40 free)"
+    fold = {"r_work": 0.19, "r_free": 0.27, "r_free_error": 0.01, "folds": 5}
+    folded = r_factors_text({**free, "r_free_k_fold": fold})
+    assert folded == "Rwork 0.200; 5-fold Rwork 0.190, Rfree 0.270 +- 0.010"

@@ -51,4 +51,5 @@ def finished(structure: gemmi.Structure, reflections: Path) -> SimpleNamespace:
         r=r_factors(data, free, scaled.F_model),
         k_fold=None,
         program="servalcat 0.4.142",
+        ab_initio=True,
     )

@@ -136,6 +136,17 @@ def test_solvent_stays_within_its_limits() -> None:
     assert abs(scaled.b_shift) < 2
 
 
+@pytest.mark.parametrize(
+    ("b_sol", "told"), [(300, "its B at the largest value allowed, 200 A^2"), (50, "")]
+)
+def test_a_parameter_of_the_solvent_at_its_limit_is_told(b_sol: float, told: str) -> None:
+    structure, data = loose_crystal()
+    F_mask = mask_structure_factors(structure, data)[0]
+    F = atomic_structure_factors(structure, data)
+    F = F + 0.4 * np.exp(-0.25 * b_sol * data.d**-2.0) * F_mask
+    assert scale_model(structure, replace(data, f=np.abs(F))).at_limit == told
+
+
 def test_cell_without_room_has_no_solvent() -> None:
     data = read_crystal(sample("gf").data_path)
     scaled = scale_model(

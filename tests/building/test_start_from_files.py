@@ -92,6 +92,9 @@ def test_models(data: CrystalData, tmp_path: Path) -> None:
     other = replace(data, cell=gemmi.UnitCell(50, 60, 70, 90, 90, 90))
     with pytest.raises(InputError, match=r"cell 9\.643 .*expected"):
         start_from_model(other, SAMPLE.model_path)
+    other = replace(data, space_group=gemmi.SpaceGroup("P 1"))
+    with pytest.raises(InputError, match=r"space group P 1 21 1, expected P 1 of .*`space_group`"):
+        start_from_model(other, SAMPLE.model_path)
     text = "\n".join(
         line for line in gemmi.read_structure(str(SAMPLE.model_path)).make_pdb_string().splitlines()
         if not line.startswith(("ATOM", "HETATM", "ANISOU"))
@@ -136,3 +139,20 @@ def test_folders(data: CrystalData, model_factors: np.ndarray, tmp_path: Path) -
     (tmp_path / "atoms.res").write_text("TITL cut\nSFAC C N\nFVAR 1.0\nC1 1 0.1 0.2")
     with pytest.raises(InputError, match=r"atoms\.res: expected"):
         read_solved_folder(tmp_path)
+
+
+def test_a_model_in_the_other_enantiomorphic_group(tmp_path: Path) -> None:
+    """Its phases are of no use then, and building goes on in the model's group."""
+    cell, group = gemmi.UnitCell(20, 20, 25, 90, 90, 90), gemmi.SpaceGroup("P 41")
+    hkl = gemmi.make_miller_array(cell, group, 2.0).astype(np.int32)
+    data = CrystalData(cell, group, hkl, np.ones(len(hkl)), sigf=np.full(len(hkl), 0.1))
+    model = gemmi.read_structure(str(SAMPLE.model_path))
+    model.cell, model.spacegroup_hm = cell, "P 43"
+    phases_file(tmp_path / "solution.mtz", data, np.ones(len(hkl), dtype=complex))
+    (tmp_path / "model.cif").write_text(model.make_mmcif_document().as_string())
+    for solved in (True, False):
+        (tmp_path / "summary.json").write_text(json.dumps({"solved": solved}))
+        folder = read_solved_folder(tmp_path)
+        assert folder.data.space_group.xhm() == "P 43"
+        assert folder.start.F is None
+        assert (folder.start.ab_initio, folder.start.all_data) == (solved, solved or None)

@@ -92,7 +92,10 @@ def test_the_phases_stay_if_building_fails(
     assert "model: not built" in capsys.readouterr().out
     summary = json.loads((out / "summary.json").read_text())
     assert "pass --sequence" in summary["refinement"]["failure"]
-    phases = {"solution.mtz", "solution.ccp4", "summary.json", "state.safetensors", "report.html"}
+    phases = {
+        "solution.mtz", "solution.ccp4", "summary.json", "state.safetensors", "report.html",
+        "density.png", "crysformer.log",
+    }  # fmt: skip
     assert names(out) == phases
 
 
@@ -109,6 +112,9 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     cases = {
         ("build", data): (2, "give --map or --model, or a folder"),
         ("build", data, "--map", str(other), "--model", model): (2, "both given"),
+        ("build", data, "--model", model, "--map-labin", "FWT,PHWT"): (2, "columns of --map"),
+        ("build", data, "--model", model, "--copies", "0"): (2, "--copies is 0"),
+        ("build", data, "--model", model, "--space-group", "P1"): (1, "space group P 1 21 1, exp"),
         ("build", data, "--map", str(other), "--map-labin", "FWT,PHWT", "--sequence", "LVHSSN"): (
             1, "other.mtz: cell 9.6"),
         ("build", data, "--map", str(broken), "--sequence", "LVHSSN"): (1, "broken.mtz"),

@@ -10,10 +10,11 @@ from typing import Final
 
 import torch
 
-from crysformer.building.build_run import BuildRun, Clock, Report
+from crysformer.building.build_run import BuildRun
 from crysformer.building.built_model import BuiltModel
+from crysformer.building.clock import Clock, Report
 from crysformer.building.map_values import MapValues
-from crysformer.building.model_atoms import heavy_atoms, residue_letter, residue_names
+from crysformer.building.model_atoms import is_anisotropic, residue_letter, residue_names
 from crysformer.building.refinement.choice import choose_refiner
 from crysformer.building.refinement.refiner import RefinementFailed
 from crysformer.building.settings import BuildSettings
@@ -89,12 +90,14 @@ def build(
         If there is nothing to begin with, the sequence does not fit, or a residue has no
         restraints.
     UsageError
-        If the time limit is not positive.
+        If the time limit or the number of copies is not positive.
     RefinementFailed
         If no refinement gave a model.
     """
     if not time_limit > 0:
         raise UsageError(f"`build_time_limit` is {time_limit:g}: expected seconds above zero")
+    if copies is not None and copies < 1:
+        raise UsageError(f"`copies` is {copies}: expected a whole number from 1")
     settings, start = settings or BuildSettings(), start or Start()
     sequences = sequences_of(sequence)
     begin_stage(progress, "building", time_limit)
@@ -109,11 +112,14 @@ def build(
     if start.F is not None:
         density = MapValues.of_coefficients(data, start.F)
         structure = work.completed(structure, density, sequences, generator)
-    if start.all_data and free.free.any() and settings.shake:
+    if start.all_data is not False and free.free.any() and settings.shake:
         structure = shaken(structure, settings.shake, seed)
+        reason = "the model was found with all reflections"
+        if start.all_data is None:
+            reason = "whether the model was found with the free reflections is not known"
         work.notes.append(
-            f"the model was found with all reflections: it was displaced by {settings.shake:g} A "
-            "(rms) and refined without the free ones"
+            f"{reason}: it was displaced by {settings.shake:g} A (rms) and refined without the "
+            "free ones"
         )
     k_fold, interruption = None, None
     try:
@@ -129,6 +135,8 @@ def build(
             raise
         state, interruption = work.best, stop
         work.notes.append("building was interrupted: the model is the best so far")
+    if state.scaled.at_limit:
+        work.notes.append(f"bulk solvent is not determined: {state.scaled.at_limit}")
     others = [name for name in residue_names(state.structure) if residue_letter(name) is None]
     return BuiltModel(
         data=data,
@@ -137,16 +145,17 @@ def build(
         coefficients=state.coefficients,
         r=state.r,
         k_fold=k_fold,
-        program=work.program,
-        cycles=work.cycles,
+        program=state.program,
+        cycles=state.cycles,
         origin=first.origin,
-        anisotropic=any(atom.aniso.nonzero() for atom in heavy_atoms(state.structure)),
+        anisotropic=is_anisotropic(state.structure),
         hydrogens=state.structure[0].has_hydrogen(),
         notes=tuple(work.notes),
         log=work.log,
         seconds=time.monotonic() - clock.begun,
         failure=work.failure,
-        figures=work.figures,
+        figures=dict(state.figures),
+        ab_initio=start.ab_initio,
         monomers=refiner.dictionaries.library_of(others),
         interruption=interruption,
     )

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import gemmi
 import torch
 
 from crysformer.building.amide_flips import turn_amides
+from crysformer.building.clock import Clock
 from crysformer.building.completion import Completion
 from crysformer.building.conformer_trials import ConformerTrials
 from crysformer.building.map_values import MapValues
-from crysformer.building.model_atoms import heavy_atoms
+from crysformer.building.model_atoms import heavy_atoms, is_anisotropic
 from crysformer.building.ordered_waters import with_new_waters, without_poor_waters
 from crysformer.building.r_factors import RFactors, k_fold_r_factors
 from crysformer.building.refined_state import RefinedState, better
@@ -34,34 +35,6 @@ from crysformer.crystal.reflections import CrystalData
 _ANISOTROPIC_PARAMETERS: Final = 9  # position and six displacements of one atom
 _RESERVE: Final = 1.3  # of the time of a refinement, kept for the next one of its kind
 
-Report = Callable[[float, str], None]
-
-
-class Clock:
-    """Time that is left, and the report on it.
-
-    Parameters
-    ----------
-    limit
-        Seconds from now.
-    progress
-        Called with the fraction of the time that is used, and what is done.
-    """
-
-    def __init__(self, limit: float, progress: Report | None) -> None:
-        self.begun, self.limit, self.progress = time.monotonic(), limit, progress
-        self.end = self.begun + limit
-
-    @property
-    def left(self) -> float:
-        """Seconds that are left."""
-        return self.end - time.monotonic()
-
-    def report(self, what: str) -> None:
-        """Tell what is done next."""
-        if self.progress is not None:
-            self.progress(min(1.0, 1 - self.left / max(self.limit, 1e-9)), what)
-
 
 @dataclass(eq=False)
 class BuildRun:
@@ -74,14 +47,10 @@ class BuildRun:
         at once.
     notes, log
         Sentences for the user, and the output of the program.
-    program, cycles, figures
-        Name and version, cycles that led to the model, and last figures of the program.
     failure
         The line of the last refinement that failed.
     longest
         Longest time of a refinement so far, s.
-    displacement, hydrogens
-        Kind of model that is refined now.
     best
         The best state so far.
     """
@@ -93,14 +62,9 @@ class BuildRun:
     clock: Clock
     notes: list[str]
     log: str = ""
-    program: str = ""
-    cycles: int = 0
     failure: str = ""
     longest: float = 0.0
-    displacement: Displacement = "iso"
-    hydrogens: bool = False
     best: RefinedState | None = None
-    figures: dict[str, float] = field(default_factory=dict)
 
     def fail(self, failure: RefinementFailed) -> None:
         """Note a failed refinement, and keep its log."""
@@ -130,6 +94,10 @@ class BuildRun:
         try:
             self.best = self._refined(structure, self.settings.cycles)
         except RefinementFailed as failure:
+            if self.clock.left <= 0:
+                raise RefinementFailed(
+                    f"{failure}; give it more time with `build_time_limit`", failure.log
+                ) from failure
             if isinstance(self.refiner, OwnRefinement):
                 raise
             self.log += failure.log
@@ -141,11 +109,11 @@ class BuildRun:
 
     def _continued(self, state: RefinedState) -> RefinedState:
         """Refine for longer if R was still falling."""
-        falling = self.figures.get("gain", 0.0) > self.settings.converged
+        falling = state.figures.get("gain", 0.0) > self.settings.converged
         if not falling or not self.settings.more_cycles or not self._time():
             return state
         try:
-            new = self._refined(state.structure, self.settings.more_cycles)
+            new = self._refined(state.structure, self.settings.more_cycles, state)
         except RefinementFailed as failure:
             self.fail(failure)
             return state
@@ -163,7 +131,7 @@ class BuildRun:
             changed = self._rebuilt(state, sequences, generator)
             if changed is None:
                 break
-            new = self._refined(changed, self.settings.cycles)
+            new = self._refined(changed, self.settings.cycles, state)
             if not better(new, state):
                 break
             state = self.best = new
@@ -171,14 +139,10 @@ class BuildRun:
         d_min = self.data.d_min
         if self.refiner.full and d_min <= self.settings.hydrogens_d_min and self._time():
             self.clock.report("hydrogens")
-            self.hydrogens = True
-            state = self._tried(state, "riding hydrogens")
-            self.hydrogens = state.structure[0].has_hydrogen()
+            state = self._tried(state, "riding hydrogens", hydrogens=True)
         if self.refiner.full and self._enough_for_anisotropic(state) and self._time():
             self.clock.report("anisotropic B")
-            self.displacement = "aniso"
-            new = self._tried(state, "anisotropic B")
-            self.displacement = "iso" if new is state else "aniso"
+            new = self._tried(state, "anisotropic B", displacement="aniso")
             state = self._watered(new) if new is not state else state
         if self.refiner.full:  # it refines occupancies
             trials = ConformerTrials(self._refined, self._time, self.settings)
@@ -194,9 +158,8 @@ class BuildRun:
             return None
         needed = n * _RESERVE * self.longest
         if min(self.clock.left, limit) < needed:
-            elsewhere = (
-                "" if self.clock.left < needed else "; crysformer build on the folder has it"
-            )
+            short = self.clock.left < needed
+            elsewhere = "" if short else "; crysformer build on the folder has it"
             self.notes.append(
                 f"R-free is that of few reflections: no time for the {n}-fold one, about "
                 f"{needed:.0f} s{elsewhere}"
@@ -222,21 +185,47 @@ class BuildRun:
         """Whether the time that is left is enough for one more refinement."""
         return self.clock.left > _RESERVE * self.longest
 
-    def _run(self, structure: gemmi.Structure, cycles: int, free: FreeSet) -> RefinedStructure:
+    def _run(
+        self,
+        structure: gemmi.Structure,
+        cycles: int,
+        free: FreeSet,
+        displacement: Displacement | None = None,
+        hydrogens: bool | None = None,
+    ) -> RefinedStructure:
+        """Refine a model; by default one of the kind that it is."""
+        if displacement is None:
+            displacement = "aniso" if is_anisotropic(structure) else "iso"
+        if hydrogens is None:
+            hydrogens = structure[0].has_hydrogen()
         begun = time.monotonic()
         refined = self.refiner.refine(
-            structure, self.data, free.free, cycles=cycles, displacement=self.displacement,
-            hydrogens=self.hydrogens, deadline=self.clock.end,
+            structure, self.data, free.free, cycles=cycles, displacement=displacement,
+            hydrogens=hydrogens, deadline=self.clock.end,
         )  # fmt: skip
         self.longest = max(self.longest, time.monotonic() - begun)
         self.log += refined.log
         return refined
 
-    def _refined(self, structure: gemmi.Structure, cycles: int) -> RefinedState:
-        refined = self._run(structure, cycles, self.free)
-        self.cycles += refined.cycles
-        self.program, self.figures = refined.program, refined.figures
-        return RefinedState.of(refined.structure, self.data, self.free, self.settings.scaling)
+    def _refined(
+        self,
+        structure: gemmi.Structure,
+        cycles: int,
+        before: RefinedState | None = None,
+        displacement: Displacement | None = None,
+        hydrogens: bool | None = None,
+    ) -> RefinedState:
+        """Refine a model that comes from an earlier state, and scale it."""
+        refined = self._run(structure, cycles, self.free, displacement, hydrogens)
+        return replace(
+            self._scaled(refined.structure),
+            program=refined.program,
+            cycles=refined.cycles + (0 if before is None else before.cycles),
+            figures=refined.figures,
+        )
+
+    def _scaled(self, structure: gemmi.Structure) -> RefinedState:
+        return RefinedState.of(structure, self.data, self.free, self.settings.scaling)
 
     def _rebuilt(
         self, state: RefinedState, sequences: Sequence[str], generator: torch.Generator
@@ -257,7 +246,7 @@ class BuildRun:
         turned = turn_amides(copy)
         if turned:
             self.notes.append(f"amides of Asn and Gln turned by their hydrogen bonds: {turned}")
-            state = self.best = self._refined(copy, self.settings.short_cycles)
+            state = self.best = self._refined(copy, self.settings.short_cycles, state)
         return state
 
     def _watered(self, state: RefinedState) -> RefinedState:
@@ -272,18 +261,26 @@ class BuildRun:
             )
             if not added:
                 break
-            new = self._refined(wet, self.settings.short_cycles)
+            new = self._refined(wet, self.settings.short_cycles, state)
             checked, removed = without_poor_waters(new.structure, new.density, settings)
             if removed and self._time():
-                new = self._refined(checked, self.settings.short_cycles)
+                new = self._refined(checked, self.settings.short_cycles, new)
+            elif removed:
+                new = replace(self._scaled(checked), program=new.program, cycles=new.cycles)
             if not better(new, state):
                 break
             state = self.best = new
         return state
 
-    def _tried(self, state: RefinedState, what: str) -> RefinedState:
+    def _tried(
+        self,
+        state: RefinedState,
+        what: str,
+        displacement: Displacement | None = None,
+        hydrogens: bool | None = None,
+    ) -> RefinedState:
         """Refine with another kind of model; the state as it was if that is not better."""
-        new = self._refined(state.structure, self.settings.cycles)
+        new = self._refined(state.structure, self.settings.cycles, state, displacement, hydrogens)
         kept = better(new, state)
         verdict = "kept" if kept else "not kept"
         self.notes.append(

@@ -43,7 +43,8 @@ class BuiltModel:
     program
         Name and version of the program that refined it.
     cycles
-        Its cycles, all refinements that led to the model together.
+        Its cycles, all refinements that led to the model together; those of rejected changes do
+        not count.
     origin
         Where the first model came from, in words.
     anisotropic, hydrogens
@@ -58,6 +59,8 @@ class BuiltModel:
         What ended building before its time, in one line; empty if nothing did.
     figures
         Figures that the program itself gave last, such as its own ``r_work``.
+    ab_initio
+        Whether its phases were found from the amplitudes alone, by this package.
     monomers
         Restraints of residues that are none of the twenty, for validation.
     interruption
@@ -80,6 +83,7 @@ class BuiltModel:
     seconds: float
     failure: str = ""
     figures: dict[str, float] | None = None
+    ab_initio: bool = False
     monomers: gemmi.MonLib | None = None
     interruption: KeyboardInterrupt | None = None
 

@@ -23,7 +23,7 @@ class ConformerTrials:
     Parameters
     ----------
     refine
-        Refines a model for a number of cycles, occupancies included.
+        Refines a model for a number of cycles, occupancies included, from an earlier state.
     has_time
         Whether there is time for another refinement.
     settings
@@ -37,7 +37,7 @@ class ConformerTrials:
 
     def __init__(
         self,
-        refine: Callable[[gemmi.Structure, int], RefinedState],
+        refine: Callable[[gemmi.Structure, int, RefinedState], RefinedState],
         has_time: Callable[[], bool],
         settings: BuildSettings,
     ) -> None:
@@ -70,11 +70,11 @@ class ConformerTrials:
         """The model with second conformers but those that refinement removes, if it is better."""
         settings, before = self.settings.conformers, len(occupancies(state.structure))
         start = with_conformers(state.structure, found, settings.first_occupancy)
-        new = self.refine(start, self.settings.cycles)
+        new = self.refine(start, self.settings.cycles, state)
         checked, removed = without_poor_conformers(new.structure, settings)
         n, whole = len(occupancies(checked)) - before, not removed
         if removed and n > 0 and self.has_time():
-            new, whole = self.refine(checked, self.settings.short_cycles), True
+            new, whole = self.refine(checked, self.settings.short_cycles, new), True
         kept = n > 0 and whole and better(new, state)
         self.notes.append(
             f"alternative conformers of {len(found)} residues: "

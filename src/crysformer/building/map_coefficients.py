@@ -34,8 +34,8 @@ class MapCoefficients:
     Attributes
     ----------
     fwt, phwt
-        2mFo-DFc (mFo if centric), amplitude on the scale of the data and phase in degrees; DFc
-        where a reflection is not measured and was to be filled, else NaN.
+        2mFo-DFc (mFo if centric), amplitude on the scale of the data and phase in degrees; NaN
+        where a reflection is not measured.
     delfwt, phdelwt
         mFo-DFc, likewise; NaN where not measured.
     fom
@@ -67,7 +67,6 @@ def map_coefficients(
     free: FreeSet | None,
     F_model: NDArray[np.complex128],
     *,
-    fill: bool = False,
     omit_free: bool = False,
 ) -> MapCoefficients:
     """Map coefficients of a scaled model.
@@ -81,8 +80,6 @@ def map_coefficients(
         from all. They are then too favourable to a refined model.
     F_model
         Structure factors, shape (n,), on the scale of the data, as `ScaledModel.F_model`.
-    fill
-        Give unmeasured reflections DFc in `fwt`.
     omit_free
         Treat free reflections as not measured, for maps that models are rebuilt in.
     """
@@ -105,7 +102,7 @@ def map_coefficients(
     used = measured & ~free.free if free is not None and omit_free else measured
     best = fom * observed
     fwt = np.where(centric, best, 2 * best - weighted)
-    fwt = np.where(used, fwt, weighted if fill else np.nan)
+    fwt = np.where(used, fwt, np.nan)
     delfwt = np.where(used, best - weighted, np.nan)
 
     def polar(coefficient: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -37,12 +38,18 @@ class RefinedState:
         The model on the scale of the data; its structure is the model.
     r
         R factors.
+    program, cycles, figures
+        Name and version of the program that refined it, cycles that led to it, and the program's
+        own figures of the last of them; empty of a model that was only scaled.
     """
 
     data: CrystalData
     free: FreeSet
     scaled: ScaledModel
     r: RFactors
+    program: str = ""
+    cycles: int = 0
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     @staticmethod
     def of(

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from crysformer.building.model_atoms import B_PER_U, add_b, mean_b
 from crysformer.building.model_structure_factors import (
     atomic_structure_factors,
     in_crystal,
@@ -28,9 +29,8 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError
 from crysformer.settings import setting
 
-_B_PER_U = 8 * math.pi**2
 _ROUNDS = 5  # of scale, and B factors of which some reached the least
-_FEW_ATOMS = 0.02  # fraction of atoms that may reach it
+_NEAR_LIMIT = 0.01  # of a range of solvent parameters, within which one is at its limit
 _NO_CHANGE = 0.02  # A^2 of overall B, after which another round changes nothing
 #: Electron scattering factors (A) of water to X-ray ones (electrons): 3.04 / 10.
 _ELECTRON_SOLVENT = 0.304
@@ -83,6 +83,8 @@ class ScaledModel:
         Isotropic B left in the scale, A^2: zero unless atoms reached the least B.
     solvent_fraction
         Fraction of the cell outside the atoms, 0 to 1.
+    at_limit
+        Parameters of bulk solvent that are at a limit of the settings, in words; empty if none are.
     """
 
     structure: gemmi.Structure
@@ -96,6 +98,7 @@ class ScaledModel:
     b_shift: float
     b_rest: float
     solvent_fraction: float
+    at_limit: str = ""
 
     def to_summary(self) -> dict[str, float]:
         """Mean B and bulk solvent as entries of ``refinement`` in summary.json."""
@@ -108,10 +111,7 @@ class ScaledModel:
     @property
     def mean_b(self) -> float:
         """Mean B of the atoms, occupancies as weights, A^2."""
-        atoms = [cra.atom for cra in self.structure[0].all()]
-        occupancy = np.array([atom.occ for atom in atoms])
-        b = np.array([atom.b_iso for atom in atoms])
-        return float((occupancy * b).sum() / max(occupancy.sum(), 1e-9))
+        return mean_b(self.structure)
 
 
 def scale_model(
@@ -148,13 +148,13 @@ def scale_model(
         raise InputError(f"{data.source}: no working reflection with an amplitude to scale to")
     F_mask, fraction = mask_structure_factors(model, data)
     solvent = fraction >= settings.least_solvent and int(used.sum()) >= settings.anisotropic_from
-    given = _mean_b(model)
+    given = mean_b(model)
     for _ in range(_ROUNDS):
         F_calc = atomic_structure_factors(model, data)
         scale = _fit(data, used, F_calc, F_mask, solvent, settings)
         if abs(scale.b_iso) < _NO_CHANGE:
             break
-        if abs(_add_b(model, scale.b_iso, settings.min_b)) < _NO_CHANGE:
+        if abs(add_b(model, scale.b_iso, settings.min_b)) < _NO_CHANGE:
             break
     damping = np.exp(-0.25 * scale.b_sol * data.d**-2.0)
     total = F_calc + scale.k_sol * damping * F_mask
@@ -167,9 +167,10 @@ def scale_model(
         u_aniso=_traceless(scale.b),
         k_sol=scale.k_sol,
         b_sol=scale.b_sol,
-        b_shift=_mean_b(model) - given,
+        b_shift=mean_b(model) - given,
         b_rest=scale.b_iso,
         solvent_fraction=fraction,
+        at_limit=_at_limit(scale, data, settings),
     )
 
 
@@ -224,8 +225,7 @@ def _fit(
     atoms, mask = F_calc[used], F_mask[used]
     if not solvent:
         return fit(atoms)
-    most = settings.max_k_sol * (_ELECTRON_SOLVENT if data.radiation == "electron" else 1.0)
-    k_bounds, b_bounds = (0.0, most), (settings.min_b_sol, settings.max_b_sol)
+    k_bounds, b_bounds = _solvent_bounds(data, settings)
     best = fit(atoms, calculated(mask))
     inside = k_bounds[0] <= best.k_sol <= k_bounds[1] and b_bounds[0] <= best.b_sol <= b_bounds[1]
     if inside and math.isfinite(best.misfit):
@@ -251,37 +251,29 @@ def _fit(
     return of_unit(found.x)
 
 
-def _add_b(structure: gemmi.Structure, b: float, least: float) -> float:
-    """Add to the B factors of all atoms alike; what was added.
-
-    As much as leaves all atoms but a few at the least B or above: differences between atoms are
-    kept, and so is the agreement with the amplitudes.
-    """
-    atoms = [cra.atom for cra in structure[0].all()]
-    lowest = np.array([_lowest_b(atom) for atom in atoms])
-    room = min(0.0, least - float(np.quantile(lowest, _FEW_ATOMS)))
-    added = max(b, room)
-    for atom, low in zip(atoms, lowest.tolist(), strict=True):
-        step = max(added, min(0.0, least - low))
-        atom.b_iso += step
-        if atom.aniso.nonzero():
-            atom.aniso = atom.aniso.added_kI(step / _B_PER_U)
-    return added
+def _solvent_bounds(
+    data: CrystalData, settings: ScalingSettings
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Limits of k_sol (e/A^3) and b_sol (A^2)."""
+    most = settings.max_k_sol * (_ELECTRON_SOLVENT if data.radiation == "electron" else 1.0)
+    return (0.0, most), (settings.min_b_sol, settings.max_b_sol)
 
 
-def _lowest_b(atom: gemmi.Atom) -> float:
-    """B of an atom in the direction where it is least, A^2."""
-    if not atom.aniso.nonzero():
-        return float(atom.b_iso)
-    return float(_B_PER_U * min(atom.aniso.calculate_eigenvalues()))
-
-
-def _mean_b(structure: gemmi.Structure) -> float:
-    return float(np.mean([cra.atom.b_iso for cra in structure[0].all()]))
+def _at_limit(scale: _Scale, data: CrystalData, settings: ScalingSettings) -> str:
+    """Parameters of bulk solvent that are at a limit, in words."""
+    (_, most), (low, high) = _solvent_bounds(data, settings)
+    found, near = [], _NEAR_LIMIT * (high - low)
+    if scale.k_sol >= (1 - _NEAR_LIMIT) * most:
+        found.append(f"its density at the largest value allowed, {most:g} e/A^3")
+    if scale.k_sol > 0 and not low + near < scale.b_sol < high - near:
+        least = scale.b_sol <= low + near
+        which, value = ("least", low) if least else ("largest", high)
+        found.append(f"its B at the {which} value allowed, {value:g} A^2")
+    return " and ".join(found)
 
 
 def _traceless(b: gemmi.SMat33d) -> gemmi.SMat33d:
     """U of the anisotropic part of a B tensor."""
     third = b.trace() / 3
     values = [x - third for x in b.elements_pdb()[:3]] + b.elements_pdb()[3:]
-    return gemmi.SMat33d(*(x / _B_PER_U for x in values))
+    return gemmi.SMat33d(*(x / B_PER_U for x in values))

@@ -144,5 +144,6 @@ def _without_side_chains(
     note = f"sequence {support}; they are left out, and R is that without them"
     return replace(
         built, scaled=state.scaled, coefficients=state.coefficients, r=state.r, k_fold=None,
+        figures=None,  # those of the program include the side chains
         notes=(*built.notes, note),
     )  # fmt: skip

@@ -17,6 +17,7 @@ from crysformer.building.model_atoms import polymer_chains, residue_letter
 from crysformer.building.settings import BuildSettings
 from crysformer.building.starting_model.compact_unit import compact_unit
 from crysformer.building.starting_model.from_atoms import MatchedModel, model_from_atoms
+from crysformer.building.starting_model.plain_model import plain_model
 from crysformer.building.tracing.from_amplitudes import trace_with_amplitudes
 from crysformer.crystal.cell_composition import USUAL_VOLUME_PER_ATOM
 from crysformer.crystal.reflections import CrystalData
@@ -48,7 +49,9 @@ class Start:
         Weighted map coefficients at the data's reflections, complex, shape (n_data,); zero or NaN
         where there is none.
     all_data
-        Whether free reflections took part in finding the model.
+        Whether free reflections took part in finding the model; None if that is not known.
+    ab_initio
+        Whether it is a solution of this package, found from amplitudes alone.
     dictionary
         Files with restraints or components of its residues, such as that of the model itself.
     """
@@ -56,7 +59,8 @@ class Start:
     structure: gemmi.Structure | None = None
     atoms: AtomicStructure | None = None
     F: NDArray[np.complex128] | None = None
-    all_data: bool = True
+    all_data: bool | None = None
+    ab_initio: bool = False
     dictionary: tuple[Path, ...] = ()
 
     def __repr__(self) -> str:
@@ -73,9 +77,10 @@ class Start:
         phase = np.exp(1j * np.radians(np.nan_to_num(solution.phi)))
         F = np.where(np.isfinite(solution.phi), np.nan_to_num(solution.f), 0.0) * phase
         if solution.model is None:
-            return Start(None, solution.atoms, F)
+            return Start(None, solution.atoms, F, all_data=True, ab_initio=True)
         same = solution.model.space_group.xhm() == solution.space_group.xhm()
-        return Start(solution.model.to_structure(), solution.atoms, F if same else None)
+        model, F_of_model = solution.model.to_structure(), F if same else None
+        return Start(model, solution.atoms, F_of_model, all_data=True, ab_initio=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +124,8 @@ def starting_model(
 ) -> StartingModel:
     """Make the first model, in one compact asymmetric unit.
 
-    The model that is given comes first; then, at atomic resolution, atoms matched to the bonds of
-    the sequence; then a trace of the map.
+    The model that is given comes first, isotropic, without hydrogens and conformers but one; then,
+    at atomic resolution, atoms matched to the bonds of the sequence; then a trace of the map.
 
     Parameters
     ----------
@@ -147,8 +152,10 @@ def starting_model(
     """
     if start.structure is not None:
         _check_sequence(data, start.structure, sequences)
-        found = StartingModel(start.structure, "the model that was given")
-        return _compact(found, data)
+        which = "the model of the solution" if start.ab_initio else "the model that was given"
+        structure, lost = plain_model(start.structure)
+        notes = (f"of {which}, {' and '.join(lost)} are left out",) if lost else ()
+        return _compact(StartingModel(structure, which, notes), data)
     if not sequences:
         raise InputError(f"{data.source}: building needs the sequence, or a model; pass `sequence`")
     content = cell_content(data, list(sequences), copies)
@@ -232,8 +239,4 @@ def atoms_of_start(
 def _compact(found: StartingModel, data: CrystalData) -> StartingModel:
     structure = found.structure.clone()
     structure.cell, structure.spacegroup_hm = data.cell, data.space_group.xhm()
-    structure.remove_alternative_conformations()
-    structure.remove_hydrogens()
-    for site in structure[0].all():
-        site.atom.aniso = gemmi.SMat33f(0, 0, 0, 0, 0, 0)
     return StartingModel(compact_unit(structure), found.origin, found.notes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,15 +16,13 @@ from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.io.read_phases import PhasedReflections, coefficients_at, read_phases
 from crysformer.crystal.io.read_res import read_res_atoms
 from crysformer.crystal.reflections import CrystalData, Radiation
+from crysformer.crystal.unit_cell import constants_text, is_alike
 from crysformer.errors import InputError
 from crysformer.file_content import read_content
 from crysformer.phasing.atoms.atomic_structure import AtomicStructure
 from crysformer.schema import Unfit, read_json_object, record
 
 MTZ, MODEL, ATOMS, SUMMARY = "solution.mtz", "model.cif", "atoms.res", "summary.json"
-#: Relative difference of cell edges, and difference of angles in degrees, up to which two cells
-#: are of one crystal.
-_EDGE, _ANGLE = 0.01, 1.0
 #: Fraction of the measured reflections that need a phase.
 _LEAST_PHASED: Final = 0.1
 
@@ -97,7 +95,13 @@ def read_solved_folder(folder: str | Path) -> SolvedFolder:
     phased = read_phases(place / MTZ, labin="FWT,PHWT")
     structure = read_model(place / MODEL) if (place / MODEL).is_file() else None
     atoms = _atoms(place / ATOMS, data) if (place / ATOMS).is_file() else None
-    start = Start(structure, atoms, coefficients_of(phased, data))
+    F: NDArray[np.complex128] | None = coefficients_of(phased, data)
+    group = None if structure is None else structure.find_spacegroup()
+    if group is not None and group.operations() != data.space_group.operations():
+        # of an enantiomorphic pair the model may be in the other one than the phases
+        data, F = replace(data, space_group=group), None
+    solved = bool(summary.get("solved"))
+    start = Start(structure, atoms, F, all_data=solved or None, ab_initio=solved)
     return SolvedFolder(data, given.sequence, given.copies, start, summary)
 
 
@@ -119,7 +123,7 @@ def start_from_map(data: CrystalData, path: str | Path, labin: str | None = None
         If the file cannot be read, or is of another cell, space group or set of reflections.
     """
     phased = read_phases(path, labin, "map_labin")
-    _check_same_crystal(phased, data)
+    _check_same_crystal(phased.source, phased.cell, phased.space_group, data)
     return Start(F=coefficients_of(phased, data))
 
 
@@ -175,14 +179,11 @@ def start_from_model(data: CrystalData, path: str | Path) -> Start:
     Raises
     ------
     InputError
-        If it cannot be read, or has another cell.
+        If it cannot be read, or has another cell or space group.
     """
     structure = read_model(path)
-    if structure.cell.is_crystal() and not _same_cell(structure.cell, data.cell):
-        raise InputError(
-            f"{path}: cell {_cell_text(structure.cell)}, expected that of {data.source}, "
-            f"{_cell_text(data.cell)}"
-        )
+    cell = structure.cell if structure.cell.is_crystal() else data.cell
+    _check_same_crystal(str(path), cell, structure.find_spacegroup() or data.space_group, data)
     content = read_content(path, "a model").decode("utf-8", errors="replace")
     return Start(structure, dictionary=(Path(path),) if describes_residues(content) else ())
 
@@ -212,25 +213,16 @@ def _atoms(path: Path, data: CrystalData) -> AtomicStructure:
     )
 
 
-def _check_same_crystal(phased: PhasedReflections, data: CrystalData) -> None:
-    if not _same_cell(phased.cell, data.cell):
+def _check_same_crystal(
+    source: str, cell: gemmi.UnitCell, group: gemmi.SpaceGroup, data: CrystalData
+) -> None:
+    if not is_alike(cell, data.cell):
         raise InputError(
-            f"{phased.source}: cell {_cell_text(phased.cell)}, expected that of {data.source}, "
-            f"{_cell_text(data.cell)}; phases and amplitudes must be of one crystal"
+            f"{source}: cell {constants_text(cell)}, expected that of {data.source}, "
+            f"{constants_text(data.cell)}; both must be of one crystal"
         )
-    if phased.space_group.operations() != data.space_group.operations():
+    if group.operations() != data.space_group.operations():
         raise InputError(
-            f"{phased.source}: space group {phased.space_group.xhm()}, expected "
-            f"{data.space_group.xhm()} of {data.source}; pass `space_group` if the data are of the "
-            "other one"
+            f"{source}: space group {group.xhm()}, expected {data.space_group.xhm()} of "
+            f"{data.source}; pass `space_group` if the data are of the other one"
         )
-
-
-def _same_cell(one: gemmi.UnitCell, other: gemmi.UnitCell) -> bool:
-    a, b = np.array(one.parameters), np.array(other.parameters)
-    edges = np.abs(a[:3] / b[:3] - 1).max() <= _EDGE
-    return bool(edges and np.abs(a[3:] - b[3:]).max() <= _ANGLE)
-
-
-def _cell_text(cell: gemmi.UnitCell) -> str:
-    return " ".join(f"{x:.4g}" for x in cell.parameters)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crysformer.cli._common import load_inputs, log, with_flags
-from crysformer.wording import counted
+from crysformer.wording import counted, r_factors_text
 
 if TYPE_CHECKING:
     from crysformer.crystal.quality.report import DataReport
@@ -67,13 +67,14 @@ def _log_report(report: DataReport) -> None:
 
 def describe(data: CrystalData) -> str:
     """One line on the data to be phased."""
-    cell = " ".join(f"{x:g}" for x in data.cell.parameters)
+    from crysformer.crystal.unit_cell import constants_text
+
     group = data.space_group.xhm()
     if not data.space_group_known:
         group = f"Laue class {data.space_group.laue_str()}"
     return (
         f"{data.source}: {counted(int(data.measured.sum()), 'amplitude')} to {data.d_min:.2f} A, "
-        f"{group}, cell {cell}"
+        f"{group}, cell {constants_text(data.cell)}"
     )
 
 
@@ -81,16 +82,11 @@ def model_line(refinement: dict[str, Any]) -> str:
     """The entry ``refinement`` of summary.json in one line."""
     if refinement.get("failure") and "r_work" not in refinement:
         return f"model: not built ({refinement['failure']})"
-    r_free, n_free = refinement["r_free"], refinement["n_free"]
-    how = f"{n_free} free"
-    if refinement["r_free_k_fold"] is not None:
-        r_free = refinement["r_free_k_fold"]["r_free"]
-        how = f"{refinement['r_free_k_fold']['folds']}-fold"
-    free = "" if r_free is None else f", Rfree {r_free:.3f} ({how})"
+    figures = r_factors_text(refinement)
     if "n_residues" not in refinement:  # of the search, not built
-        return f"model: Rwork {refinement['r_work']:.3f}{free}"
+        return f"model: {figures}"
     return (
-        f"model: Rwork {refinement['r_work']:.3f}{free}, "
+        f"model: {figures}; "
         f"{counted(refinement['n_residues'], 'residue')} in "
         f"{counted(refinement['n_chains'], 'chain')}, "
         f"{counted(refinement['n_waters'], 'water')}, mean B {refinement['mean_b']:.1f} A^2, "

@@ -127,6 +127,8 @@ def _inputs(
         return solved.data, sequences, copies, solved.start, files, solved.summary
     if args.map is not None and args.model is not None:
         raise UsageError("--map and --model are both given: building starts from one of them")
+    if args.map_labin is not None and args.map is None:
+        raise UsageError("--map-labin names columns of --map, which is not given")
     if args.map is None and args.model is None:
         if args.data != STDIN and not Path(args.data).exists():
             raise InputError(f"{args.data}: no such file or folder")

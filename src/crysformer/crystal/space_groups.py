@@ -9,7 +9,7 @@ from typing import Final
 
 import gemmi
 
-from crysformer.crystal.unit_cell import is_consistent, is_possible
+from crysformer.crystal.unit_cell import constants_text, is_consistent, is_possible
 from crysformer.errors import InputError, UsageError
 
 #: Subscripts and the minus sign of typeset symbols.
@@ -210,9 +210,10 @@ def resolve_symmetry(
         reason = f" ({unread})" if unread and space_group is None else ""
         raise InputError(f"{source}: the file gives no {what}{reason}; supply {options}")
 
-    constants = " ".join(f"{x:g}" for x in cell.parameters)
     if not is_possible(cell):
-        raise InputError(f"{source}: cell {constants} is impossible; give the right `cell`")
+        raise InputError(
+            f"{source}: cell {constants_text(cell)} is impossible; give the right `cell`"
+        )
     if isinstance(space_group, str):
         symbol = space_group
         space_group = parse_space_group(symbol, cell)
@@ -228,7 +229,7 @@ def resolve_symmetry(
             )
     if not is_consistent(cell, space_group):
         raise InputError(
-            f"{source}: cell {constants} contradicts space group {space_group.xhm()} "
+            f"{source}: cell {constants_text(cell)} contradicts space group {space_group.xhm()} "
             f"({space_group.crystal_system_str()}); give the right `cell` or `space_group`"
         )
     return cell, space_group

@@ -12,6 +12,8 @@ from crysformer.crystal.operators import operators
 
 #: Relative error of a length, or cosine of an angle, by which a cell may miss its crystal system.
 _TOLERANCE: Final = 0.01
+#: Relative difference of edges, and difference of angles in degrees, of two measurements.
+_ALIKE_EDGES, _ALIKE_ANGLES = 0.01, 1.0
 
 
 def unit_cell(*constants: float) -> gemmi.UnitCell:
@@ -67,3 +69,15 @@ def cell_text(cell: gemmi.UnitCell) -> str:
     """Constants of a cell in words: lengths, A, then angles, degrees."""
     a, b, c, *angles = cell.parameters
     return f"{a:.2f} x {b:.2f} x {c:.2f} Å, {' '.join(f'{angle:.5g}' for angle in angles)}°"
+
+
+def is_alike(cell: gemmi.UnitCell, other: gemmi.UnitCell) -> bool:
+    """Test that two cells may be of one crystal: edges within 1 %, angles within 1 degree."""
+    a, b = np.array(cell.parameters), np.array(other.parameters)
+    edges = np.abs(a[:3] / b[:3] - 1).max() <= _ALIKE_EDGES
+    return bool(edges and np.abs(a[3:] - b[3:]).max() <= _ALIKE_ANGLES)
+
+
+def constants_text(cell: gemmi.UnitCell) -> str:
+    """Constants of a cell for a message, A and degrees."""
+    return " ".join(f"{x:g}" for x in cell.parameters)

@@ -52,3 +52,11 @@ def superpose(moving: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor]:
     one = torch.ones_like(sign)
     rotation = vh.mT @ (torch.stack((one, one, sign), dim=-1)[..., None] * u.mT)
     return rotation, (b - a @ rotation.mT)[..., 0, :]
+
+
+def dihedrals(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
+    """Torsion angles (...) of four atoms (..., 3), radians (IUPAC sign)."""
+    first, axis, last = b - a, c - b, d - c
+    n0, n1 = torch.linalg.cross(first, axis), torch.linalg.cross(axis, last)
+    length = torch.linalg.vector_norm(axis, dim=-1)
+    return torch.atan2(length * (first * n1).sum(-1), (n0 * n1).sum(-1))

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from crysformer.building.build import TIME_LIMIT, build
-from crysformer.building.build_run import Report
 from crysformer.building.built_model import BuiltModel
+from crysformer.building.clock import Report
 from crysformer.building.refinement.refiner import RefinementFailed
 from crysformer.building.sequence_check import checked
 from crysformer.building.settings import BuildSettings

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 
 import gemmi
 import numpy as np
 import pytest
+import torch
 
 from crysformer.building.model_structure_factors import atomic_structure_factors, in_crystal
 from crysformer.building.refinement.own import OwnRefinement, structure_restraints
 from crysformer.building.refinement.refiner import RefinementFailed
 from crysformer.building.shaking import shaken
 from crysformer.crystal.reflections import CrystalData
+from crysformer.peptide.cis_bonds import geometry_with_cis
 from crysformer.peptide.geometry import build_peptides
+from crysformer.peptide.kinematics import Kinematics
 from crysformer.peptide.model import PeptideModel
 
 CELL = gemmi.UnitCell(18, 19, 21, 90, 97, 90)
@@ -100,3 +104,34 @@ def test_a_residue_without_standard_geometry_is_named() -> None:
             residue.name, residue.entity_type = "HOH", gemmi.EntityType.Water
     with pytest.raises(RefinementFailed, match="no chain"):
         structure_restraints(odd)
+
+
+@pytest.mark.parametrize("cis", [False, True])
+def test_peptide_bonds_stay_cis_or_trans(cis: bool) -> None:
+    kinematics = Kinematics(build_peptides(["GAPFA"]))
+    flags = torch.zeros(len(kinematics.peptides.torsions), dtype=torch.bool)
+    for k, torsion in enumerate(kinematics.peptides.torsions):
+        flags[k] = cis and torsion.kind == "omega" and torsion.residue == 1
+    peptides = replace(kinematics.peptides, xyz=geometry_with_cis(kinematics, flags))
+    b_iso = np.full(len(peptides.xyz), 10.0)
+    nothing = np.zeros(0, dtype=complex)
+    true = PeptideModel(peptides, peptides.xyz, b_iso, CELL, GROUP, nothing).to_structure()
+    data = crystal(true)
+    refined = OwnRefinement().refine(
+        shaken(true, 0.3, seed=1), data, np.zeros(len(data), dtype=bool), cycles=12,
+        deadline=math.inf,
+    )  # fmt: skip
+    chain = refined.structure[0][0]
+    omega = math.degrees(gemmi.calculate_omega(chain[1], chain[2]))
+    assert abs(omega) == pytest.approx(0.0 if cis else 180.0, abs=10)
+    error = np.linalg.norm(positions(refined.structure) - positions(true), axis=1)
+    assert np.sqrt((error**2).mean()) < 0.08
+
+
+def test_a_refinement_that_the_time_limit_cuts_short_is_none() -> None:
+    true = model("GFAK")
+    data = crystal(true, 2.0)
+    with pytest.raises(RefinementFailed, match=r"stopped at the time limit, after 1 of 50 steps"):
+        OwnRefinement().refine(
+            true, data, np.zeros(len(data), dtype=bool), cycles=5, deadline=time.monotonic()
+        )

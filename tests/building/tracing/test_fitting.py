@@ -8,7 +8,6 @@ from crysformer.building.tracing.fitting import (
     FitSettings,
     atom_rows,
     backbone_rows,
-    cis_bonds,
     fit_coordinates,
     order_end_oxygens,
     pose_on_backbones,
@@ -16,6 +15,7 @@ from crysformer.building.tracing.fitting import (
 from crysformer.building.tracing.map_target import MapTarget
 from crysformer.building.tracing.search_map import SearchMap
 from crysformer.building.tracing.threading import ThreadedChain
+from crysformer.peptide.cis_bonds import cis_bonds
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics, Pose
 from crysformer.phasing.sequence_search.random_poses import random_torsions

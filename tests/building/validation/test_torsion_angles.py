@@ -156,7 +156,10 @@ def test_glycine_is_symmetric_and_other_residues_are_left_handed() -> None:
 
 @pytest.mark.parametrize(
     ("name", "region", "fraction"),
-    [  # the rotamer library of Lovell et al., Proteins 40, 389 (2000)
+    # The rotamer library of Lovell et al., Proteins 40, 389 (2000): percentages of its observations
+    # (such as 1931 of valine's t), as Coot's copy of the table has them
+    # (ligand/richardson-rotamers.cc).
+    [
         ("VAL", ((120, 240),), 0.73),
         ("VAL", ((240, 360),), 0.20),
         ("LEU", ((240, 360), (120, 240)), 0.59),
@@ -164,6 +167,10 @@ def test_glycine_is_symmetric_and_other_residues_are_left_handed() -> None:
         ("ILE", ((240, 360), (120, 240)), 0.60),
         ("PHE", ((240, 360), (60, 150)), 0.44),
         ("PHE", ((120, 240), (30, 150)), 0.33),
+        ("TYR", ((240, 360), (60, 150)), 0.43),
+        ("TYR", ((120, 240), (30, 150)), 0.34),
+        ("CYS", ((240, 360),), 0.50),
+        ("CYS", ((0, 120),), 0.23),
         ("SER", ((0, 120),), 0.48),
         ("THR", ((0, 120),), 0.49),
         ("THR", ((240, 360),), 0.43),

@@ -224,3 +224,39 @@ def test_dictionary_of_the_pdb_accepts_the_file(document: gemmi.cif.Document) ->
     # atoms of components are left to their dictionary; waters have no place in a sequence
     expected = ("_chem_comp_atom", "HOH")
     assert not [m for m in messages if not any(word in m for word in expected)], messages
+
+
+def test_what_is_not_known_is_not_said(finished_2ol9: SimpleNamespace, tmp_path: Path) -> None:
+    given = {**vars(finished_2ol9), "ab_initio": False}
+    drawn = {**given, "free": replace(finished_2ol9.free, origin="drawn")}
+    file = {**given, "free": replace(finished_2ol9.free, origin="file")}
+    block = model_document(SimpleNamespace(**drawn)).sole_block()
+    method = block.find_values("_refine.pdbx_method_to_determine_struct")
+    assert method.str(0) == "" if len(method) else True
+    roles = list(block.find_values("_software.classification"))
+    assert "phasing" not in roles
+    assert "refinement" in roles
+    assert block.find_values("_refine.pdbx_R_Free_selection_details").str(0) == "RANDOM"
+    block = model_document(SimpleNamespace(**file)).sole_block()
+    assert "RANDOM" not in list(block.find_values("_refine.pdbx_R_Free_selection_details"))
+    block = model_document(finished_2ol9).sole_block()
+    method = block.find_values("_refine.pdbx_method_to_determine_struct")
+    assert method.str(0) == "AB INITIO PHASING"
+    assert "phasing" in list(block.find_values("_software.classification"))
+
+
+def test_r_free_of_a_small_set_is_told_with_that_of_the_folds(
+    finished_2ol9: SimpleNamespace, tmp_path: Path
+) -> None:
+    r = finished_2ol9.r
+    fold = replace(r, r_work=0.0512, r_free=0.0678, r_free_error=0.0012, folds=5)
+    model = SimpleNamespace(**{**vars(finished_2ol9), "k_fold": fold})
+    details = model_document(model).sole_block().find_values("_refine.details").str(0)
+    told = "R-work is 0.0512 and R-free 0.0678 +- 0.0012"
+    assert f"R-free of {r.n_free} reflections" in details
+    assert told in details
+    write_model_pdb(tmp_path / "model.pdb", model)
+    lines = (tmp_path / "model.pdb").read_text().splitlines()
+    remarks = [line[10:].strip() for line in lines if line.startswith("REMARK   3")]
+    assert told in " ".join(remarks)
+    assert max(map(len, lines)) == 80

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 from crysformer.report.html import html_report
-from crysformer.report.html.model_sections import r_factors
 
 
 def test_a_built_model_is_described(solved: Path) -> None:
@@ -19,14 +18,6 @@ def test_a_built_model_is_described(solved: Path) -> None:
     for entry in validation["map_correlation"]["residues"]:
         assert f"<td>{entry['correlation']:.3f}</td>" in page
     assert "rms deviation of bonds / A" in page
-
-
-def test_r_factors_in_words() -> None:
-    assert r_factors({"r_work": 0.2, "r_free": None}) == "0.200, no free reflections"
-    free = {"r_work": 0.2, "r_free": 0.25, "n_free": 40}
-    assert r_factors(free) == "0.200, 0.250 (40 free)"
-    folded = {**free, "r_free_k_fold": {"r_free": 0.27, "folds": 5}}
-    assert r_factors(folded) == "0.200, 0.270 (5-fold)"
 
 
 def test_remarks_stand_beside_their_residues(solved: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
@@ -20,6 +21,7 @@ from crysformer.building.refinement.refiner import (
     RefinementFailed,
 )
 from crysformer.crystal.reflections import CrystalData
+from crysformer.peptide.cis_bonds import cis_bonds, geometry_with_cis
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics
 from crysformer.peptide.residues import D_NAME_OF
@@ -77,6 +79,10 @@ class OwnRefinement:
             working, restraints, number, xyz, b_iso, deadline,
             settings=RestrainedSettings(steps=steps),
         )  # fmt: skip
+        if result.steps < steps:
+            raise RefinementFailed(
+                f"refinement was stopped at the time limit, after {result.steps} of {steps} steps"
+            )
         if not bool(torch.isfinite(result.xyz).all()):
             raise RefinementFailed("the model left the cell: its coordinates are not numbers")
         for atom, position, b in zip(
@@ -97,8 +103,8 @@ def structure_restraints(
     """Restraints of the atoms of a model, numbered in its order.
 
     Every stretch of the twenty residues without a break is a chain of standard geometry; atoms that
-    it has and the model lacks are left out. Other residues have the restraints of the dictionaries,
-    and peptide bonds join them.
+    it has and the model lacks are left out. Peptide bonds stay cis or trans, whichever is nearer.
+    Other residues have the restraints of the dictionaries, and peptide bonds join them.
 
     Parameters
     ----------
@@ -137,8 +143,11 @@ def structure_restraints(
         _add_seams(others, chain, stretches, place)
     found = [others.restraints()] if others.used else []
     if sequences:
-        standard = restraints_of(Kinematics(build_peptides(sequences)))
-        found.append(standard.of_atoms(torch.tensor(rows)))
+        kinematics, row = Kinematics(build_peptides(sequences)), torch.tensor(rows)
+        at = torch.tensor([*xyz, [math.nan] * 3])[row]  # -1, the last one: not there
+        (cis,) = cis_bonds(kinematics.peptides, at[None])
+        standard = restraints_of(kinematics, geometry_with_cis(kinematics, cis))
+        found.append(standard.of_atoms(row))
     if not found:
         raise RefinementFailed("the model has no chain of the twenty residues to refine")
     return joined(found)

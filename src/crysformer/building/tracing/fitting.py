@@ -6,24 +6,22 @@ import math
 import time
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from crysformer.building.tracing.map_target import MapTarget, PositionTarget
 from crysformer.building.tracing.rotamer_library import BACKBONE, best_rotamers, rotamer_library
 from crysformer.building.tracing.search_map import SearchMap
 from crysformer.building.tracing.threading import ThreadedChain
+from crysformer.peptide.cis_bonds import CIS, cis_bonds, geometry_with_cis
 from crysformer.peptide.geometry import Peptides
 from crysformer.peptide.kinematics import Kinematics, Pose
 from crysformer.peptide.restraints import Restraints, restraints_of
-from crysformer.peptide.rotations import superpose
+from crysformer.peptide.rotations import dihedrals, superpose
 from crysformer.phasing.refinement.adam import minimise
 from crysformer.phasing.sequence_search.torsion_ascent import Steps, refine_torsions
 from crysformer.settings import setting
 
-_CIS = 0.5 * math.pi  # radians, of omega, below which a peptide bond is cis
 _TRIED = 3  # rotamers of each side chain, by density, that are tried in the model
 
 
@@ -75,7 +73,7 @@ def pose_on_backbones(
             torsions[:, k] = angle + math.pi if at_end else angle
         elif torsion.kind == "omega" and p.names[torsion.atoms[1]] == "C" and not at_end:
             angle = dihedrals(ca[:, i], c[:, i], n[:, i + 1], ca[:, i + 1])
-            torsions[:, k] = torch.where(angle.abs() < _CIS, 0.0, torsions[:, k])
+            torsions[:, k] = torch.where(angle.abs() < CIS, 0.0, torsions[:, k])
         elif torsion.kind.startswith("chi"):
             library = rotamer_library(*kinds[i])
             which = torch.stack([t.rotamer[i] for t in threaded])
@@ -102,14 +100,6 @@ def backbone_rows(p: Peptides) -> Tensor:
 def atom_rows(p: Peptides) -> dict[tuple[int, str], int]:
     """Row of each atom by residue and name."""
     return {(int(r), name): i for i, (r, name) in enumerate(zip(p.residue, p.names, strict=True))}
-
-
-def dihedrals(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
-    """Torsion angles (...) of four atoms (..., 3), radians (IUPAC sign)."""
-    first, axis, last = b - a, c - b, d - c
-    n0, n1 = torch.linalg.cross(first, axis), torch.linalg.cross(axis, last)
-    length = torch.linalg.vector_norm(axis, dim=-1)
-    return torch.atan2(length * (first * n1).sum(-1), (n0 * n1).sum(-1))
 
 
 def start_coordinates(
@@ -238,30 +228,10 @@ def fit_coordinates(
     out = torch.empty_like(xyz)
     patterns, group = cis_bonds(kinematics.peptides, xyz).unique(dim=0, return_inverse=True)
     for g, pattern in enumerate(patterns):
-        restraints = restraints_of(kinematics, _reference(kinematics, pattern))
+        restraints = restraints_of(kinematics, geometry_with_cis(kinematics, pattern))
         rows = group == g
         out[rows] = _fitted(restraints, target, xyz[rows], steps, settings, deadline)
     return out
-
-
-def cis_bonds(p: Peptides, xyz: Tensor) -> Tensor:
-    """Flags of the torsions (K,) of models (B, n, 3) that are those of cis bonds, (B, K)."""
-    cis = torch.zeros(len(xyz), len(p.torsions), dtype=torch.bool)
-    for k, torsion in enumerate(p.torsions):
-        if torsion.kind == "omega":
-            cis[:, k] = dihedrals(*xyz[:, list(torsion.atoms)].unbind(1)).abs() < _CIS
-    return cis
-
-
-def _reference(kinematics: Kinematics, cis: Tensor) -> NDArray[np.float64]:
-    """Standard geometry (n, 3), A, with some bonds (K,) cis."""
-    p = kinematics.peptides
-    if not cis.any():
-        return p.xyz
-    torsions = torch.where(cis, 0.0, kinematics.reference)[None]
-    chains = kinematics.n_chains
-    pose = Pose(torsions, torch.eye(3).expand(1, chains, 3, 3), torch.zeros(1, chains, 3))
-    return kinematics.coordinates(pose)[0][0].double().numpy()
 
 
 def _fitted(

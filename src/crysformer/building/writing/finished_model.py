@@ -41,3 +41,7 @@ class FinishedModel(Protocol):
     @property
     def program(self) -> str:
         """Name and version of the program that refined it."""
+
+    @property
+    def ab_initio(self) -> bool:
+        """True if its phases were found from the amplitudes alone, by this package."""

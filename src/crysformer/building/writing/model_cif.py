@@ -12,7 +12,7 @@ from crysformer.building.validation.validation import Validation
 from crysformer.building.writing.finished_model import FinishedModel
 from crysformer.building.writing.links import add_links
 from crysformer.building.writing.polymer_entities import set_entities
-from crysformer.building.writing.refinement_record import describe
+from crysformer.building.writing.refinement_record import describe, refinement_details
 from crysformer.building.writing.residue_schemes import add_residue_schemes
 from crysformer.files import write_bytes
 
@@ -146,10 +146,7 @@ def _complete_refinement(block: gemmi.cif.Block, model: FinishedModel) -> None:
         values["_refine.solvent_model_details"] = gemmi.cif.quote("MASK BULK SOLVENT")
         values["_refine.solvent_model_param_ksol"] = f"{scaled.k_sol:.3f}"
         values["_refine.solvent_model_param_bsol"] = f"{scaled.b_sol:.1f}"
-    details = [model.free.note]
-    if model.k_fold is not None:
-        details.append(f"{model.k_fold.folds}-fold R-free {model.k_fold.r_free:.4f}")
-    values["_refine.details"] = gemmi.cif.quote("; ".join(details))
+    values["_refine.details"] = gemmi.cif.quote(refinement_details(model))
     if math.isfinite(model.r.r_free_error):
         values["_refine.ls_R_factor_R_free_error"] = f"{model.r.r_free_error:.4f}"
     loop = block.find_loop("_refine.entry_id").get_loop()

@@ -27,5 +27,5 @@ def write_model_pdb(
     """
     structure = described_structure(model, sequences, validation)
     structure.shorten_ccd_codes()
-    structure.raw_remarks = refinement_remarks(structure, model.data)
+    structure.raw_remarks = refinement_remarks(structure, model)
     write_bytes(path, structure.make_pdb_string().encode("ascii", errors="replace"))

@@ -6,7 +6,6 @@ import math
 import re
 
 import gemmi
-import numpy as np
 
 from crysformer.building.r_factors import ShellRFactors
 from crysformer.building.validation.validation import Validation
@@ -50,9 +49,10 @@ def describe(
     meta = structure.meta
     meta.experiments = [_experiment(data, method)]
     meta.crystals = [_crystal(data, scattering)]
-    meta.software = _software(model.program)
-    meta.solved_by = _SOLVED_BY
-    meta.refinement = [_refinement(structure, model, method, validation)]
+    meta.software = _software(model.program, model.ab_initio)
+    if model.ab_initio:  # where other phases or models come from is not known
+        meta.solved_by = _SOLVED_BY
+    meta.refinement = [_refinement(model, method, validation)]
 
 
 def _experiment(data: CrystalData, method: str) -> gemmi.ExperimentInfo:
@@ -80,9 +80,10 @@ def _crystal(data: CrystalData, scattering: str) -> gemmi.CrystalInfo:
     return crystal
 
 
-def _software(refined_by: str) -> list[gemmi.SoftwareItem]:
+def _software(refined_by: str, phased: bool) -> list[gemmi.SoftwareItem]:
     kinds = gemmi.SoftwareItem.Classification
-    found = [("crysformer", __version__, kind) for kind in (kinds.Phasing, kinds.ModelBuilding)]
+    done = (kinds.Phasing, kinds.ModelBuilding) if phased else (kinds.ModelBuilding,)
+    found = [("crysformer", __version__, kind) for kind in done]
     match = _PROGRAM.match(refined_by)
     name, version = (match["name"], match["version"]) if match else (refined_by, "")
     if name.startswith("crysformer"):
@@ -95,8 +96,20 @@ def _software(refined_by: str) -> list[gemmi.SoftwareItem]:
     return items
 
 
+def refinement_details(model: FinishedModel) -> str:
+    """The free set, and the k-fold R factors beside the R-free of this one model, in words."""
+    details, fold = model.free.note, model.k_fold
+    if fold is not None:
+        details += (
+            f"; R-free of {model.r.n_free} reflections says little: over {fold.folds} refinements "
+            f"that each left out another part of the data, R-work is {fold.r_work:.4f} and R-free "
+            f"{fold.r_free:.4f} +- {fold.r_free_error:.4f}"
+        )
+    return details
+
+
 def _refinement(
-    structure: gemmi.Structure, model: FinishedModel, method: str, validation: Validation | None
+    model: FinishedModel, method: str, validation: Validation | None
 ) -> gemmi.RefinementInfo:
     data, r = model.data, model.r
     info = gemmi.RefinementInfo()
@@ -107,8 +120,9 @@ def _refinement(
     info.work_set_count, info.rfree_set_count = r.n_work, r.n_free
     info.r_all, info.r_work, info.r_free = (round(x, 4) for x in (r.r_all, r.r_work, r.r_free))
     info.cross_validation_method = "THROUGHOUT" if r.n_free else "NONE"
-    info.rfree_selection_method = "RANDOM" if r.n_free else ""
-    info.mean_b = round(float(np.mean([site.atom.b_iso for site in structure[0].all()])), 2)
+    if r.n_free and model.free.origin == "drawn":  # how that of a file was is not known
+        info.rfree_selection_method = "RANDOM"
+    info.mean_b = round(model.scaled.mean_b, 2)
     u = model.scaled.u_aniso
     scale = 8 * math.pi**2
     info.aniso_b = gemmi.SMat33d(*(round(scale * x, 3) for x in u.elements_pdb()))

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import math
+import textwrap
 
 import gemmi
 
-from crysformer.crystal.reflections import CrystalData
+from crysformer.building.writing.finished_model import FinishedModel
+from crysformer.building.writing.refinement_record import refinement_details
+
+_WIDTH = 68  # characters of a line of text
 
 
-def refinement_remarks(structure: gemmi.Structure, data: CrystalData) -> list[str]:
+def refinement_remarks(structure: gemmi.Structure, model: FinishedModel) -> list[str]:
     """REMARK 2 and 3 from `structure.meta`, in the layout that other programs read back.
 
     Parameters
     ----------
     structure
         As `refinement_record.describe` leaves it.
-    data
-        The crystal.
+    model
+        What was described.
     """
+    data = model.data
     info = structure.meta.refinement[0]
     program = next(
         (f"{item.name} {item.version}".strip() for item in structure.meta.software
@@ -64,6 +69,8 @@ def refinement_remarks(structure: gemmi.Structure, data: CrystalData) -> list[st
         rows += [
             f"  {_NAMES[row.name]} : {row.count:6d} ; {row.dev_ideal:8.4f}" for row in deviations
         ]
+    details = f"OTHER REFINEMENT REMARKS: {refinement_details(model)}"
+    rows += ["", *(f" {line}" for line in textwrap.wrap(details, _WIDTH))]
     head = ["REMARK   2", f"REMARK   2 RESOLUTION. {data.d_min:7.2f} ANGSTROMS."]
     return [line.ljust(80) for line in [*head, *(f"REMARK   3 {row}".rstrip() for row in rows)]]
 

@@ -27,7 +27,7 @@ from crysformer.crystal.provenance import Provenance
 from crysformer.crystal.reflections import CrystalData, Radiation
 from crysformer.crystal.regrouping import laue_group
 from crysformer.crystal.space_groups import resolve_symmetry
-from crysformer.crystal.unit_cell import is_possible
+from crysformer.crystal.unit_cell import constants_text, is_possible
 from crysformer.errors import InputError
 from crysformer.file_content import file_with, read_content
 
@@ -169,7 +169,7 @@ def _cell_notes(own: gemmi.UnitCell | None, given: gemmi.UnitCell | None) -> tup
     """Note on a cell of the user that replaces another one of the file."""
     if own is None or given is None or not own.is_crystal() or own.approx(given, _SAME_CELL):
         return ()
-    used, file = (" ".join(f"{x:g}" for x in cell.parameters) for cell in (given, own))
+    used, file = constants_text(given), constants_text(own)
     return (f"cell {used} used instead of the file's {file}",)
 
 

@@ -75,8 +75,8 @@ def minimise(
     eps: float = 1e-8,
     least: int = 0,
     deadline: float = math.inf,
-) -> None:
-    """Minimise a function of some parameters by Adam, in place.
+) -> int:
+    """Minimise a function of some parameters by Adam, in place; returns the steps taken.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def minimise(
     adam = Adam(parameters, betas, eps)
     for step in range(steps):
         if step >= least and time.monotonic() > deadline:
-            break
+            return step
         now = cosine_decay(rates, final_rates or rates, step, steps)
         rise = min(1.0, (step + 1) / warm_up)
         moves = adam.descent(gradients(), [rise * rate for rate in now])
@@ -113,3 +113,4 @@ def minimise(
                 parameter.add_(move)
                 if limits is not None and (limit := limits[i]) is not None:
                     parameter.clamp_(*limit)
+    return steps

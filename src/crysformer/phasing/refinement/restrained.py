@@ -63,6 +63,8 @@ class RefinedModels:
         Row of each model among those that were given, shape (B,).
     parameters
         Number of bulk-solvent and anisotropy parameters of one model.
+    steps
+        Steps taken, fewer than were to be if the deadline came before.
     """
 
     xyz: Tensor
@@ -72,6 +74,7 @@ class RefinedModels:
     log_likelihood: Tensor
     order: Tensor
     parameters: int = 0
+    steps: int = 0
 
 
 def refine_restrained(
@@ -184,7 +187,7 @@ def refine_atoms(
     log_b = b_iso.log().requires_grad_()
     curve = scaling.start(len(x)).requires_grad_()
     parameters = (x, log_b, curve)
-    minimise(
+    steps = minimise(
         parameters,
         lambda: torch.autograd.grad(cost(*parameters).sum(), parameters),
         (settings.position_step, settings.log_b_step, settings.scale_step),
@@ -212,4 +215,5 @@ def refine_atoms(
         log_likelihood=likelihood[order],
         order=order,
         parameters=scaling.n_parameters,
+        steps=steps,
     )

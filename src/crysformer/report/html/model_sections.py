@@ -10,19 +10,9 @@ import gemmi
 
 from crysformer.report.html.result_folder import ResultFolder
 from crysformer.report.html.tables import Markup, table
+from crysformer.wording import r_factors_text
 
 _MOST_PEAKS = 12
-
-
-def r_factors(refined: Mapping[str, Any]) -> str:
-    """R factors in words: of working and free reflections, or of all in turn."""
-    text = f"{refined['r_work']:.3f}"
-    folded = refined.get("r_free_k_fold")
-    if folded:
-        return f"{text}, {folded['r_free']:.3f} ({folded['folds']}-fold)"
-    if refined.get("r_free") is None:
-        return f"{text}, no free reflections"
-    return f"{text}, {refined['r_free']:.3f} ({refined['n_free']} free)"
 
 
 def model_section(results: ResultFolder) -> str:
@@ -46,7 +36,7 @@ def _refinement(refined: Mapping[str, Any]) -> str:
         return f'<p class="warning">No model was built: {escape(str(refined["failure"]))}</p>'
     if refined.get("r_work") is None:
         return ""
-    rows: list[list[object]] = [["Rwork, Rfree", r_factors(refined)]]
+    rows: list[list[object]] = [["R factors", r_factors_text(refined)]]
     for key, name in (
         ("program", "program"), ("start", "begun from"), ("free_set", "free set"),
         ("mean_b", "mean B / A^2"), ("n_residues", "residues"), ("n_waters", "waters"),

@@ -9,10 +9,10 @@ from typing import Any
 from crysformer.crystal.quality.report import DataReport
 from crysformer.report.html.advice import advice
 from crysformer.report.html.charts import Series, chart
-from crysformer.report.html.model_sections import r_factors
 from crysformer.report.html.result_folder import ResultFolder
 from crysformer.report.html.tables import table
 from crysformer.report.html.words import FIGURES, hand, verdict
+from crysformer.wording import r_factors_text
 
 #: Method, or part of its name: reference.
 _OF_METHODS = {
@@ -65,7 +65,7 @@ def facts_section(results: ResultFolder) -> str:
     ]
     refined = summary.get("refinement") or {}
     if refined.get("r_work") is not None:
-        facts.append(("Rwork, Rfree", r_factors(refined)))
+        facts.append(("R factors", r_factors_text(refined)))
     support = summary.get("sequence") or {}
     if support.get("supported") is not None:
         answer = "supported" if support["supported"] else "refuted"

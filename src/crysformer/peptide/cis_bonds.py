@@ -1,0 +1,43 @@
+"""Cis peptide bonds of models, and standard geometry with some bonds cis."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crysformer.peptide.geometry import Peptides
+from crysformer.peptide.kinematics import Kinematics, Pose
+from crysformer.peptide.rotations import dihedrals
+
+CIS: Final = 0.5 * math.pi
+"""Absolute omega, radians, below which a peptide bond is cis."""
+
+
+def cis_bonds(peptides: Peptides, xyz: Tensor) -> Tensor:
+    """Flags of the torsions (K,) of models (B, n, 3) that are those of cis bonds, (B, K).
+
+    A bond with an atom whose coordinates are NaN counts as trans.
+    """
+    cis = torch.zeros(len(xyz), len(peptides.torsions), dtype=torch.bool)
+    for k, torsion in enumerate(peptides.torsions):
+        if torsion.kind == "omega":
+            cis[:, k] = dihedrals(*xyz[:, list(torsion.atoms)].unbind(1)).abs() < CIS
+    return cis
+
+
+def geometry_with_cis(kinematics: Kinematics, cis: Tensor) -> NDArray[np.float64]:
+    """Standard geometry of chains, shape (n, 3), A, with some bonds (K,) cis, the others trans.
+
+    It is the reference of `crysformer.peptide.restraints.restraints_of` for such chains.
+    """
+    if not cis.any():
+        return kinematics.peptides.xyz
+    torsions = torch.where(cis, 0.0, kinematics.reference)[None]
+    chains = kinematics.n_chains
+    pose = Pose(torsions, torch.eye(3).expand(1, chains, 3, 3), torch.zeros(1, chains, 3))
+    return kinematics.coordinates(pose)[0][0].double().numpy()
