@@ -31,7 +31,7 @@ def test_solve_writes_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixtu
     names = {path.name for path in out.iterdir()}
     assert names == {
         "solution.mtz", "solution.ccp4", "summary.json", "state.safetensors", "report.html",
-        "crysformer.log",
+        "crysformer.log", "density.png",
     }  # fmt: skip
 
     mtz = gemmi.read_mtz_file(str(out / "solution.mtz"))

@@ -54,8 +54,9 @@ def test_info_names_what_was_read(mtz: Path, capsys: pytest.CaptureFixture[str])
     assert "DANO, SIGDANO not used" in captured.err
     assert main(["info", str(mtz)]) == 0
     printed = capsys.readouterr().out
-    assert "columns: FP, SIGFP (amplitudes) of " in printed
-    assert "; free flags FreeR_flag; wavelength 0.0251 A" in printed
+    assert "columns      FP, SIGFP (amplitudes) of " in printed
+    assert "wavelength   0.0251 A" in printed
+    assert "free set     FreeR_flag" in printed
     assert "warning: a wavelength of 0.0251 A means electrons" in printed
 
 

@@ -63,7 +63,7 @@ def test_a_tight_dipeptide_convinces(dipeptide: Callable[..., Any]) -> None:
     # one report a turn, and it stopped at the turn that convinced
     assert len(told) >= 1
     assert all(0 <= used <= 1 for used, _ in told)
-    assert told[-1][1] == f"{found.starts} starts, confidence {best.confidence:.2f}"
+    assert told[-1][1] == f"raar: {found.starts} starts, best confidence {best.confidence:.2f}"
 
 
 def test_no_turn_begins_after_the_deadline(

@@ -253,15 +253,17 @@ class CrysFormer(DensityNetwork):
         if not self.config.partial_structures:
             return self.templates.new_zeros(len(residues), 0, self.config.width), None
         n = residues.shape[1]
-        # Counting on an accelerator would mean to wait for it.
-        shared = residues.device.type == "cpu" and self.config.attention == "one-way"
-        if not shared:
+        if not self.shares_tokens(residues.device):
             tokens = self._residue_tokens(self.templates)[residues]
             return (tokens + self.order[:n]).flatten(1, 2), None
         codes, row = residues.unique(return_inverse=True)
         places, which = (row * n + torch.arange(n)).unique(return_inverse=True)
         tokens = self._residue_tokens(self.templates[codes]).index_select(0, places // n)
         return tokens + self.order.index_select(0, places % n), which
+
+    def shares_tokens(self, device: torch.device) -> bool:
+        """Whether examples share tokens of U: not on accelerators, where counting means to wait."""
+        return device.type == "cpu" and self.config.attention == "one-way"
 
     def _residue_tokens(self, templates: Tensor) -> Tensor:
         """Patches of convolved residue densities (R, 24, 24, 24), (R, T, D)."""

@@ -16,6 +16,7 @@ from crysformer.phasing import solution as phasing
 from crysformer.phasing import solver
 from crysformer.report.html.result_folder import ResultFolder, structure_of_atoms
 from crysformer.report.html.viewer_page import InlineView, viewer_page
+from crysformer.workflow.pictures import write_picture
 from crysformer.workflow.reports import REPORT, write_report
 from crysformer.workflow.search_model import with_refined_model
 from crysformer.workflow.solution_files import RESULTS
@@ -62,8 +63,8 @@ class Solution(phasing.Solution):
         Parameters
         ----------
         folder
-            Receives solution.mtz, solution.ccp4, summary.json, report.html and, where the solution
-            has such a model, model.cif or atoms.res; all of them or none.
+            Receives solution.mtz, solution.ccp4, summary.json, report.html, density.png and, where the
+            solution has such a model, model.cif or atoms.res; all of them or none.
         overwrite
             Accept a folder that is not empty.
 
@@ -87,6 +88,7 @@ class Solution(phasing.Solution):
             refined = with_refined_model(self, data)
             write_results(target, data, refined, report, self.sequences, self.copies)
             write_report(target)
+            write_picture(target, refined, Path(data.source).name)
         return target
 
     def _measurements(self) -> Any:

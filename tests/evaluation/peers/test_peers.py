@@ -258,7 +258,7 @@ def test_the_command_compares_on_simulated_crystals(
         (["--simulated", "1"], "--simulated needs --data"),
         (["--programs", "shelxt"], "--programs shelxt: expected some of solve"),
         (["--against", "nowhere"], "--against nowhere: expected a Python interpreter"),
-        (["--time-limit", "0"], "expected a time above zero"),
+        (["--time-limit", "0"], "expected seconds above zero"),
     ],
 )
 def test_bad_requests(

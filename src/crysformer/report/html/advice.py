@@ -34,12 +34,10 @@ def advice(summary: Mapping[str, Any]) -> list[str]:
     sequences = given.get("sequences")
     found = []
     if sequences is not None and not sequences and d_min is not None and d_min > _ATOMIC:
-        found.append(
-            f"Give the sequence (--sequence): without it, data to {d_min:.1f} A are rarely enough."
-        )
+        found.append(f"Give the sequence: without it, data to {d_min:.1f} A are rarely enough.")
     found.append(
-        "Search longer: repeat the command with --resume and a longer --time-limit. Peptides of "
-        "six residues or more need minutes, and another --seed makes other starts."
+        "Search longer: resume the search with a longer time limit. Peptides of six residues or "
+        "more need minutes, and another seed makes other starts."
     )
     completeness = (data.get("completeness") or {}).get("overall")
     if completeness is not None and completeness < _COMPLETE:
@@ -49,11 +47,11 @@ def advice(summary: Mapping[str, Any]) -> list[str]:
         )
     if summary.get("space_group") not in (None, "P 1"):
         found.append(
-            "Doubt the space group: --find-space-group relies on the Laue class alone, and "
-            "--space-group P1 on nothing (the file must then hold data that are valid in P1)."
+            "Doubt the space group: the option find-space-group relies on the Laue class alone. "
+            "If merging assumed too high a symmetry, merge the data again in P 1."
         )
     if data.get("radiation") == "xray" and data.get("wavelength") is None:
-        found.append("For electron diffraction give --radiation electron.")
+        found.append("If the data are of electron diffraction, say so with the option radiation.")
     if d_min is not None and d_min > _COARSE:
         found.append(
             f"Expect little: data that end at {d_min:.1f} A are beyond what these methods solve, "
