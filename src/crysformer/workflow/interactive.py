@@ -63,8 +63,8 @@ class Solution(phasing.Solution):
         Parameters
         ----------
         folder
-            Receives solution.mtz, solution.ccp4, summary.json, report.html, density.png and, where the
-            solution has such a model, model.cif or atoms.res; all of them or none.
+            Receives solution.mtz, solution.ccp4, summary.json, report.html, density.png and, where
+            the solution has such a model, model.cif or atoms.res; all of them or none.
         overwrite
             Accept a folder that is not empty.
 

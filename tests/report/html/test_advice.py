@@ -31,7 +31,8 @@ def test_each_shortcoming_is_named() -> None:
         input={"sequences": []},
     )  # fmt: skip
     text = " ".join(advice(poor))
-    for word in ("the sequence", "61 %", "find-space-group", "electron", "2.8 A", "warnings"):  # fmt: skip
+    named = ("the sequence", "61 %", "find-space-group", "electron", "2.8 A", "warnings")
+    for word in named:
         assert word in text
     assert advice(poor)[0].startswith("Give the sequence")
 
