@@ -230,7 +230,7 @@ def make_list_results(folder: Path) -> Target:
         json.dumps({"n": 1, "solved": 1, "not_solved": 0, "failed": 0, "crystals": [row]})
     )
     crystals = [ListedCrystal("a", Path("a.mtz"), None, None)]
-    return Target(path, lambda: _complete(folder, crystals), (json_values(path),))
+    return Target(path, lambda: _complete(folder, crystals, 60.0), (json_values(path),))
 
 
 def make_training_config(folder: Path) -> Target:

@@ -144,6 +144,7 @@ def test_lists_and_jobs_that_cannot_be_used(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
 def test_an_interrupted_list_keeps_what_is_done(tmp_path: Path) -> None:
     noise = SAMPLES[-1]  # real data, not solved in any time

@@ -49,6 +49,7 @@ def deviation(model: TracedModel, name: str) -> float:
     return float(np.sqrt((away**2).sum(1).mean()))
 
 
+@pytest.mark.slow
 def test_fifteen_residues_with_phase_errors_of_sixty_degrees() -> None:
     data, F, sequence = crystal("fifteen", NOISE)
     model = trace(map_of(data, F), [sequence], data.d_min)
