@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crysformer.building import model_structure_factors
+from crysformer.building import model_structure_factors, scaling
 from crysformer.building.model_structure_factors import (
     atomic_structure_factors,
     in_crystal,
@@ -155,6 +155,15 @@ def test_cell_without_room_has_no_solvent() -> None:
         settings=ScalingSettings(least_solvent=0.999),
     )
     assert scaled.k_sol == 0
+
+
+def test_a_mask_without_any_part_in_the_data_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    structure, data = loose_crystal()
+    F = atomic_structure_factors(structure, data)
+    data = replace(data, f=2 * np.abs(F))
+    monkeypatch.setattr(scaling, "mask_structure_factors", lambda *_: (np.zeros_like(F), 0.5))
+    scaled = scale_model(structure, data, free_set(data))
+    assert r(data, scaled.F_model) < 0.01
 
 
 def test_least_b_is_kept_and_the_rest_said() -> None:

@@ -145,7 +145,7 @@ def test_a_sequence_is_read_from_the_map_and_built(
     write_phases(phases, data, data.f, np.degrees(np.angle(F)), np.full(len(data), 0.9))
     command = ["build", str(samples / "2ol9.mtz.gz"), "--map", str(phases), "-o", str(out)]
     command += ["--sequence", "proposed", "--build-time-limit", "120"]
-    assert main([*command, "-q"]) == 0
+    assert main(command) == 0
     assert "proposed sequence: SNQNNF (probability 0." in capsys.readouterr().out
     summary = json.loads((out / "summary.json").read_text())
     assert summary["proposed_sequence"]["sequence"] == "SNQNNF"

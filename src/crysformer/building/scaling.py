@@ -218,7 +218,10 @@ def _fit(
         scaling.use_solvent = mask is not None
         scaling.prepare_points(calculated(F), observed, mask)
         scaling.fit_isotropic_b_approximately()
-        misfit = math.inf if isotropic else float(scaling.fit_parameters())
+        try:
+            misfit = math.inf if isotropic else float(scaling.fit_parameters())
+        except RuntimeError:  # singular: nothing in these reflections depends on the solvent
+            misfit = math.inf
         k_sol, b_sol = (scaling.k_sol, scaling.b_sol) if mask is not None else (0.0, 0.0)
         return _Scale(scaling.k_overall, scaling.b_overall, k_sol, b_sol, misfit)
 
