@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from crysformer.crystal.fourier.form_factors import gaussians
 from crysformer.crystal.fourier.grids import Shape, d_star_sq_grid, half_grid_indices
+from crysformer.crystal.fourier.precision import without_autocast
 from crysformer.crystal.resolution import within_resolution
 
 _CARBON = 6
@@ -75,7 +76,7 @@ class AmplitudeScaling(nn.Module):
 
     def inputs(self, patterson: Tensor, lengths: Tensor) -> Tensor:
         """Patterson map (B, 1, U, V, W), any scale, to channels (B, 2, U, V, W)."""
-        with _single_precision(lengths.device):
+        with without_autocast(lengths.device):
             shape = _grid_of(patterson)
             d_star_sq, measured = self._sphere(lengths, shape)
             intensity = torch.fft.rfftn(patterson[:, 0].float(), dim=(1, 2, 3)).real
@@ -117,17 +118,9 @@ class AmplitudeScaling(nn.Module):
 
     def _sphere(self, lengths: Tensor, shape: Shape) -> tuple[Tensor, Tensor]:
         """1/d^2 and mask of the resolution sphere, on the half grid (B, U, V, W // 2 + 1)."""
-        with _single_precision(lengths.device):
+        with without_autocast(lengths.device):
             d_star_sq = d_star_sq_grid(torch.diag_embed(lengths), shape)
             return d_star_sq, within_resolution(d_star_sq, self.d_min)
-
-
-def _single_precision(device: torch.device) -> torch.autocast:
-    """Switch autocast off: in bfloat16, 1/d^2 and scattering factors are wrong by up to 1 %.
-
-    One reflection in three hundred would change its side of the resolution limit.
-    """
-    return torch.autocast(device.type, enabled=False)
 
 
 def _grid_of(x: Tensor) -> Shape:

@@ -67,6 +67,12 @@ def test_wrong_residues_are_those_of_another_crystal(batches: list[Batch]) -> No
         assert torch.equal(before.patterson, after.patterson)
 
 
+def test_operations_are_counted_for_every_row(batches: list[Batch]) -> None:
+    for scaling in ("constant", "amplitudes"):
+        network = random_network(tiny_network(scaling=scaling, recycling=True, steps=1))
+        assert training_flop(network, batches[0]) > 0
+
+
 def test_operations_of_an_example(batches: list[Batch]) -> None:
     """The stem alone: 2 operations a weight and voxel forward; backward as much for the weights."""
     narrow, wide = (

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from crysformer.crystal.fourier.atom_batch import AtomBatch
 from crysformer.crystal.fourier.form_factors import element_gaussians
+from crysformer.crystal.fourier.precision import without_autocast
 from crysformer.crystal.reflections import Radiation
 from crysformer.crystal.resolution import LIMIT_TOLERANCE, within_resolution
 
@@ -64,7 +65,7 @@ def orthogonal_grid(
         for start, limit in zip((-limits[0], -limits[1], 0), limits, strict=True)
     ]
     # products in bfloat16 would move reflections across the limit
-    with torch.autocast(device.type, enabled=False):
+    with without_autocast(device):
         # quarter[i][b, n] = (contribution of axis i to 1/d^2) / 4
         quarter = [0.25 * (axis / lengths[:, i, None]) ** 2 for i, axis in enumerate(axes)]
         values = _separable(atoms, quarter, axes, composition, radiation)

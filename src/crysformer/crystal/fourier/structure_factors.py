@@ -19,6 +19,7 @@ from crysformer.crystal.fourier.orthogonal_cells import (
     orthogonal_grid,
     outer,
 )
+from crysformer.crystal.fourier.precision import without_autocast
 from crysformer.crystal.fourier.recomputation import recomputed
 from crysformer.crystal.reflections import Radiation
 from crysformer.crystal.resolution import within_resolution
@@ -39,7 +40,7 @@ def reciprocal_metric(orth: Tensor) -> Tensor:
     """Reciprocal metric tensor G* of orthogonalisation matrices, (..., 3, 3): 1/d^2 = h G* h."""
     # inv_ex does not wait for the device to look for singular matrices; in bfloat16 the product
     # would be wrong by up to 1 %
-    with torch.autocast(orth.device.type, enabled=False):
+    with without_autocast(orth.device):
         inverse = torch.linalg.inv_ex(orth).inverse
         return inverse @ inverse.mT
 
