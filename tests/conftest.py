@@ -7,7 +7,9 @@ import math
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import gemmi
 import numpy as np
@@ -16,6 +18,23 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.peak_picking import PeakPicker
 from crysformer.crystal.reflections import CrystalData
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def load_script() -> Callable[[str], ModuleType]:
+    """Import a script of the repository, such as ``docs/make_results.py``, which is no module."""
+
+    def load(path: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import subprocess
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -20,18 +20,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 WORKFLOW = (ROOT / ".github" / "workflows" / "tests.yml").read_text()
 
 
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / ".ci" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
-def generator() -> ModuleType:
-    return script("lowest_constraints")
+def generator(load_script: Callable[[str], ModuleType]) -> ModuleType:
+    return load_script(".ci/lowest_constraints.py")
 
 
 def test_lowest_constraints_are_those_of_pyproject(generator: ModuleType) -> None:
@@ -90,8 +81,10 @@ def test_a_python_that_is_not_installed_is_named() -> None:
     assert "python3.99 is not installed: not tested" in done.stderr
 
 
-def test_the_published_description_has_no_relative_link() -> None:
-    links, address = script("absolute_links"), "https://example.org/crysformer"
+def test_the_published_description_has_no_relative_link(
+    load_script: Callable[[str], ModuleType],
+) -> None:
+    links, address = load_script(".ci/absolute_links.py"), "https://example.org/crysformer"
     published = links.with_absolute_links((ROOT / "README.md").read_text(), address)
     targets = re.findall(r"\]\(([^)]+)\)", published)
     assert targets

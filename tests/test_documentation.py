@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,15 +23,6 @@ _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 #: Keys that pages of their own document.
 ELSEWHERE = ("settings.", "validation.")
 SAMPLE = next(sample for sample in SAMPLES if sample.name == "gf")
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def keys(value: Any, path: str = "") -> Iterator[str]:
@@ -77,8 +67,8 @@ def test_every_key_of_a_built_model_is_documented(tmp_path: Path) -> None:
     assert undocumented(summary) == set()
 
 
-def test_settings_are_those_of_the_program() -> None:
-    made = script("make_settings")
+def test_settings_are_those_of_the_program(load_script: Callable[[str], ModuleType]) -> None:
+    made = load_script("docs/make_settings.py")
     assert made.PAGE.read_text(encoding="utf-8") == made.content()
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -17,13 +17,8 @@ ABOUT = {"name": "A network", "date": "2026-11-28", "link": "https://x.org", "ha
 
 
 @pytest.fixture(scope="module")
-def make_results() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_results", ROOT / "docs/make_results.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def make_results(load_script: Callable[[str], ModuleType]) -> ModuleType:
+    return load_script("docs/make_results.py")
 
 
 def test_the_pages_agree_with_their_source(make_results: ModuleType) -> None:

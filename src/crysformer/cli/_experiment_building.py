@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from crysformer.cli._common import emit, positive, progress_bar
+from crysformer.cli._common import emit, positive, progress_bar, seconds
 from crysformer.errors import CrysformerError, UsageError
 
 #: Seconds for each step of building, and for another program.
@@ -29,10 +29,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "found on the PATH",
     )
     group.add_argument(
-        "--build-time-limit", type=float, metavar="S", help=f"each step of building ({_BUILDING:g})"
+        "--build-time-limit",
+        type=seconds,
+        metavar="S",
+        help=f"each step of building ({_BUILDING:g})",
     )
     group.add_argument(
-        "--program-time-limit", type=float, metavar="S", help=f"another program ({_PROGRAM:g})"
+        "--program-time-limit", type=seconds, metavar="S", help=f"another program ({_PROGRAM:g})"
     )
     group.add_argument(
         "--jobs", type=positive, metavar="N", help="processes of one thread each (1)"
@@ -72,8 +75,6 @@ def run(args: argparse.Namespace) -> int:
         str(pick_device(args.device)),
         args.weights[0] if args.weights else None,
     )
-    if min(limits.building, limits.program, settings.time_limit) <= 0:
-        raise UsageError("a time limit is not above zero; expected seconds")
     options = result_options(args.data, args.split, settings, limits)
     if args.overwrite:
         start_afresh(Path(args.output))

@@ -289,20 +289,25 @@ def _complete(
     return {
         crystal.name: earlier[crystal.name]
         for crystal in crystals
-        if earlier.get(crystal.name, {}).get("status") in ("solved", "not solved")
-        and earlier[crystal.name]["confidence"] is not None
-        and earlier[crystal.name]["seconds"] is not None
-        and (
-            earlier[crystal.name]["status"] == "solved"
-            or earlier[crystal.name]["seconds"] >= _SEARCHED * time_limit
-        )
-        and all(
-            earlier[crystal.name][name] == value
-            for name, value in _record(crystal, "").items()
-            if name in ("data", "sequence", "copies")
-        )
+        if crystal.name in earlier
+        and _is_searched(earlier[crystal.name], time_limit)
+        and _is_of(earlier[crystal.name], crystal)
         and all((folder / crystal.name / name).is_file() for name in RESULTS)
     }
+
+
+def _is_searched(row: dict[str, Any], time_limit: float) -> bool:
+    """Check if a crystal was solved, or searched for about `time_limit` seconds."""
+    if row["confidence"] is None or row["seconds"] is None:
+        return False
+    enough: bool = row["seconds"] >= _SEARCHED * time_limit
+    return row["status"] == "solved" or (row["status"] == "not solved" and enough)
+
+
+def _is_of(row: dict[str, Any], crystal: ListedCrystal) -> bool:
+    """Check if a row of the results is of the same data, sequence and copies."""
+    given = _record(crystal, "")
+    return all(row[name] == given[name] for name in ("data", "sequence", "copies"))
 
 
 def _content(records: list[dict[str, Any]]) -> dict[str, Any]:

@@ -149,8 +149,8 @@ def run(args: argparse.Namespace) -> int:
 def _run(
     args: argparse.Namespace, grid: tuple[Condition, ...], chosen: tuple[Condition, ...]
 ) -> int:
-    if not args.time_limit > 0 or (args.budget is not None and args.budget < 0):
-        raise UsageError("--time-limit and --budget: expected a time above zero")
+    if args.budget is not None and args.budget < 0:
+        raise UsageError("--budget: expected a time above zero")
     with locked_folder(args.output, resume=True):  # what is in it decides `ResultLog`
         return _run_locked(args, grid, chosen)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import os
 import platform
 from collections.abc import Callable, Sequence
@@ -79,7 +80,7 @@ def run_experiment(
     check_setting(
         folder, {"experiment": experiment, "data": str(Path(data).resolve()), **asdict(budget)}
     )
-    written: dict[str, Any] | None = None
+    write = functools.partial(_write_table, experiment, folder, Path(data), budget, rows, phasing)
     done = 0
     for row in rows:
         if (folder / ROWS / row.name / RESULT).is_file():
@@ -90,7 +91,7 @@ def run_experiment(
         run_row(row, folder / ROWS, Path(data), budget)
         found = read_piece(folder / ROWS / row.name / RESULT)
         progress(f"{row.label}: PC {found['pc']:.3f} after {found['examples']:,} examples")
-        written = _write_table(experiment, folder, Path(data), budget, rows, phasing)
+        write()
         done += 1
     for method in phasing:
         result = folder / ROWS / f"{method}.json"
@@ -102,9 +103,9 @@ def run_experiment(
         settings = Settings(phasing_seconds(budget), budget.seed, budget.device)
         evaluation = evaluate(data, method, budget.split, budget.test_limit, settings=settings)
         write_json(result, evaluation.metrics())
-        written = _write_table(experiment, folder, Path(data), budget, rows, phasing)
+        write()
         done += 1
-    return written or _write_table(experiment, folder, Path(data), budget, rows, phasing)
+    return write()
 
 
 def _write_table(

@@ -154,15 +154,14 @@ def data_section(
     amplitudes, where the summary has none.
     """
     stated = summary.get("data") or {}
-    of_lines, of_warnings = stated.get("text"), stated.get("warnings")
-    lines = report.lines() if of_lines is None else of_lines
-    warnings = report.warnings if of_lines is None else of_warnings or ()
+    if "text" not in stated:
+        stated = {"text": report.lines(), "warnings": report.warnings}
     figures = "".join(
         f"<figure><figcaption><b>{escape(title)}.</b> {escape(text)}</figcaption>{drawn}</figure>"
         for title, drawn, text in charts
     )
-    warned = "".join(f'<p class="warning">{escape(text)}</p>' for text in warnings)
-    listed = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    warned = "".join(f'<p class="warning">{escape(text)}</p>' for text in stated["warnings"])
+    listed = "".join(f"<li>{escape(line)}</li>" for line in stated["text"])
     return f'{warned}<div class="charts">{figures}</div><ul>{listed}</ul>'
 
 
