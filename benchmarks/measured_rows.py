@@ -31,6 +31,7 @@ from pathlib import Path
 import gemmi
 import numpy as np
 import torch
+from crysformer.peptide.rotatable_bonds import dihedral
 from numpy.typing import NDArray
 
 from calibrate_confidence import COLUMN_OF, require_table
@@ -44,7 +45,6 @@ from crysformer.evaluation.regimes.controls import (
     wilson_random,
     wrong_sequence,
 )
-from crysformer.peptide.geometry import dihedral
 from crysformer.peptide.kinematics import Kinematics, Pose, join
 from crysformer.phasing.atoms.atomic_candidates import AtomSettings, atomic_candidates
 from crysformer.phasing.budget import Budget

@@ -6,8 +6,9 @@ import gemmi
 import numpy as np
 import pytest
 import torch
+from crysformer.peptide.rotatable_bonds import dihedral
 
-from crysformer.peptide.geometry import build_peptides, dihedral
+from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics
 from crysformer.peptide.model import PeptideModel
 from crysformer.peptide.residues import CODES

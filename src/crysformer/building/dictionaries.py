@@ -11,10 +11,10 @@ from typing import Final
 
 import gemmi
 
-from crysformer.building.components.definition import Component, component_of
 from crysformer.building.components.ideal_restraints import ideal_restraints
 from crysformer.errors import InputError
 from crysformer.file_content import read_content
+from crysformer.peptide.component import Component, component_of
 
 #: Files of a monomer library without which servalcat cannot use it.
 _NEEDED: Final = ("ener_lib.cif", "list/mon_lib_list.cif")

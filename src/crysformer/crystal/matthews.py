@@ -10,7 +10,7 @@ import gemmi
 
 from crysformer.crystal.cell_composition import count_atoms
 from crysformer.crystal.molecular_formula import heavy_atoms
-from crysformer.peptide.chain import UNMODELLED, parse_chain
+from crysformer.peptide.chain import MODIFIED, parse_chain
 from crysformer.peptide.modified_residues import modified_composition
 
 _WATER: Final = 18.015
@@ -82,12 +82,12 @@ def chain_mass(sequence: str) -> float:
         If the chain is not written as `crysformer.peptide.chain.parse_chain` reads it.
     """
     chain = parse_chain(sequence)
-    modelled = chain.letters.replace(UNMODELLED, "")
+    modelled = chain.letters.replace(MODIFIED, "")
     names = gemmi.expand_one_letter_sequence(modelled, gemmi.ResidueKind.AA)
     residues = sum(gemmi.find_tabulated_residue(name).weight - _WATER for name in names)
     residues += sum(
         count * (gemmi.Element(element).weight + _HYDROGENS)
-        for name in chain.unmodelled
+        for name in chain.modified
         for element, count in modified_composition(name).items()
     )
     ends = _WATER + _ACETYL * chain.acetyl + _AMIDE * chain.amide

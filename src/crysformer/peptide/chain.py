@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
 from crysformer.errors import InputError
-from crysformer.peptide.modified_residues import modified_composition, modified_name
+from crysformer.peptide.modified_residues import definitions, modified_composition, modified_name
 from crysformer.peptide.residues import CODES, D_NAME_OF, NAME_OF, atoms_of
 
-#: Letter of a residue that is counted but has no model.
-UNMODELLED: Final = "X"
+#: Letter of every residue beside the twenty.
+MODIFIED: Final = "X"
 _ELEMENTS: Final = ("C", "N", "O", "S", "Se", "P", "F", "I")
 #: Changes of composition from a free to a blocked end.
 _ACETYL, _AMIDE = {"C": 2, "O": 1}, {"N": 1, "O": -1}
+_STANDARD: Final = frozenset((*NAME_OF.values(), *D_NAME_OF.values())) - {"GLY"}
+#: D residues whose L residue is beside the twenty.
+_D_OF: Final = {"ORN": "ORD", "NLE": "DNE", "ABA": "DBB", "MEA": "ZAE"}
+_D_KIND: Final = "D-"  # how the type of a component that is a D residue begins
 
 _START: Final = re.compile(r"(?:\(ACE\)-?|AC-|ACE-|(?P<free>H-))")
 _END: Final = re.compile(r"(?:-?\(NH2\)|-NH2|(?P<free>-OH))$")
 _TOKEN: Final = re.compile(r"\(([^()]*)\)|(.)")
+_RING: Final = re.compile(r"CYCLO-?\((.*)\)")
 
 
 @dataclass(frozen=True)
@@ -30,40 +35,66 @@ class Chain:
     Attributes
     ----------
     letters
-        One-letter codes, capitals, whatever the hand; X for a residue that has no model.
+        One-letter codes, capitals, whatever the hand; X for a residue beside the twenty.
     d_residues
         Positions of D residues in `letters`, from 0.
     acetyl
         Whether the first nitrogen is acetylated.
     amide
         Whether the last residue ends in NH2 instead of OXT.
-    unmodelled
+    modified
         Names of the residues X, in their order (`crysformer.peptide.modified_residues`).
+    cyclic
+        Whether the last residue is bonded to the first.
     """
 
     letters: str
     d_residues: frozenset[int] = frozenset()
     acetyl: bool = False
     amide: bool = False
-    unmodelled: tuple[str, ...] = ()
+    modified: tuple[str, ...] = ()
+    cyclic: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Three-letter names of the residues, those of the PDB for D residues."""
+        others = iter(self.modified)
+        return tuple(
+            next(others)
+            if letter == MODIFIED
+            else (D_NAME_OF if i in self.d_residues else NAME_OF)[letter]
+            for i, letter in enumerate(self.letters)
+        )
+
+    @property
+    def unmodelled(self) -> tuple[str, ...]:
+        """Names of the residues that are counted but have no model."""
+        return tuple(name for name in self.modified if name not in definitions())
+
+    @property
+    def achiral(self) -> frozenset[int]:
+        """Positions of residues that have no hand, or an unknown one: glycine, AIB."""
+        return frozenset(
+            i for i, name in enumerate(self.names) if name == "GLY" or not _has_hand(name)
+        )
 
     def __str__(self) -> str:
-        """The chain as `parse_chain` reads it: ``Ac-EL(DAL)K-NH2``."""
-        others = iter(self.unmodelled)
-        codes = []
-        for i, letter in enumerate(self.letters):
-            if letter == UNMODELLED:
-                codes.append(f"({next(others)})")
-            else:
-                codes.append(f"({D_NAME_OF[letter]})" if i in self.d_residues else letter)
-        return f"{'Ac-' * self.acetyl}{''.join(codes)}{'-NH2' * self.amide}"
+        """The chain as `parse_chain` reads it: ``Ac-EL(DAL)K-NH2``, ``cyclo-(L(MLE)F)``."""
+        plain = set(NAME_OF.values())
+        codes = "".join(
+            letter if name in plain else f"({name})"
+            for letter, name in zip(self.letters, self.names, strict=True)
+        )
+        if self.cyclic:
+            return f"cyclo-({codes})"
+        return f"{'Ac-' * self.acetyl}{codes}{'-NH2' * self.amide}"
 
     def composition(self) -> dict[str, int]:
         """Atoms by element, hydrogen left out, the ends counted."""
-        counts: Counter[str] = Counter(O=1)
-        for letter in self.letters.replace(UNMODELLED, ""):
+        counts: Counter[str] = Counter(O=0 if self.cyclic else 1)
+        for letter in self.letters.replace(MODIFIED, ""):
             counts.update(name[0] for name in atoms_of(letter))  # C, N, O and S have one letter
-        for name in self.unmodelled:
+        for name in self.modified:
             counts.update(modified_composition(name))
         counts.update(_ACETYL if self.acetyl else {})
         counts.update(_AMIDE if self.amide else {})
@@ -80,25 +111,28 @@ def parse_chain(text: str, where: str = "sequence") -> Chain:
         One-letter codes; small letters count as capitals. Residues in brackets: ``(D-Ala)``,
         ``(D-A)`` and the PDB's ``(DAL)`` are D residues, ``(ALA)`` is A, ``(MSE)`` counts as M.
         Other residues by their name in the PDB, ``(AIB)`` or ``(ORN)``, and the letters X, B, Z, J,
-        U and O are counted, but have no model.
+        U and O; those without a definition (`Chain.unmodelled`) are only counted.
         ``Ac-`` or ``(ACE)`` before and ``-NH2`` or ``(NH2)`` after the chain are its ends; ``H-``
-        and ``-OH`` say that they are free.
+        and ``-OH`` say that they are free. ``cyclo-(...)`` is a ring.
     where
         What to call it in messages.
 
     Raises
     ------
     InputError
-        If a letter or name is unknown.
+        If a letter or name is unknown, or if a ring has fewer than two residues or ends.
     """
     rest = "".join(text.split()).upper()
+    ring = _RING.fullmatch(rest)
+    if ring:
+        return _ring(ring[1], where)
     start, end = _START.match(rest), _END.search(rest)
     if start and start["free"] and start.end() >= (end.start() if end else len(rest)):
         start = None  # H-NH2 is the amide of histidine, not a chain of no residues
     acetyl = start is not None and start["free"] is None
     amide = end is not None and end["free"] is None
     rest = rest[start.end() if start else 0 : end.start() if end else None]
-    letters, d_residues, unmodelled = "", set(), []
+    letters, d_residues, modified = "", set(), []
     for match in _TOKEN.finditer(rest):
         name = match[2] if match[1] is None else match[1]
         found = _residue(name)
@@ -113,9 +147,26 @@ def parse_chain(text: str, where: str = "sequence") -> Chain:
         if mirrored:
             d_residues.add(len(letters))
         if other:
-            unmodelled.append(other)
+            modified.append(other)
         letters += letter
-    return Chain(letters, frozenset(d_residues), acetyl, amide, tuple(unmodelled))
+    return Chain(letters, frozenset(d_residues), acetyl, amide, tuple(modified))
+
+
+def _ring(inside: str, where: str) -> Chain:
+    chain = parse_chain(inside, where)
+    if len(chain.letters) < 2 or chain.acetyl or chain.amide or chain.cyclic:
+        raise InputError(
+            f"{where}: cyclo-({inside:.60}); expected two residues or more in a ring, and no ends"
+        )
+    return replace(chain, cyclic=True)
+
+
+def _has_hand(name: str) -> bool:
+    """Test for an alpha carbon with a hand; residues without a definition count as having none."""
+    if name in _STANDARD:
+        return True
+    component = definitions().get(name)
+    return component is not None and component.chiral[component.atoms.index("CA")]
 
 
 def letters_of(text: str) -> str:
@@ -135,4 +186,9 @@ def _residue(name: str) -> tuple[str, bool, str] | None:
         if name == D_NAME_OF.get(letter):
             return letter, True, ""
     other = modified_name(plain)
-    return None if other is None else (UNMODELLED, False, other)
+    if other is None:
+        return None
+    if mirrored:
+        other = _D_OF.get(other, f"D-{other}")  # without a name of its own, it is only counted
+    component = definitions().get(other)
+    return MODIFIED, component is not None and component.kind.startswith(_D_KIND), other

@@ -17,6 +17,9 @@ from crysformer.peptide.rotations import dihedrals
 CIS: Final = 0.5 * math.pi
 """Absolute omega, radians, below which a peptide bond is cis."""
 
+_TERTIARY: Final = 0.15  # probability of cis; 0.05 before proline in proteins, more in rings
+_OF_SMALL_RINGS: Final = {2: 1.0, 3: 1.0, 4: 0.5}  # the same, by their number of residues
+
 
 def cis_bonds(peptides: Peptides, xyz: Tensor) -> Tensor:
     """Flags of the torsions (K,) of models (B, n, 3) that are those of cis bonds, (B, K).
@@ -28,6 +31,26 @@ def cis_bonds(peptides: Peptides, xyz: Tensor) -> Tensor:
         if torsion.kind == "omega":
             cis[:, k] = dihedrals(*xyz[:, list(torsion.atoms)].unbind(1)).abs() < CIS
     return cis
+
+
+def cis_probability(peptides: Peptides) -> list[float]:
+    """Probability of each torsion (K,) to be that of a cis peptide bond, before any data.
+
+    Zero but for bonds to a nitrogen with three carbons, as in proline and N-methylated residues,
+    and for bonds of small rings: of two or three residues, all are cis.
+    """
+    count = np.bincount(np.array(peptides.bonds).ravel(), minlength=len(peptides.names))
+    for bond in peptides.ring_bonds:
+        count[list(bond)] += 1
+    small = [
+        _OF_SMALL_RINGS.get(len(chain.letters), 0.0) * chain.cyclic for chain in peptides.chains
+    ]
+    return [
+        max(_TERTIARY * (count[t.atoms[2]] == 3), small[peptides.chain[t.atoms[0]]])
+        if t.kind == "omega"
+        else 0.0
+        for t in peptides.torsions
+    ]
 
 
 def geometry_with_cis(kinematics: Kinematics, cis: Tensor) -> NDArray[np.float64]:

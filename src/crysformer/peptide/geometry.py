@@ -6,35 +6,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.peptide import ideal_geometry as ideal
 from crysformer.peptide.chain import Chain, parse_chain
-from crysformer.peptide.conformers import template_coordinates
-from crysformer.peptide.residues import NAME_OF, atoms_of
+from crysformer.peptide.residue_shape import ResidueShape, backbone_axes, residue_shape
 
-#: Rotatable bonds of side chains, by residue: chi 1, chi 2, ...
-CHI = {
-    "ARG": "CA-CB CB-CG CG-CD CD-NE",
-    "ASN": "CA-CB CB-CG",
-    "ASP": "CA-CB CB-CG",
-    "CYS": "CA-CB",
-    "GLN": "CA-CB CB-CG CG-CD",
-    "GLU": "CA-CB CB-CG CG-CD",
-    "HIS": "CA-CB CB-CG",
-    "ILE": "CA-CB CB-CG1",
-    "LEU": "CA-CB CB-CG",
-    "LYS": "CA-CB CB-CG CG-CD CD-CE",
-    "MET": "CA-CB CB-CG CG-SD",
-    "PHE": "CA-CB CB-CG",
-    "SER": "CA-CB",
-    "THR": "CA-CB",
-    "TRP": "CA-CB CB-CG",
-    "TYR": "CA-CB CB-CG",
-    "VAL": "CA-CB",
-}
+#: Atomic numbers of the atoms of blocked or free ends.
+_OF_ENDS: Final = {"C": 6, "N": 7, "O": 8}
+#: Bonds of the ends.
+_END_BONDS: Final = (
+    ("C", "OXT"), ("C", "NH2.N"), ("N", "ACE.C"), ("ACE.C", "ACE.O"), ("ACE.C", "ACE.CH3"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,7 +30,7 @@ class Torsion:
     Attributes
     ----------
     kind
-        ``phi``, ``psi``, ``omega`` or ``chi1`` to ``chi4``.
+        ``phi``, ``psi``, ``omega`` or ``chi1``, ``chi2``, ...
     residue
         Number of its residue along all chains, from 0; omega belongs to the residue before the
         bond.
@@ -52,12 +38,17 @@ class Torsion:
         The four atoms of the angle; the bond is between the middle two.
     reference
         Its value in `Peptides.xyz`, radians.
+    opposite
+        Whether the angle ends or begins at the atom opposite to the one that names it, and so
+        differs from it by 180 degrees: psi to O where N of the next residue is that of the ring's
+        first one, phi from the methyl on N where there is no residue before.
     """
 
     kind: str
     residue: int
     atoms: tuple[int, int, int, int]
     reference: float
+    opposite: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +69,9 @@ class Peptides:
         Pairs of bonded atoms.
     torsions
         Rotatable bonds.
+    ring_bonds
+        Bonds from C to N, not in `bonds`, that close the chains which are rings. Torsions move the
+        two atoms apart.
     """
 
     sequences: tuple[str, ...]
@@ -88,6 +82,7 @@ class Peptides:
     xyz: NDArray[np.float64]
     bonds: tuple[tuple[int, int], ...]
     torsions: tuple[Torsion, ...]
+    ring_bonds: tuple[tuple[int, int], ...] = ()
 
     @property
     def codes(self) -> str:
@@ -102,9 +97,22 @@ class Peptides:
     @cached_property
     def d_residues(self) -> frozenset[int]:
         """D residues along all chains, from 0."""
-        found, first = set(), 0
-        for chain in self.chains:
-            found |= {first + i for i in chain.d_residues}
+        return self._positions([chain.d_residues for chain in self.chains])
+
+    @cached_property
+    def achiral(self) -> frozenset[int]:
+        """Residues without a hand along all chains, from 0."""
+        return self._positions([chain.achiral for chain in self.chains])
+
+    @cached_property
+    def residue_names(self) -> tuple[str, ...]:
+        """Three-letter names of all residues, chain after chain."""
+        return tuple(name for chain in self.chains for name in chain.names)
+
+    def _positions(self, of_chains: Sequence[frozenset[int]]) -> frozenset[int]:
+        found, first = set[int](), 0
+        for positions, chain in zip(of_chains, self.chains, strict=True):
+            found |= {first + i for i in positions}
             first += len(chain.letters)
         return frozenset(found)
 
@@ -112,66 +120,89 @@ class Peptides:
 def build_peptides(sequences: Sequence[str]) -> Peptides:
     """Chains with their ends, extended: trans, phi = psi = 180 degrees, proline -65 (D +65).
 
-    Backbone lengths and angles are Engh and Huber's; side chains are those of the most common
-    conformers of the data set (`crysformer.peptide.conformers`), put on the backbone's N, CA
-    and C; of D residues their mirror images.
+    Backbone lengths and angles are Engh and Huber's; side chains are those of
+    `crysformer.peptide.residue_shape`, put on the backbone's N, CA and C.
+
+    Raises
+    ------
+    KeyError
+        If a residue has no model (`crysformer.peptide.chain.Chain.unmodelled`).
     """
     xyz: list[NDArray[np.float64]] = []
     names: list[str] = []
+    number: list[int] = []
     residue: list[int] = []
     chain: list[int] = []
     bonds: list[tuple[int, int]] = []
+    ring_bonds: list[tuple[int, int]] = []
     first = 0
     for c, described in enumerate(parse_chain(sequence) for sequence in sequences):
-        backbone = _extended_backbone(described)
-        end: int | None = None
-        for i, letter in enumerate(described.letters):
-            n, ca, carbon, oxygen, oxt = backbone[i]
-            name = NAME_OF[letter]
-            atoms = list(atoms_of(letter))
-            hand = (1, 1, -1) if i in described.d_residues else (1, 1, 1)
-            template = hand * template_coordinates()[name] @ backbone_axes(n, ca, carbon).T + ca
-            placed = dict(zip(atoms, template, strict=True))
-            placed |= {"N": n, "CA": ca, "C": carbon, "O": oxygen}
-            if i == len(described.letters) - 1:
-                name = "NH2.N" if described.amide else "OXT"
-                atoms.append(name)
-                placed[name] = place_atom((n, ca, carbon), ideal.C_N, ideal.CA_C_N, 180.0)
-                if not described.amide:
-                    placed[name] = oxt
-            if i == 0 and described.acetyl:
-                acetyl = _acetyl(n, ca, carbon, _extended_phi(described, 0))
-                atoms += acetyl
-                placed |= acetyl
-            start = len(names)
-            coordinates = np.array([placed[a] for a in atoms])
-            bonds += [(start + a, start + b) for a, b in _bonds(atoms, coordinates)]
+        shapes = [residue_shape(name) for name in described.names]
+        backbone = _extended_backbone(described, shapes)
+        end, begin = None, len(names)
+        for i, shape in enumerate(shapes):
+            placed = _placed(described, i, shape, backbone[i], _phi(described, i, shape))
+            atoms, start = list(placed), len(names)
+            bonds += [(start + a, start + b) for a, b in _bonds(placed, shape)]
             if end is not None:
                 bonds.append((end, start))
             end = start + atoms.index("C")
-            xyz.append(coordinates)
+            xyz.append(np.array(list(placed.values())))
             names += atoms
+            own = dict(zip(shape.atoms, shape.number, strict=True))
+            number += [own[x] if x in own else _OF_ENDS[x.rpartition(".")[2][0]] for x in atoms]
             residue += [first + i] * len(atoms)
             chain += [c] * len(atoms)
+        if described.cyclic and end is not None:
+            ring_bonds.append((end, begin))
         first += len(described.letters)
-    coordinates = np.concatenate(xyz)
-    elements = [name.rpartition(".")[2][0] for name in names]
-    number = np.array([{"C": 6, "N": 7, "O": 8, "S": 16}[element] for element in elements])
     peptides = Peptides(
         tuple(sequences),
         tuple(names),
-        number,
+        np.array(number),
         np.array(residue),
         np.array(chain),
-        coordinates,
+        np.concatenate(xyz),
         tuple(bonds),
         torsions=(),
+        ring_bonds=tuple(ring_bonds),
     )
     return replace(peptides, torsions=tuple(_torsions(peptides)))
 
 
-def _bonds(names: Sequence[str], xyz: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Bonds inside one residue, with its ends, from the distances of its atoms (n, 3), A."""
+def _placed(
+    chain: Chain,
+    i: int,
+    shape: ResidueShape,
+    backbone: tuple[NDArray[np.float64], ...],
+    phi: float,
+) -> dict[str, NDArray[np.float64]]:
+    """Atoms of one residue with the ends of the chain that it carries; phi in degrees."""
+    n, ca, c, oxygen, oxt = backbone
+    template = shape.xyz @ backbone_axes(n, ca, c).T + ca
+    placed = dict(zip(shape.atoms, template, strict=True))
+    placed |= {"N": n, "CA": ca, "C": c, "O": oxygen}
+    if i > 0 or chain.acetyl or chain.cyclic:
+        for name in shape.on_nitrogen:
+            placed[name] = place_atom((c, ca, n), ideal.N_METHYL, ideal.CA_N_METHYL, phi + 180.0)
+    if i == len(chain.letters) - 1 and not chain.cyclic:
+        if chain.amide:
+            placed["NH2.N"] = place_atom((n, ca, c), ideal.C_N, ideal.CA_C_N, 180.0)
+        else:
+            placed["OXT"] = oxt
+    if i == 0 and chain.acetyl:
+        placed |= _acetyl(n, ca, c, phi)
+    return placed
+
+
+def _bonds(placed: dict[str, NDArray[np.float64]], shape: ResidueShape) -> list[tuple[int, int]]:
+    """Bonds inside one residue, with its ends: of its definition, or from distances."""
+    names = list(placed)
+    if shape.bonds is not None:
+        row = {name: k for k, name in enumerate(names)}
+        found = [(row[a], row[b]) for a, b in (*shape.bonds, *_END_BONDS) if {a, b} <= row.keys()]
+        return [(min(pair), max(pair)) for pair in found]
+    xyz = np.array(list(placed.values()))
     distance = np.linalg.norm(xyz[:, None] - xyz[None], axis=2)
     near = (distance > ideal.BONDED[0]) & (distance < ideal.BONDED[1])
     of_acetyl = np.array([name.startswith("ACE.") for name in names])
@@ -216,14 +247,16 @@ def _acetyl(
     }
 
 
-def _extended_phi(chain: Chain, i: int) -> float:
+def _phi(chain: Chain, i: int, shape: ResidueShape) -> float:
     """Torsion phi of a residue in an extended chain, degrees."""
-    if chain.letters[i] != "P":
+    if not shape.ring:
         return 180.0
     return -ideal.PROLINE_PHI if i in chain.d_residues else ideal.PROLINE_PHI
 
 
-def _extended_backbone(chain: Chain) -> list[tuple[NDArray[np.float64], ...]]:
+def _extended_backbone(
+    chain: Chain, shapes: Sequence[ResidueShape]
+) -> list[tuple[NDArray[np.float64], ...]]:
     """N, CA, C, O and OXT of each residue."""
     sequence = chain.letters
     atoms = [
@@ -238,7 +271,7 @@ def _extended_backbone(chain: Chain) -> list[tuple[NDArray[np.float64], ...]]:
         ),
     ]
     for i in range(1, len(sequence)):
-        phi = _extended_phi(chain, i)
+        phi = _phi(chain, i, shapes[i])
         atoms.append(place_atom(atoms[-3:], ideal.C_N, ideal.CA_C_N, 180.0))
         atoms.append(place_atom(atoms[-3:], ideal.N_CA, ideal.C_N_CA, 180.0))
         atoms.append(place_atom(atoms[-3:], ideal.CA_C, ideal.N_CA_C, phi))
@@ -251,16 +284,6 @@ def _extended_backbone(chain: Chain) -> list[tuple[NDArray[np.float64], ...]]:
     return out
 
 
-def backbone_axes(
-    n: NDArray[np.float64], ca: NDArray[np.float64], c: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Axes of a residue's backbone as columns: x from CA to C, N in the plane of x and y."""
-    x = (c - ca) / np.linalg.norm(c - ca)
-    y = (n - ca) - ((n - ca) @ x) * x
-    y /= np.linalg.norm(y)
-    return np.stack((x, y, np.cross(x, y)), axis=1)
-
-
 def _torsions(p: Peptides) -> list[Torsion]:
     index = {(int(r), name): i for i, (r, name) in enumerate(zip(p.residue, p.names, strict=True))}
     linked: dict[int, list[int]] = {i: [] for i in range(len(p.names))}
@@ -269,29 +292,33 @@ def _torsions(p: Peptides) -> list[Torsion]:
         linked[b].append(a)
     found = []
 
-    def add(kind: str, residue: int, quad: tuple[int, int, int, int]) -> None:
-        found.append(Torsion(kind, residue, quad, dihedral(p.xyz, quad)))
+    def add(kind: str, residue: int, quad: tuple[int, int, int, int], flip: bool = False) -> None:
+        found.append(Torsion(kind, residue, quad, dihedral(p.xyz, quad), flip))
 
     first = 0
     for chain in p.chains:
         length = len(chain.letters)
+        shapes = [residue_shape(name) for name in chain.names]
         if chain.acetyl:
             before, nitrogen = index[first, "ACE.C"], index[first, "N"]
             add("omega", first, (index[first, "ACE.CH3"], before, nitrogen, index[first, "CA"]))
-            if chain.letters[0] != "P":
+            if not shapes[0].ring:
                 add("phi", first, (before, nitrogen, index[first, "CA"], index[first, "C"]))
-        for i in range(first, first + length):
+        for i, shape in enumerate(shapes, start=first):
             n, ca, c = (index[i, name] for name in ("N", "CA", "C"))
-            if i > first and p.codes[i] != "P":  # proline's ring holds its phi
+            if i > first and not shape.ring:  # a ring such as proline's holds its phi
                 add("phi", i, (index[i - 1, "C"], n, ca, c))
+            elif i == first and not chain.acetyl and shape.on_nitrogen:
+                add("phi", i, (index[i, shape.on_nitrogen[0]], n, ca, c), True)
             if i < first + length - 1:
                 add("psi", i, (n, ca, c, index[i + 1, "N"]))
                 add("omega", i, (ca, c, index[i + 1, "N"], index[i + 1, "CA"]))
+            elif chain.cyclic:
+                add("psi", i, (n, ca, c, index[i, "O"]), True)
             else:
                 add("psi", i, (n, ca, c, index[i, "NH2.N" if chain.amide else "OXT"]))
-            name = NAME_OF[p.codes[i]]
-            for k, bond in enumerate(CHI.get(name, "").split(), start=1):
-                b, d = (index[i, atom] for atom in bond.split("-"))
+            for k, bond in enumerate(shape.chi, start=1):
+                b, d = (index[i, atom] for atom in bond)
                 # N before CA, else the earlier atom of the side chain; the first-listed one after
                 a = n if k == 1 else min(x for x in linked[b] if x != d and p.names[x] != "C")
                 e = min(x for x in linked[d] if x != b)

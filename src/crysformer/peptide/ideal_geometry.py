@@ -14,6 +14,7 @@ C_O: Final = 1.231
 C_OXT: Final = 1.250
 PROLINE_CD_N: Final = 1.473
 ACETYL_C_CH3: Final = 1.511
+N_METHYL: Final = 1.465  # of tertiary amides in small molecules
 #: From CB of any residue to the next C, O or S of the side chain.
 SIDE_CHAIN_BONDS: Final = (1.525, 1.425, 1.81)
 
@@ -26,6 +27,8 @@ C_N_CA: Final = 121.7
 CA_C_O: Final = 120.8
 CA_C_OXT: Final = 117.0
 ACETYL_N_C_O: Final = 123.0
+CA_N_METHYL: Final = 117.5
+O_C_N: Final = 123.0
 
 #: Torsion angle phi of L-proline, degrees; its ring holds it.
 PROLINE_PHI: Final = -65.0

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.peptide.geometry import Peptides
-from crysformer.peptide.residues import D_NAME_OF, NAME_OF
 
 #: Atoms that a residue keeps whose side chain is not known.
 TO_CB = ("N", "CA", "C", "O", "OXT", "CB")
@@ -80,8 +79,7 @@ class PeptideModel:
             last = first + len(described.letters) - 1
             if described.acetyl:
                 chain.add_residue(self._residue("ACE", 0, first, "ACE."))
-            for i, letter in enumerate(described.letters):
-                name = (D_NAME_OF if i in described.d_residues else NAME_OF)[letter]
+            for i, name in enumerate(described.names):
                 chain.add_residue(self._residue(name, i + 1, first + i, ""))
             if described.amide:
                 chain.add_residue(self._residue("NH2", len(described.letters) + 1, last, "NH2."))
@@ -90,9 +88,24 @@ class PeptideModel:
         if len(self.waters):
             model.add_chain(self._waters())
         structure.add_model(model)
+        structure.connections = self._ring_bonds(model)
         structure.setup_entities()
         structure.assign_label_seq_id()
         return structure
+
+    def _ring_bonds(self, model: gemmi.Model) -> list[gemmi.Connection]:
+        """Peptide bonds that close rings, which no order of residues implies."""
+        found = []
+        for chain, described in zip(model, self.peptides.chains, strict=False):
+            if described.cyclic:
+                bond = gemmi.Connection()
+                bond.name = f"covale{len(found) + 1}"
+                bond.type = gemmi.ConnectionType.Covale
+                bond.asu = gemmi.Asu.Same
+                bond.partner1 = gemmi.make_address(chain, chain[-1], chain[-1]["C"][0])
+                bond.partner2 = gemmi.make_address(chain, chain[0], chain[0]["N"][0])
+                found.append(bond)
+        return found
 
     def _residue(self, name: str, number: int, row: int, prefix: str) -> gemmi.Residue:
         """The atoms of residue `row` whose names begin with `prefix`; if empty, the plain ones."""

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crysformer.peptide.kinematics import Kinematics
+from crysformer.peptide.ring_closure import ANGLE, BOND, ring_distances
 
-_BOND, _ANGLE, _FLAT = 0.02, 0.04, 0.06  # expected errors of a distance, A
+_FLAT = 0.06  # A, expected error of other distances
 _VOLUME = 0.2  # and of a chiral volume, A^3
 
 
@@ -105,6 +106,7 @@ def restraints_of(
     p = kinematics.peptides
     xyz = p.xyz if reference is None else reference
     n = len(p.names)
+    ring = ring_distances(p)
     steps = np.full((n, n), 9)
     for a, b in p.bonds:
         steps[a, b] = steps[b, a] = 1
@@ -121,11 +123,25 @@ def restraints_of(
             rigid[np.ix_(flat, flat)] = True
     first, second = np.nonzero(np.triu((steps <= 2) | rigid, 1))
     distance = np.linalg.norm(xyz[first] - xyz[second], axis=1)
-    sigma = np.array([0.0, _BOND, _ANGLE, *[_FLAT] * 7])[steps[first, second]]
+    sigma = np.array([0.0, BOND, ANGLE, *[_FLAT] * 7])[steps[first, second]]
+    if ring:
+        first, second, distance, sigma = (
+            np.concatenate((old, [pair[k] for pair in ring])).astype(old.dtype)
+            for k, old in enumerate((first, second, distance, sigma))
+        )
     device = kinematics.device
     neighbours = [np.flatnonzero(row).tolist() for row in linked]
     centres = torch.tensor([[i, *near] for i, near in enumerate(neighbours) if len(near) == 3])
-    ideal = chiral_volumes(torch.as_tensor(xyz)[None], centres)[0]
+    volume = chiral_volumes(torch.as_tensor(xyz)[None], centres)[0]
+    flat_ends = [
+        [x, *neighbours[x], other]
+        for bond in p.ring_bonds
+        for x, other in (bond, bond[::-1])
+        if len(neighbours[x]) == 2
+    ]
+    if flat_ends:
+        centres = torch.cat((centres, torch.tensor(flat_ends)))
+        volume = torch.cat((volume, volume.new_zeros(len(flat_ends))))
 
     def single(values: np.ndarray) -> Tensor:
         return torch.as_tensor(values, dtype=torch.float32, device=device)
@@ -135,7 +151,7 @@ def restraints_of(
         torch.as_tensor(second, device=device),
         single(distance),
         single(sigma),
-        torch.tensor(p.bonds, device=device),
+        torch.tensor([*p.bonds, *p.ring_bonds], device=device),
         centres.to(device),
-        ideal.to(device, torch.float32),
+        volume.to(device, torch.float32),
     )

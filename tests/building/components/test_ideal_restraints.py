@@ -8,11 +8,11 @@ import gemmi
 import numpy as np
 import pytest
 
-from crysformer.building.components.definition import Component, component_of
 from crysformer.building.components.ideal_restraints import ideal_restraints
 from crysformer.building.dictionaries import find_dictionaries
 from crysformer.building.refinement.servalcat import find_servalcat
 from crysformer.building.validation import bonds_and_angles
+from crysformer.peptide.component import Component, component_of
 from crysformer.peptide.residues import NAME_OF
 
 #: Twenty residues and AIB, ACE, NH2, PCA, ORN, DAL of the wwPDB's dictionary (CC0).

@@ -16,8 +16,8 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.building.components.definition import Component
 from crysformer.peptide import ideal_geometry
+from crysformer.peptide.component import Component
 
 #: Standard deviations of bonds, A: by order, of heavy elements, and to hydrogens.
 _SINGLE, _MULTIPLE, _HEAVY, _TO_HYDROGEN = 0.020, 0.015, 0.025, 0.020

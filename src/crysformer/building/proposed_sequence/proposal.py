@@ -23,7 +23,7 @@ from crysformer.building.starting_model.backbone_threading import (
 from crysformer.building.starting_model.bond_graph import BondGraph
 from crysformer.building.starting_model.side_chain_match import match_side_chain, side_chain_graph
 from crysformer.peptide import ideal_geometry
-from crysformer.peptide.chain import UNMODELLED, Chain
+from crysformer.peptide.chain import MODIFIED, Chain
 from crysformer.peptide.residues import CODES
 from crysformer.phasing.atoms.atomic_structure import AtomicStructure
 
@@ -286,7 +286,7 @@ def _proposed(
     probability, letters, d_residues = [], "", set()
     for i in range(len(kind[0].scores)):
         total = {letter: sum(c.scores[i][letter] for c in kind) for letter in CODES}
-        total[UNMODELLED] = settings.unknown * len(kind)
+        total[MODIFIED] = settings.unknown * len(kind)
         most = max(total.values())
         weight = {letter: math.exp(value - most) for letter, value in total.items()}
         whole = sum(weight.values())
@@ -294,13 +294,13 @@ def _proposed(
         probability.append({letter: weight[letter] / whole for letter in ordered})
         letters += ordered[0]
         hand = sum(chain.hand[i] for chain in kind) * (-1 if inverted else 1)
-        if hand < 0 and ordered[0] not in ("G", UNMODELLED):
+        if hand < 0 and ordered[0] not in ("G", MODIFIED):
             d_residues.add(i)
     chain = Chain(
         letters,
         frozenset(d_residues),
         acetyl=sum(c.acetyl for c in kind) * 2 > len(kind),
         amide=sum(c.amide for c in kind) > 0,
-        unmodelled=("UNK",) * letters.count(UNMODELLED),
+        modified=("UNK",) * letters.count(MODIFIED),
     )
     return ProposedChain(chain, tuple(probability), len(kind))

@@ -14,7 +14,7 @@ from crysformer.building.starting_model.side_chain_match import (
     match_side_chain,
     side_chain_graph,
 )
-from crysformer.peptide.chain import UNMODELLED, Chain
+from crysformer.peptide.chain import MODIFIED, Chain
 
 #: Usual lengths of the bonds that tell the ends of a residue apart, and an error of peaks, A.
 _CARBONYL, _PEPTIDE, _C_ALPHA, _N_ALPHA, _ERROR = 1.23, 1.33, 1.52, 1.46, 0.06
@@ -119,7 +119,7 @@ def thread(graph: BondGraph, chain: Chain, free: frozenset[int]) -> ThreadedChai
     best = np.full((length, len(sites)), -np.inf)
     came = np.full((length, len(sites)), -1)
     for r, letter in enumerate(chain.letters):
-        if letter == UNMODELLED:
+        if letter == MODIFIED:
             continue
         for j, site in enumerate(sites):
             entry, source = r * _MISSING, -1
@@ -144,7 +144,7 @@ def thread(graph: BondGraph, chain: Chain, free: frozenset[int]) -> ThreadedChai
     rows.reverse()
     if r + len(rows) == length:
         _add_end(graph, rows[-1], last, free)
-    perfect = sum(4 + len(side_chain_graph(x).names) for x in chain.letters if x != UNMODELLED)
+    perfect = sum(4 + len(side_chain_graph(x).names) for x in chain.letters if x != MODIFIED)
     return ThreadedChain(chain, r, tuple(rows), total / perfect)
 
 

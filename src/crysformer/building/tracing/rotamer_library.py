@@ -14,6 +14,7 @@ from crysformer.building.tracing.growing import frame_of
 from crysformer.building.tracing.search_map import SearchMap
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics, Pose
+from crysformer.peptide.residues import NAME_OF
 from crysformer.phasing.sequence_search.random_poses import rotamers
 
 #: Atoms that belong to the backbone.
@@ -74,7 +75,7 @@ def rotamer_library(letter: str, mirrored: bool = False) -> Rotamers:
     peptides = build_peptides(["A" + letter + "A"])
     kinematics = Kinematics(peptides)
     chi = [k for k, t in enumerate(peptides.torsions) if t.residue == 1 and t.kind[:3] == "chi"]
-    tables = [rotamers(letter, i + 1) for i in range(len(chi))]
+    tables = [rotamers(NAME_OF[letter], i + 1) for i in range(len(chi))]
     combinations = [
         (tuple(angle for angle, _ in c), math.prod(p for _, p in c))
         for c in itertools.product(*tables)

@@ -31,7 +31,7 @@ from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.normalisation import least_b, wilson_b
 from crysformer.crystal.reflections import CrystalData, Radiation
 from crysformer.errors import InputError
-from crysformer.peptide.chain import UNMODELLED, Chain, parse_chain
+from crysformer.peptide.chain import MODIFIED, Chain, parse_chain
 from crysformer.peptide.geometry import Peptides, build_peptides
 from crysformer.peptide.kinematics import Kinematics
 from crysformer.peptide.model import PeptideModel
@@ -96,7 +96,7 @@ def trace(
     lengths = [len(chain.letters) for chain in chains]
     if min(lengths) < 2 or max(lengths) > settings.longest + 1:
         return None
-    if any(UNMODELLED in chain.letters for chain in chains):
+    if any(MODIFIED in chain.letters for chain in chains):
         return None
     maps = [density]
     if either_hand and not density.space_group.is_enantiomorphic():

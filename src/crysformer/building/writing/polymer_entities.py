@@ -8,22 +8,16 @@ from string import ascii_uppercase
 
 import gemmi
 
-from crysformer.peptide.chain import UNMODELLED, Chain, parse_chain
-from crysformer.peptide.residues import D_NAME_OF, NAME_OF
+from crysformer.peptide.chain import Chain, parse_chain
+from crysformer.peptide.modified_residues import UNKNOWN
 
 _LEAST_IDENTITY = 0.5  # of modelled residues, in percent / 100, for a chain to have a sequence
 
 
 def residue_names(chain: Chain) -> list[str]:
     """Three-letter names of a chain, with its blocked ends."""
-    unmodelled = iter(chain.unmodelled)
-    names = ["ACE"] if chain.acetyl else []
-    for i, letter in enumerate(chain.letters):
-        if letter == UNMODELLED:
-            names.append(next(unmodelled))
-        else:
-            names.append((D_NAME_OF if i in chain.d_residues else NAME_OF)[letter])
-    return names + (["NH2"] if chain.amide else [])
+    names = ["ACE"] * chain.acetyl + list(chain.names) + ["NH2"] * chain.amide
+    return [UNKNOWN if name.startswith("D-") else name for name in names]
 
 
 def set_entities(structure: gemmi.Structure, sequences: Sequence[str]) -> None:

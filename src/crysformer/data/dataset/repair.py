@@ -20,7 +20,7 @@ from crysformer.data.dataset.standardise import first_conformer, peptides
 from crysformer.errors import UsageError
 from crysformer.peptide import residues
 from crysformer.peptide.conformers import template_coordinates
-from crysformer.peptide.geometry import backbone_axes
+from crysformer.peptide.residue_shape import backbone_axes
 
 #: Packages whose versions decide the rebuilt positions.
 PACKAGES: Final = ("pdbfixer", "openmm")

@@ -64,6 +64,7 @@ def small_molecule_crystal(
     seed: int,
     *,
     n_atoms: int | None = None,
+    molecule: SmallMolecule | None = None,
     d_min: float = 0.8,
     b_range: tuple[float, float] = (1.0, 4.0),
     errors: ErrorModel = _ERRORS,
@@ -82,6 +83,8 @@ def small_molecule_crystal(
         Seed of molecule, packing, B and errors.
     n_atoms
         Atoms of the molecule other than hydrogen; 20 to 60 at random by default.
+    molecule
+        The molecule instead of a random one.
     d_min
         Resolution, A.
     b_range
@@ -104,7 +107,7 @@ def small_molecule_crystal(
     )
     if n_atoms is None:
         n_atoms = int(size.integers(20, 61))
-    molecule = random_molecule(n_atoms, growth)
+    molecule = molecule or random_molecule(n_atoms, growth)
     group = gemmi.SpaceGroup(space_group)
     stated = group if stated_group is None else gemmi.SpaceGroup(stated_group)
     crystal = pack_molecule(molecule, group, packing)

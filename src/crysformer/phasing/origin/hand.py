@@ -80,6 +80,6 @@ def _chirality(problem: PhasingProblem, candidate: Candidate) -> HandEvidence:
 def _net_hand(content: CellContent) -> float:
     """L residues less D residues, as a fraction of the chiral ones; 1 where nothing is known."""
     chains = [parse_chain(sequence) for sequence in content.sequences]
-    chiral = sum(letter not in "GX" for chain in chains for letter in chain.letters)
+    chiral = sum(len(chain.letters) - len(chain.achiral) for chain in chains)
     mirrored = sum(len(chain.d_residues) for chain in chains)
     return 1 - 2 * mirrored / chiral if chiral else 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_fa
 from crysformer.crystal.normalisation import least_b
 from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
+from crysformer.peptide.cis_bonds import cis_bonds, cis_probability, geometry_with_cis
 from crysformer.peptide.kinematics import Kinematics
 from crysformer.peptide.restraints import Restraints, restraints_of
 from crysformer.phasing.merit.r_factor import amplitude_scale, r_factor
@@ -88,6 +90,9 @@ def refine_restrained(
 ) -> RefinedModels:
     """Refine models of whole chains, and their B factors, as `refine_atoms` does.
 
+    Peptide bonds before proline and N-methylated residues stay cis or trans, whichever is nearer;
+    all others become trans.
+
     Parameters
     ----------
     data
@@ -108,9 +113,37 @@ def refine_restrained(
     n_waters = xyz.shape[1] - len(number)
     waters = torch.full((n_waters,), _OXYGEN, device=kinematics.device)
     start_b = torch.full(xyz.shape[:2], b_iso, device=kinematics.device)
-    restraints = restraints_of(kinematics)
     number = torch.cat((number, waters))
-    return refine_atoms(data, restraints, number, xyz, start_b, deadline, settings=settings)
+    may = torch.tensor(cis_probability(kinematics.peptides)) > 0
+    cis = cis_bonds(kinematics.peptides, xyz.cpu()) & may
+    patterns, group = cis.unique(dim=0, return_inverse=True)
+    parts, rows = [], []
+    for g, pattern in enumerate(patterns):
+        own = (group == g).nonzero()[:, 0].to(xyz.device)
+        restraints = restraints_of(kinematics, geometry_with_cis(kinematics, pattern))
+        parts.append(
+            refine_atoms(
+                data, restraints, number, xyz[own], start_b[own], deadline, settings=settings
+            )
+        )
+        rows.append(own[parts[-1].order])
+    return parts[0] if len(parts) == 1 else _together(parts, torch.cat(rows))
+
+
+def _together(parts: Sequence[RefinedModels], rows: Tensor) -> RefinedModels:
+    """Models refined in several batches, best first; `rows` (B,) are those before refinement."""
+    likelihood = torch.cat([part.log_likelihood for part in parts])
+    best = likelihood.argsort(descending=True)
+    return RefinedModels(
+        xyz=torch.cat([part.xyz for part in parts])[best],
+        b_iso=torch.cat([part.b_iso for part in parts])[best],
+        F=np.concatenate([part.F for part in parts])[best.cpu().numpy()],
+        r=torch.cat([part.r for part in parts])[best],
+        log_likelihood=likelihood[best],
+        order=rows[best],
+        parameters=parts[0].parameters,
+        steps=min(part.steps for part in parts),
+    )
 
 
 def refine_atoms(

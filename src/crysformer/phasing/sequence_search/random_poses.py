@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from crysformer.peptide import residues
+from crysformer.peptide.cis_bonds import cis_probability
 from crysformer.peptide.geometry import Peptides
-from crysformer.peptide.kinematics import Pose
+from crysformer.peptide.kinematics import Kinematics, Pose
+from crysformer.peptide.ring_closure import closed
 from crysformer.peptide.rotations import random_rotations
 
 # phi, psi and their standard deviation (degrees) in the regions of the Ramachandran plot.
@@ -24,6 +26,7 @@ ANY = (0.4, 0.15, 0.45)
 """Probabilities of a strand, a helix, or neither, for any chain."""
 STRANDS = (0.8, 0.0, 0.2)
 """The same where sheets are likely."""
+_L_NAME_OF = {d: residues.NAME_OF[letter] for letter, d in residues.D_NAME_OF.items()}
 _MIRRORED_GLYCINE = 0.5  # probability
 _RAMACHANDRAN_FLOOR, _MIRRORED_SHARE = 0.005, 0.05  # of `ramachandran_density`
 _RAMACHANDRAN_BLUR = 8.0  # degrees: real regions have no Gaussian rims
@@ -72,7 +75,10 @@ def random_poses(
     chains = len(peptides.sequences)
     rotation = random_rotations(n * chains, generator).view(n, chains, 3, 3)
     place = torch.rand(n, chains, 3, generator=generator) @ cell.mT
-    return Pose(random_torsions(peptides, n, generator, kinds), rotation, place)
+    torsions = random_torsions(peptides, n, generator, kinds)
+    if peptides.ring_bonds:
+        torsions = closed(Kinematics(peptides), torsions)
+    return Pose(torsions, rotation, place)
 
 
 def random_torsions(
@@ -90,28 +96,30 @@ def random_torsions(
     probabilities = torch.tensor(_PROBABILITIES)
     chain_of = [c for c, chain in enumerate(peptides.chains) for _ in chain.letters]
     phi_psi = torch.empty(n, len(codes), 2)
-    for i, letter in enumerate(codes):
+    for i in range(len(codes)):
         chosen = torch.multinomial(probabilities[kind[:, chain_of[i]]], 1, generator=generator)[
             :, 0
         ]
         centre = regions[chosen]
         angles = centre[:, :2] + centre[:, 2:] * torch.randn(n, 2, generator=generator)
-        if letter == "G":
+        if i in peptides.achiral:
             mirrored = torch.rand(n, generator=generator) < _MIRRORED_GLYCINE
             angles = torch.where(mirrored[:, None], -angles, angles)
         if i in peptides.d_residues:
             angles = -angles
         phi_psi[:, i] = angles
     out = torch.empty(n, len(peptides.torsions))
+    cis = cis_probability(peptides)
     for k, torsion in enumerate(peptides.torsions):
         if torsion.kind in ("phi", "psi"):
-            out[:, k] = phi_psi[:, torsion.residue, int(torsion.kind == "psi")]
+            angle = phi_psi[:, torsion.residue, int(torsion.kind == "psi")]
+            out[:, k] = angle + 180.0 * torsion.opposite
             continue
         if torsion.kind == "omega":
-            likely: tuple[tuple[float, float], ...] = ((180.0, 1.0),)
-            sigma = _OMEGA_SIGMA
+            likely, sigma = ((180.0, 1.0 - cis[k]), (0.0, cis[k])), _OMEGA_SIGMA
         else:
-            likely, sigma = rotamers(codes[torsion.residue], int(torsion.kind[3:])), _CHI_SIGMA
+            name = peptides.residue_names[torsion.residue]
+            likely, sigma = rotamers(name, int(torsion.kind[3:])), _CHI_SIGMA
         probability = torch.tensor([p for _, p in likely])
         centre = torch.tensor([x for x, _ in likely])
         chosen = torch.multinomial(probability, n, True, generator=generator)
@@ -120,9 +128,12 @@ def random_torsions(
     return out * (math.pi / 180)
 
 
-def rotamers(letter: str, number: int) -> tuple[tuple[float, float], ...]:
-    """Rotamers of one side-chain torsion: (degrees, probability) of each."""
-    name = residues.NAME_OF[letter]
+def rotamers(name: str, number: int) -> tuple[tuple[float, float], ...]:
+    """Rotamers of one side-chain torsion of an L residue: (degrees, probability) of each.
+
+    D residues have those of their mirror image, residues beside the twenty those of a long chain.
+    """
+    name = _L_NAME_OF.get(name, name)
     return _ROTAMERS.get((name, number), _CHI1 if number == 1 else _ALIPHATIC)
 
 

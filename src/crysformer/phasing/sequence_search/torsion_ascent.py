@@ -10,7 +10,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from crysformer.peptide.cis_bonds import cis_probability
 from crysformer.peptide.kinematics import Kinematics, Pose
+from crysformer.peptide.ring_closure import RingClosure
 from crysformer.peptide.rotations import rotate
 from crysformer.phasing.refinement.adam import Adam, cosine_decay
 from crysformer.phasing.refinement.amplitude_target import Evaluation
@@ -18,6 +20,7 @@ from crysformer.phasing.refinement.amplitude_target import Evaluation
 _BETAS, _EPS = (0.8, 0.95), 1e-6  # of Adam: short memory for short refinements
 _FINAL_FRACTION = 0.1  # of the first step sizes, to which they fall
 _OMEGA_FORCE = 0.3  # factor of -cos(omega) in the score, which keeps peptides trans and planar
+_RING_FORCE = 0.3  # A^-2, of half the squared deviations of distances that close rings
 
 
 class Target(Protocol):
@@ -76,6 +79,8 @@ def refine_torsions(
     omega = torch.tensor(
         [t.kind == "omega" for t in kinematics.peptides.torsions], device=kinematics.device
     )
+    either = torch.tensor(cis_probability(kinematics.peptides), device=kinematics.device) > 0
+    rings = RingClosure(kinematics.peptides, kinematics.device)
     adam = Adam((pose.torsions, pose.translation, pose.translation), _BETAS, _EPS)
     sizes = (steps.torsion, steps.rotation, steps.shift)
     final_sizes = [_FINAL_FRACTION * size for size in sizes]
@@ -85,8 +90,11 @@ def refine_torsions(
         xyz, frames, origins = kinematics.coordinates(pose)
         force = target.evaluate(xyz).gradient
         assert force is not None
+        if rings:
+            force = force + _RING_FORCE * rings.force(xyz)
         gradient = list(kinematics.gradient(xyz, frames, origins, force))
         away = torch.sin(pose.torsions)  # from 180 degrees, near it
+        away = torch.where(either, -0.5 * torch.sin(2 * pose.torsions), away)
         gradient[0] = gradient[0] + _OMEGA_FORCE * omega * away
         rates = [-size for size in cosine_decay(sizes, final_sizes, i, steps.number)]  # uphill
         torsions, rotation, shift = adam.descent(gradient, rates)

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crysformer.peptide.geometry import backbone_axes, build_peptides
+from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics, Pose
+from crysformer.peptide.residue_shape import backbone_axes
 from crysformer.peptide.residues import CODES
 from crysformer.peptide.restraints import restraints_of
 from crysformer.phasing.sequence_search.random_poses import random_torsions
@@ -36,7 +37,7 @@ class SideChain:
         Atomic numbers, shape (m,).
     conformations
         Coordinates in random rotamers, shape (B, m, 3), A; CA at the origin, axes as
-        `crysformer.peptide.geometry.backbone_axes`.
+        `crysformer.peptide.residue_shape.backbone_axes`.
     first, second
         Atoms of restrained distances, shape (p,): those of the side chain from 0, then N, CA and C
         as m, m + 1 and m + 2.
