@@ -31,7 +31,6 @@ from pathlib import Path
 import gemmi
 import numpy as np
 import torch
-from crysformer.peptide.rotatable_bonds import dihedral
 from numpy.typing import NDArray
 
 from calibrate_confidence import COLUMN_OF, require_table
@@ -46,6 +45,7 @@ from crysformer.evaluation.regimes.controls import (
     wrong_sequence,
 )
 from crysformer.peptide.kinematics import Kinematics, Pose, join
+from crysformer.peptide.rotatable_bonds import dihedral
 from crysformer.phasing.atoms.atomic_candidates import AtomSettings, atomic_candidates
 from crysformer.phasing.budget import Budget
 from crysformer.phasing.candidate import Candidate

@@ -6,13 +6,13 @@ import gemmi
 import numpy as np
 import pytest
 import torch
-from crysformer.peptide.rotatable_bonds import dihedral
 
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics
 from crysformer.peptide.model import PeptideModel
 from crysformer.peptide.residues import CODES
 from crysformer.peptide.restraints import chiral_volumes, restraints_of
+from crysformer.peptide.rotatable_bonds import dihedral
 from crysformer.phasing.sequence_search.random_poses import random_poses
 
 MIXED = "Ac-AL(D-Ala)W(D-Ile)P-NH2"

@@ -6,12 +6,12 @@ import gemmi
 import numpy as np
 import pytest
 import torch
-from crysformer.peptide.rotatable_bonds import dihedral
 
 from crysformer.crystal.cell_composition import composition
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics, Pose
 from crysformer.peptide.residues import CODES, INDEX
+from crysformer.peptide.rotatable_bonds import dihedral
 from crysformer.peptide.rotations import random_rotations, rotate
 
 SAMPLES = Path(__file__).parents[1] / "samples"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from crysformer.peptide import ideal_geometry as ideal
 from crysformer.peptide.chain import Chain, parse_chain
 from crysformer.peptide.residue_shape import ResidueShape, backbone_axes, residue_shape
+from crysformer.peptide.rotatable_bonds import Torsion, rotatable_bonds
 
 #: Atomic numbers of the atoms of blocked or free ends.
 _OF_ENDS: Final = {"C": 6, "N": 7, "O": 8}
@@ -21,34 +22,6 @@ _OF_ENDS: Final = {"C": 6, "N": 7, "O": 8}
 _END_BONDS: Final = (
     ("C", "OXT"), ("C", "NH2.N"), ("N", "ACE.C"), ("ACE.C", "ACE.O"), ("ACE.C", "ACE.CH3"),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Torsion:
-    """A rotatable bond.
-
-    Attributes
-    ----------
-    kind
-        ``phi``, ``psi``, ``omega`` or ``chi1``, ``chi2``, ...
-    residue
-        Number of its residue along all chains, from 0; omega belongs to the residue before the
-        bond.
-    atoms
-        The four atoms of the angle; the bond is between the middle two.
-    reference
-        Its value in `Peptides.xyz`, radians.
-    opposite
-        Whether the angle ends or begins at the atom opposite to the one that names it, and so
-        differs from it by 180 degrees: psi to O where N of the next residue is that of the ring's
-        first one, phi from the methyl on N where there is no residue before.
-    """
-
-    kind: str
-    residue: int
-    atoms: tuple[int, int, int, int]
-    reference: float
-    opposite: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +140,12 @@ def build_peptides(sequences: Sequence[str]) -> Peptides:
         torsions=(),
         ring_bonds=tuple(ring_bonds),
     )
-    return replace(peptides, torsions=tuple(_torsions(peptides)))
+    return replace(
+        peptides,
+        torsions=rotatable_bonds(
+            peptides.chains, peptides.names, peptides.residue, peptides.xyz, peptides.bonds
+        ),
+    )
 
 
 def _placed(
@@ -211,14 +189,6 @@ def _bonds(placed: dict[str, NDArray[np.float64]], shape: ResidueShape) -> list[
         near &= of_acetyl[:, None] == of_acetyl
         near[names.index("N"), names.index("ACE.C")] = True
     return [(a, b) for a, b in np.argwhere(near).tolist() if a < b]
-
-
-def dihedral(xyz: NDArray[np.float64], atoms: Sequence[int]) -> float:
-    """Torsion angle of four atoms in radians, -pi to pi (IUPAC sign)."""
-    p = xyz[list(atoms)]
-    b0, b1, b2 = p[1] - p[0], p[2] - p[1], p[3] - p[2]
-    n0, n1 = np.cross(b0, b1), np.cross(b1, b2)
-    return float(math.atan2(np.linalg.norm(b1) * (b0 @ n1), n0 @ n1))
 
 
 def place_atom(
@@ -282,46 +252,3 @@ def _extended_backbone(
         oxt = place_atom((nitrogen, ca, carbon), ideal.C_OXT, ideal.CA_C_OXT, 180.0)
         out.append((nitrogen, ca, carbon, oxygen, oxt))
     return out
-
-
-def _torsions(p: Peptides) -> list[Torsion]:
-    index = {(int(r), name): i for i, (r, name) in enumerate(zip(p.residue, p.names, strict=True))}
-    linked: dict[int, list[int]] = {i: [] for i in range(len(p.names))}
-    for a, b in p.bonds:
-        linked[a].append(b)
-        linked[b].append(a)
-    found = []
-
-    def add(kind: str, residue: int, quad: tuple[int, int, int, int], flip: bool = False) -> None:
-        found.append(Torsion(kind, residue, quad, dihedral(p.xyz, quad), flip))
-
-    first = 0
-    for chain in p.chains:
-        length = len(chain.letters)
-        shapes = [residue_shape(name) for name in chain.names]
-        if chain.acetyl:
-            before, nitrogen = index[first, "ACE.C"], index[first, "N"]
-            add("omega", first, (index[first, "ACE.CH3"], before, nitrogen, index[first, "CA"]))
-            if not shapes[0].ring:
-                add("phi", first, (before, nitrogen, index[first, "CA"], index[first, "C"]))
-        for i, shape in enumerate(shapes, start=first):
-            n, ca, c = (index[i, name] for name in ("N", "CA", "C"))
-            if i > first and not shape.ring:  # a ring such as proline's holds its phi
-                add("phi", i, (index[i - 1, "C"], n, ca, c))
-            elif i == first and not chain.acetyl and shape.on_nitrogen:
-                add("phi", i, (index[i, shape.on_nitrogen[0]], n, ca, c), True)
-            if i < first + length - 1:
-                add("psi", i, (n, ca, c, index[i + 1, "N"]))
-                add("omega", i, (ca, c, index[i + 1, "N"], index[i + 1, "CA"]))
-            elif chain.cyclic:
-                add("psi", i, (n, ca, c, index[i, "O"]), True)
-            else:
-                add("psi", i, (n, ca, c, index[i, "NH2.N" if chain.amide else "OXT"]))
-            for k, bond in enumerate(shape.chi, start=1):
-                b, d = (index[i, atom] for atom in bond)
-                # N before CA, else the earlier atom of the side chain; the first-listed one after
-                a = n if k == 1 else min(x for x in linked[b] if x != d and p.names[x] != "C")
-                e = min(x for x in linked[d] if x != b)
-                add(f"chi{k}", i, (a, b, d, e))
-        first += length
-    return found

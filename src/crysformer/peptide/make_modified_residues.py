@@ -16,73 +16,11 @@ import gemmi
 OUTPUT: Final = Path(__file__).with_name("modified_residues.cif")
 
 #: Amino acids with the backbone N, CA, C, O.
-_NAMES: Final = [
-    "2AG",
-    "ABA",
-    "AGM",
-    "AIB",
-    "ALC",
-    "ALY",
-    "BIF",
-    "BMT",
-    "CGU",
-    "CHG",
-    "CIR",
-    "CME",
-    "CSD",
-    "CSO",
-    "D4P",
-    "DAB",
-    "DBB",
-    "DBU",
-    "DHA",
-    "DIV",
-    "DNE",
-    "DPP",
-    "FTR",
-    "GHP",
-    "HCS",
-    "HOX",
-    "HSE",
-    "HYP",
-    "IML",
-    "IYR",
-    "KCX",
-    "LYZ",
-    "M3L",
-    "MAA",
-    "MEA",
-    "MEN",
-    "MHO",
-    "MLE",
-    "MLY",
-    "MLZ",
-    "MVA",
-    "NAL",
-    "NIY",
-    "NLE",
-    "NVA",
-    "OCS",
-    "OIC",
-    "ORD",
-    "ORN",
-    "PCA",
-    "PF5",
-    "PG9",
-    "PHI",
-    "PTR",
-    "PYL",
-    "SAR",
-    "SEC",
-    "SEP",
-    "TBG",
-    "TPO",
-    "TYI",
-    "TYS",
-    "YCP",
-    "YNM",
-    "ZAE",
-]
+_NAMES: Final = """
+2AG ABA AGM AIB ALC ALY BIF BMT CGU CHG CIR CME CSD CSO D4P DAB DBB DBU DHA DIV DNE DPP
+FTR GHP HCS HOX HSE HYP IML IYR KCX LYZ M3L MAA MEA MEN MHO MLE MLY MLZ MVA NAL NIY NLE
+NVA OCS OIC ORD ORN PCA PF5 PG9 PHI PTR PYL SAR SEC SEP TBG TPO TYI TYS YCP YNM ZAE
+"""
 _ATOM: Final = ["atom_id", "type_symbol", "charge", "pdbx_stereo_config"]
 _BOND: Final = ["atom_id_1", "atom_id_2", "value_order", "pdbx_aromatic_flag"]
 _IDEAL: Final = [f"pdbx_model_Cartn_{axis}_ideal" for axis in "xyz"]
@@ -92,7 +30,7 @@ _MODEL: Final = [f"model_Cartn_{axis}" for axis in "xyz"]
 def chosen(document: gemmi.cif.Document) -> gemmi.cif.Document:
     """The blocks of the residues with the columns that are used; KeyError for one not found."""
     out = gemmi.cif.Document()
-    for name in _NAMES:
+    for name in _NAMES.split():
         block = document.find_block(name)
         if block is None:
             raise KeyError(name)

@@ -88,24 +88,22 @@ class PeptideModel:
         if len(self.waters):
             model.add_chain(self._waters())
         structure.add_model(model)
-        structure.connections = self._ring_bonds(model)
+        self._add_ring_bonds(structure)
         structure.setup_entities()
         structure.assign_label_seq_id()
         return structure
 
-    def _ring_bonds(self, model: gemmi.Model) -> list[gemmi.Connection]:
-        """Peptide bonds that close rings, which no order of residues implies."""
-        found = []
-        for chain, described in zip(model, self.peptides.chains, strict=False):
+    def _add_ring_bonds(self, structure: gemmi.Structure) -> None:
+        """Record the peptide bonds that close rings, which no order of residues implies."""
+        for chain, described in zip(structure[0], self.peptides.chains, strict=False):
             if described.cyclic:
                 bond = gemmi.Connection()
-                bond.name = f"covale{len(found) + 1}"
+                bond.name = f"covale{len(structure.connections) + 1}"
                 bond.type = gemmi.ConnectionType.Covale
                 bond.asu = gemmi.Asu.Same
                 bond.partner1 = gemmi.make_address(chain, chain[-1], chain[-1]["C"][0])
                 bond.partner2 = gemmi.make_address(chain, chain[0], chain[0]["N"][0])
-                found.append(bond)
-        return found
+                structure.connections.append(bond)
 
     def _residue(self, name: str, number: int, row: int, prefix: str) -> gemmi.Residue:
         """The atoms of residue `row` whose names begin with `prefix`; if empty, the plain ones."""

@@ -2,12 +2,12 @@ import gemmi
 import numpy as np
 import pytest
 import torch
-from crysformer.peptide.rotatable_bonds import dihedral
 
 from crysformer.building.tracing.growing import beta_of, continuations
 from crysformer.building.tracing.peptide_units import CA, NEXT_CA, C, N, O, peptide_unit
 from crysformer.peptide import ideal_geometry as ideal
 from crysformer.peptide.geometry import build_peptides
+from crysformer.peptide.rotatable_bonds import dihedral
 
 
 def test_the_peptide_unit_is_that_of_ideal_chains() -> None:

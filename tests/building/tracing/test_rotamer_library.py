@@ -3,10 +3,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from crysformer.peptide.rotatable_bonds import dihedral
 
 from crysformer.building.tracing.rotamer_library import rotamer_library
 from crysformer.peptide.geometry import build_peptides
+from crysformer.peptide.rotatable_bonds import dihedral
 
 P = build_peptides(["ALKA"])
 ROWS = {(int(r), n): i for i, (r, n) in enumerate(zip(P.residue, P.names, strict=True))}

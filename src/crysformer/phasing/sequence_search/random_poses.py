@@ -115,6 +115,7 @@ def random_torsions(
             angle = phi_psi[:, torsion.residue, int(torsion.kind == "psi")]
             out[:, k] = angle + 180.0 * torsion.opposite
             continue
+        likely: tuple[tuple[float, float], ...]
         if torsion.kind == "omega":
             likely, sigma = ((180.0, 1.0 - cis[k]), (0.0, cis[k])), _OMEGA_SIGMA
         else:
