@@ -16,8 +16,15 @@ from crysformer.crystal.cell_composition import composition
 from crysformer.crystal.matthews import chain_mass
 from crysformer.errors import InputError, UsageError
 from crysformer.peptide.chain import parse_chain
-from crysformer.peptide.modified_residues import _FORMULAS, modified_composition, modified_name
+from crysformer.peptide.modified_residues import (
+    _FORMULAS,
+    definitions,
+    modified_composition,
+    modified_name,
+)
 from crysformer.peptide.sequence_file import (
+    Chains,
+    SequenceReading,
     read_sequences,
     read_sequences_with_notes,
     sequences_of,
@@ -158,10 +165,8 @@ def test_nothing_is_said_of_one_case(text: str) -> None:
     ("text", "chain", "atoms"),
     [
         ("GXG", "G(UNK)G", {"C": 8, "N": 3, "O": 4}),
-        ("G(AIB)G", "G(AIB)G", {"C": 8, "N": 3, "O": 4}),
-        ("G(Nle)G", "G(NLE)G", {"C": 10, "N": 3, "O": 4}),
-        ("G(SEP)G", "G(SEP)G", {"C": 7, "N": 3, "O": 8, "P": 1}),
-        ("GUG", "G(SEC)G", {"C": 7, "N": 3, "O": 4, "Se": 1}),
+        ("G(BAL)G", "G(BAL)G", {"C": 7, "N": 3, "O": 4}),
+        ("G(D-MLE)G", "G(D-MLE)G", {"C": 11, "N": 3, "O": 4}),
         ("GBZJ", "G(ASX)(GLX)(XLE)", {"C": 17, "N": 6, "O": 7}),
     ],
 )
@@ -173,10 +178,28 @@ def test_residues_without_a_model_are_counted(text: str, chain: str, atoms: dict
     assert "without a model" in reading.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("text", "chain", "atoms"),
+    [
+        ("G(AIB)G", "G(AIB)G", {"C": 8, "N": 3, "O": 4}),
+        ("G(Nle)G", "G(NLE)G", {"C": 10, "N": 3, "O": 4}),
+        ("G(SEP)G", "G(SEP)G", {"C": 7, "N": 3, "O": 8, "P": 1}),
+        ("GUG", "G(SEC)G", {"C": 7, "N": 3, "O": 4, "Se": 1}),
+    ],
+)
+def test_residues_with_a_definition_are_modelled(
+    text: str, chain: str, atoms: dict[str, int]
+) -> None:
+    reading = read_sequences_with_notes(text)
+    assert reading == SequenceReading(Chains((chain,)), ())
+    assert parse_chain(chain).unmodelled == ()
+    assert composition(chain) == atoms
+
+
 def test_compositions_equal_gemmis_masses() -> None:
     """Heavy atoms of a free amino acid weigh what is left of its mass without hydrogens."""
     compared = 0
-    for name in set(_FORMULAS) - {"ASX", "GLX"}:  # of these gemmi has a mean
+    for name in {*_FORMULAS, *definitions()} - {"ASX", "GLX"}:  # of these gemmi has a mean
         residue = gemmi.find_tabulated_residue(name)
         if residue.found():
             mass = residue.weight - residue.hydrogen_count * gemmi.Element("H").weight

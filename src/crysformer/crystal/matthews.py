@@ -90,5 +90,5 @@ def chain_mass(sequence: str) -> float:
         for name in chain.modified
         for element, count in modified_composition(name).items()
     )
-    ends = _WATER + _ACETYL * chain.acetyl + _AMIDE * chain.amide
+    ends = _WATER * (not chain.cyclic) + _ACETYL * chain.acetyl + _AMIDE * chain.amide
     return float(residues + ends)

@@ -24,8 +24,9 @@ _D_KIND: Final = "D-"  # how the type of a component that is a D residue begins
 
 _START: Final = re.compile(r"(?:\(ACE\)-?|AC-|ACE-|(?P<free>H-))")
 _END: Final = re.compile(r"(?:-?\(NH2\)|-NH2|(?P<free>-OH))$")
+#: A chain whose ends are bonded to each other.
+RING: Final = re.compile(r"cyclo\s*-?\s*\((.*)\)", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"\(([^()]*)\)|(.)")
-_RING: Final = re.compile(r"CYCLO-?\((.*)\)")
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def parse_chain(text: str, where: str = "sequence") -> Chain:
         If a letter or name is unknown, or if a ring has fewer than two residues or ends.
     """
     rest = "".join(text.split()).upper()
-    ring = _RING.fullmatch(rest)
+    ring = RING.fullmatch(rest)
     if ring:
         return _ring(ring[1], where)
     start, end = _START.match(rest), _END.search(rest)

@@ -12,12 +12,15 @@ from torch import Tensor
 
 from crysformer.peptide.geometry import Peptides
 from crysformer.peptide.kinematics import Kinematics, Pose
+from crysformer.peptide.residue_shape import residue_shape
 from crysformer.peptide.rotations import dihedrals
 
 CIS: Final = 0.5 * math.pi
 """Absolute omega, radians, below which a peptide bond is cis."""
 
-_TERTIARY: Final = 0.15  # probability of cis; 0.05 before proline in proteins, more in rings
+#: Probability of cis before proline and the like (0.05 in proteins), and before other residues
+#: whose nitrogen has three carbons, which are common in rings.
+_PROLINE, _TERTIARY = 0.06, 0.15
 _OF_SMALL_RINGS: Final = {2: 1.0, 3: 1.0, 4: 0.5}  # the same, by their number of residues
 
 
@@ -40,13 +43,15 @@ def cis_probability(peptides: Peptides) -> list[float]:
     and for bonds of small rings: of two or three residues, all are cis.
     """
     count = np.bincount(np.array(peptides.bonds).ravel(), minlength=len(peptides.names))
-    for bond in peptides.ring_bonds:
-        count[list(bond)] += 1
+    of_next = [_PROLINE if residue_shape(x).ring else _TERTIARY for x in peptides.residue_names]
     small = [
         _OF_SMALL_RINGS.get(len(chain.letters), 0.0) * chain.cyclic for chain in peptides.chains
     ]
     return [
-        max(_TERTIARY * (count[t.atoms[2]] == 3), small[peptides.chain[t.atoms[0]]])
+        max(
+            of_next[peptides.residue[t.atoms[2]]] * (count[t.atoms[2]] == 3),
+            small[peptides.chain[t.atoms[0]]],
+        )
         if t.kind == "omega"
         else 0.0
         for t in peptides.torsions

@@ -12,7 +12,7 @@ from typing import Final
 
 from crysformer.errors import InputError, UsageError
 from crysformer.file_content import STDIN, read_content
-from crysformer.peptide.chain import Chain, parse_chain
+from crysformer.peptide.chain import RING, Chain, parse_chain
 from crysformer.peptide.three_letter import is_residue_name, one_letter_notation, unknown_names
 
 #: Header of an entry in PIR format, whose next line describes it.
@@ -212,6 +212,8 @@ def _reading(parts: list[tuple[str, str]], where: str) -> SequenceReading:
 
 def _notes(chain: Chain, text: str, where: str) -> list[str]:
     notes = []
+    ring = RING.fullmatch(text.strip())
+    text = ring[1] if ring else text
     codes = re.sub(r"\([^()]*\)|^\s*(Ac|H)-|-(NH2|OH)\s*$", "", text, flags=re.IGNORECASE)
     small = sorted({letter for letter in codes if letter.islower()})
     if small and any(letter.isupper() for letter in codes):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from crysformer.peptide.chain import RING
 from crysformer.peptide.modified_residues import modified_name
 from crysformer.peptide.residues import D_NAME_OF, NAME_OF
 
@@ -26,13 +27,18 @@ def one_letter_notation(text: str) -> str | None:
     ----------
     text
         Three-letter names, standard or not, separated by spaces or hyphens or not at all, with
-        ``D-`` before D residues, and with ends such as ``Ac-``, ``H-``, ``-OH`` and ``-NH2``.
+        ``D-`` before D residues, and with ends such as ``Ac-``, ``H-``, ``-OH`` and ``-NH2``, or
+        as a ring, ``cyclo-(Leu-MeLeu-Phe)``.
 
     Returns
     -------
     One-letter codes, other residues in brackets; None if `text` is not written in this way: if it
     does not consist of at least two names.
     """
+    ring = RING.fullmatch(text.strip())
+    if ring:
+        inside = one_letter_notation(ring[1])
+        return None if inside is None else f"cyclo-({inside})"
     tokens = [
         (f"{hand}-{word}" if hand else brackets or word).upper()
         for hand, brackets, word in _TOKEN.findall(text)
@@ -78,6 +84,9 @@ def unknown_names(text: str) -> list[str]:
     -------
     Empty if every word is a name, or if the chain may be written in one-letter codes.
     """
+    ring = RING.fullmatch(text.strip())
+    if ring:
+        return unknown_names(ring[1])
     if _CAPITALISED.fullmatch(text):
         text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
     elif not _SEPARATOR.search(_ENDS.sub("", _BRACKETS.sub("", text))):
