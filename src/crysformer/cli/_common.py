@@ -171,7 +171,8 @@ def add_sequence_arguments(parser: argparse.ArgumentParser, *, required: bool = 
         required=required,
         metavar="SEQ|FASTA",
         help="one- or three-letter codes (several chains: separated by commas) or a FASTA or PIR "
-        "file; D residues and blocked ends as in Ac-ELLK(D-Ala)LG-NH2",
+        "file; D residues, blocked ends, others of the PDB and rings as in "
+        "Ac-ELLK(D-Ala)LG-NH2 and cyclo-(L(MLE)F)",
     )
 
 
