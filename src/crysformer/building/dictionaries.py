@@ -15,6 +15,7 @@ from crysformer.building.components.ideal_restraints import ideal_restraints
 from crysformer.errors import InputError
 from crysformer.file_content import read_content
 from crysformer.peptide.component import Component, component_of
+from crysformer.peptide.modified_residues import definitions
 
 #: Files of a monomer library without which servalcat cannot use it.
 _NEEDED: Final = ("ener_lib.cif", "list/mon_lib_list.cif")
@@ -40,8 +41,8 @@ class Dictionaries:
     monomers
         Names of the residues in those files.
     components
-        Definitions of components in files given by the user, by name: restraints are made from
-        them where no dictionary has any.
+        Definitions of components, by name, those in files given by the user before others:
+        restraints are made from them where no dictionary has any.
     notes
         What was found unusable, a sentence each.
     """
@@ -133,8 +134,8 @@ def find_dictionaries(
 ) -> Dictionaries:
     """Find monomer dictionaries: those given, then ``$CLIBD_MON``, then the library of Coot.
 
-    Definitions of components (wwPDB Chemical Component Dictionary) among the files come last:
-    restraints are made from them.
+    Definitions of components (wwPDB Chemical Component Dictionary) come last, those among the
+    files, then those of `crysformer.peptide.modified_residues`: restraints are made from them.
 
     That library is a part of the package coot-headless-api, which is looked up by its path and
     never imported.
@@ -162,6 +163,7 @@ def find_dictionaries(
         given += [file] if names else []
         monomers |= frozenset(names)
         components = {**defined, **components}
+    components = {**definitions(), **components}
     notes = []
     stated = environment.get("CLIBD_MON")
     if stated:

@@ -125,5 +125,10 @@ def test_a_modified_peptide_is_built_and_validated(
     assert summary["validation"]["without_ideal_values"] == []
     written = gemmi.read_structure(str(tmp_path / "model.cif"))
     assert [r.name for r in written[0][0]] == ["ACE", "AIB", "PHE", "ORN", "DAL", "LEU", "NH2"]
-    with pytest.raises(InputError, match="residue AIB, ORN: no monomer dictionary"):
+    own, _, _ = build_to_folder(  # from the definitions that come with the package
+        data, tmp_path / "own", None, Start(shaken(true, 0.2, seed=1)), settings=settings
+    )
+    assert own.r.r_work < 0.06
+    true[0][0][1].name = "QQQ"
+    with pytest.raises(InputError, match="residue QQQ: no monomer dictionary"):
         build_to_folder(data, tmp_path / "none", None, Start(true), settings=settings)
