@@ -117,7 +117,8 @@ def random_torsions(
             continue
         likely: tuple[tuple[float, float], ...]
         if torsion.kind == "omega":
-            likely, sigma = ((180.0, 1.0 - cis[k]), (0.0, cis[k])), _OMEGA_SIGMA
+            chances = ((180.0, 1.0 - cis[k]), (0.0, cis[k]))
+            likely, sigma = tuple(x for x in chances if x[1]), _OMEGA_SIGMA
         else:
             name = peptides.residue_names[torsion.residue]
             likely, sigma = rotamers(name, int(torsion.kind[3:])), _CHI_SIGMA
