@@ -98,7 +98,7 @@ def test_a_refuted_sequence_is_not_written_as_if_it_were_right(crystal: CrystalD
     certain = SequenceFigures(0.05, 0.95, 0.0, 1.0, 9.0, 20.0, 0.02)
     F = problem.grid.with_amplitudes(phased[None])[0]
     found = Candidate("sequence", F, phased, certain, 0.0, peptide=model)
-    search = Search(problem, "auto", SolveSettings(), 60.0)
+    search = Search(problem, "auto", SolveSettings(), 600.0)
     search.adopt([found])
     end = conclude(crystal, wilson_outliers(crystal), search, found, seed=0)
     assert end.candidate.confidence >= SOLVED
