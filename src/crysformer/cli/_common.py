@@ -203,8 +203,8 @@ def add_building_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE.cif",
-        help="monomer dictionary of a residue for refinement, or its component of the wwPDB's "
-        "Chemical Component Dictionary; may be repeated",
+        help="monomer dictionary of a residue, or its component of the wwPDB's Chemical Component "
+        "Dictionary, for the search (with coordinates) and refinement; may be repeated",
     )
     parser.add_argument(
         "--build-time-limit",
@@ -227,6 +227,12 @@ def load_inputs(
         return data, None
     from crysformer.peptide.sequence_file import read_sequences_with_notes
 
+    if getattr(args, "dictionary", ()):
+        from crysformer.building.dictionaries import find_dictionaries
+        from crysformer.peptide.user_residues import add_residues
+
+        find_dictionaries(args.dictionary)  # refuses files that are none
+        add_residues(args.dictionary)
     reading = read_sequences_with_notes(args.sequence)
     return replace(data, warnings=(*data.warnings, *reading.notes)), reading.chains
 

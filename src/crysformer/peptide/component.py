@@ -1,4 +1,7 @@
-"""Definitions of chemical components, as the wwPDB's Chemical Component Dictionary writes them."""
+"""Definitions of chemical components, as the wwPDB's Chemical Component Dictionary writes them.
+
+Monomer dictionaries (AceDRG, grade, CCP4) define them too, with other names of the columns.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from numpy.typing import NDArray
 
 _IDEAL: Final = [f"pdbx_model_Cartn_{x}_ideal" for x in "xyz"]
 _MEASURED: Final = [f"model_Cartn_{x}" for x in "xyz"]
+_OF_DICTIONARY: Final = ["x", "y", "z"]
 _AROMATIC: Final = "AROM"
 
 
@@ -73,7 +77,9 @@ def component_of(block: gemmi.cif.Block) -> Component | None:
     if len(kept) > 1 and not bonds:
         return None
     charges = _column(table, "charge") or ["0"] * len(names)
-    stereo = _column(table, "pdbx_stereo_config") or ["N"] * len(names)
+    centres = set(block.find_values("_chem_comp_chir.atom_id_centre"))
+    unstated = ["S" if name in centres else "N" for name in names]
+    stereo = _column(table, "pdbx_stereo_config") or unstated
     name = block.find_value("_chem_comp.id") or next(iter(_column(table, "comp_id")), "")
     kind = block.find_value("_chem_comp.type") or ""
     return Component(
@@ -92,7 +98,7 @@ def component_of(block: gemmi.cif.Block) -> Component | None:
 def _coordinates(table: gemmi.cif.Table) -> tuple[NDArray[np.float64], bool] | None:
     """Ideal coordinates where the definition has them, else those of its model."""
     element = _column(table, "type_symbol")
-    for labels, ideal in ((_IDEAL, True), (_MEASURED, False)):
+    for labels, ideal in ((_IDEAL, True), (_OF_DICTIONARY, True), (_MEASURED, False)):
         columns = [_column(table, label) for label in labels]
         if not all(columns):
             continue
@@ -106,7 +112,7 @@ def _coordinates(table: gemmi.cif.Table) -> tuple[NDArray[np.float64], bool] | N
 def _bonds(block: gemmi.cif.Block, place: dict[str, int]) -> list[tuple[int, int, float]]:
     table = block.find_mmcif_category("_chem_comp_bond.")
     first, second = _column(table, "atom_id_1"), _column(table, "atom_id_2")
-    order = _column(table, "value_order")
+    order = _column(table, "value_order") or _column(table, "type")
     aromatic = _column(table, "pdbx_aromatic_flag") or ["N"] * len(first)
     if len(order) != len(first):
         return []
