@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from crysformer.cli import main
-from crysformer.cli._verdict import candidates_table, figures_table, model_line
+from crysformer.cli._verdict import candidates_table, figures_table, model_line, verdict
+from crysformer.crystal.io.read import read_crystal
+from crysformer.phasing.solution import Solution
+from crysformer.phasing.solver import solve
 from crysformer.testing import sample
 
-REAL = sample("5e5z")
+REAL, SMALL = sample("5e5z"), sample("gf")
 SEQUENCE_FIGURES = {
     "r": 0.1514, "correlation": 0.81, "overlap": 0.2, "log_likelihood_gain": 0.4204,
     "z_free_correlation": 6.5, "reflections_per_parameter": 4.2, "noise": 0.03,
 }  # fmt: skip
 DENSITY_FIGURES = {"r": 0.0514, "free_correlation": 0.8, "noise": 0.03, "reflections_per_volume": 1}
+
+PROPOSAL = {
+    "sequence": "GF",
+    "inverted": False,
+    "chains": [{"sequence": "GF", "copies": 1, "probability": [0.9, 0.9], "letters": [{}, {}]}],
+}
 
 
 def summary(refinement: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -79,6 +90,37 @@ def test_a_model_that_was_not_built_gives_the_reason() -> None:
         "model: Rwork 0.100, no free reflections; 1 residue in 1 chain, 2 waters, mean B 4.0 A^2, "
         "servalcat, 3.0 s"
     )
+
+
+@pytest.fixture(scope="module")
+def solution() -> Solution:
+    return solve(read_crystal(SMALL.data_path), method="raar", time_limit=0.1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "hint"),
+    [
+        ({"proposed_sequence": PROPOSAL}, "for a model with it: crysformer build out --sequence"),
+        ({}, "to read the sequence from atoms in the map: crysformer build out --sequence"),
+        ({"d_min": 1.5}, ""),
+        ({"solved": False}, ""),
+        ({"input": {"sequence": ["GF"]}}, ""),
+    ],
+)
+def test_a_solution_without_sequence_leads_to_one(
+    solution: Solution, changes: dict[str, Any], hint: str
+) -> None:
+    small, solved = read_crystal(SMALL.data_path), changes.get("solved", True)
+    limited = replace(small, hkl=small.hkl * np.array([2, 2, 2], dtype=np.int32))
+    data = small if "d_min" in changes else limited  # to 1.51 or 0.75 A
+    found = {"sequence": {"supported": None, "probability": None}, "input": {"sequence": []}}
+    text = verdict(
+        data, replace(solution, solved=solved), {**summary(), **found, **changes}, Path("out")
+    )
+    hints = [line for line in text.splitlines() if "--sequence proposed" in line]
+    assert (hints == []) == (hint == "")
+    assert all(line.startswith(hint) for line in hints)
+    assert ("proposed sequence: GF (probability 0.81)" in text) == ("proposed_sequence" in changes)
 
 
 def test_one_confidence_is_printed_and_written(

@@ -17,6 +17,7 @@ from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.quality.report import DataReport
 from crysformer.errors import CrysformerError, InputError
 from crysformer.phasing import solver
+from crysformer.report.html import page
 from crysformer.samples import SAMPLES
 from crysformer.workflow.solve import solve_to_folder
 
@@ -42,6 +43,20 @@ def test_a_folder_holds_what_the_solution_says(tmp_path: Path) -> None:
     mtz = gemmi.read_mtz_file(str(tmp_path / "out" / "solution.mtz"))
     fom = mtz.column_with_label("FOM").array
     assert np.nanmax(fom) == pytest.approx(float(solution.fom.max()), abs=1e-4)
+
+
+def test_the_data_report_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report for a browser describes the file that was given, not the solution's copy."""
+
+    def again(*args: Any) -> DataReport:
+        raise AssertionError("made a second time")
+
+    monkeypatch.setattr(page, "data_report", again)
+    data = replace(read_crystal(SAMPLE.data_path), sigf=None)
+    solve_to_folder(data, tmp_path / "out", SAMPLE.sequence, method="raar", time_limit=0.1)
+    written = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Wilson plot" in written
+    assert "Signal to noise" not in written
 
 
 def test_a_search_that_fails_leaves_no_folder(tmp_path: Path) -> None:

@@ -37,11 +37,7 @@ def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], fold
         lines.append(f"space groups: {space_groups(solution)}")
     if support["probability"] is not None:
         lines.append(f"sequence: {support['verdict']}")
-    if "proposed_sequence" in summary:
-        from crysformer.building.proposed_sequence.proposal import proposal_line
-
-        lines.append(proposal_line(summary["proposed_sequence"]))
-        lines.append(f"a model with it: crysformer build {folder} --sequence proposed -o NEW")
+    lines += _proposal(data, solution, summary, folder)
     if support["supported"] is False and (folder / "model.cif").is_file():
         lines.append("model.cif: without the side chains that the amplitudes refute, beyond CB")
     lines.append(f"origin: {solution.origin}")
@@ -60,6 +56,22 @@ def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], fold
     if not solution.solved:
         lines.append("to continue: the same command with --resume, for another --time-limit")
     return "\n".join(lines)
+
+
+def _proposal(
+    data: CrystalData, solution: Solution, summary: dict[str, Any], folder: Path
+) -> list[str]:
+    """The sequence that the atoms propose, and the command that builds a model with it."""
+    from crysformer.building.proposed_sequence.likelihood import ProposalSettings
+    from crysformer.building.proposed_sequence.proposal import PROPOSED, proposal_line
+
+    command = f"crysformer build {folder} --sequence proposed -o NEW"
+    if PROPOSED in summary:
+        return [proposal_line(summary[PROPOSED]), f"for a model with it: {command}"]
+    unknown = solution.solved and not summary["input"]["sequence"]
+    if unknown and solution.atoms is None and data.d_min <= ProposalSettings().d_min:
+        return [f"to read the sequence from atoms in the map: {command}"]
+    return []
 
 
 def figures_table(summary: dict[str, Any]) -> list[str]:

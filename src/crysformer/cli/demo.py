@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from crysformer.crystal.comparison.compare import PhaseComparison
     from crysformer.crystal.fourier.density_map import DensityMap
+    from crysformer.crystal.quality.report import DataReport
     from crysformer.crystal.reflections import CrystalData
     from crysformer.phasing.solver import Solution
 
@@ -129,8 +130,9 @@ def _run(args: argparse.Namespace, output: Path) -> int:
         folder = output / sample.name
         left = max(_LEAST_TIME, TIME_BUDGET - (time.perf_counter() - started))
         with staged_files(folder) as staging:
-            outcome = _solve_one(sample, min(sample.time_limit, left), staging, folder, args)
-        write_report(folder)
+            time_limit = min(sample.time_limit, left)
+            outcome, quality = _solve_one(sample, time_limit, staging, folder, args)
+        write_report(folder, quality)
         outcomes.append(outcome)
         if not args.json:
             print("\n".join(outcome.lines()) + "\n", flush=True)
@@ -142,7 +144,8 @@ def _run(args: argparse.Namespace, output: Path) -> int:
 
 def _solve_one(
     sample: Sample, time_limit: float, staging: Path, folder: Path, args: argparse.Namespace
-) -> Outcome:
+) -> tuple[Outcome, tuple[CrystalData, DataReport]]:
+    """Solve a crystal into a folder; how it came out, and the quality of its data."""
     import gemmi
     import numpy as np
 
@@ -162,14 +165,16 @@ def _solve_one(
             seed=args.seed,
             progress=progress,
         )
-    write_solution(staging, data, solution, data_report(data, sample.sequence))
+    report = data_report(data, sample.sequence)
+    write_solution(staging, data, solution, report)
     shutil.copy(sample.model_path, staging)
     structure = gemmi.read_structure(str(sample.model_path))
     phi_true = np.degrees(np.angle(model_structure_factors(structure, data.hkl)))
     truth = compare_phases(data.hkl, data.f, solution.phi, phi_true, data.cell, data.space_group)
     predicted, network = _predict(data, sample, phi_true)
     _draw(staging / "maps.png", sample, structure, data.d_min, predicted, solution)
-    return Outcome(sample, time_limit, solution, truth, network, folder)
+    outcome = Outcome(sample, time_limit, solution, truth, network, folder)
+    return outcome, (data, report)
 
 
 def _predict(

@@ -70,6 +70,8 @@ def facts_section(results: ResultFolder) -> str:
     if support.get("supported") is not None:
         answer = "supported" if support["supported"] else "refuted"
         facts.append(("sequence", f"{answer} by the amplitudes ({support['probability']:.2f})"))
+    if proposed := summary.get("proposed_sequence"):
+        facts.append(("proposed sequence", proposed["sequence"]))
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(text))}</dd>" for name, text in facts)
     return f"<dl>{items}</dl>"
 
