@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crysformer.cli._common import emit, progress_bar, seed
+from crysformer.cli._run_log import add_to_log
 from crysformer.files import locked_folder, staged_files
 from crysformer.samples import SAMPLES, Sample
 from crysformer.wording import counted
@@ -121,12 +122,10 @@ def _run(args: argparse.Namespace, output: Path) -> int:
 
     started = time.perf_counter()
     outcomes = []
-    if not args.json:
-        crystals = counted(len(SAMPLES), "crystal")
-        print(f"{crystals}, {TIME_BUDGET:.0f} s for all of them together", flush=True)
+    crystals = counted(len(SAMPLES), "crystal")
+    _tell(args, f"{crystals}, {TIME_BUDGET:.0f} s for all of them together")
     for number, sample in enumerate(SAMPLES, start=1):
-        if not args.json:
-            print(f"[{number}/{len(SAMPLES)}] {sample.title}", flush=True)
+        _tell(args, f"[{number}/{len(SAMPLES)}] {sample.title}")
         folder = output / sample.name
         left = max(_LEAST_TIME, TIME_BUDGET - (time.perf_counter() - started))
         with staged_files(folder) as staging:
@@ -134,12 +133,19 @@ def _run(args: argparse.Namespace, output: Path) -> int:
             outcome, quality = _solve_one(sample, time_limit, staging, folder, args)
         write_report(folder, quality)
         outcomes.append(outcome)
-        if not args.json:
-            print("\n".join(outcome.lines()) + "\n", flush=True)
+        _tell(args, "\n".join(outcome.lines()) + "\n")
     seconds = time.perf_counter() - started
     result = {"crystals": [outcome.to_dict() for outcome in outcomes], "seconds": seconds}
-    emit(args, result, _closing(outcomes, seconds))
+    closing = _closing(outcomes, seconds)
+    emit(args, result, closing, verdict=closing.partition("\n")[0])
     return 0
+
+
+def _tell(args: argparse.Namespace, text: str) -> None:
+    """Print text as soon as it is known, and keep it in the log."""
+    add_to_log(text)
+    if not args.json and not args.quiet:
+        print(text, flush=True)
 
 
 def _solve_one(

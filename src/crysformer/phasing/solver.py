@@ -22,7 +22,7 @@ from crysformer.phasing.problem import phasing_problem
 from crysformer.phasing.search import Search
 from crysformer.phasing.settings import SolveSettings
 from crysformer.phasing.solution import CandidateReport, Solution
-from crysformer.progress import Progress, begin_stage
+from crysformer.progress import Progress, begin_stage, ending_stage
 from crysformer.settings import check_ranges
 from crysformer.signals import uninterrupted
 from crysformer.wording import counted
@@ -30,6 +30,7 @@ from crysformer.wording import counted
 _MIN_REFLECTIONS = 30
 
 
+@ending_stage
 def solve(
     data: CrystalData,
     sequence: str | Sequence[str] | None = None,
