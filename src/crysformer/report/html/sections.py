@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import accumulate
 from typing import Any
 
 from crysformer.crystal.quality.report import DataReport
@@ -77,13 +78,13 @@ def facts_section(results: ResultFolder) -> str:
 
 
 def search_section(summary: Mapping[str, Any]) -> str:
-    """Best confidence against time, a line for each method; empty for a single turn."""
+    """Best confidence so far against time, a line for each method; empty for a single turn."""
     course = summary.get("course") or []
     series = []
     for method in dict.fromkeys(point["method"] for point in course):
         points = [point for point in course if point["method"] == method]
         x = [float(point["seconds"]) for point in points]
-        y = [float(point["confidence"]) for point in points]
+        y = list(accumulate((float(point["confidence"]) for point in points), max))
         series.append(Series(method, x, y, "line" if len(points) > 1 else "points"))
     if len(course) < 2:
         return ""
@@ -96,7 +97,8 @@ def search_section(summary: Mapping[str, Any]) -> str:
             f"confidence of {_FLAT:g}.</p>"
         )
     drawn = chart(
-        "Best confidence of each method against time", series, "time / s", "confidence",
+        "Best confidence of each method so far against time", series, "time / s",
+        "best confidence so far",
         y_range=(0, 1),
     )  # fmt: skip
     return f'<figure class="wide">{drawn}</figure>' if drawn else ""
