@@ -54,6 +54,9 @@ def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], fold
     if (page := folder / "report.html").is_file():
         lines.append(f"report: {page} (for a browser)")
     if not solution.solved:
+        from crysformer.report.html.advice import advice
+
+        lines += [f"to try next: {text}" for text in advice(summary)]
         lines.append("to continue: the same command with --resume, for another --time-limit")
     return "\n".join(lines)
 

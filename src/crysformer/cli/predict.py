@@ -98,8 +98,9 @@ def _run(args: argparse.Namespace, prefix: Path) -> int:
         )
         write_map(folder / f"{prefix.name}.ccp4", prediction.density)
         write_json(folder / f"{prefix.name}.json", result)
+    weights = f" ({prediction.weights})" if prediction.weights != prediction.preset else ""
     verdict = (
-        f"network {prediction.preset} ({prediction.weights}): map to {prediction.d_min:g} A, mean "
+        f"network {prediction.preset}{weights}: map to {prediction.d_min:g} A, mean "
         f"expected cosine {result['mean_fom']:.2f}, {prediction.seconds:.1f} s"
     )
     written = ", ".join(f"{prefix}{ending}" for ending in _ENDINGS)
