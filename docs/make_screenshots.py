@@ -15,6 +15,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,17 +32,22 @@ WIDTH = 1000  # pixels across
 
 #: Picture: section of the report at its top, and height, pixels.
 OF_REPORT = {
-    "report.png": ("verdict", 1120),
-    "report-model.png": ("model", 640),
-    "report-search.png": ("search", 760),
-    "report-data.png": ("data", 900),
+    "report.png": ("#verdict", 1120),
+    "report-model.png": ("#model", 640),
+    "report-search.png": ("#search", 760),
+    "report-data.png": ("#data", 900),
+}
+#: Picture: words of the cell of code at its top, and height, pixels.
+OF_NOTEBOOK = {
+    "notebook-solution.png": ("crysformer.solve(", 640),
+    "notebook-view.png": ("solution.view()", 800),
 }
 _OPTIONS = (
     "--headless=new", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
     "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
 )  # fmt: skip
-_VIEWER_SECONDS = 30
+_VIEWER_SECONDS, _DRAWN_SECONDS = 30, 2
 
 
 @contextmanager
@@ -67,14 +73,21 @@ def resize(browser: Any, height: int) -> None:
     )
 
 
-def shoot(browser: Any, key: str, height: int, target: Path) -> None:
-    """Write what is seen from the element with an id on."""
+def shoot(browser: Any, element: Any, height: int, target: Path) -> None:
+    """Write what is seen from an element of the page on."""
     resize(browser, height)
-    browser.execute_script("document.getElementById(arguments[0]).scrollIntoView()", key)
+    browser.execute_script("arguments[0].scrollIntoView()", element)
+    time.sleep(_DRAWN_SECONDS)  # what comes into sight only now
     with tempfile.NamedTemporaryFile(suffix=".png") as file:
         file.write(browser.get_screenshot_as_png())
         file.flush()
         small_copy(Path(file.name), target)
+
+
+def wait_for_view(browser: Any) -> None:
+    """Wait until density is drawn."""
+    hud = "return document.getElementById('hud').textContent"
+    WebDriverWait(browser, _VIEWER_SECONDS).until(lambda b: "rms" in b.execute_script(hud))
 
 
 def shoot_report(folder: Path) -> None:
@@ -84,14 +97,27 @@ def shoot_report(folder: Path) -> None:
     with chromium() as browser:
         resize(browser, OF_REPORT["report.png"][1])  # the view fits the window in which it begins
         browser.get(write_report(folder).resolve().as_uri())
-        hud = "return document.getElementById('hud').textContent"
-        WebDriverWait(browser, _VIEWER_SECONDS).until(lambda b: "rms" in b.execute_script(hud))
-        for name, (key, height) in OF_REPORT.items():
-            shoot(browser, key, height, IMAGES / name)
+        wait_for_view(browser)
+        for name, (selector, height) in OF_REPORT.items():
+            shoot(browser, browser.find_element("css selector", selector), height, IMAGES / name)
+
+
+def shoot_notebook(page: Path) -> None:
+    """Write the pictures of a notebook that was executed and converted to HTML."""
+    with chromium() as browser:
+        resize(browser, OF_NOTEBOOK["notebook-view.png"][1])
+        browser.get(page.resolve().as_uri())
+        browser.switch_to.frame(browser.find_element("css selector", "iframe"))
+        wait_for_view(browser)
+        browser.switch_to.default_content()
+        cells = browser.find_elements("css selector", ".jp-CodeCell")
+        for name, (words, height) in OF_NOTEBOOK.items():
+            cell = next(cell for cell in cells if words in cell.text)
+            shoot(browser, cell, height, IMAGES / name)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3 and sys.argv[1] == "report":
-        shoot_report(Path(sys.argv[2]))
-    else:
+    kinds = {"report": shoot_report, "notebook": shoot_notebook}
+    if len(sys.argv) != 3 or sys.argv[1] not in kinds:
         sys.exit(__doc__)
+    kinds[sys.argv[1]](Path(sys.argv[2]))

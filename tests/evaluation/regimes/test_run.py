@@ -175,7 +175,7 @@ def test_command_writes_tables_and_figures(
     }
     assert {path.name for path in out.iterdir()} == {
         "options.json", "results.jsonl", "results.tsv", "regimes.tsv", "regimes.json",
-        "regimes.png", "report.md",
+        "regimes.png", "report.md", "crysformer.log",
     }  # fmt: skip
     with (out / "results.tsv").open() as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
