@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from dataclasses import replace
@@ -99,6 +100,7 @@ def test_predict_has_a_log_of_its_own_and_does_not_vouch_for_the_sequence(
     assert main([*argv, "FG"]) == 0
     shown = capsys.readouterr().out
     assert "these figures do not test it" in shown
+    assert json.loads((tmp_path / "map.json").read_text())["notes"][-1] in shown
     lines = (tmp_path / "map.log").read_text().splitlines()
     assert lines[1].startswith("command: crysformer predict ")
     assert any(line.endswith("a single prediction") for line in lines)

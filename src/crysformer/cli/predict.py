@@ -90,7 +90,7 @@ def _run(args: argparse.Namespace, prefix: Path) -> int:
         "d_min": prediction.d_min,
         "mean_fom": round(float(prediction.fom[data.measured].mean()), 4),
         "fom": "expected cosine of the phase error, calibrated on the validation split",
-        "notes": list(prediction.notes),
+        "notes": [*prediction.notes, _UNTESTED],
     }
     with staged_files(prefix.parent) as folder:
         write_phases(
