@@ -39,8 +39,8 @@ OF_REPORT = {
 }
 #: Picture: words of the cell of code at its top, and height, pixels.
 OF_NOTEBOOK = {
-    "notebook-solution.png": ("crysformer.solve(", 640),
-    "notebook-view.png": ("solution.view()", 800),
+    "notebook-solution.png": ("crysformer.solve(", 480),
+    "notebook-view.png": ("solution.view()", 690),
 }
 _OPTIONS = (
     "--headless=new", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -107,7 +107,9 @@ def shoot_notebook(page: Path) -> None:
     with chromium() as browser:
         resize(browser, OF_NOTEBOOK["notebook-view.png"][1])
         browser.get(page.resolve().as_uri())
-        browser.switch_to.frame(browser.find_element("css selector", "iframe"))
+        frame = browser.find_element("css selector", "iframe")
+        browser.execute_script("arguments[0].scrollIntoView()", frame)  # out of sight it waits
+        browser.switch_to.frame(frame)
         wait_for_view(browser)
         browser.switch_to.default_content()
         cells = browser.find_elements("css selector", ".jp-CodeCell")
