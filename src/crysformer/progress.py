@@ -104,7 +104,8 @@ class StageClock:
         return self._ended is not None
 
     def __call__(self, fraction: float, text: str) -> None:
-        """Take a report."""
+        """Take a report, after which the clock runs."""
+        self._ended = None
         self._fraction, self._reported, self.text = fraction, self._now(), text
 
     @property

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from crysformer.cli import _solve_list, command_parser, demo, main
+from crysformer.cli import _solve_list, command_parser, main
 from crysformer.cli._run_log import NAME, RunLog, run_log
 from crysformer.cli._solve_one import load_settings, solve_one
 from crysformer.crystal.io.crystal_list import ListedCrystal
@@ -136,15 +135,3 @@ def test_a_crystal_of_a_list_has_a_log_wherever_it_is_solved(tmp_path: Path) -> 
     assert "columns: FP, SIGFP" in text
     assert "solved: no" in text
     assert "another crystal" not in text
-
-
-def test_a_demo_has_a_log_and_a_quiet_one_shows_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(demo, "SAMPLES", (replace(SMALL, time_limit=0.5),))
-    assert main(["demo", "-q", "-o", str(tmp_path)]) == 0
-    (line,) = capsys.readouterr().out.splitlines()
-    assert "of 1 crystal phased correctly" in line
-    text = (tmp_path / NAME).read_text()
-    assert line in text
-    assert "network alone:" in text

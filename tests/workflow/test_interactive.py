@@ -141,6 +141,16 @@ def test_the_bar_of_a_notebook_moves_without_reports(output: Output) -> None:
     shown.end()
 
 
+def test_a_function_without_stages_ends_with_its_last_report(output: Output) -> None:
+    shown = crysformer.ProgressDisplay("exporting")
+    shown(0.5, "10 of 20")
+    shown(1.0, "20 of 20")
+    assert output.shown[-1].endswith("exporting: ended after 0:00, 20 of 20")
+    n = len(output.shown)
+    time.sleep(0.15)
+    assert len(output.shown) == n
+
+
 def test_a_forgotten_bar_stops(output: Output) -> None:
     shown = crysformer.ProgressDisplay("exporting")
     shown(0.5, "half")

@@ -71,6 +71,9 @@ class ProgressDisplay:
             self._clock(fraction, text)
             if fraction < 1:
                 self._start()
+            elif self._clock.limit is None:  # of a function that announces no stages
+                self._stop()
+                self._clock.end()
             self._show(0.0 if fraction >= 1 else _INTERVAL)
 
     def _start(self) -> None:
