@@ -4,7 +4,7 @@
 FROM python:3.12-slim
 COPY . /opt/crysformer
 RUN pip install --no-cache-dir torch --index-url https://download.pytorch.org/whl/cpu \
-    && pip install --no-cache-dir '/opt/crysformer[build]' \
+    && pip install --no-cache-dir '/opt/crysformer[build]' coot-headless-api \
     && rm -rf /opt/crysformer \
     && useradd --create-home crysformer
 USER crysformer

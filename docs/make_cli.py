@@ -26,11 +26,12 @@ Missing parents of output folders and files are made; a folder that is not empty
 
 On a terminal a bar shows the method that runs, the best confidence, the time limit and the time
 left; elsewhere there is a line every 30 s. `-v` adds the steps of every method; `-q` leaves only
-warnings and, of `solve` and `build`, the line of the verdict.
-`solve`, `build`, `train` and `evaluate` leave `crysformer.log` in the output folder, and `solve` of
-a list in that of every crystal as well: the command line, quoted for a shell, versions, and every
-line of the run with its time, the steps of the methods included. `--resume` adds to it; a run that
-is refused leaves it as it was.
+warnings and, of `solve`, `build`, `predict`, `train`, `evaluate` and `demo`, the line of the
+result.
+`solve`, `build`, `train`, `evaluate`, `benchmark` and `demo` leave `crysformer.log` in the output
+folder, `solve` of a list in that of every crystal as well, and `predict` leaves `PREFIX.log`: the
+command line, quoted for a shell, versions, and every line of the run with its time, the steps of
+the methods included. `--resume` adds to it; a run that is refused leaves it as it was.
 """
 
 

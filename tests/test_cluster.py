@@ -98,4 +98,5 @@ def test_solve_list(
     assert "failed" not in status.values()
     for name in status:
         assert (tmp_path / "out" / name / "solution.mtz").is_file()
+        assert (tmp_path / "out" / name / "crysformer.log").is_file()
     assert not [path for path in tmp_path.rglob("*") if "partial" in path.name]

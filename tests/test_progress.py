@@ -58,6 +58,20 @@ def test_the_next_stage_begins_anew_and_plain_functions_are_left_alone() -> None
     assert called == []
 
 
+def test_a_stage_that_has_ended_stands_still_until_the_next_report() -> None:
+    watch = Watch()
+    clock = StageClock("solving", watch)
+    clock.begin("solving", 120.0)
+    clock(0.1, "raar: 24 starts")
+    watch.now += 12
+    clock.end()
+    watch.now += 500
+    assert clock.has_ended
+    assert clock.line() == "solving: ended after 0:12, raar: 24 starts"
+    clock(0.5, "again")
+    assert not clock.has_ended
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(-3, "0:00"), (59.6, "1:00"), (125, "2:05"), (3725, "1:02:05")]
 )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, ParamSpec, Protocol, TypeVar, runtime_checkable
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 Progress = Callable[[float, str], None]
 """Called with the fraction that is done (0 to 1) and a short text."""
@@ -25,6 +29,9 @@ class StagedProgress(Protocol):
     def begin(self, stage: str, seconds: float | None = None) -> None:
         """Take the name of the stage that begins, and its time limit."""
 
+    def end(self) -> None:
+        """Take the end of the stage."""
+
 
 def begin_stage(progress: Progress | None, stage: str, seconds: float | None = None) -> None:
     """Announce a stage to a progress that shows stages; others are not called.
@@ -40,6 +47,21 @@ def begin_stage(progress: Progress | None, stage: str, seconds: float | None = N
     """
     if isinstance(progress, StagedProgress):
         progress.begin(stage, seconds)
+
+
+def ending_stage(function: Callable[P, Result]) -> Callable[P, Result]:
+    """Make a function tell its argument `progress`, given by name, when it ends in any way."""
+
+    @functools.wraps(function)
+    def staged(*args: P.args, **kwargs: P.kwargs) -> Result:
+        try:
+            return function(*args, **kwargs)
+        finally:
+            progress = kwargs.get("progress")
+            if isinstance(progress, StagedProgress):
+                progress.end()
+
+    return staged
 
 
 class StageClock:
@@ -59,17 +81,31 @@ class StageClock:
     """
 
     def __init__(self, stage: str, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
+        self._watch = now
         self.begin(stage)
+
+    def _now(self) -> float:
+        return self._watch() if self._ended is None else self._ended
 
     def begin(self, stage: str, seconds: float | None = None) -> None:
         """Take the next stage and its time limit in seconds."""
         self.stage, self.limit, self.text = stage, seconds, ""
+        self._ended: float | None = None
         self._begun = self._reported = self._now()
         self._fraction = 0.0
 
+    def end(self) -> None:
+        """Stop the clock."""
+        self._ended = self._now()
+
+    @property
+    def has_ended(self) -> bool:
+        """True between the end of a stage and the next one."""
+        return self._ended is not None
+
     def __call__(self, fraction: float, text: str) -> None:
-        """Take a report."""
+        """Take a report, after which the clock runs."""
+        self._ended = None
         self._fraction, self._reported, self.text = fraction, self._now(), text
 
     @property
@@ -82,6 +118,8 @@ class StageClock:
     @property
     def times(self) -> str:
         """Time used, the limit, and the time left, as far as they are known."""
+        if self.has_ended:
+            return f"ended after {duration(self._now() - self._begun)}"
         if self.limit:
             used = self.fraction * self.limit
             return f"{duration(used)} of {duration(self.limit)}, {duration(self.limit - used)} left"

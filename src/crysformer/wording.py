@@ -29,14 +29,17 @@ def r_factors_text(refinement: Mapping[str, Any]) -> str:
     work = f"Rwork {refinement['r_work']:.3f}"
     fold = refinement.get("r_free_k_fold")
     if fold:
-        of_folds = f"Rwork {fold['r_work']:.3f}, Rfree {fold['r_free']:.3f}"
-        return f"{work}; {fold['folds']}-fold {of_folds}{_error(fold)}"
+        of_folds = f"Rwork {fold['r_work']:.3f}, Rfree {r_free_text(refinement)}"
+        return f"{work}; {fold['folds']}-fold {of_folds}"
     if refinement.get("r_free") is None:
         return f"{work}, no free reflections"
-    r_free = f"Rfree {refinement['r_free']:.3f}{_error(refinement)}"
-    return f"{work}, {r_free} ({refinement['n_free']} free)"
+    return f"{work}, Rfree {r_free_text(refinement)} ({refinement['n_free']} free)"
 
 
-def _error(figures: Mapping[str, Any]) -> str:
+def r_free_text(refinement: Mapping[str, Any]) -> str:
+    """R-free, k-fold where there is one, with its error; empty without free reflections."""
+    figures = refinement.get("r_free_k_fold") or refinement
+    if figures.get("r_free") is None:
+        return ""
     error = figures.get("r_free_error")
-    return "" if error is None else f" +- {error:.3f}"
+    return f"{figures['r_free']:.3f}" + ("" if error is None else f" +- {error:.3f}")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import threading
 from pathlib import Path
 
 import pytest
 
-from crysformer.cli import main
+from crysformer.cli import _solve_list, command_parser, main
 from crysformer.cli._run_log import NAME, RunLog, run_log
+from crysformer.cli._solve_one import load_settings, solve_one
+from crysformer.crystal.io.crystal_list import ListedCrystal
 from crysformer.files import companions, locked_folder
 from crysformer.testing import sample
 
-REAL = sample("5e5z")
+REAL, SMALL = sample("5e5z"), sample("gf")
 SOLVE = ["solve", str(REAL.data_path), "--method", "charge-flipping", "--time-limit", "0.3"]
 log = logging.getLogger("crysformer")
 
@@ -84,3 +88,50 @@ def test_an_error_is_the_last_line(tmp_path: Path) -> None:
     lines = (tmp_path / "out" / NAME).read_text().splitlines()
     assert lines[-2].endswith("  warning: odd")
     assert lines[-1].endswith("  error: it broke")
+
+
+def test_predict_has_a_log_of_its_own_and_does_not_vouch_for_the_sequence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The network finds the map of Gly-Phe with the sequence of Phe-Gly as well."""
+    prefix = tmp_path / "map"
+    argv = ["predict", str(SMALL.data_path), "--passes", "1", "-o", str(prefix), "--sequence"]
+    assert main([*argv, "FG"]) == 0
+    shown = capsys.readouterr().out
+    assert "these figures do not test it" in shown
+    assert json.loads((tmp_path / "map.json").read_text())["notes"][-1] in shown
+    lines = (tmp_path / "map.log").read_text().splitlines()
+    assert lines[1].startswith("command: crysformer predict ")
+    assert any(line.endswith("a single prediction") for line in lines)
+    assert all(line in "\n".join(lines) for line in shown.splitlines())
+    kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert kept.keys() == {"map.mtz", "map.ccp4", "map.json", "map.log"}
+    assert main([*argv, "GGGGG"]) == 1  # fails, and leaves everything
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == kept
+    capsys.readouterr()
+    assert main([*argv, "GF", "-q"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("network dipeptide-robust")
+
+
+def test_a_crystal_of_a_list_has_a_log_wherever_it_is_solved(tmp_path: Path) -> None:
+    """By a thread of a dask worker, beside which another one has a run of its own."""
+    args = command_parser("solve").parse_args([*SOLVE[1:], "-o", str(tmp_path)])
+    args.settings, args.command_line = load_settings(args), "crysformer solve list.tsv"
+    crystal = ListedCrystal("5e5z", REAL.data_path, None, None)
+    options = _solve_list._options(args, tmp_path, crystal)
+    other = threading.Thread(target=log.info, args=("of another crystal",))
+
+    def solve_beside(*given: object) -> tuple[dict[str, object], str]:
+        other.start()
+        other.join()
+        return solve_one(options, None)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("crysformer.cli._solve_one.solve_one", solve_beside)
+        assert _solve_list._solve_remotely(options, crystal)["status"] == "not solved"
+    text = (tmp_path / "5e5z" / NAME).read_text()
+    assert "command: crysformer solve list.tsv" in text
+    assert "columns: FP, SIGFP" in text
+    assert "solved: no" in text
+    assert "another crystal" not in text

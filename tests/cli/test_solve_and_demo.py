@@ -141,3 +141,5 @@ def test_demo_tells_a_person_what_to_expect(
     assert "were left for it" not in out
     for phrase in ("expected:", "came out:", "against the truth:", "network alone:", "coot --auto"):
         assert phrase in out
+    log = (tmp_path / "crysformer.log").read_text()
+    assert all(line in log for line in out.splitlines())

@@ -209,6 +209,10 @@ def test_command_writes_table_figure_and_metrics(
         "metrics.json",
         "phase_error.png",
     ]
+    assert main([*argv, "-o", str(out), "--overwrite", "-q"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"random: 3 crystals, solved {printed['solved_share']:.1%}, PC after ")
+    assert f" {printed['pc_aligned']:.3f}, " in line
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from crysformer.crystal.comparison.compare import SOLVED_COSINE
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, NotApplicable, UsageError
+from crysformer.phasing import conclusion
 from crysformer.phasing import problem as problem_module
 from crysformer.phasing.method import METHODS
 from crysformer.phasing.network.method import Network
@@ -256,6 +257,21 @@ def test_amplitudes_of_no_structure_are_not_called_solved(sequence: str | None) 
     assert found.to_summary()["solved"] is False
     # the best candidate is given all the same
     assert np.isfinite(found.phi).all()
+
+
+def test_the_confidence_of_the_best_candidate_is_that_of_the_solution(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where its agreement with the space group is known only after the search."""
+    placing = conclusion.to_crystal_setting
+
+    def contradicted(*args: Any) -> Any:
+        return replace(placing(*args), symmetry=0.0)
+
+    monkeypatch.setattr(conclusion, "to_crystal_setting", contradicted)
+    found = solve(no_structure("P 1 21 1"), method="charge-flipping", time_limit=0.1)
+    assert found.confidence == found.candidates[0].confidence == 0
+    assert all(candidate.confidence > 0 for candidate in found.candidates[1:])
 
 
 def test_why_the_network_was_left_out_is_said() -> None:

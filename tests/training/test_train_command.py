@@ -54,6 +54,8 @@ def test_a_run_from_a_settings_file_and_its_continuation(
     assert "not empty" in capsys.readouterr().err
     toml.write_text(OWN.replace("examples = 16", "examples = 24"))
     assert main([*command, "--resume", "-q"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("validation PC ")
     with open(out / "history.csv", newline="") as file:
         assert [int(row["examples"]) for row in csv.DictReader(file)] == [8, 16, 24]
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import re
+import time
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
@@ -16,6 +19,7 @@ import pytest
 import crysformer
 from crysformer.cli import main
 from crysformer.errors import UsageError
+from crysformer.report import progress_display
 from crysformer.testing import sample
 from crysformer.workflow.interactive import Solution
 
@@ -86,8 +90,6 @@ def test_the_same_files_as_the_command(solution: Solution, tmp_path: Path) -> No
 def test_progress_without_a_notebook(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from crysformer.report import progress_display
-
     monkeypatch.setattr(progress_display, "HEARTBEAT", 0.0)
     shown = crysformer.ProgressDisplay("exporting")
     shown.begin("solving", 60.0)
@@ -96,3 +98,76 @@ def test_progress_without_a_notebook(
     assert lines[0].startswith("solving: 0:00 of 1:00")
     assert lines[1] == "solving: 0:30 of 1:00, 0:30 left, raar: 24 starts"
     assert 'value="0.500"' in shown._html()
+
+
+class Output:
+    """Output of a cell that keeps everything that it showed."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+
+    def update(self, content: Any) -> None:
+        self.shown.append(content._repr_html_())
+
+    @property
+    def fractions(self) -> list[float]:
+        return [float(text.split('"')[1]) for text in self.shown]
+
+
+@pytest.fixture
+def output(monkeypatch: pytest.MonkeyPatch) -> Output:
+    made = Output()
+    monkeypatch.setattr(progress_display, "_TICK", 0.05)
+    monkeypatch.setattr(progress_display, "_INTERVAL", 0.0)
+    monkeypatch.setattr(progress_display, "_notebook_display", lambda text: made)
+    return made
+
+
+def test_the_bar_of_a_notebook_moves_without_reports(output: Output) -> None:
+    shown = crysformer.ProgressDisplay()
+    shown.begin("solving", 1.0)
+    time.sleep(0.4)
+    assert len(output.shown) > 3
+    assert output.fractions == sorted(output.fractions)
+    assert 0.1 < output.fractions[-1] < 1
+    shown.end()
+    assert output.fractions[-1] == 1
+    assert "solving: ended after 0:00" in output.shown[-1]
+    n = len(output.shown)
+    time.sleep(0.15)
+    assert len(output.shown) == n
+    shown.begin("building", 300.0)
+    assert "building: 0:00 of 5:00" in output.shown[-1]
+    shown.end()
+
+
+def test_a_function_without_stages_ends_with_its_last_report(output: Output) -> None:
+    shown = crysformer.ProgressDisplay("exporting")
+    shown(0.5, "10 of 20")
+    shown(1.0, "20 of 20")
+    assert output.shown[-1].endswith("exporting: ended after 0:00, 20 of 20")
+    n = len(output.shown)
+    time.sleep(0.15)
+    assert len(output.shown) == n
+
+
+def test_a_forgotten_bar_stops(output: Output) -> None:
+    shown = crysformer.ProgressDisplay("exporting")
+    shown(0.5, "half")
+    del shown
+    gc.collect()
+    time.sleep(0.15)
+    n = len(output.shown)
+    time.sleep(0.15)
+    assert len(output.shown) == n
+
+
+def test_a_solution_ends_its_stage(output: Output) -> None:
+    shown = crysformer.ProgressDisplay()
+    crysformer.solve(
+        crysformer.read_crystal(SAMPLE.data_path), method="raar", time_limit=0.2, progress=shown
+    )
+    assert "solving: ended after" in output.shown[-1]
+    with pytest.raises(UsageError):
+        crysformer.solve(crysformer.read_crystal(SAMPLE.data_path), method="none", progress=shown)
+    assert shown._clock.has_ended

@@ -120,3 +120,16 @@ def test_resuming_from_nothing_says_so(
     assert main(command(noise, tmp_path / "out", "--time-limit", "0.3", "--resume")) == 0
     notes = json.loads(capsys.readouterr().out)["notes"]
     assert "no state.safetensors to resume from: the search started anew" in notes
+
+
+@pytest.mark.parametrize("place", ["placing", "writing"])
+def test_no_report_of_earlier_phases_stays(noise: Path, tmp_path: Path, place: str) -> None:
+    out = tmp_path / "out"
+    assert main(command(noise, out, "--time-limit", "0.3")) == 0
+    assert {"report.html", "density.png"} <= {path.name for path in out.iterdir()}
+    owner, name, call, before = PLACES[place]
+    with pytest.MonkeyPatch.context() as patched:
+        interrupted = signalling(getattr(owner, name), signal.SIGTERM, call, before)
+        patched.setattr(owner, name, interrupted)
+        assert main(command(noise, out, "--time-limit", "0.3", "--overwrite")) == 143
+    assert sorted(path.name for path in out.iterdir()) == RESULTS

@@ -14,10 +14,14 @@ import numpy as np
 import pytest
 
 from crysformer.crystal.io.read import read_crystal
+from crysformer.crystal.io.read_res import read_res_atoms
 from crysformer.crystal.quality.report import DataReport
 from crysformer.errors import CrysformerError, InputError
 from crysformer.phasing import solver
+from crysformer.phasing.atoms.atomic_structure import AtomicStructure
+from crysformer.report.html import page
 from crysformer.samples import SAMPLES
+from crysformer.workflow.solution_files import write_solution
 from crysformer.workflow.solve import solve_to_folder
 
 SAMPLE = next(sample for sample in SAMPLES if sample.name == "gf")
@@ -42,6 +46,39 @@ def test_a_folder_holds_what_the_solution_says(tmp_path: Path) -> None:
     mtz = gemmi.read_mtz_file(str(tmp_path / "out" / "solution.mtz"))
     fom = mtz.column_with_label("FOM").array
     assert np.nanmax(fom) == pytest.approx(float(solution.fom.max()), abs=1e-4)
+
+
+def test_the_data_report_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report for a browser describes the file that was given, not the solution's copy."""
+
+    def again(*args: Any) -> DataReport:
+        raise AssertionError("made a second time")
+
+    monkeypatch.setattr(page, "data_report", again)
+    data = replace(read_crystal(SAMPLE.data_path), sigf=None)
+    solve_to_folder(data, tmp_path / "out", SAMPLE.sequence, method="raar", time_limit=0.1)
+    written = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Wilson plot" in written
+    assert "Signal to noise" not in written
+
+
+def test_atoms_are_written_with_the_name_of_the_file_alone(tmp_path: Path) -> None:
+    """And, as all of them are fixed, with 10 added to an occupancy of at most 1."""
+    data = read_crystal(SAMPLE.data_path)
+    solution = solver.solve(data, method="raar", time_limit=0.1)
+    atoms = AtomicStructure(
+        frac=np.array([[0.1, 0.2, 0.3], [0.3, 0.2, 0.1]]), number=np.array([6, 8]),
+        b_iso=np.array([10.0, 20.0]), occupancy=np.array([1.3, 0.8]),
+        F=np.zeros(len(data), dtype=complex), r=0.1, cell=data.cell, space_group=data.space_group,
+    )  # fmt: skip
+    write_solution(tmp_path, data, replace(solution, atoms=atoms))
+    lines = (tmp_path / "atoms.res").read_text().splitlines()
+    assert Path(data.source).is_absolute()
+    assert lines[0] == "TITL gf.mtz.gz in P 1"
+    assert [line.split()[5] for line in lines if line[:2] in ("C1", "O1")] == [
+        "11.00000", "10.80000",
+    ]  # fmt: skip
+    assert read_res_atoms(tmp_path / "atoms.res").occupancy == pytest.approx([1.0, 0.8])
 
 
 def test_a_search_that_fails_leaves_no_folder(tmp_path: Path) -> None:

@@ -24,12 +24,13 @@ from crysformer.crystal.free_set import free_set
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import UsageError
 from crysformer.peptide.sequence_file import sequences_of
-from crysformer.progress import begin_stage
+from crysformer.progress import begin_stage, ending_stage
 
 TIME_LIMIT: Final = 300.0
 """Seconds that building may take by default."""
 
 
+@ending_stage
 def build(
     data: CrystalData,
     sequence: str | Sequence[str] | None = None,

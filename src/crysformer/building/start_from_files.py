@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from crysformer.building.dictionaries import describes_residues
 from crysformer.building.start import Start
-from crysformer.crystal.io.read import read_crystal
+from crysformer.crystal.io.read import read_solution_amplitudes
 from crysformer.crystal.io.read_phases import PhasedReflections, coefficients_at, read_phases
 from crysformer.crystal.io.read_res import read_res_atoms
 from crysformer.crystal.reflections import CrystalData, Radiation
@@ -91,7 +91,7 @@ def read_solved_folder(folder: str | Path) -> SolvedFolder:
             )
     summary = read_json_object(place / SUMMARY)
     given = _input_of(place / SUMMARY, summary)
-    data = read_crystal(place / MTZ, radiation=given.radiation)
+    data = read_solution_amplitudes(place / MTZ, given.radiation)
     phased = read_phases(place / MTZ, labin="FWT,PHWT")
     structure = read_model(place / MODEL) if (place / MODEL).is_file() else None
     atoms = _atoms(place / ATOMS, data) if (place / ATOMS).is_file() else None

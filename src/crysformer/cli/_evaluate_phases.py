@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         write_json(folder / "metrics.json", metrics)
         write_rows(evaluation, folder / "examples.csv")
         phase_error_figure({"phases": metrics["shells"]}, folder / "phase_error.png")
-    emit(args, metrics, text(metrics))
+    emit(args, metrics, text(metrics), verdict=f"phases: {result_line(metrics)}")
     return 0
 
 
@@ -92,8 +92,17 @@ def _on_data_set(args: argparse.Namespace) -> int:
         write_json(folder / "metrics.json", metrics)
         write_table([evaluation], folder / "examples.csv")
         phase_error_figure({"phases": metrics["shells"]}, folder / "phase_error.png")
-    emit(args, metrics, means(metrics))
+    emit(args, metrics, means(metrics), verdict=f"phases: {result_line(metrics)}")
     return 0
+
+
+def result_line(metrics: dict[str, Any]) -> str:
+    """The result in one line."""
+    return (
+        f"{counted(metrics['n'], 'crystal')}, solved {metrics['solved_share']:.1%}, PC after "
+        f"alignment {metrics['pc_aligned']:.3f}, F-weighted phase error "
+        f"{metrics['weighted_phase_error_aligned']:.2f} degrees"
+    )
 
 
 def text(metrics: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import logging
 import os
 import platform
 import shlex
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,14 +23,47 @@ from crysformer.version import __version__
 log = logging.getLogger("crysformer")
 
 NAME: Final = "crysformer.log"
-#: Commands whose output folder gets a log.
-COMMANDS: Final = ("solve", "build", "train", "evaluate")
+#: Commands whose output folder gets a log; that of `predict` stands beside its files (`file_log`).
+COMMANDS: Final = ("solve", "build", "train", "evaluate", "demo", "benchmark")
 #: Packages whose versions may matter for the result.
 _PACKAGES: Final = ("numpy", "scipy", "gemmi", "torch", "servalcat")
 _INTERVAL: Final = 5.0  # seconds between writings; a run that fails sooner leaves no folder
 
 
-class RunLog(logging.Handler):
+class _Lines(logging.Handler):
+    """Lines of a run: a header, the records of the log, and results.
+
+    Parameters
+    ----------
+    header
+        First lines.
+    own_thread
+        Take the records of this thread alone, where other threads have runs of their own.
+    """
+
+    def __init__(self, header: Sequence[str], own_thread: bool = False) -> None:
+        super().__init__(logging.DEBUG)
+        self._lines = list(header)
+        self._thread = threading.get_ident() if own_thread else None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record."""
+        level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
+        self.add(level + record.getMessage())
+
+    def add(self, text: str) -> None:
+        """Take lines that are not among the records, such as the result."""
+        if self._thread in (None, threading.get_ident()):
+            now = datetime.datetime.now().strftime("%H:%M:%S")
+            self._lines += [f"{now}  {line}" for line in text.splitlines()]
+
+    @property
+    def content(self) -> bytes:
+        """Content of the file."""
+        return ("\n".join(self._lines) + "\n").encode()
+
+
+class RunLog(_Lines):
     """Lines of a run, written beside its results while it holds the lock of their folder.
 
     Parameters
@@ -41,26 +75,29 @@ class RunLog(logging.Handler):
         First lines.
     resume
         Keep the log that is there, and add this run to it.
+    own_thread
+        Take the records of this thread alone.
     """
 
-    def __init__(self, folder: str | Path, header: Sequence[str], *, resume: bool = False) -> None:
-        super().__init__(logging.DEBUG)
+    def __init__(
+        self,
+        folder: str | Path,
+        header: Sequence[str],
+        *,
+        resume: bool = False,
+        own_thread: bool = False,
+    ) -> None:
+        super().__init__(header, own_thread)
         self.path = Path(folder) / NAME
-        self._lines, self._resume = list(header), resume
+        self._resume = resume
         self._earlier: bytes | None = None
         self._before: dict[str, int] = {}
         self._held = self._was_held = False
         self._written = time.monotonic()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Take a record, and write from time to time."""
-        level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
-        self.add(level + record.getMessage())
-
     def add(self, text: str) -> None:
-        """Take lines that are not among the records, such as the result."""
-        now = datetime.datetime.now().strftime("%H:%M:%S")
-        self._lines += [f"{now}  {line}" for line in text.splitlines()]
+        """Take lines, and write from time to time."""
+        super().add(text)
         if self._held and time.monotonic() - self._written > _INTERVAL:
             self.write()
 
@@ -96,7 +133,7 @@ class RunLog(logging.Handler):
         self._written = time.monotonic()
         if self._others() != self._before:
             kept = self._earlier + b"\n" if self._earlier and self._resume else b""
-            write_bytes(self.path, kept + ("\n".join(self._lines) + "\n").encode())
+            write_bytes(self.path, kept + self.content)
         elif self._earlier is None:
             self.path.unlink(missing_ok=True)
         else:
@@ -120,7 +157,7 @@ class RunLog(logging.Handler):
 def add_to_log(text: str) -> None:
     """Add text that does not go through logging to the log of the run, if there is one."""
     for handler in log.handlers:
-        if isinstance(handler, RunLog):
+        if isinstance(handler, _Lines):
             handler.add(text)
 
 
@@ -146,6 +183,7 @@ def run_log(
     describe: Callable[[BaseException], str],
     *,
     resume: bool = False,
+    own_thread: bool = False,
 ) -> Iterator[None]:
     """Keep the log of everything in the block beside the results.
 
@@ -159,11 +197,13 @@ def run_log(
         Words for an exception that ends the block.
     resume
         Add to the log that is there.
+    own_thread
+        Take the records of this thread alone.
     """
     if folder is None:
         yield
         return
-    handler = RunLog(folder, header(command_line), resume=resume)
+    handler = RunLog(folder, header(command_line), resume=resume, own_thread=own_thread)
     companion = handler.companion
     companions.append(companion)
     log.addHandler(handler)
@@ -177,6 +217,27 @@ def run_log(
         with suppress(CrysformerError, OSError):
             handler.finish()
         companions.remove(companion)
+
+
+@contextmanager
+def file_log(path: Path, command_line: str) -> Iterator[None]:
+    """Keep the log of everything in the block in a file, unless the block fails.
+
+    Parameters
+    ----------
+    path
+        The file; one that is there is replaced.
+    command_line
+        As it would be typed.
+    """
+    handler = _Lines(header(command_line))
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+    with suppress(CrysformerError, OSError):
+        write_bytes(path, handler.content)
 
 
 def quoted(argv: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ from crysformer.crystal.io.crystal_list import ListedCrystal, read_list
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.files import atomic_path, locked_folder, write_json
 from crysformer.parallel import Workers, run_tasks
+from crysformer.progress import Progress
 from crysformer.schema import read_json_object, record
 from crysformer.signals import end_processes, prepare_worker
 from crysformer.wording import counted
@@ -167,18 +168,34 @@ def _solve_on_cluster(
 def _solve_remotely(options: argparse.Namespace, crystal: ListedCrystal) -> dict[str, Any]:
     """Solve one crystal; a worker that died before may have left its state, to go on from."""
     from crysformer.cli import describe_error
-    from crysformer.cli._solve_one import solve_one
 
     output = Path(options.output)
     if not options.overwrite:  # then nothing was there before this run
         options.resume = options.resume or (output.is_dir() and any(output.iterdir()))
     try:
-        summary, _ = solve_one(options, None)
+        summary = _solve_with_log(options, None, own_thread=True)
     except CrysformerError as error:
         return _record(crystal, "failed", message=with_flags(str(error), options))
     except Exception as error:
         return _record(crystal, "failed", message=describe_error(error))
     return _solved(crystal, summary)
+
+
+def _solve_with_log(
+    options: argparse.Namespace, progress: Progress | None, *, own_thread: bool = False
+) -> dict[str, Any]:
+    """Solve one crystal into a folder with a log of its own; summary.json."""
+    from crysformer.cli import failure
+    from crysformer.cli._solve_one import solve_one
+
+    log.setLevel(logging.DEBUG)
+    with run_log(
+        options.output, options.command_line, failure,
+        resume=options.resume, own_thread=own_thread,
+    ):  # fmt: skip
+        summary, text = solve_one(options, progress)
+        add_to_log(text)
+    return summary
 
 
 def _options(args: argparse.Namespace, folder: Path, crystal: ListedCrystal) -> argparse.Namespace:
@@ -225,23 +242,18 @@ def _child(options: argparse.Namespace, pipe: Connection, threads: int) -> None:
     """Solve one crystal and tell of it; SIGTERM leaves the best so far, for --resume."""
     import torch
 
-    from crysformer.cli import describe_error, failure
-    from crysformer.cli._solve_one import solve_one
+    from crysformer.cli import describe_error
 
     prepare_worker(_GRACE)
     log.addHandler(logging.NullHandler())  # the log of the crystal has what it says
-    log.setLevel(logging.DEBUG)
     torch.set_num_threads(threads)
 
     def progress(fraction: float, text: str) -> None:
         with contextlib.suppress(OSError):
             pipe.send(("progress", fraction))
 
-    kept = run_log(options.output, options.command_line, failure, resume=options.resume)
     try:
-        with kept:
-            summary, text = solve_one(options, progress)
-            add_to_log(text)
+        summary = _solve_with_log(options, progress)
     except KeyboardInterrupt:
         raise SystemExit(143) from None
     except CrysformerError as error:

@@ -30,7 +30,7 @@ from crysformer.cli._common import (
     seed,
     with_flags,
 )
-from crysformer.cli._solve_one import model_line, written_line
+from crysformer.cli._verdict import model_line, written_line
 from crysformer.errors import InputError, UsageError
 from crysformer.file_content import STDIN
 

@@ -204,7 +204,8 @@ def _summary(manifest: Manifest, folder: str) -> str:
         lines += [f"{title}:"] if figures else []
         lines += [f"  {n:>10}  {name.replace('_', ' ')}" for name, n in figures.items()]
     lines += [f"  {problem['file']}: {problem['reason']}" for problem in manifest.problems[:20]]
-    lines.append(f"content {manifest.hashes['content']}")
+    content = manifest.hashes["content"]
+    lines.append(f"checksum of the content (SHA-256), equal for equal data sets: {content}")
     return "\n".join(lines)
 
 

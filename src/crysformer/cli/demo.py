@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crysformer.cli._common import emit, progress_bar, seed
+from crysformer.cli._run_log import add_to_log
 from crysformer.files import locked_folder, staged_files
 from crysformer.samples import SAMPLES, Sample
 from crysformer.wording import counted
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from crysformer.crystal.comparison.compare import PhaseComparison
     from crysformer.crystal.fourier.density_map import DensityMap
+    from crysformer.crystal.quality.report import DataReport
     from crysformer.crystal.reflections import CrystalData
     from crysformer.phasing.solver import Solution
 
@@ -120,29 +122,36 @@ def _run(args: argparse.Namespace, output: Path) -> int:
 
     started = time.perf_counter()
     outcomes = []
-    if not args.json:
-        crystals = counted(len(SAMPLES), "crystal")
-        print(f"{crystals}, {TIME_BUDGET:.0f} s for all of them together", flush=True)
+    crystals = counted(len(SAMPLES), "crystal")
+    _tell(args, f"{crystals}, {TIME_BUDGET:.0f} s for all of them together")
     for number, sample in enumerate(SAMPLES, start=1):
-        if not args.json:
-            print(f"[{number}/{len(SAMPLES)}] {sample.title}", flush=True)
+        _tell(args, f"[{number}/{len(SAMPLES)}] {sample.title}")
         folder = output / sample.name
         left = max(_LEAST_TIME, TIME_BUDGET - (time.perf_counter() - started))
         with staged_files(folder) as staging:
-            outcome = _solve_one(sample, min(sample.time_limit, left), staging, folder, args)
-        write_report(folder)
+            time_limit = min(sample.time_limit, left)
+            outcome, quality = _solve_one(sample, time_limit, staging, folder, args)
+        write_report(folder, quality)
         outcomes.append(outcome)
-        if not args.json:
-            print("\n".join(outcome.lines()) + "\n", flush=True)
+        _tell(args, "\n".join(outcome.lines()) + "\n")
     seconds = time.perf_counter() - started
     result = {"crystals": [outcome.to_dict() for outcome in outcomes], "seconds": seconds}
-    emit(args, result, _closing(outcomes, seconds))
+    closing = _closing(outcomes, seconds)
+    emit(args, result, closing, verdict=closing.partition("\n")[0])
     return 0
+
+
+def _tell(args: argparse.Namespace, text: str) -> None:
+    """Print text as soon as it is known, and keep it in the log."""
+    add_to_log(text)
+    if not args.json and not args.quiet:
+        print(text, flush=True)
 
 
 def _solve_one(
     sample: Sample, time_limit: float, staging: Path, folder: Path, args: argparse.Namespace
-) -> Outcome:
+) -> tuple[Outcome, tuple[CrystalData, DataReport]]:
+    """Solve a crystal into a folder; how it came out, and the quality of its data."""
     import gemmi
     import numpy as np
 
@@ -162,14 +171,16 @@ def _solve_one(
             seed=args.seed,
             progress=progress,
         )
-    write_solution(staging, data, solution, data_report(data, sample.sequence))
+    report = data_report(data, sample.sequence)
+    write_solution(staging, data, solution, report)
     shutil.copy(sample.model_path, staging)
     structure = gemmi.read_structure(str(sample.model_path))
     phi_true = np.degrees(np.angle(model_structure_factors(structure, data.hkl)))
     truth = compare_phases(data.hkl, data.f, solution.phi, phi_true, data.cell, data.space_group)
     predicted, network = _predict(data, sample, phi_true)
     _draw(staging / "maps.png", sample, structure, data.d_min, predicted, solution)
-    return Outcome(sample, time_limit, solution, truth, network, folder)
+    outcome = Outcome(sample, time_limit, solution, truth, network, folder)
+    return outcome, (data, report)
 
 
 def _predict(

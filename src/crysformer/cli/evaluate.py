@@ -122,7 +122,8 @@ def _run(args: argparse.Namespace, target: Path) -> int:
         write_json(folder / "metrics.json", result)
         write_table(evaluations, folder / "examples.csv")
         phase_error_figure(shells, folder / "phase_error.png")
-    emit(args, result, "\n".join(text(m) for m in (metrics, *companions)))
+    lines = "\n".join(text(m) for m in (metrics, *companions))
+    emit(args, result, lines, verdict=f"{args.method}: {_evaluate_phases.result_line(metrics)}")
     return 0
 
 

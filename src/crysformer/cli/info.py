@@ -143,7 +143,9 @@ def _text(result: dict[str, Any]) -> str:
     lines += ["", "weights"]
     for weights in result["weights"]:
         megabytes = weights["bytes"] / 1e6
-        lines.append(f"  {weights['name']}  {megabytes:.1f} MB  sha256 {weights['sha256']}")
+        lines.append(
+            f"  {weights['name']}  {megabytes:.1f} MB  checksum (SHA-256) {weights['sha256']}"
+        )
     if not result["weights"]:
         lines.append("  none in this installation")
     lines += ["", "external programs (all optional)"]

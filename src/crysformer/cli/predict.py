@@ -2,7 +2,9 @@
 
 Writes PREFIX.mtz (the measured amplitudes with FWT PHWT, the Fourier transform of the raw
 predicted map, and FOM, the expected cosine of the phase error), PREFIX.ccp4 (that map) and
-PREFIX.json. Nothing is refined or polished: `crysformer solve` does that.
+PREFIX.json, and the log of the run, PREFIX.log. Nothing is refined or polished: `crysformer solve`
+does that. The sequence is an input of the network, and its figures do not test it: another one of
+the same size gives nearly the same figures.
 """
 
 from __future__ import annotations
@@ -17,10 +19,16 @@ from crysformer.cli._common import (
     load_inputs,
     log,
 )
+from crysformer.cli._run_log import file_log
 from crysformer.errors import UsageError
 from crysformer.files import refuse_input, require_writable, staged_files, write_json
 
-_ENDINGS = (".mtz", ".ccp4", ".json")
+_ENDINGS = (".mtz", ".ccp4", ".json", ".log")
+
+_UNTESTED = (
+    "the sequence was taken as given: these figures do not test it; `crysformer solve` compares it "
+    "with others once there is a model"
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,12 +50,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="1: a single evaluation of the network (default: recycling runs)",
     )
     parser.add_argument(
-        "-o", "--output", required=True, metavar="PREFIX", help="writes PREFIX.mtz, .ccp4, .json"
+        "-o",
+        "--output",
+        required=True,
+        metavar="PREFIX",
+        help="writes PREFIX.mtz, .ccp4, .json, .log",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Read, predict, write."""
+    prefix = output_prefix(args.output)
+    with file_log(Path(f"{prefix}.log"), args.command_line):
+        return _run(args, prefix)
+
+
+def _run(args: argparse.Namespace, prefix: Path) -> int:
     data, sequences = load_inputs(args)
     assert sequences is not None
     for warning in data.warnings:
@@ -56,7 +74,6 @@ def run(args: argparse.Namespace) -> int:
     from crysformer.crystal.io.write import write_map, write_phases
     from crysformer.phasing.network.predict import predict
 
-    prefix = output_prefix(args.output)
     refuse_input([args.data], [Path(f"{prefix}{ending}") for ending in _ENDINGS])
     require_writable(prefix.parent)
     prediction = predict(
@@ -73,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         "d_min": prediction.d_min,
         "mean_fom": round(float(prediction.fom[data.measured].mean()), 4),
         "fom": "expected cosine of the phase error, calibrated on the validation split",
-        "notes": list(prediction.notes),
+        "notes": [*prediction.notes, _UNTESTED],
     }
     with staged_files(prefix.parent) as folder:
         write_phases(
@@ -81,13 +98,13 @@ def run(args: argparse.Namespace) -> int:
         )
         write_map(folder / f"{prefix.name}.ccp4", prediction.density)
         write_json(folder / f"{prefix.name}.json", result)
-    emit(
-        args,
-        result,
-        f"network {prediction.preset} ({prediction.weights}): map to {prediction.d_min:g} A, mean "
-        f"expected cosine {result['mean_fom']:.2f}, {prediction.seconds:.1f} s\n"
-        f"written: {prefix}.mtz, {prefix}.ccp4, {prefix}.json",
+    weights = f" ({prediction.weights})" if prediction.weights != prediction.preset else ""
+    verdict = (
+        f"network {prediction.preset}{weights}: map to {prediction.d_min:g} A, mean "
+        f"expected cosine {result['mean_fom']:.2f}, {prediction.seconds:.1f} s"
     )
+    written = ", ".join(f"{prefix}{ending}" for ending in _ENDINGS)
+    emit(args, result, f"{verdict}\n{_UNTESTED}\nwritten: {written}", verdict=verdict)
     return 0
 
 

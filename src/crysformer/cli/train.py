@@ -146,19 +146,23 @@ def run(args: argparse.Namespace) -> int:
     )
     if not is_first_process():
         return 0
+    verdict = (
+        f"validation PC {result.pc:.4f}, mean phase error {result.phase_error:.1f} degrees, "
+        f"F-weighted {result.weighted_phase_error:.1f} ({counted(result.n, 'crystal')}, maps as "
+        "predicted)"
+    )
+    weights = f"{args.output}/weights.safetensors"
     emit(
         args,
         {
-            "weights": f"{args.output}/weights.safetensors",
+            "weights": weights,
             "pc": result.pc,
             "mean_phase_error": result.phase_error,
             "weighted_phase_error": result.weighted_phase_error,
             "n": result.n,
         },
-        f"validation PC {result.pc:.4f}, mean phase error {result.phase_error:.1f} degrees, "
-        f"F-weighted {result.weighted_phase_error:.1f} ({counted(result.n, 'crystal')}, maps as "
-        "predicted)\n"
-        f"written: {args.output}/weights.safetensors",
+        f"{verdict}\nwritten: {weights}",
+        verdict=verdict,
     )
     return 0
 

@@ -24,8 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     verify = actions.add_parser(
         "verify",
-        help="compare files with their hashes, and load them",
-        description="Verify weights: their hash is that in the JSON file, and they load.",
+        help="compare files with their checksums, and load them",
+        description="Verify weights: their SHA-256 checksum is that in the JSON file, and they "
+        "load.",
         allow_abbrev=False,
         parents=[common_options()],
     )
@@ -95,7 +96,9 @@ def _verify(args: argparse.Namespace) -> int:
             results[name] = str(error)
             continue
         results[name] = "ok" if found == expected else f"SHA-256 {found}, expected {expected}"
-    emit(args, results, "\n".join(f"{name}: {result}" for name, result in results.items()))
+    words = {"ok": "ok, undamaged and complete by the checksums in its description"}
+    lines = [f"{name}: {words.get(result, result)}" for name, result in results.items()]
+    emit(args, results, "\n".join(lines))
     damaged = [name for name, result in results.items() if result != "ok"]
     if damaged:
         raise CrysformerError(f"damaged weights: {', '.join(damaged)}; install them again")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import traceback
 from collections.abc import Hashable, Iterable
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from crysformer.signals import uninterrupted
 
 RESULTS = "results.jsonl"
 OPTIONS = "options.json"
+_CHECKSUM = re.compile("[0-9a-f]{64}")
 
 
 class Recorded(Protocol):
@@ -145,8 +147,12 @@ def _whole_lines(path: Path) -> list[bytes]:
 def _refuse_changes(path: Path, options: dict[str, Any]) -> None:
     before = read_json_object(path)
     for name in sorted({*before, *options}):
-        if before.get(name) != options.get(name):
+        earlier, now = before.get(name), options.get(name)
+        if earlier != now:
+            begun = f"{name} {earlier}, not {now}"
+            if _CHECKSUM.fullmatch(str(now)):
+                begun = f"{name} of other content than those given now"
             raise UsageError(
-                f"{path.parent}: was begun with {name} {before.get(name)}, not "
-                f"{options.get(name)}; results are not comparable, choose another folder"
+                f"{path.parent}: was begun with {begun}; results are not comparable, choose "
+                "another folder"
             )

@@ -14,6 +14,7 @@ from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.fourier.projections_svg import projections_svg
 from crysformer.crystal.io.dataset import to_dataset
 from crysformer.crystal.io.write import phased_mtz
+from crysformer.crystal.molecular_formula import formula_text
 from crysformer.crystal.reflections import CrystalData
 from crysformer.inline_html import card
 from crysformer.peptide.model import PeptideModel
@@ -212,7 +213,7 @@ class Solution:
             "hand": f"as written with probability {self.hand_probability:.2f}",
             "origin": self.origin,
             "sequence": "" if sequence["probability"] is None else sequence["verdict"],
-            "atoms": "" if self.atoms is None else self.atoms.formula,
+            "atoms": "" if self.atoms is None else formula_text(self.atoms.formula),
             "notes": "; ".join(self.notes),
         }
         warning = "" if self.solved else "Unsolved: this density is most probably wrong."

@@ -22,7 +22,7 @@ from crysformer.phasing.problem import phasing_problem
 from crysformer.phasing.search import Search
 from crysformer.phasing.settings import SolveSettings
 from crysformer.phasing.solution import CandidateReport, Solution
-from crysformer.progress import Progress, begin_stage
+from crysformer.progress import Progress, begin_stage, ending_stage
 from crysformer.settings import check_ranges
 from crysformer.signals import uninterrupted
 from crysformer.wording import counted
@@ -30,6 +30,7 @@ from crysformer.wording import counted
 _MIN_REFLECTIONS = 30
 
 
+@ending_stage
 def solve(
     data: CrystalData,
     sequence: str | Sequence[str] | None = None,
@@ -165,11 +166,12 @@ def solve(
         if end is None or not return_interrupted:
             raise
         interruption = late
-    best, placed = end.candidate, end.placed
+    chosen, placed = end.candidate, end.placed  # its confidence may include the symmetry only now
+    ranked = [chosen if c is best else c for c in search.pool.candidates]
     return Solution(
-        solved=best.confidence >= SOLVED,
-        confidence=best.confidence,
-        method=best.method,
+        solved=chosen.confidence >= SOLVED,
+        confidence=chosen.confidence,
+        method=chosen.method,
         f=np.where(np.isfinite(end.data.f), end.data.f, 0.0) * end.fom,
         phi=placed.phi,
         fom=end.fom,
@@ -179,8 +181,7 @@ def solve(
         enantiomorph=placed.enantiomorph,
         origin=placed.origin,
         candidates=tuple(
-            CandidateReport(c.method, c.confidence, asdict(c.figures))
-            for c in search.pool.candidates
+            CandidateReport(c.method, c.confidence, asdict(c.figures)) for c in ranked
         ),
         seconds=time.monotonic() - begun + (checkpoint.seconds if checkpoint is not None else 0.0),
         starts=search.starts,

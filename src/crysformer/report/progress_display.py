@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 import time
+import weakref
 from html import escape
 from typing import Any, Final
 
 from crysformer.progress import HEARTBEAT, StageClock
 
 _INTERVAL: Final = 0.2  # seconds between changes of the bar
+_TICK: Final = 1.0  # seconds after which it moves without a report
 
 
 class ProgressDisplay:
     """Progress that shows itself: ``crysformer.solve(data, progress=ProgressDisplay())``.
 
-    In a notebook a bar with the stage, the time used, the limit, the time left and the last step;
-    elsewhere a line on standard error every 30 s.
+    In a notebook a bar with the stage, the time used, the limit, the time left and the last step,
+    which moves with the time; elsewhere a line on standard error every 30 s.
 
     Parameters
     ----------
@@ -26,9 +29,10 @@ class ProgressDisplay:
     """
 
     def __init__(self, stage: str = "running") -> None:
-        self._clock = StageClock(stage)
+        self._clock, self._lock = StageClock(stage), threading.RLock()
         self._shown = time.monotonic()
         self._handle = _notebook_display(self._html())
+        self._stopped: threading.Event | None = None  # of the thread that moves the bar
 
     def begin(self, stage: str, seconds: float | None = None) -> None:
         """Show the next stage.
@@ -40,8 +44,18 @@ class ProgressDisplay:
         seconds
             Its time limit.
         """
-        self._clock.begin(stage, seconds)
-        self._show(_INTERVAL)
+        with self._lock:
+            self._clock.begin(stage, seconds)
+            self._start()
+            self._show(_INTERVAL)
+
+    def end(self) -> None:
+        """Show that the stage has ended."""
+        with self._lock:
+            self._stop()
+            self._clock.end()
+            if self._handle is not None:
+                self._show(0.0)
 
     def __call__(self, fraction: float, text: str) -> None:
         """Show what is done.
@@ -53,8 +67,32 @@ class ProgressDisplay:
         text
             A few words.
         """
-        self._clock(fraction, text)
-        self._show(0.0 if fraction >= 1 else _INTERVAL)
+        with self._lock:
+            self._clock(fraction, text)
+            if fraction < 1:
+                self._start()
+            elif self._clock.limit is None:  # of a function that announces no stages
+                self._stop()
+                self._clock.end()
+            self._show(0.0 if fraction >= 1 else _INTERVAL)
+
+    def _start(self) -> None:
+        """Move with the time, in a thread that ends with the stage or with this object."""
+        if self._stopped is None:
+            self._stopped = threading.Event()
+            arguments = (weakref.ref(self), self._stopped)
+            threading.Thread(target=_move, args=arguments, daemon=True).start()
+
+    def _stop(self) -> None:
+        if self._stopped is not None:
+            self._stopped.set()
+            self._stopped = None
+
+    def _tick(self) -> None:
+        """Show the time."""
+        with self._lock:
+            if not self._clock.has_ended:
+                self._show(_INTERVAL)
 
     def _show(self, interval: float) -> None:
         if self._handle is None:
@@ -68,10 +106,18 @@ class ProgressDisplay:
             self._handle.update(_Html(self._html()))
 
     def _html(self) -> str:
-        return (
-            f'<progress value="{self._clock.fraction:.3f}" max="1"></progress> '
-            f"{escape(self._clock.line())}"
-        )
+        fraction = 1.0 if self._clock.has_ended else self._clock.fraction
+        return f'<progress value="{fraction:.3f}" max="1"></progress> {escape(self._clock.line())}'
+
+
+def _move(display: weakref.ref[ProgressDisplay], ended: threading.Event) -> None:
+    """Show the time of a display until it has ended or is gone."""
+    while not ended.wait(_TICK):
+        shown = display()
+        if shown is None:
+            return
+        shown._tick()
+        del shown  # or it would live for as long as this thread
 
 
 class _Html:

@@ -25,12 +25,14 @@ from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.sequence_support.support import SupportSettings
 from crysformer.phasing.sequence_support.verdict import SequenceSupport
 from crysformer.signals import uninterrupted
+from crysformer.workflow.pictures import PICTURE
 from crysformer.workflow.reports import REPORT, write_report
 
 LOG = "refinement.log"
 SUMMARY = "summary.json"
 BUILDING_FILES = (*MODEL_FILES, LOG, SUMMARY)
 """All files that building may write."""
+_SHOWN = (REPORT, PICTURE)
 
 
 def build_to_folder(
@@ -194,12 +196,15 @@ def _write(
     validation: Validation,
     summary: dict[str, Any],
 ) -> None:
-    """Replace the files of an earlier model, such as model.ins at atomic resolution, by these."""
+    """Replace the files of an earlier model, such as model.ins at atomic resolution, by these.
+
+    Its report goes: the new one comes last, and not after an interruption.
+    """
     with staged_files(folder) as staging:
         write_building(staging, built, sequences, validation)
         write_json(staging / SUMMARY, summary)
         written = {path.name for path in staging.iterdir()}
-    for name in MODEL_FILES:
+    for name in (*MODEL_FILES, *_SHOWN):
         if name not in written:
             (folder / name).unlink(missing_ok=True)
 
@@ -237,7 +242,7 @@ def write_building(
 
 
 def remove_building(folder: Path) -> None:
-    """Remove the files of an earlier building, which do not belong to new phases."""
-    for name in BUILDING_FILES:
+    """Remove the files of an earlier building and its report, which are not of the new phases."""
+    for name in (*BUILDING_FILES, *_SHOWN):
         if name not in (SUMMARY, "solution.mtz", "model.cif"):
             (folder / name).unlink(missing_ok=True)

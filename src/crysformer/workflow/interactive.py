@@ -87,7 +87,7 @@ class Solution(phasing.Solution):
             report = data_report(data, self.sequences or None, self.copies, self.composition)
             refined = with_refined_model(self, data)
             write_results(target, data, refined, report, self.sequences, self.copies)
-            write_report(target)
+            write_report(target, (data, report))
             write_picture(target, refined, Path(data.source).name)
         return target
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from crysformer.crystal.quality.report import DataReport
+from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError
 from crysformer.files import write_bytes
 from crysformer.report.html import REPORT, batch_report, html_report
@@ -14,8 +16,13 @@ from crysformer.schema import read_json_object
 _LIST = "results.json"
 
 
-def write_report(folder: str | Path) -> Path:
+def write_report(folder: str | Path, quality: tuple[CrystalData, DataReport] | None = None) -> Path:
     """Write ``report.html`` into a folder that `solve` or `build` wrote.
+
+    Parameters
+    ----------
+    folder, quality
+        As for `crysformer.report.html.html_report`.
 
     Raises
     ------
@@ -26,7 +33,7 @@ def write_report(folder: str | Path) -> Path:
     """
     path = Path(folder) / REPORT
     try:
-        write_bytes(path, html_report(folder).encode("utf-8"))
+        write_bytes(path, html_report(folder, quality).encode("utf-8"))
     except KeyboardInterrupt as stop:
         raise type(stop)(
             f"the results are in {folder}; `crysformer report {folder}` writes {REPORT}"

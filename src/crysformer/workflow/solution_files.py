@@ -85,7 +85,7 @@ def write_solution(
             atoms.frac,
             atoms.b_iso,
             atoms.occupancy,
-            title=f"{data.source} in {atoms.space_group.xhm()}",
+            title=f"{Path(data.source).name} in {atoms.space_group.xhm()}",
         )
         write_bytes(folder / ATOMS, text.encode("ascii", errors="replace"))
     write_json(folder / "summary.json", summary)

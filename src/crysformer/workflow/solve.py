@@ -142,7 +142,7 @@ def solve_to_folder(
             )  # fmt: skip
         if report_page:
             write_picture(target, solution, Path(data.source).name)
-            write_report(target)
+            write_report(target, (data, report))
     return solution, summary
 
 

@@ -14,7 +14,7 @@ import pytest
 import crysformer
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.io.free_flags import NO_FLAG
-from crysformer.crystal.io.read import read_crystal
+from crysformer.crystal.io.read import read_crystal, read_solution_amplitudes
 from crysformer.crystal.io.write import read_map, write_map, write_phases
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import CrysformerError, InputError
@@ -114,6 +114,21 @@ def test_without_uncertainties_and_flags(data: CrystalData, tmp_path: Path) -> N
     write_phases(tmp_path / "a.mtz", replace(data, sigf=None, free=None), *phases(data))
     labels = gemmi.read_mtz_file(str(tmp_path / "a.mtz")).column_labels()
     assert labels == ["H", "K", "L", "F", "FWT", "PHWT", "FOM"]
+
+
+@pytest.mark.parametrize("with_errors", [True, False])
+def test_amplitudes_of_a_solution_read_back(
+    data: CrystalData, tmp_path: Path, with_errors: bool
+) -> None:
+    """Without uncertainties too, for which other files need `labin`."""
+    given = data if with_errors else replace(data, sigf=None)
+    write_phases(tmp_path / "out.mtz", given, data.f, 0 * data.f, 0 * data.f)
+    back = read_solution_amplitudes(tmp_path / "out.mtz", "electron")
+    assert (back.sigf is None) == (not with_errors)
+    assert back.radiation == "electron"
+    assert int(back.measured.sum()) == int(data.measured.sum())
+    with pytest.raises(InputError, match="no such file"):
+        read_solution_amplitudes(tmp_path / "none.mtz")
 
 
 def test_wrong_length_is_refused_before_writing(data: CrystalData, tmp_path: Path) -> None:

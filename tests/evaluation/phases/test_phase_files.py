@@ -238,7 +238,9 @@ def test_the_command_scores_one_file(
     }  # fmt: skip
 
 
-def test_the_command_pairs_folders_by_name(example: Example, tmp_path: Path) -> None:
+def test_the_command_pairs_folders_by_name(
+    example: Example, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ours, truth, out = (tmp_path / name for name in ("ours", "truth", "out"))
     for folder in (ours, truth):
         folder.mkdir()
@@ -248,6 +250,10 @@ def test_the_command_pairs_folders_by_name(example: Example, tmp_path: Path) -> 
     example.write(example.F).rename(truth / "two.mtz")
     argv = ["evaluate", "--phases", str(ours), "--truth", str(truth), "-o", str(out), "-q"]
     assert main(argv) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(
+        "phases: 2 crystals, solved 100.0%, PC after alignment 1.000, F-weighted"
+    )
     with (out / "examples.csv").open() as stream:
         rows = {row["id"]: row for row in csv.DictReader(stream)}
     assert {name: row["inverted"] for name, row in rows.items()} == {"one": "False", "two": "True"}

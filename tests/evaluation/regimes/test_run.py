@@ -74,7 +74,7 @@ def test_changed_options_are_refused(fifteens: Path, data_set: Path, tmp_path: P
     longer = result_options(fifteens, "test", replace(SETTINGS, time_limit=2.0))
     with pytest.raises(UsageError, match=r"begun with time_limit 1\.0, not 2\.0"):
         ResultLog(tmp_path, longer, resume=True)
-    with pytest.raises(UsageError, match="begun with data"):
+    with pytest.raises(UsageError, match="begun with data of other content"):
         ResultLog(tmp_path, result_options(data_set, "test", SETTINGS), resume=True)
 
 
@@ -175,7 +175,7 @@ def test_command_writes_tables_and_figures(
     }
     assert {path.name for path in out.iterdir()} == {
         "options.json", "results.jsonl", "results.tsv", "regimes.tsv", "regimes.json",
-        "regimes.png", "report.md",
+        "regimes.png", "report.md", "crysformer.log",
     }  # fmt: skip
     with (out / "results.tsv").open() as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))

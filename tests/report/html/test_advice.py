@@ -9,7 +9,7 @@ from crysformer.report.html.advice import advice
 
 def unsolved(**changes: Any) -> dict[str, Any]:
     data = {"d_min": 1.0, "completeness": {"overall": 0.99}, "radiation": "xray", "wavelength": 1.0}
-    given = {"sequences": ["GNNQQNY"]}
+    given = {"sequence": ["GNNQQNY"]}
     data.update(changes.pop("data", {}))
     return {"solved": False, "space_group": "P 1", "data": data, "input": given, **changes}
 
@@ -28,7 +28,7 @@ def test_each_shortcoming_is_named() -> None:
         data={"d_min": 2.8, "completeness": {"overall": 0.61}, "wavelength": None,
               "warnings": ["twinned"]},
         space_group="P 21 21 21",
-        input={"sequences": []},
+        input={"sequence": []},
     )  # fmt: skip
     text = " ".join(advice(poor))
     named = ("the sequence", "61 %", "find-space-group", "electron", "2.8 A", "warnings")

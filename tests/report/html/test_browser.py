@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crysformer.report.html.result_folder import read_result_folder
+from crysformer.report.html.viewer_page import InlineView, viewer_page
+
 pytestmark = pytest.mark.browser
 
 _OPTIONS = (
@@ -86,6 +89,24 @@ def test_buttons_change_the_view(page: Any) -> None:
     press(page, "#whole")
     assert drawn(picture(page)) == pytest.approx(drawn(before), rel=0.02)
     assert page.get_log("browser") == []
+
+
+def test_a_frame_that_begins_hidden_draws_when_it_is_shown(
+    browser: Any, solved: Path, tmp_path: Path
+) -> None:
+    """Notebooks may make room for an output only after it has been loaded."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    view = InlineView(viewer_page(read_result_folder(solved)))._repr_html_()
+    path = tmp_path / "notebook.html"
+    path.write_text(f'<div id="cell" style="display:none">{view}</div>', encoding="utf-8")
+    browser.get(path.as_uri())
+    browser.execute_script("document.getElementById('cell').style.display = 'block'")
+    browser.switch_to.frame(browser.find_element("css selector", "iframe"))
+    zoom = "return window.reportViewer ? window.reportViewer.camera.zoom : 0"
+    WebDriverWait(browser, 30).until(lambda b: b.execute_script(zoom) > 0)
+    assert drawn(picture(browser)) > 0.02
+    browser.switch_to.default_content()
 
 
 def test_a_phone_shows_everything(page: Any) -> None:

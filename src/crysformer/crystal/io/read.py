@@ -234,3 +234,24 @@ def read_table(
         f"{source}: neither MTZ, SF-mmCIF, SHELX .hkl, XDS_ASCII nor scalepack (recognised by "
         "content); expected a reflection file in one of these formats"
     )
+
+
+def read_solution_amplitudes(path: str | Path, radiation: Radiation = "xray") -> CrystalData:
+    """Read the measured amplitudes of a file that `crysformer.crystal.io.write.write_phases` wrote.
+
+    They may be without uncertainties, which of another file would have to be confirmed.
+
+    Parameters
+    ----------
+    path
+        The MTZ file.
+    radiation
+        Which scattering factors apply.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or broken.
+    """
+    labels = [column.label for column in read_table(Path(path), os.fspath(path)).columns]
+    return read_crystal(path, labin="F,SIGF" if "SIGF" in labels else "F", radiation=radiation)

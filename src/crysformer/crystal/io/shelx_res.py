@@ -40,7 +40,8 @@ def shelx_res(
     frac
         Fractional coordinates, shape (n, 3).
     b_iso, occupancy
-        B, A^2, and occupancy, shape (n,).
+        B, A^2, and occupancy, shape (n,). Occupancies are written as fixed (10 is added); one above
+        1, which the free refinement of weak atoms may give, as 1.
     title
         For TITL.
     """
@@ -63,7 +64,7 @@ def shelx_res(
         "FVAR 1.0",
     ]
     numbers: Counter[str] = Counter()
-    for name, x, b, occ in zip(elements, frac, b_iso, occupancy, strict=True):
+    for name, x, b, occ in zip(elements, frac, b_iso, np.minimum(occupancy, 1.0), strict=True):
         numbers[name] += 1
         lines.append(
             f"{name}{numbers[name]:<{5 - len(name)}d} {kinds.index(name) + 1:2d} "

@@ -31,9 +31,9 @@ def advice(summary: Mapping[str, Any]) -> list[str]:
     data = summary.get("data") or {}
     given = summary.get("input") or {}
     d_min = data.get("d_min")
-    sequences = given.get("sequences")
+    sequence = given.get("sequence")
     found = []
-    if sequences is not None and not sequences and d_min is not None and d_min > _ATOMIC:
+    if sequence is not None and not sequence and d_min is not None and d_min > _ATOMIC:
         found.append(f"Give the sequence: without it, data to {d_min:.1f} A are rarely enough.")
     found.append(
         "Search longer: resume the search with a longer time limit. Peptides of six residues or "

@@ -163,7 +163,7 @@ def _curve(
 def _legend(series: Sequence[Series]) -> str:
     if len(series) < 2:
         return ""
-    entries = "".join(
+    entries = " ".join(
         f'<span class="key c{number % 4}{" dashed" if one.style == "dashed" else ""}">'
         f"{escape(one.name)}</span>"
         for number, one in enumerate(series)

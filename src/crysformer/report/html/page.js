@@ -196,7 +196,18 @@
       document.getElementById("view").scrollIntoView();
     });
   }
-  window.addEventListener("resize", function () { viewer.resize(); viewer.request_render(); });
-  viewer.resize();
-  whole();
+
+  // The frame of a notebook may have no size yet when its page is read.
+  const frame = document.getElementById("viewer");
+  let fitted = false;
+  function fit() {
+    viewer.resize();
+    if (!fitted && frame.clientWidth > 0 && frame.clientHeight > 0) {
+      fitted = true;
+      whole();
+    }
+    viewer.request_render();
+  }
+  new ResizeObserver(fit).observe(frame);
+  fit();
 })();

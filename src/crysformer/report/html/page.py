@@ -9,7 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from crysformer.crystal.quality.report import data_report
+from crysformer.crystal.quality.report import DataReport, data_report
+from crysformer.crystal.reflections import CrystalData
 from crysformer.report.html.data_charts import data_charts
 from crysformer.report.html.model_sections import model_section
 from crysformer.report.html.result_folder import ResultFolder, read_result_folder
@@ -31,8 +32,16 @@ REPORT = "report.html"
 _VIEWER = "uglymol-0.7.2.js"
 
 
-def html_report(folder: str | Path) -> str:
+def html_report(folder: str | Path, quality: tuple[CrystalData, DataReport] | None = None) -> str:
     """Make the report of a folder that `solve` or `build` wrote.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    quality
+        The measurements as they were given, and the report on them; by default those of
+        ``solution.mtz``, which may be merged in another space group and have no intensities.
 
     Returns
     -------
@@ -46,14 +55,14 @@ def html_report(folder: str | Path) -> str:
     """
     results = read_result_folder(folder)
     name = results.path.resolve().name
-    report = data_report(results.data)
+    data, report = quality or (results.data, data_report(results.data))
     sections: list[tuple[str, str, str]] = [
         ("verdict", "Verdict", verdict_section(results.summary) + facts_section(results)),
         ("view", "Density and model", view_section(results)),
         ("model", "Model", model_section(results)),
         ("search", "Search", search_section(results.summary) + candidates_section(results.summary)),
         ("groups", "Space groups", space_groups_section(results.summary)),
-        ("data", "Data", data_section(results.summary, report, data_charts(results.data, report))),
+        ("data", "Data", data_section(results.summary, report, data_charts(data, report))),
         ("notes", "Notes", notes_section(results.summary)),
         ("files", "Files and references", files_section(results)),
     ]

@@ -12,7 +12,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.crystal.io.read import read_crystal
+from crysformer.crystal.io.read import read_solution_amplitudes
 from crysformer.crystal.io.read_res import read_res_atoms
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import CrysformerError, InputError
@@ -74,7 +74,7 @@ def read_result_folder(path: str | Path) -> ResultFolder:
         mtz = gemmi.read_mtz_file(str(folder / PHASES))
     except (RuntimeError, ValueError, OSError) as error:
         raise InputError(f"{folder / PHASES}: cannot be read ({error})") from error
-    data = read_crystal(folder / PHASES)
+    data = read_solution_amplitudes(folder / PHASES)
     return ResultFolder(folder, summary, mtz, data, _structure(folder, data.cell))
 
 

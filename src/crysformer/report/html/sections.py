@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import accumulate
 from typing import Any
 
 from crysformer.crystal.quality.report import DataReport
@@ -70,18 +71,20 @@ def facts_section(results: ResultFolder) -> str:
     if support.get("supported") is not None:
         answer = "supported" if support["supported"] else "refuted"
         facts.append(("sequence", f"{answer} by the amplitudes ({support['probability']:.2f})"))
+    if proposed := summary.get("proposed_sequence"):
+        facts.append(("proposed sequence", proposed["sequence"]))
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(text))}</dd>" for name, text in facts)
     return f"<dl>{items}</dl>"
 
 
 def search_section(summary: Mapping[str, Any]) -> str:
-    """Best confidence against time, a line for each method; empty for a single turn."""
+    """Best confidence so far against time, a line for each method; empty for a single turn."""
     course = summary.get("course") or []
     series = []
     for method in dict.fromkeys(point["method"] for point in course):
         points = [point for point in course if point["method"] == method]
         x = [float(point["seconds"]) for point in points]
-        y = [float(point["confidence"]) for point in points]
+        y = list(accumulate((float(point["confidence"]) for point in points), max))
         series.append(Series(method, x, y, "line" if len(points) > 1 else "points"))
     if len(course) < 2:
         return ""
@@ -94,7 +97,8 @@ def search_section(summary: Mapping[str, Any]) -> str:
             f"confidence of {_FLAT:g}.</p>"
         )
     drawn = chart(
-        "Best confidence of each method against time", series, "time / s", "confidence",
+        "Best confidence of each method so far against time", series, "time / s",
+        "best confidence so far",
         y_range=(0, 1),
     )  # fmt: skip
     return f'<figure class="wide">{drawn}</figure>' if drawn else ""

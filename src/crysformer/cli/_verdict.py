@@ -1,0 +1,173 @@
+"""The verdict on a solution, its figures and its model for a console."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from crysformer.wording import counted, r_factors_text, r_free_text
+
+if TYPE_CHECKING:
+    from crysformer.crystal.reflections import CrystalData
+    from crysformer.phasing.solution import Solution
+
+#: Figures of candidates that are printed; summary.json and the report have all.
+_SHOWN: Final = ("r", "free_correlation", "z_free_correlation", "log_likelihood_gain")
+_MOST_CANDIDATES: Final = 5
+
+
+def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], folder: Path) -> str:
+    """The verdict in a few lines, without the notes on reading, which were logged already."""
+    support = summary["sequence"]
+    answer = "yes" if solution.solved else "no"
+    if solution.solved and support["supported"] is False:
+        answer += ", but not with this sequence"
+    lines = [
+        f"solved: {answer} (confidence {solution.confidence:.2f}), method {solution.method}, "
+        f"{solution.seconds:.1f} s",
+        *figures_table(summary),
+    ]
+    if not solution.space_group.is_centrosymmetric():
+        lines.append(f"hand: as written with probability {solution.hand_probability:.2f}")
+    if len(solution.enantiomorph) > 1:
+        agreement = ", ".join(f"{name} {x:.3f}" for name, x in solution.enantiomorph.items())
+        lines.append(f"enantiomorphic pair: agreement with {agreement}")
+    if solution.space_groups:
+        lines.append(f"space groups: {space_groups(solution)}")
+    if support["probability"] is not None:
+        lines.append(f"sequence: {support['verdict']}")
+    lines += _proposal(data, solution, summary, folder)
+    if support["supported"] is False and (folder / "model.cif").is_file():
+        lines.append("model.cif: without the side chains that the amplitudes refute, beyond CB")
+    lines.append(f"origin: {solution.origin}")
+    lines += [f"note: {note}" for note in solution.notes if note not in data.notes]
+    lines += candidates_table(summary)
+    refinement = summary.get("refinement")
+    built = refinement is not None and "n_residues" in refinement
+    if refinement is not None and (built or refinement.get("failure")):
+        lines.append(f"model: {_contents(refinement)}")
+    lines.append(written_line(folder))
+    mtz = folder / "solution.mtz"
+    view = f"coot --script {folder / 'open.py'}" if built else f"coot --auto {mtz}"
+    lines.append(f"view{'' if solution.solved else ' (most probably wrong)'}: {view}")
+    if (page := folder / "report.html").is_file():
+        lines.append(f"report: {page} (for a browser)")
+    if not solution.solved:
+        from crysformer.report.html.advice import advice
+
+        lines += [f"to try next: {text}" for text in advice(summary)]
+        lines.append("to continue: the same command with --resume, for another --time-limit")
+    return "\n".join(lines)
+
+
+def _proposal(
+    data: CrystalData, solution: Solution, summary: dict[str, Any], folder: Path
+) -> list[str]:
+    """The sequence that the atoms propose, and the command that builds a model with it."""
+    from crysformer.building.proposed_sequence.likelihood import ProposalSettings
+    from crysformer.building.proposed_sequence.proposal import PROPOSED, proposal_line
+
+    command = f"crysformer build {folder} --sequence proposed -o NEW"
+    if PROPOSED in summary:
+        return [proposal_line(summary[PROPOSED]), f"for a model with it: {command}"]
+    unknown = solution.solved and not summary["input"]["sequence"]
+    if unknown and solution.atoms is None and data.d_min <= ProposalSettings().d_min:
+        return [f"to read the sequence from atoms in the map: {command}"]
+    return []
+
+
+def figures_table(summary: dict[str, Any]) -> list[str]:
+    """Figures of the model and of the best candidate, each with its range in right solutions.
+
+    Parameters
+    ----------
+    summary
+        Content of summary.json.
+    """
+    from crysformer.report.html.words import FIGURES, MODEL_FIGURES
+
+    rows = []
+    refinement = summary.get("refinement") or {}
+    if refinement.get("r_work") is not None:
+        fold = refinement.get("r_free_k_fold")
+        work = (fold or refinement)["r_work"]
+        rows.append([MODEL_FIGURES["r_work"][0], f"{work:.3f}", MODEL_FIGURES["r_work"][2]])
+        if r_free := r_free_text(refinement):
+            name = MODEL_FIGURES["r_free"][0] + (f", {fold['folds']}-fold" if fold else "")
+            rows.append([name, r_free, MODEL_FIGURES["r_free"][2]])
+    for candidate in summary["candidates"][:1]:
+        for name in _SHOWN:
+            if (value := candidate["figures"].get(name)) is not None:
+                title, _, usual = FIGURES[name]
+                title += " of the phases" if name == "r" else ""
+                rows.append([title, f"{value:.3f}", usual])
+    if not rows:
+        return []
+    return _indented([["figure", "value", "of right solutions"], *rows])
+
+
+def candidates_table(summary: dict[str, Any]) -> list[str]:
+    """The best candidates with their confidence and figures."""
+    from crysformer.report.html.words import FIGURES
+
+    candidates = summary["candidates"][:_MOST_CANDIDATES]
+    names = [name for name in _SHOWN if any(name in c["figures"] for c in candidates)]
+    rows = [["method", "confidence", *(FIGURES[name][0] for name in names)]]
+    for candidate in candidates:
+        values = [candidate["figures"].get(name) for name in names]
+        figures = ["" if value is None else f"{value:.3f}" for value in values]
+        rows.append([candidate["method"], f"{candidate['confidence']:.2f}", *figures])
+    return ["candidates, best first:", *_indented(rows, numbers=range(1, len(rows[0])))]
+
+
+def _indented(rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> list[str]:
+    """Lines of a table, the columns with `numbers` aligned to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            f"{text:>{width}}" if column in numbers else f"{text:<{width}}"
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append(f"  {'  '.join(cells)}".rstrip())
+    return lines
+
+
+def space_groups(solution: Solution) -> str:
+    """The best space groups with the agreement of symmetry mates, in one line."""
+    shown = [group for group in solution.space_groups if group.supported or group.stated][:4]
+    return ", ".join(
+        f"{group.name} {group.agreement:.2f}"
+        + (" (stated)" if group.stated else "")
+        + ("" if group.supported else " (not supported)")
+        for group in shown
+    )
+
+
+def model_line(refinement: dict[str, Any]) -> str:
+    """The entry ``refinement`` of summary.json for a built model, in one line."""
+    return f"model: {r_factors_text(refinement)}; {_contents(refinement)}"
+
+
+def _contents(refinement: dict[str, Any]) -> str:
+    """Size and origin of a built model, or the reason why there is none."""
+    if "n_residues" not in refinement:
+        return f"not built ({refinement['failure']})"
+    return (
+        f"{counted(refinement['n_residues'], 'residue')} in "
+        f"{counted(refinement['n_chains'], 'chain')}, "
+        f"{counted(refinement['n_waters'], 'water')}, mean B {refinement['mean_b']:.1f} A^2, "
+        f"{refinement['program']}, {refinement['seconds']:.1f} s"
+    )
+
+
+def written_line(folder: Path) -> str:
+    """Name the result files that are in a folder."""
+    from crysformer.phasing.checkpoint import STATE
+    from crysformer.workflow.build import BUILDING_FILES
+    from crysformer.workflow.pictures import PICTURE
+    from crysformer.workflow.solution_files import RESULTS
+
+    names = dict.fromkeys((*RESULTS, *BUILDING_FILES, PICTURE, STATE))
+    return f"written: {folder}: " + ", ".join(name for name in names if (folder / name).is_file())
