@@ -9,9 +9,10 @@
 
 Maps have exact amplitudes and phases with errors from a wrapped normal distribution of the mean
 absolute value that is given, or uniformly random ones. Each is traced as it is and after density
-modification; nothing but the sequence is known, and the amplitudes are not searched. R is that of
-the traced model as it stands, with one scale factor and one B. `files` does the same for phases
-that a solver wrote. `fit` fits the coefficients of `crysformer.building.tracing.acceptance`.
+modification and, if neither model is accepted or with `--cis`, with cis peptide bonds; nothing but
+the sequence is known, and the amplitudes are not searched. R is that of the traced model as it
+stands, with one scale factor and one B. `files` does the same for phases that a solver wrote. `fit`
+fits the coefficients of `crysformer.building.tracing.acceptance`, and cross-validates them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import itertools
 import math
 import os
 import time
@@ -38,9 +40,13 @@ if TYPE_CHECKING:
 
     from crysformer.building.tracing.traced_model import TracedModel
     from crysformer.crystal.reflections import CrystalData
+    from crysformer.data.store import FragmentTable
 
 SOLVER_TIME = 20.0  # s
 RIGHT = 0.5  # A, RMSD of the backbone
+FIGURES = ("map_correlation", "amplitude_correlation", "least_residue")
+FOLDS = 10  # of the cross-validation of a fit, by crystals
+CIS_CA = 3.5  # A, distance of CA below which a peptide bond is cis (2.9; 3.8 if trans)
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class Row:
     id: str
     error: str
     modified: int
+    any_cis: int
     phase_error: float
     backbone: float
     all_atoms: float
@@ -78,6 +85,9 @@ def main() -> None:
     measure.add_argument("--skip", type=int, default=0, help="crystals left out before them")
     measure.add_argument("--error", default="60", help='degrees, "random", or "solver"')
     measure.add_argument("--raw-only", action="store_true", help="no density modification")
+    measure.add_argument(
+        "--cis", action="store_true", help="only crystals with a cis peptide bond before no proline"
+    )
     measure.add_argument("--seed", type=int, default=0)
     measure.add_argument("--output", type=Path, required=True, help="rows are appended")
     measure.set_defaults(run=_measure)
@@ -101,10 +111,11 @@ def _measure(arguments: argparse.Namespace) -> None:
 
     store = FragmentStore.open(arguments.data)
     table = store.table(arguments.split)
-    order = np.random.default_rng(0).permutation(len(table))
+    order = np.random.default_rng(0).permutation(len(table)).tolist()
+    chosen = (i for i in order if not arguments.cis or _other_cis_bonds(table, i))
     name = arguments.data.name
     done = {(r["data"], r["id"], r["error"]) for r in _read([arguments.output])}
-    for index in order[arguments.skip : arguments.skip + arguments.n].tolist():
+    for index in itertools.islice(chosen, arguments.skip, arguments.skip + arguments.n):
         crystal = synthetic_crystal(table, index, store.recipe)
         if (name, crystal.id, arguments.error) in done:
             continue
@@ -117,9 +128,21 @@ def _measure(arguments: argparse.Namespace) -> None:
         label = (name, arguments.split, crystal.id, arguments.error)
         rows = traced(
             label, crystal.data, F, crystal.phi_true, [crystal.sequence], crystal.structure,
-            arguments.seed, raw_only=arguments.raw_only,
+            arguments.seed, raw_only=arguments.raw_only, always_cis=arguments.cis,
         )  # fmt: skip
         _append(arguments.output, rows)
+
+
+def _other_cis_bonds(table: FragmentTable, index: int) -> bool:
+    """Whether a fragment has a cis peptide bond that is not before a proline."""
+    from crysformer.peptide.residues import ATOMS, CODES
+
+    atoms = [ATOMS[CODES.index(letter)] for letter in table.sequence[index]]
+    first = np.cumsum([table.offset[index], *(len(names) for names in atoms)])
+    ca = table.xyz[[row + names.index("CA") for row, names in zip(first, atoms, strict=False)]]
+    near = np.linalg.norm(np.diff(ca, axis=0), axis=1) < CIS_CA
+    letters = table.sequence[index][1:]
+    return any(cis and letter != "P" for cis, letter in zip(near, letters, strict=True))
 
 
 def _files(arguments: argparse.Namespace) -> None:
@@ -187,31 +210,39 @@ def traced(
     seed: int,
     *,
     raw_only: bool = False,
+    always_cis: bool = False,
 ) -> Iterator[Row]:
-    """Rows of one map, as it is and density-modified."""
+    """Rows of one map, as it is and density-modified, and with cis bonds if no model is right."""
     from crysformer.building.tracing.density_improvement import modified_phases
     from crysformer.building.tracing.from_amplitudes import map_of
     from crysformer.building.tracing.settings import TracingSettings
     from crysformer.building.tracing.trace import trace
     from crysformer.evaluation.building.deviations import deviations
 
-    iterations = TracingSettings().modification
-    for modified in (0, 1)[: 1 if raw_only else 2]:
+    settings = TracingSettings()
+    accepted = False
+    for modified, cis in ((0, False), (1, False), (1, True))[: 1 if raw_only else 3]:
+        if cis and accepted and not always_cis:
+            return
         began = time.process_time()
-        if modified:
-            F = modified_phases(data, F, sequences, iterations, seed)
-        model = trace(map_of(data, F), sequences, data.d_min, seed=seed, radiation=data.radiation)
+        if modified and not cis:
+            F = modified_phases(data, F, sequences, settings.modification, seed)
+        model = trace(
+            map_of(data, F), sequences, data.d_min, seed=seed, any_cis=cis,
+            radiation=data.radiation,
+        )  # fmt: skip
         seconds = time.process_time() - began
         error = _weighted_error(data, F, phi_true)
         row = Row(
-            *label, modified=modified, phase_error=error, backbone=math.nan, all_atoms=math.nan,
-            r=math.nan, map_correlation=math.nan, amplitude_correlation=math.nan,
-            least_residue=math.nan, score=0.0, accepted=0,
+            *label, modified=modified, any_cis=int(cis), phase_error=error, backbone=math.nan,
+            all_atoms=math.nan, r=math.nan, map_correlation=math.nan,
+            amplitude_correlation=math.nan, least_residue=math.nan, score=0.0, accepted=0,
             n_reflections=int(data.measured.sum()), n_atoms=0, seconds=seconds,
         )  # fmt: skip
         if model is None:
             yield row
             continue
+        accepted |= model.accepted
         backbone, all_atoms = deviations(model.structure, truth)
         yield dataclasses.replace(
             row,
@@ -287,13 +318,13 @@ def _read(paths: Sequence[Path]) -> list[dict[str, str]]:
 def _table(arguments: argparse.Namespace) -> None:
     groups: dict[tuple[str, ...], list[dict[str, str]]] = defaultdict(list)
     for row in _read(arguments.rows):
-        groups[row["data"], row["split"], row["error"], row["modified"]].append(row)
+        groups[row["data"], row["split"], row["error"], row["modified"], row["any_cis"]].append(row)
     print(
         "| crystals | split | phase error | map | n | backbone <= 0.5 A | all atoms <= 0.2 A "
         "| <= 0.3 A | median all atoms | R < 0.38 | accepted | accepted and wrong | CPU s |"
     )
     print("|---" * 13 + "|")
-    for (data, split, error, modified), rows in sorted(groups.items()):
+    for (data, split, error, modified, cis), rows in sorted(groups.items()):
         column = {
             name: np.array([float(r[name]) for r in rows])
             for name in ("backbone", "all_atoms", "r", "accepted", "seconds")
@@ -301,7 +332,8 @@ def _table(arguments: argparse.Namespace) -> None:
         right = column["backbone"] <= RIGHT
         accepted = column["accepted"] > 0
         cells = [
-            data, split, error, "density-modified" if modified == "1" else "as it is",
+            data, split, error,
+            ("density-modified" if modified == "1" else "as it is") + ", cis" * int(cis),
             str(len(rows)), f"{100 * right.mean():.0f} %",
             f"{100 * (column['all_atoms'] <= 0.2).mean():.0f} %",
             f"{100 * (column['all_atoms'] <= 0.3).mean():.0f} %",
@@ -318,11 +350,26 @@ def _fit(arguments: argparse.Namespace) -> None:
     from crysformer.evaluation.logistic import fit_logistic
 
     rows = [r for r in _read(arguments.rows) if r["backbone"] != "nan"]
-    x = np.array(
-        [features(float(r["map_correlation"]), float(r["amplitude_correlation"])) for r in rows]
-    )
-    y = np.array([float(r["backbone"]) <= RIGHT for r in rows])
-    print(fit_logistic(x, y))
+    x = np.array([features(*(float(r[name]) for name in FIGURES)) for r in rows])
+    right = np.array([float(r["backbone"]) <= RIGHT for r in rows])
+    crystals = np.unique([r["data"] + r["id"] for r in rows], return_inverse=True)[1]
+    part = np.random.default_rng(0).integers(FOLDS, size=crystals.max() + 1)[crystals]
+    for columns in ((0, 1), (2,), (0, 2), (1, 2), (0, 1, 2)):
+        held_out = np.zeros(len(x))
+        for fold in range(FOLDS):
+            out = part == fold
+            fit = fit_logistic(x[~out][:, columns], right[~out])
+            held_out[out] = fit.probability(x[out][:, columns])
+        loss = -np.log(np.where(right, held_out, 1 - held_out).clip(1e-9)).mean()
+        print(", ".join(FIGURES[i] for i in columns), f"held out: log loss {loss:.4f}", end="")
+        for limit in (0.5, 0.9):
+            said = held_out >= limit
+            print(
+                f"; from {limit:g}: {(said & right).sum()} of {right.sum()} right and "
+                f"{(said & ~right).sum()} of {(~right).sum()} wrong accepted", end="",
+            )  # fmt: skip
+        print()
+    print(fit_logistic(x, right))
 
 
 if __name__ == "__main__":

@@ -139,10 +139,13 @@ class BuildRun:
         d_min = self.data.d_min
         if self.refiner.full and d_min <= self.settings.hydrogens_d_min and self._time():
             self.clock.report("hydrogens")
-            state = self._tried(state, "riding hydrogens", hydrogens=True)
+            # they ride on atoms that hardly move
+            state = self._tried(
+                state, "riding hydrogens", self.settings.short_cycles, hydrogens=True
+            )
         if self.refiner.full and self._enough_for_anisotropic(state) and self._time():
             self.clock.report("anisotropic B")
-            new = self._tried(state, "anisotropic B", displacement="aniso")
+            new = self._tried(state, "anisotropic B", self.settings.cycles, displacement="aniso")
             state = self._watered(new) if new is not state else state
         if self.refiner.full:  # it refines occupancies
             trials = ConformerTrials(self._refined, self._time, self.settings)
@@ -276,11 +279,12 @@ class BuildRun:
         self,
         state: RefinedState,
         what: str,
+        cycles: int,
         displacement: Displacement | None = None,
         hydrogens: bool | None = None,
     ) -> RefinedState:
         """Refine with another kind of model; the state as it was if that is not better."""
-        new = self._refined(state.structure, self.settings.cycles, state, displacement, hydrogens)
+        new = self._refined(state.structure, cycles, state, displacement, hydrogens)
         kept = better(new, state)
         verdict = "kept" if kept else "not kept"
         self.notes.append(

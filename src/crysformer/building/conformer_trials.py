@@ -70,10 +70,11 @@ class ConformerTrials:
         """The model with second conformers but those that refinement removes, if it is better."""
         settings, before = self.settings.conformers, len(occupancies(state.structure))
         start = with_conformers(state.structure, found, settings.first_occupancy)
-        new = self.refine(start, self.settings.cycles, state)
+        new = self.refine(start, self.settings.short_cycles, state)
         checked, removed = without_poor_conformers(new.structure, settings)
         n, whole = len(occupancies(checked)) - before, not removed
-        if removed and n > 0 and self.has_time():
+        promising = n > 0 and (removed > 0 or better(new, state))
+        if promising and self.has_time():
             new, whole = self.refine(checked, self.settings.short_cycles, new), True
         kept = n > 0 and whole and better(new, state)
         self.notes.append(

@@ -12,7 +12,6 @@ from crysformer.building.tracing.fitting import (
     order_end_oxygens,
     pose_on_backbones,
 )
-from crysformer.building.tracing.map_target import MapTarget
 from crysformer.building.tracing.search_map import SearchMap
 from crysformer.building.tracing.threading import ThreadedChain
 from crysformer.peptide.cis_bonds import cis_bonds
@@ -61,8 +60,8 @@ def test_shaken_coordinates_return_and_bonds_stay_cis_or_trans(cis: bool) -> Non
     p = kinematics.peptides
     assert cis_bonds(p, xyz).any() == cis
     shaken = xyz + 0.25 * torch.randn(xyz.shape, generator=torch.Generator().manual_seed(1))
-    target = MapTarget(map_of_atoms(xyz[0]), p)
-    fitted = fit_coordinates(kinematics, target, shaken, 150, FitSettings())
+    density = map_of_atoms(xyz[0])
+    fitted = fit_coordinates(kinematics, density, shaken, 150, FitSettings())
     assert float((fitted - xyz).norm(dim=2).square().mean().sqrt()) < 0.1  # half a step
     assert torch.equal(cis_bonds(p, fitted), cis_bonds(p, xyz))
 

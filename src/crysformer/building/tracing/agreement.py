@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crysformer.building.tracing.chain_ends import shown_atoms
 from crysformer.building.tracing.search_map import MapCoefficients, SearchMap
 from crysformer.crystal.fourier.structure_factors import AtomBatch, structure_factors
 from crysformer.crystal.normalisation import normalized_amplitudes
@@ -42,12 +43,14 @@ class Agreement:
 
 
 class ModelAgreement:
-    """Agreement of models of some chains with a map.
+    """Agreement of models of some chains with a map, without second oxygens it does not show.
 
     Parameters
     ----------
     coefficients
         The map's structure factors.
+    search_map
+        The map.
     peptides
         The chains of the asymmetric unit.
     b_iso
@@ -59,11 +62,12 @@ class ModelAgreement:
     def __init__(
         self,
         coefficients: MapCoefficients,
+        search_map: SearchMap,
         peptides: Peptides,
         b_iso: float,
         radiation: Radiation = "xray",
     ) -> None:
-        self.coefficients, self.peptides = coefficients, peptides
+        self.coefficients, self.search_map, self.peptides = coefficients, search_map, peptides
         self.b_iso, self.radiation = b_iso, radiation
         self._to_frac = torch.as_tensor(frac_matrix(coefficients.cell), dtype=torch.float32)
         self._orth = torch.as_tensor(orth_matrix(coefficients.cell), dtype=torch.float32)
@@ -73,6 +77,7 @@ class ModelAgreement:
 
     def structure_factors(self, xyz: Tensor) -> Tensor:
         """F of the map's reflections, shape (n_reflections,), of one model (n, 3), A."""
+        shown = shown_atoms(self.search_map, self.peptides, xyz[None])[0]
         frac = xyz @ self._to_frac.mT
         ops = [
             (torch.as_tensor(r).float(), torch.as_tensor(t).float())
@@ -83,7 +88,7 @@ class ModelAgreement:
             frac=mates,
             number=self._number.repeat(len(ops))[None],
             b_iso=torch.full(mates.shape[:2], self.b_iso),
-            occupancy=torch.ones(mates.shape[:2]),
+            occupancy=shown.float().repeat(len(ops))[None],
         )
         hkl = self.coefficients.hkl.float()
         return structure_factors(batch, self._orth, hkl, self.radiation)[0]
@@ -108,11 +113,12 @@ class ModelAgreement:
             on_grid = self.coefficients.with_values(values).map_on(_RESIDUE_SPACING)
             cell, group = self.coefficients.cell, self.coefficients.space_group
             maps.append(SearchMap(on_grid, cell, group))
+        shown = shown_atoms(self.search_map, self.peptides, xyz[None])[0]
         offsets = _AROUND * torch.cat((torch.zeros(1, 3), torch.eye(3), -torch.eye(3)))
         model, observed = (m.at(xyz[:, None] + offsets) for m in maps)
         residues = []
         for i in range(len(self.peptides.codes)):
-            own = torch.as_tensor(self.peptides.residue == i)
+            own = torch.as_tensor(self.peptides.residue == i) & shown
             pair = torch.stack((model[own].flatten(), observed[own].flatten()))
             residues.append(float(torch.corrcoef(pair)[0, 1]))
         return Agreement(*self._correlations(F), np.array(residues))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,9 +14,11 @@ from crysformer.building.tracing.peptide_units import CA, NEXT_CA, WEIGHTS, C, N
 from crysformer.building.tracing.rotamer_library import Rotamers, best_rotamers
 from crysformer.building.tracing.search_map import SearchMap
 from crysformer.peptide import ideal_geometry as ideal
+from crysformer.peptide.geometry import Peptides
 
 _TURN = 15.0  # degrees, between the torsions tried
 _CHOICES = 12  # backbones of an end that get side chains
+_SHOWN = 0.5  # density of the second oxygen of a last residue to that of the first, at least
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +83,22 @@ def turned(a: Tensor, b: Tensor, c: Tensor, length: float, angle: float) -> Tens
         (along, math.sin(theta) * torsion.cos(), math.sin(theta) * torsion.sin()), dim=1
     )
     return local @ frame_of(a, b, c).mT + c[:, None]
+
+
+def shown_atoms(search_map: SearchMap, peptides: Peptides, xyz: Tensor) -> Tensor:
+    """Atoms that a map shows or that must be there, flags (B, n) of models (B, n, 3).
+
+    These are all but the second oxygen of a last residue, where the map has far less density at it
+    than at the first: a chain that was cut out of a longer one lacks it.
+    """
+    shown = torch.ones(xyz.shape[:2], dtype=torch.bool)
+    names = np.array(peptides.names)
+    for oxt in np.flatnonzero(names == "OXT").tolist():
+        own = peptides.residue == peptides.residue[oxt]
+        o = int(np.flatnonzero(own & (names == "O"))[0])
+        first, second = search_map.at(xyz[:, [o, oxt]]).unbind(1)
+        shown[:, oxt] = second > _SHOWN * first
+    return shown
 
 
 def _best(

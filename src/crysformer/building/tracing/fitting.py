@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from crysformer.building.tracing.contacts import contacts_of
 from crysformer.building.tracing.map_target import MapTarget, PositionTarget
 from crysformer.building.tracing.rotamer_library import BACKBONE, best_rotamers, rotamer_library
 from crysformer.building.tracing.search_map import SearchMap
@@ -22,6 +23,9 @@ from crysformer.phasing.refinement.adam import minimise
 from crysformer.phasing.sequence_search.torsion_ascent import Steps, refine_torsions
 from crysformer.settings import setting
 
+_CONTACT_REACH = 4.0  # A, of contacts of atoms that stay where they are
+_FIT_REACH = 5.0  # A, of contacts of atoms that a fit moves
+_SIDE_CHAIN_REACH = 14.0  # A, of contacts in any rotamer
 _TRIED = 3  # rotamers of each side chain, by density, that are tried in the model
 
 
@@ -152,31 +156,32 @@ def fit_to_map(
     -------
     The best models, best first, shape (finalists, n, 3), A.
     """
-    target = MapTarget(search_map, kinematics.peptides)
-    xyz = fit_coordinates(kinematics, target, xyz, settings.coarse_steps, settings, deadline)
+    p = kinematics.peptides
+    xyz = fit_coordinates(
+        kinematics, search_map, xyz, settings.coarse_steps, settings, deadline, images=False
+    )
+    kept = settings.finalists
     for _ in range(settings.rounds):
-        score = target.evaluate(xyz, gradient=False).score
-        xyz = xyz[score.argsort(descending=True)[: settings.finalists]]
         if time.monotonic() > deadline:
             break
-        # from here on with the contacts of each model with its own images
-        targets = [MapTarget(search_map, kinematics.peptides, one) for one in xyz]
-        models = []
-        for own, one in zip(targets, xyz, strict=True):
-            moved = search_side_chains(kinematics.peptides, search_map, own, one[None])
-            models.append(
-                fit_coordinates(kinematics, own, moved, settings.steps, settings, deadline)
-            )
-        xyz = torch.cat(models)
-    score = target.evaluate(xyz, gradient=False).score
-    xyz = order_end_oxygens(kinematics.peptides, search_map, xyz)
+        xyz = xyz[_scores(p, search_map, xyz).argsort(descending=True)[:kept]]
+        xyz = search_side_chains(p, search_map, xyz)
+        xyz = fit_coordinates(kinematics, search_map, xyz, settings.steps, settings, deadline)
+    score = _scores(p, search_map, xyz)
+    xyz = order_end_oxygens(p, search_map, xyz)
     return xyz[score.argsort(descending=True)]
 
 
-def search_side_chains(
-    p: Peptides, search_map: SearchMap, target: MapTarget, xyz: Tensor
-) -> Tensor:
+def _scores(p: Peptides, search_map: SearchMap, xyz: Tensor) -> Tensor:
+    """Density less short contacts within each model, shape (B,)."""
+    contacts = contacts_of(search_map, p, xyz, _CONTACT_REACH, images=False)
+    return MapTarget(search_map, p, contacts).evaluate(xyz, gradient=False).score
+
+
+def search_side_chains(p: Peptides, search_map: SearchMap, xyz: Tensor) -> Tensor:
     """Give each side chain of models (B, n, 3) the rotamer with the best score, or leave it."""
+    contacts = contacts_of(search_map, p, xyz, _SIDE_CHAIN_REACH, images=True)
+    target = MapTarget(search_map, p, contacts)
     rows, row = backbone_rows(p), atom_rows(p)
     xyz = xyz.clone()
     score = target.evaluate(xyz, gradient=False).score
@@ -215,21 +220,27 @@ def order_end_oxygens(p: Peptides, search_map: SearchMap, xyz: Tensor) -> Tensor
 
 def fit_coordinates(
     kinematics: Kinematics,
-    target: MapTarget,
+    search_map: SearchMap,
     xyz: Tensor,
     steps: int,
     settings: FitSettings,
     deadline: float = math.inf,
+    *,
+    images: bool = True,
 ) -> Tensor:
     """Coordinates (B, n, 3) fitted to the map with restraints to standard geometry.
 
-    Peptide bonds stay cis or trans, whichever is nearer.
+    Peptide bonds stay cis or trans, whichever is nearer. Contacts with symmetry mates and lattice
+    images count if `images` says so.
     """
+    p = kinematics.peptides
     out = torch.empty_like(xyz)
     patterns, group = cis_bonds(kinematics.peptides, xyz).unique(dim=0, return_inverse=True)
     for g, pattern in enumerate(patterns):
         restraints = restraints_of(kinematics, geometry_with_cis(kinematics, pattern))
         rows = group == g
+        contacts = contacts_of(search_map, p, xyz[rows], _FIT_REACH, images=images)
+        target = MapTarget(search_map, p, contacts)
         out[rows] = _fitted(restraints, target, xyz[rows], steps, settings, deadline)
     return out
 

@@ -72,27 +72,36 @@ def trace_each_map(
 ) -> list[TracedModel]:
     """Models of the map of some phases and, unless that fits already, of the modified map.
 
+    If none is accepted, the last map is traced once more with peptide bonds that may be cis before
+    any residue: about one in two thousand is, which breaks a chain of trans bonds.
+
     Arguments and exceptions are those of `trace_with_amplitudes`. `TracedModel.modified` tells the
     maps apart; a map in which no chain was traced has no model.
     """
     settings = settings or TracingSettings()
+
+    def traced(coefficients: NDArray[np.complex128], until: float, *, cis: bool = False) -> None:
+        found = trace(
+            map_of(data, coefficients), sequences, data.d_min, until, seed, settings,
+            either_hand=either_hand, any_cis=cis, radiation=data.radiation,
+        )  # fmt: skip
+        if found is not None:
+            models.append(replace(found, modified=coefficients is not F))
+
+    models: list[TracedModel] = []
     began = time.monotonic()
-    half = min(deadline, began + _FOR_FIRST * (deadline - began))
-    first = trace(
-        map_of(data, F), sequences, data.d_min, half, seed, settings,
-        either_hand=either_hand, radiation=data.radiation,
-    )  # fmt: skip
-    models = [] if first is None else [first]
-    if first is not None and first.amplitude_correlation >= settings.convincing:
-        return models
-    if settings.modification == 0:
-        return models
-    better = modified_phases(data, F, sequences, settings.modification, seed, deadline)
-    second = trace(
-        map_of(data, better), sequences, data.d_min, deadline, seed, settings,
-        either_hand=either_hand, radiation=data.radiation,
-    )  # fmt: skip
-    return models if second is None else [*models, replace(second, modified=True)]
+    traced(F, min(deadline, began + _FOR_FIRST * (deadline - began)))
+    best = F
+    if settings.modification and not _convincing(models, settings):
+        best = modified_phases(data, F, sequences, settings.modification, seed, deadline)
+        traced(best, deadline)
+    if models and not any(m.accepted for m in models) and time.monotonic() < deadline:
+        traced(best, deadline, cis=True)
+    return models
+
+
+def _convincing(models: Sequence[TracedModel], settings: TracingSettings) -> bool:
+    return any(m.amplitude_correlation >= settings.convincing for m in models)
 
 
 def better_trace(models: Sequence[TracedModel]) -> TracedModel:

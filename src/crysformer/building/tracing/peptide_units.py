@@ -45,15 +45,15 @@ class SeedSettings:
     kept: int = setting(24, "Distinct peptide units that chains are grown from.", min=1)
 
 
-@lru_cache(maxsize=1)
-def peptide_unit() -> Tensor:
+@lru_cache(maxsize=2)
+def peptide_unit(*, cis: bool = False) -> Tensor:
     """Ideal coordinates, shape (5, 3), A, with C at the origin."""
     c = np.zeros(3)
     ca = np.array([-ideal.CA_C, 0.0, 0.0])
     away = ca + np.array([0.0, 1.0, 0.0])  # any atom that spans the plane
     o = place_atom((away, ca, c), ideal.C_O, ideal.CA_C_O, 0.0)
     n = place_atom((away, ca, c), ideal.C_N, ideal.CA_C_N, 180.0)
-    following = place_atom((ca, c, n), ideal.N_CA, ideal.C_N_CA, 180.0)
+    following = place_atom((ca, c, n), ideal.N_CA, ideal.C_N_CA, 0.0 if cis else 180.0)
     return torch.as_tensor(np.array([ca, c, o, n, following]), dtype=torch.float32)
 
 
@@ -133,6 +133,7 @@ def find_peptide_units(
     generator: torch.Generator,
     deadline: float = math.inf,
     *,
+    cis: bool = False,
     settings: SeedSettings | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Peptide units with the highest density, all over the cell.
@@ -147,6 +148,8 @@ def find_peptide_units(
         Source of the orientations.
     deadline
         `time.monotonic` after which no more orientations are tried.
+    cis
+        With as many cis units, after the trans ones.
     settings
         Numbers of orientations and units.
 
@@ -161,19 +164,26 @@ def find_peptide_units(
         coefficients.cell,
         coefficients.space_group,
     )
-    placed = _scan(coarse, settings, generator, deadline)
-    xyz, _ = fit_rigid(coarse, placed, settings.steps)
-    xyz, score = fit_rigid(search_map, xyz, settings.steps, shift_step=0.06, rotation_step=0.05)
-    order = score.argsort(descending=True)
-    kept = _distinct(xyz[order], search_map, settings.kept)
-    return xyz[order][kept], score[order][kept]
+    units, scores = [], []
+    for unit in (peptide_unit(), peptide_unit(cis=True))[: 2 if cis else 1]:
+        placed = _scan(coarse, unit, settings, generator, deadline)
+        xyz, _ = fit_rigid(coarse, placed, settings.steps)
+        xyz, score = fit_rigid(search_map, xyz, settings.steps, shift_step=0.06, rotation_step=0.05)
+        order = score.argsort(descending=True)
+        kept = order[_distinct(xyz[order], search_map, settings.kept)]
+        units.append(xyz[kept])
+        scores.append(score[kept])
+    return torch.cat(units), torch.cat(scores)
 
 
 def _scan(
-    coarse: SearchMap, settings: SeedSettings, generator: torch.Generator, deadline: float
+    coarse: SearchMap,
+    unit: Tensor,
+    settings: SeedSettings,
+    generator: torch.Generator,
+    deadline: float,
 ) -> Tensor:
-    """Best placements of units in random orientations with C at grid points, (n, 5, 3), A."""
-    unit = peptide_unit()
+    """Best placements of a unit in random orientations with C at grid points, (n, 5, 3), A."""
     shape = torch.tensor(coarse.shape)
     # a border as wide as the unit saves the modulo of every look-up
     reach = float(torch.linalg.vector_norm(unit, dim=1).max())
@@ -223,19 +233,11 @@ _SAME = 0.7  # A, rms distance of units that are the same
 
 def _distinct(xyz: Tensor, search_map: SearchMap, n: int) -> list[int]:
     """First `n` rows that are no symmetry mate or lattice image of an earlier one."""
-    rotations, translations = search_map.mates
-    frac = xyz @ search_map.to_frac.mT
     kept: list[int] = []
-    for i in range(len(xyz)):
-        if len(kept) == n:
-            break
-        if kept:
-            mates = torch.einsum("mij,kaj->kmai", rotations, frac[kept])
-            mates = mates + translations[:, None]
-            apart = frac[i] - mates
-            apart = apart - apart.mean(-2, keepdim=True).round()
-            square = ((apart @ search_map.orth.mT) ** 2).sum(-1).mean(-1)
-            if float(square.min()) < _SAME**2:
-                continue
-        kept.append(i)
+    left = torch.arange(len(xyz))
+    while len(left) and len(kept) < n:
+        kept.append(int(left[0]))
+        away = search_map.square_distances(xyz[left], xyz[left[0]])
+        away[0] = 0
+        left = left[away >= _SAME**2]
     return kept

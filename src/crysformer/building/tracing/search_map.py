@@ -121,17 +121,39 @@ class SearchMap:
             torch.as_tensor(ops.translations, dtype=torch.float32),
         )
 
+    def square_distances(self, xyz: Tensor, other: Tensor) -> Tensor:
+        """Mean square distances, A^2, of sets of atoms to the nearest mate or image of another one.
+
+        Parameters
+        ----------
+        xyz, other
+            Cartesian positions of n sets, shape (n, a, 3), and of one, shape (a, 3), A.
+
+        Returns
+        -------
+        Shape (n,).
+        """
+        rotations, translations = self.mates
+        mates = torch.einsum("mij,aj->mai", rotations, other @ self.to_frac.mT)
+        apart = (xyz @ self.to_frac.mT)[:, None] - (mates + translations[:, None])
+        apart = apart - apart.mean(-2, keepdim=True).round()
+        return ((apart @ self.orth.mT) ** 2).sum(-1).mean(-1).amin(1)
+
+    @cached_property
+    def _bordered(self) -> Tensor:
+        """The map with its first planes again behind the last, (1, 1, nu + 1, nv + 1, nw + 1)."""
+        return torch.nn.functional.pad(self.values[None, None], (0, 1) * 3, mode="circular")
+
     def at(self, xyz: Tensor) -> Tensor:
         """Density (...) at Cartesian positions (..., 3), trilinear."""
-        return self._corners(xyz, gradient=False)[0]
+        frac = xyz @ self.to_frac.mT
+        scaled = (2 * (frac - frac.floor()) - 1).flip(-1)  # w, v, u from -1 to 1
+        return torch.nn.functional.grid_sample(
+            self._bordered, scaled.reshape(1, 1, 1, -1, 3), align_corners=True
+        ).view(xyz.shape[:-1])
 
     def with_gradient(self, xyz: Tensor) -> tuple[Tensor, Tensor]:
         """Density (...) and its gradient (..., 3), 1/A."""
-        value, gradient = self._corners(xyz, gradient=True)
-        assert gradient is not None
-        return value, gradient
-
-    def _corners(self, xyz: Tensor, gradient: bool) -> tuple[Tensor, Tensor | None]:
         at = (xyz @ self.to_frac.mT) * self._size
         low = at.floor()
         t = at - low
@@ -148,8 +170,6 @@ class SearchMap:
         cz = [[c[i][j][0] + w * (c[i][j][1] - c[i][j][0]) for j in (0, 1)] for i in (0, 1)]
         cy = [cz[i][0] + v * (cz[i][1] - cz[i][0]) for i in (0, 1)]
         value = cy[0] + u * (cy[1] - cy[0])
-        if not gradient:
-            return value, None
         du = cy[1] - cy[0]
         dv = torch.lerp(cz[0][1] - cz[0][0], cz[1][1] - cz[1][0], u)
         dz = [[c[i][j][1] - c[i][j][0] for j in (0, 1)] for i in (0, 1)]
@@ -177,6 +197,7 @@ class SearchMap:
         u, v, w = torch.remainder(near, self._size).unbind(1)
         values[u, v, w] = values[u, v, w].clamp(max=0.0)
         masked = copy.copy(self)
+        masked.__dict__.pop("_bordered", None)  # that of the map before
         masked.values, masked._flat = values, values.reshape(-1)
         return masked
 

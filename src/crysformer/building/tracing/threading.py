@@ -55,6 +55,7 @@ def thread(
     graph: UnitGraph,
     chain: Chain,
     *,
+    any_cis: bool = False,
     settings: ThreadingSettings | None = None,
 ) -> list[ThreadedChain]:
     """Best paths of a sequence through grown chains.
@@ -71,6 +72,8 @@ def thread(
         The grown chains.
     chain
         The sequence, of at least two residues.
+    any_cis
+        Peptide bonds may be cis before any residue, not only before proline.
     settings
         Number of paths.
 
@@ -89,7 +92,7 @@ def thread(
         library = rotamer_library(*kind)
         score, which = best_rotamers(search_map, graph.backbone, library, settings.rotamer)
         total = backbone + score[:, 0]
-        if kind[0] != "P":  # only before proline
+        if kind[0] != "P" and not any_cis:
             total = torch.where(cis[graph.before], -math.inf, total)
         inner[kind] = (total, which[:, 0])
     reached = starts.score  # best sum of the path up to each vertex, (V,)
@@ -103,7 +106,7 @@ def thread(
         residue[graph.after[rows]] = rows
         arrivals.append(residue)
     total = reached + ends.score
-    if kinds[-1][0] != "P":
+    if kinds[-1][0] != "P" and not any_cis:
         total = torch.where(cis, -math.inf, total)
     kept: list[ThreadedChain] = []
     for vertex in total.argsort(descending=True).tolist():
@@ -142,10 +145,4 @@ def _traced_back(
 
 def _same(search_map: SearchMap, a: Tensor, b: Tensor) -> bool:
     """Whether two backbones lie on each other, or on a symmetry mate."""
-    rotations, translations = search_map.mates
-    frac_a, frac_b = (x[:, 1] @ search_map.to_frac.mT for x in (a, b))
-    mates = torch.einsum("mij,aj->mai", rotations, frac_b) + translations[:, None]
-    apart = frac_a - mates
-    apart = apart - apart.mean(1, keepdim=True).round()
-    square = ((apart @ search_map.orth.mT) ** 2).sum(2).mean(1)
-    return bool(square.min() < _SAME**2)
+    return float(search_map.square_distances(a[None, :, 1], b[:, 1])[0]) < _SAME**2

@@ -20,7 +20,6 @@ from crysformer.building.tracing.fitting import (
     start_coordinates,
 )
 from crysformer.building.tracing.growing import grow
-from crysformer.building.tracing.map_target import MapTarget
 from crysformer.building.tracing.peptide_units import find_peptide_units
 from crysformer.building.tracing.search_map import MapCoefficients, SearchMap, inverted
 from crysformer.building.tracing.settings import TracingSettings
@@ -49,6 +48,7 @@ def trace(
     settings: TracingSettings | None = None,
     *,
     either_hand: bool = False,
+    any_cis: bool = False,
     radiation: Radiation = "xray",
 ) -> TracedModel | None:
     """Trace chains of known sequence in a map.
@@ -75,6 +75,8 @@ def trace(
     either_hand
         Trace the map and its inverse, and return the better model (only in groups that are their
         own mirror image).
+    any_cis
+        Peptide bonds may be cis before any residue, not only before proline.
     radiation
         Which scattering factors apply.
 
@@ -105,8 +107,9 @@ def trace(
     for i, one in enumerate(maps):
         left = (deadline - time.monotonic()) / (len(maps) - i)
         found = _trace_one(
-            one, tuple(sequences), d_min, time.monotonic() + left, seed, settings, radiation
-        )
+            one, tuple(sequences), d_min, time.monotonic() + left, seed, settings, radiation,
+            any_cis=any_cis,
+        )  # fmt: skip
         if found is not None:
             models.append(replace(found, inverted=i == 1))
     if not models:
@@ -123,6 +126,8 @@ def _trace_one(
     seed: int,
     settings: TracingSettings,
     radiation: Radiation,
+    *,
+    any_cis: bool,
 ) -> TracedModel | None:
     coefficients = MapCoefficients(density, d_min)
     if not bool((coefficients.F.abs() > 0).any()):
@@ -142,7 +147,7 @@ def _trace_one(
         until = time.monotonic() + share
         found = _next_chain(
             coefficients, left_over, [sequences[i] for i in remaining], generator, until,
-            settings, b_iso, radiation, first=not placed,
+            settings, b_iso, radiation, first=not placed, any_cis=any_cis,
         )  # fmt: skip
         if found is None:
             break
@@ -157,13 +162,16 @@ def _trace_one(
     xyz = _compact([placed[i] for i in order], whole)
     kinematics = Kinematics(peptides)
     if len(order) > 1:
-        target = MapTarget(whole, peptides, xyz)
         steps = settings.fit.steps
-        xyz = fit_coordinates(kinematics, target, xyz[None], steps, settings.fit, deadline)[0]
-    agreement = ModelAgreement(coefficients, peptides, b_iso, radiation).full(xyz)
+        xyz = fit_coordinates(kinematics, whole, xyz[None], steps, settings.fit, deadline)[0]
+    agreement = ModelAgreement(coefficients, whole, peptides, b_iso, radiation).full(xyz)
     score = 0.0  # a model that lacks a chain is not right
     if len(order) == len(sequences):
-        score = probability(agreement.map_correlation, agreement.amplitude_correlation)
+        score = probability(
+            agreement.map_correlation,
+            agreement.amplitude_correlation,
+            float(agreement.residue_correlations.min()),
+        )
     coordinates = xyz.double().numpy()
     return TracedModel(
         structure=_structure(peptides, coordinates, b_iso, density),
@@ -189,16 +197,19 @@ def _next_chain(
     radiation: Radiation,
     *,
     first: bool,
+    any_cis: bool,
 ) -> tuple[str, Tensor] | None:
     """The chain that fits best what is left of the map, and its coordinates (n, 3), A."""
+    # residues whose bond to the one before is trans
+    held = [[c for c in parse_chain(s).letters[1:] if c != "P" and not any_cis] for s in sequences]
     seeds, _ = find_peptide_units(
         coefficients if first else coefficients.of_map(left_over),
-        left_over, generator, deadline, settings=settings.seeds,
+        left_over, generator, deadline, cis=not all(held), settings=settings.seeds,
     )  # fmt: skip
     if not len(seeds):
         return None
     longest = max(len(parse_chain(s).letters) for s in sequences)
-    cis = any("P" in parse_chain(s).letters[1:] for s in sequences)
+    cis = any_cis or any("P" in parse_chain(s).letters[1:] for s in sequences)
     forward, backward = (
         grow(left_over, seeds, longest - 1, way, deadline, cis=cis, settings=settings.growth)
         for way in (True, False)
@@ -207,7 +218,7 @@ def _next_chain(
     best: tuple[float, str, Tensor] | None = None
     for sequence in dict.fromkeys(sequences):
         chain = parse_chain(sequence)
-        threaded = thread(left_over, graph, chain, settings=settings.threading)
+        threaded = thread(left_over, graph, chain, any_cis=any_cis, settings=settings.threading)
         if not threaded:
             continue
         found = _fitted(
@@ -234,7 +245,7 @@ def _fitted(
     kinematics = Kinematics(peptides)
     xyz = start_coordinates(kinematics, threaded, settings.fit)
     xyz = fit_to_map(kinematics, left_over, xyz, settings.fit, deadline)
-    rating = ModelAgreement(coefficients, peptides, b_iso, radiation)
+    rating = ModelAgreement(coefficients, left_over, peptides, b_iso, radiation)
     figures = [sum(rating.correlations(one)) for one in xyz]
     best = int(np.argmax(figures))
     return figures[best], xyz[best]
