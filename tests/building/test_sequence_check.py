@@ -72,6 +72,34 @@ def test_refuted_side_chains_are_left_out(
     assert less.r.r_work > model.r.r_work + 0.1
 
 
+def test_waters_at_refuted_side_chains_are_left_out(
+    truth: gemmi.Structure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = truth[0][0][0], truth[0][0][1]
+    nz, ce = (np.array(second.sole_atom(name).pos.tolist()) for name in ("NZ", "CE"))
+    n, ca = (np.array(first.sole_atom(name).pos.tolist()) for name in ("N", "CA"))
+    # beyond NZ of K2 and N of W1, so near that nothing else in this full cell is nearer
+    beyond = [nz + 0.5 * (nz - ce), n + 0.5 * (n - ca)]
+    chain = gemmi.Chain("W")
+    for number, place in enumerate(beyond, start=1):
+        water, atom = gemmi.Residue(), gemmi.Atom()
+        water.name, water.seqid = "HOH", gemmi.SeqId(number, " ")
+        water.entity_type = gemmi.EntityType.Water
+        atom.name, atom.element, atom.b_iso = "O", gemmi.Element("O"), 20.0
+        place[0] += truth.cell.a  # beside an image of the residue
+        atom.pos = gemmi.Position(*place)
+        water.add_atom(atom)
+        chain.add_residue(water)
+    truth[0].add_chain(chain)
+    refuted = SequenceSupport(
+        supported=False, probability=0.01, residues=(ResidueSupport("A", 2, 1, "K", "M", 40.0),)
+    )
+    monkeypatch.setattr(sequence_check, "sequence_support", lambda *_: refuted)
+    less, _ = checked(built(truth))
+    waters = [str(r.seqid) for c in less.structure[0] for r in c if r.is_water()]
+    assert waters == ["2"]
+
+
 @pytest.mark.slow
 def test_a_wrong_sequence_in_the_right_density_is_refuted(truth: gemmi.Structure) -> None:
     right = built(truth)

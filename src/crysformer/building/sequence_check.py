@@ -24,6 +24,8 @@ from crysformer.phasing.sequence_support.verdict import SequenceSupport
 Chains: TypeAlias = list[tuple[str, list[gemmi.Residue]]]
 
 _LETTER_OF: Final = {name: letter for letter, name in NAME_OF.items()}
+_BACKBONE: Final = ("N", "CA", "C", "O", "OXT")
+_AT_SIDE_CHAIN: Final = 5.0  # A, at most, from a water to an atom of a side chain
 _LEAST_B = 1.0  # A^2; refinement of the comparison keeps B above zero
 
 
@@ -130,16 +132,20 @@ def _position(residue: gemmi.Residue, name: str) -> NDArray[np.float64] | None:
 def _without_side_chains(
     built: BuiltModel, chains: Chains, support: SequenceSupport, settings: BuildSettings
 ) -> BuiltModel:
-    """The model without atoms beyond CB of contradicted residues, scaled to the data again."""
+    """The model without atoms beyond CB of contradicted residues, scaled to the data again.
+
+    Waters at these side chains are left out as well: they may lie in the density of the right ones.
+    """
     places = [(name, str(r.seqid)) for name, residues in chains for r in residues]
     refuted = {places[row] for row in support.contradicted}
-    structure = built.structure.clone()
+    structure = _without_waters_at(built.structure.clone(), refuted)
     for chain in structure[0]:
         for residue in chain:
             if (chain.name, str(residue.seqid)) in refuted:
                 for i in reversed(range(len(residue))):
                     if residue[i].name not in TO_CB:
                         del residue[i]
+    structure.remove_empty_chains()
     state = RefinedState.of(structure, built.data, built.free, settings.scaling)
     note = f"sequence {support}; they are left out, and R is that without them"
     return replace(
@@ -147,3 +153,33 @@ def _without_side_chains(
         figures=None,  # those of the program include the side chains
         notes=(*built.notes, note),
     )  # fmt: skip
+
+
+def _without_waters_at(
+    structure: gemmi.Structure, residues: set[tuple[str, str]]
+) -> gemmi.Structure:
+    """The model, changed in place, without waters whose nearest atom is of these side chains.
+
+    Parameters
+    ----------
+    structure
+        The model, with all its side chains.
+    residues
+        Names of chains with numbers of residues.
+    """
+    search = gemmi.NeighborSearch(structure[0], structure.cell, _AT_SIDE_CHAIN)
+    for c, chain in enumerate(structure[0]):
+        for r, residue in enumerate(chain):
+            for a, atom in enumerate(residue):
+                if not residue.is_water() and not atom.is_hydrogen():
+                    search.add_atom(atom, c, r, a)
+    for chain in structure[0]:
+        for i in reversed(range(len(chain))):
+            mark = search.find_nearest_atom(chain[i][0].pos) if chain[i].is_water() else None
+            if mark is None:
+                continue
+            near = mark.to_cra(structure[0])
+            place = (near.chain.name, str(near.residue.seqid))
+            if place in residues and near.atom.name not in _BACKBONE:
+                del chain[i]
+    return structure
