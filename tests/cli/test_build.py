@@ -39,7 +39,8 @@ def test_a_model_is_refined_into_a_folder(
     command = ["build", str(SAMPLE.data_path), "--model", str(SAMPLE.model_path)]
     assert main([*command, "-o", str(out), "--sequence", SAMPLE.sequence, "--json", "-q"]) == 0
     summary = json.loads(capsys.readouterr().out)
-    assert names(out) == FILES
+    assert names(out) == FILES | {"density.png"}
+    assert (out / "density.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((out / "summary.json").read_text()) == summary
     assert summary["refinement"]["r_work"] < 0.22
     assert summary["refinement"]["n_free"] == 18
@@ -56,6 +57,7 @@ def test_a_model_is_refined_into_a_folder(
     assert "not empty" in capsys.readouterr().err
     # what was written can be built again, with the sequence that it holds
     again = ["build", str(out), "-o", str(tmp_path / "again"), "--build-time-limit", "5", "-q"]
+    again.append("--no-report")
     assert main(again) == 0
     text = capsys.readouterr().out
     assert "model: Rwork 0." in text

@@ -59,7 +59,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_building_arguments(parser)
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="seed of random numbers")
-    parser.add_argument("--no-report", action="store_true", help="leave out report.html")
+    parser.add_argument(
+        "--no-report", action="store_true", help="leave out report.html and density.png"
+    )
     add_output_arguments(parser, "the model and its files")
 
 

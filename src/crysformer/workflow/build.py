@@ -25,7 +25,7 @@ from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.sequence_support.support import SupportSettings
 from crysformer.phasing.sequence_support.verdict import SequenceSupport
 from crysformer.signals import uninterrupted
-from crysformer.workflow.pictures import PICTURE
+from crysformer.workflow.pictures import PICTURE, write_model_picture
 from crysformer.workflow.reports import REPORT, write_report
 
 LOG = "refinement.log"
@@ -73,7 +73,7 @@ def build_to_folder(
         Content of the summary.json of the solution, which that of the model extends; by default
         there is no solution.
     report_page
-        Write report.html as well, if there is a verdict on a solution.
+        Write density.png as well, and report.html if there is a verdict on a solution.
     translate
         Applied to every note before it is written.
 
@@ -90,7 +90,7 @@ def build_to_folder(
         On Ctrl-C or SIGTERM, after the best model so far is written, if there is one.
     """
     target, sequences = Path(folder), sequences_of(sequence)
-    refuse_input([data.source, *inputs], [target / name for name in (*BUILDING_FILES, REPORT)])
+    refuse_input([data.source, *inputs], [target / name for name in (*BUILDING_FILES, *_SHOWN)])
     with locked_folder(target, overwrite=overwrite):
         found = add_building(
             target, data, sequences, start or Start(),
@@ -98,6 +98,8 @@ def build_to_folder(
             settings=settings, dictionary=dictionary, copies=copies, time_limit=time_limit,
             seed=seed, progress=progress, translate=translate,
         )  # fmt: skip
+        if report_page:
+            write_model_picture(target, found[0], Path(data.source).name)
         if report_page and summary is not None and "solved" in summary:
             write_report(target)
     return found
