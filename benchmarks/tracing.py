@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 SOLVER_TIME = 20.0  # s
 RIGHT = 0.5  # A, RMSD of the backbone
-FIGURES = ("map_correlation", "amplitude_correlation", "least_residue")
+FIGURES = ("amplitude_correlation", "least_residue")
 FOLDS = 10  # of the cross-validation of a fit, by crystals
 CIS_CA = 3.5  # A, distance of CA below which a peptide bond is cis (2.9; 3.8 if trans)
 
@@ -350,26 +350,33 @@ def _fit(arguments: argparse.Namespace) -> None:
     from crysformer.evaluation.logistic import fit_logistic
 
     rows = [r for r in _read(arguments.rows) if r["backbone"] != "nan"]
-    x = np.array([features(*(float(r[name]) for name in FIGURES)) for r in rows])
     right = np.array([float(r["backbone"]) <= RIGHT for r in rows])
+    used = np.array([features(*(float(r[name]) for name in FIGURES)) for r in rows])
+    of_map = np.array([[float(r["map_correlation"])] for r in rows])
     crystals = np.unique([r["data"] + r["id"] for r in rows], return_inverse=True)[1]
     part = np.random.default_rng(0).integers(FOLDS, size=crystals.max() + 1)[crystals]
-    for columns in ((0, 1), (2,), (0, 2), (1, 2), (0, 1, 2)):
+    tables = {
+        "map and amplitudes": np.hstack((of_map, used[:, :1])),
+        "amplitudes": used[:, :1],
+        "least residue": used[:, 1:],
+        "all three": np.hstack((of_map, used)),
+        "amplitudes and least residue": used,
+    }
+    for name, x in tables.items():
         held_out = np.zeros(len(x))
         for fold in range(FOLDS):
             out = part == fold
-            fit = fit_logistic(x[~out][:, columns], right[~out])
-            held_out[out] = fit.probability(x[out][:, columns])
+            held_out[out] = fit_logistic(x[~out], right[~out]).probability(x[out])
         loss = -np.log(np.where(right, held_out, 1 - held_out).clip(1e-9)).mean()
-        print(", ".join(FIGURES[i] for i in columns), f"held out: log loss {loss:.4f}", end="")
+        line = f"{name}, held out: log loss {loss:.3f}"
         for limit in (0.5, 0.9):
             said = held_out >= limit
-            print(
-                f"; from {limit:g}: {(said & right).sum()} of {right.sum()} right and "
-                f"{(said & ~right).sum()} of {(~right).sum()} wrong accepted", end="",
-            )  # fmt: skip
-        print()
-    print(fit_logistic(x, right))
+            line += (
+                f"; from {limit:g}, right {(said & right).sum()} of {right.sum()} and wrong "
+                f"{(said & ~right).sum()} of {(~right).sum()}"
+            )
+        print(line)
+    print(fit_logistic(used, right))
 
 
 if __name__ == "__main__":

@@ -1,34 +1,33 @@
-"""Whether a traced model is right: a logistic regression on its agreement with the map."""
+"""Whether a traced model is right: a logistic regression on its agreement with the data.
+
+The correlation of the model with the whole map is no feature: it is as low for right models in poor
+maps as it is for wrong ones in good maps.
+"""
 
 from __future__ import annotations
 
 import math
 
 # Fitted by `benchmarks/tracing.py fit` to models of validation and training crystals.
-_INTERCEPT, _COEFFICIENTS = -20.55, (25.86, 11.34, 0.0)
+_INTERCEPT, _COEFFICIENTS = -6.481, (3.787, 3.430)
 _MOST = 50.0  # log odds
 
 
-def features(
-    map_correlation: float, amplitude_correlation: float, least_residue: float
-) -> tuple[float, float, float]:
-    """Features of the regression: correlations of a model, that of |E| as Fisher's z.
+def features(amplitude_correlation: float, least_residue: float) -> tuple[float, float]:
+    """Features of the regression.
 
     Parameters
     ----------
-    map_correlation, amplitude_correlation
-        Of the densities over the cell, and of |E|.
+    amplitude_correlation
+        Correlation of |E| of model and map, which becomes Fisher's z.
     least_residue
         Least correlation of the densities about a residue.
     """
-    z = math.atanh(min(0.999, max(-0.999, amplitude_correlation)))
-    return map_correlation, z, least_residue
+    return math.atanh(min(0.999, max(-0.999, amplitude_correlation))), least_residue
 
 
-def probability(
-    map_correlation: float, amplitude_correlation: float, least_residue: float
-) -> float:
+def probability(amplitude_correlation: float, least_residue: float) -> float:
     """Probability that the backbone of a model is within 0.5 A of the truth, 0 to 1."""
-    x = features(map_correlation, amplitude_correlation, least_residue)
+    x = features(amplitude_correlation, least_residue)
     log_odds = _INTERCEPT + sum(c * value for c, value in zip(_COEFFICIENTS, x, strict=True))
     return 1 / (1 + math.exp(-max(-_MOST, min(_MOST, log_odds))))

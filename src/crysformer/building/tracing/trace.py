@@ -167,11 +167,8 @@ def _trace_one(
     agreement = ModelAgreement(coefficients, whole, peptides, b_iso, radiation).full(xyz)
     score = 0.0  # a model that lacks a chain is not right
     if len(order) == len(sequences):
-        score = probability(
-            agreement.map_correlation,
-            agreement.amplitude_correlation,
-            float(agreement.residue_correlations.min()),
-        )
+        least = float(agreement.residue_correlations.min())
+        score = probability(agreement.amplitude_correlation, least)
     coordinates = xyz.double().numpy()
     return TracedModel(
         structure=_structure(peptides, coordinates, b_iso, density),
