@@ -237,8 +237,9 @@ class BuildRun:
         self.clock.report("rebuilding")
         copy = state.structure.clone()
         completion = Completion(copy, state.density, generator, self.settings.completion)
-        changes = completion.fill() + completion.extend(sequences) + completion.turn_side_chains()
-        changes += completion.remove_unseen_ends(state.difference)
+        changes = completion.fill() + completion.extend(sequences)
+        changes += completion.remove_unseen_ends(state.difference)  # which may be in the way
+        changes += completion.turn_side_chains()
         return copy if changes else None
 
     def _with_amides_turned(self, state: RefinedState) -> RefinedState:
