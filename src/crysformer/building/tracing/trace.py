@@ -14,6 +14,7 @@ from torch import Tensor
 
 from crysformer.building.tracing.acceptance import probability
 from crysformer.building.tracing.agreement import ModelAgreement
+from crysformer.building.tracing.chain_ends import shown_atoms
 from crysformer.building.tracing.fitting import (
     fit_coordinates,
     fit_to_map,
@@ -169,9 +170,9 @@ def _trace_one(
     if len(order) == len(sequences):
         least = float(agreement.residue_correlations.min())
         score = probability(agreement.amplitude_correlation, least)
-    coordinates = xyz.double().numpy()
+    coordinates, shown = xyz.double().numpy(), shown_atoms(whole, peptides, xyz[None])[0]
     return TracedModel(
-        structure=_structure(peptides, coordinates, b_iso, density),
+        structure=_structure(peptides, coordinates, b_iso, density, shown.numpy()),
         peptides=peptides,
         xyz=coordinates,
         b_iso=b_iso,
@@ -283,8 +284,9 @@ def _compact(chains: list[Tensor], search_map: SearchMap) -> Tensor:
 
 
 def _structure(
-    peptides: Peptides, xyz: np.ndarray, b_iso: float, density: DensityMap
+    peptides: Peptides, xyz: np.ndarray, b_iso: float, density: DensityMap, shown: np.ndarray
 ) -> gemmi.Structure:
+    """The model without second oxygens that the map does not show."""
     model = PeptideModel(
         peptides=peptides,
         xyz=xyz,
@@ -293,4 +295,8 @@ def _structure(
         space_group=density.space_group,
         F=np.zeros(0, dtype=np.complex128),
     )
-    return model.to_structure()
+    structure = model.to_structure()
+    for row in np.flatnonzero(~shown).tolist():  # second oxygens of last residues
+        last = structure[0][int(peptides.chain[row])][-1]
+        last.remove_atom(peptides.names[row], "\0", gemmi.Element("O"))
+    return structure

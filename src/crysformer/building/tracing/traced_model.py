@@ -19,9 +19,10 @@ class TracedModel:
     Attributes
     ----------
     structure
-        Chains A, B, ... in the order of the sequences, in the crystal's cell and space group.
+        Chains A, B, ... in the order of the sequences, in the crystal's cell and space group,
+        without second oxygens of last residues that the map does not show.
     peptides, xyz
-        The same atoms: names, and Cartesian coordinates, shape (n, 3), A.
+        All atoms, these included: names, and Cartesian coordinates, shape (n, 3), A.
     b_iso
         B of all atoms, from the Wilson plot of the map's amplitudes, A^2.
     score
