@@ -5,8 +5,13 @@ import time
 import gemmi
 import numpy as np
 import pytest
+import torch
 
-from crysformer.building.tracing.from_amplitudes import map_of, trace_with_amplitudes
+from crysformer.building.tracing.from_amplitudes import (
+    map_of,
+    trace_each_map,
+    trace_with_amplitudes,
+)
 from crysformer.building.tracing.peptide_units import SeedSettings
 from crysformer.building.tracing.search_map import inverted
 from crysformer.building.tracing.settings import TracingSettings
@@ -16,6 +21,11 @@ from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError
+from crysformer.peptide.cis_bonds import cis_bonds
+from crysformer.peptide.geometry import build_peptides
+from crysformer.peptide.kinematics import Kinematics, Pose
+from crysformer.peptide.model import PeptideModel
+from crysformer.phasing.sequence_search.random_poses import random_torsions
 from crysformer.testing import sample
 
 QUICK = TracingSettings(seeds=SeedSettings(orientations=1000, refined=1000))  # enough for two
@@ -73,6 +83,33 @@ def test_a_dipeptide_in_the_inverse_of_its_map() -> None:
     # the crystal lacks the second oxygen of its last residue
     assert "OXT" in model.peptides.names
     assert model.structure[0][0][-1].find_atom("OXT", "*") is None
+
+
+def test_a_cis_bond_without_proline() -> None:
+    p = build_peptides(["SF"])
+    kinematics = Kinematics(p)
+    torsions = random_torsions(p, 1, torch.Generator().manual_seed(3))
+    for k, torsion in enumerate(p.torsions):
+        if torsion.kind == "omega":
+            torsions[0, k] = 0.0
+    pose = Pose(torsions, torch.eye(3)[None, None], torch.zeros(1, 1, 3))
+    xyz = kinematics.coordinates(pose)[0][0].double().numpy()
+    assert cis_bonds(p, torch.as_tensor(xyz)[None]).any()
+    cell = gemmi.UnitCell(13, 12, 11, 90, 90, 90)
+    P1 = gemmi.SpaceGroup("P 1")
+    truth = PeptideModel(p, xyz, np.full(len(xyz), 15.0), cell, P1, np.zeros(0, complex))
+    structure = truth.to_structure()
+    hkl = gemmi.make_miller_array(cell, P1, 1.5)
+    calculator = gemmi.StructureFactorCalculatorX(cell)
+    F = np.array([calculator.calculate_sf_from_model(structure[0], h) for h in hkl])
+    data = CrystalData(cell=cell, space_group=P1, hkl=hkl, f=np.abs(F))
+    *trans, cis = trace_each_map(data, F, ["SF"], settings=QUICK)
+    assert [model.accepted for model in trans] == [False, False]
+    assert cis.accepted
+    ca = p.names.index("CA", p.names.index("CA") + 1)
+    away = (cis.xyz - xyz)[[p.names.index("CA"), ca]]
+    away -= np.array(cell.parameters[:3]) * np.round(away.mean(0) / cell.parameters[:3])
+    assert np.abs(away).max() < 0.2
 
 
 def test_random_phases_give_no_accepted_model() -> None:

@@ -160,16 +160,16 @@ def fit_to_map(
     xyz = fit_coordinates(
         kinematics, search_map, xyz, settings.coarse_steps, settings, deadline, images=False
     )
-    kept = settings.finalists
     for _ in range(settings.rounds):
         if time.monotonic() > deadline:
             break
-        xyz = xyz[_scores(p, search_map, xyz).argsort(descending=True)[:kept]]
+        order = _scores(p, search_map, xyz).argsort(descending=True)
+        xyz = xyz[order[: settings.finalists]]
         xyz = search_side_chains(p, search_map, xyz)
         xyz = fit_coordinates(kinematics, search_map, xyz, settings.steps, settings, deadline)
     score = _scores(p, search_map, xyz)
     xyz = order_end_oxygens(p, search_map, xyz)
-    return xyz[score.argsort(descending=True)]
+    return xyz[score.argsort(descending=True)[: settings.finalists]]
 
 
 def _scores(p: Peptides, search_map: SearchMap, xyz: Tensor) -> Tensor:
