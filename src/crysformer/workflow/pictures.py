@@ -61,8 +61,9 @@ def write_model_picture(folder: Path, built: BuiltModel, name: str) -> Path:
         The picture.
     """
     path, data, r = folder / PICTURE, built.data, built.reported
-    phase = np.exp(1j * np.radians(built.coefficients.phwt))
-    values = MapValues.of_coefficients(data, built.coefficients.fwt * phase).values
+    turned = np.exp(1j * np.radians(built.coefficients.phwt))
+    F = np.asarray(built.coefficients.fwt * turned, dtype=np.complex128)
+    values = MapValues.of_coefficients(data, F).values
     density = DensityMap(values.astype(np.float32), data.cell, data.space_group)
     title = f"{name}: R-work {r.r_work:.3f}, R-free {r.r_free:.3f}"
     projection_figure(
