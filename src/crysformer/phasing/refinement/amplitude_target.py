@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -254,19 +254,30 @@ class AmplitudeTarget:
 
     def _evaluate(self, xyz: Tensor, gradient: bool) -> Evaluation:
         fr, fi, kept = self._sum(xyz)
-        found, overlap, score, amplitude, centred, spread = self.rate(fr, fi)
-        if not gradient:
-            return Evaluation(found, overlap, score, None)
-        correlation = found[:, None]
-        slope = (self.observed - centred * (correlation / spread)) * self.weight
-        slope /= spread * amplitude
-        if self.overlap > 0:
-            slope -= 2 * self.overlap * self.pairs
+        found, slope = self._rated(fr, fi, gradient)
+        if slope is None:
+            return found
         out = xyz.new_empty(xyz.shape)
         count = 1 + len(self.mates)  # every mate moves with the asymmetric unit
         for (rows, _weight, f), (left, right) in zip(self.groups, kept, strict=True):
             out[:, rows] = self._back(slope * f * count, fr, fi, left, right)
-        return Evaluation(found, overlap, score, out @ self.to_frac)
+        return replace(found, gradient=out @ self.to_frac)
+
+    def _rated(self, fr: Tensor, fi: Tensor, gradient: bool) -> tuple[Evaluation, Tensor | None]:
+        """Figures of structure factors (B, box), and the slope of the score.
+
+        That is its derivative with respect to |F| divided by |F|, shape (B, box); None if no
+        gradient was asked for.
+        """
+        found, overlap, score, amplitude, centred, spread = self.rate(fr, fi)
+        figures = Evaluation(found, overlap, score, None)
+        if not gradient:
+            return figures, None
+        slope = (self.observed - centred * (found[:, None] / spread)) * self.weight
+        slope /= spread * amplitude
+        if self.overlap > 0:
+            slope -= 2 * self.overlap * self.pairs
+        return figures, slope
 
     def _back(self, slope: Tensor, fr: Tensor, fi: Tensor, left: Tensor, right: Tensor) -> Tensor:
         """Gradient with respect to fractional coordinates, in the order of the axes of the box."""
