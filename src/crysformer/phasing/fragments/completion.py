@@ -13,15 +13,17 @@ from torch import Tensor
 from crysformer.crystal.normalisation import epsilon_factors, normalized_amplitudes, normalized_e
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.dual_space.density_modification import eliminate_low_density
+from crysformer.phasing.dual_space.dynamic_density_modification import (
+    DynamicSettings,
+    modify_dynamically,
+)
 from crysformer.phasing.dual_space.free_correlation import free_correlation
-from crysformer.phasing.dual_space.projections import to_half_grid, to_map, upper_quantile
 from crysformer.phasing.p1_grid import P1Grid
 from crysformer.phasing.problem import PhasingProblem
 
 _ITERATIONS = 20  # between looks at the clock
 _FRAGMENT_RMS = 0.3  # A, of an ideal fragment's atoms in place
 _PHASE_ERROR = 1.0  # radians: random errors of 46 degrees on average
-_B_LEFT = 2.0  # A^2, after sharpening
 
 Rounds = tuple[tuple[int, int], ...]
 """Starts that take part in each round of density modification, and their iterations."""
@@ -65,26 +67,33 @@ def complete_structure(
     rounds: Rounds,
     generator: torch.Generator,
     deadline: float,
+    *,
+    dynamic: DynamicSettings | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Find the rest of a structure by density modification, from several starts.
+
+    Dynamic density modification comes first, whose weights keep what a part of the structure does
+    not tell from doing harm; then low-density elimination, which imposes all amplitudes.
 
     Parameters
     ----------
     grid
         The crystal in P1.
     start
-        Weighted amplitudes with phases, half grids (B, ...); more starts than go on.
+        Weighted amplitudes with phases, half grids (B, ...).
     positive_fraction
         Fraction of the voxels above the level.
     b_iso
-        Mean B of the atoms, A^2; most of it is taken away from the amplitudes, without which
-        density modification gets nowhere.
+        Mean B of the atoms, A^2; it is taken away from the amplitudes, without which density
+        modification gets nowhere.
     rounds
-        Number of starts in each round, and of iterations of each.
+        Number of starts in each round of low-density elimination, and of iterations of each.
     generator
         For the cross-validation that chooses among them.
     deadline
         `time.monotonic` after which the round under way is the last.
+    dynamic
+        Settings of dynamic density modification.
 
     Returns
     -------
@@ -92,14 +101,15 @@ def complete_structure(
         Measured amplitudes with the phases found, half grids (m, ...), best first, and their free
         correlations, shape (m,).
     """
-    F = torch.cat([_first_map(grid, one[None], positive_fraction) for one in start])
+    F = torch.cat(
+        [modify_dynamically(grid, one[None], deadline, settings=dynamic) for one in start]
+    )
     free = torch.zeros(len(F))
+    fraction, sharpening = torch.tensor([positive_fraction]), torch.tensor([b_iso])
     for n, iterations in rounds:
         F = F[:n]
         done: list[Tensor] = []
         for one in F:  # one after the other: large maps gain nothing from sharing an FFT
-            fraction = torch.tensor([positive_fraction])
-            sharpening = torch.tensor([max(0.0, b_iso - _B_LEFT)])
             for _ in range(max(1, iterations // _ITERATIONS)):
                 one = eliminate_low_density(
                     grid, one.reshape(1, *F.shape[1:]), _ITERATIONS, fraction, sharpening
@@ -111,7 +121,6 @@ def complete_structure(
                 break
         F = torch.cat(done)
         # one map at a time: sixteen of a large cell would not fit into memory
-        fraction = torch.tensor([positive_fraction])
         free = torch.cat(
             [free_correlation(grid, one[None], fraction, generator, deadline) for one in F]
         ).cpu()
@@ -148,9 +157,3 @@ def without_symmetry(
     return complete_structure(
         grid, shaken, positive_fraction, b_iso, ((len(F), 60),), generator, deadline
     )[0]
-
-
-def _first_map(grid: P1Grid, F: Tensor, positive_fraction: float) -> Tensor:
-    """Phases from the highest density of a weighted map; later ones drop the weights."""
-    rho = to_map(grid, F)
-    return to_half_grid((rho - upper_quantile(rho, torch.tensor([positive_fraction]))).clamp(min=0))

@@ -34,6 +34,7 @@ from crysformer.phasing.fragments.placement import (
     PlacedFragment,
     structure_factors,
 )
+from crysformer.phasing.fragments.rescoring import refine_poses
 from crysformer.phasing.merit.figures import DensityFigures
 from crysformer.phasing.method import TurnCounter
 from crysformer.phasing.problem import PhasingProblem
@@ -172,6 +173,17 @@ class _Placement:
         )
         begun = time.monotonic()
         poses = placer.first()
+        if self.fragment.kind != "helix":  # whose residues are alike in all structures
+            budget.report(f"refining a {self.fragment.name}")
+            poses = refine_poses(
+                self.data,
+                poses,
+                self.problem.content.b_iso,
+                self.fraction_of_one,
+                s.poses,
+                budget.until,
+                settings=s.rescoring,
+            )
         first = 0.0
         most = s.max_helices if self.fragment.kind == "helix" else 1
         most = min(max(1, int(s.max_placed_fraction / self.fraction_of_one)), most)
@@ -236,6 +248,7 @@ class _Placement:
             rounds,
             self.budget.generator,
             deadline,
+            dynamic=self.settings.dynamic,
         )
 
     def _without_symmetry(self, F: Tensor) -> Tensor:

@@ -66,11 +66,14 @@ class PlacedFragment:
         Atoms of each of k copies, shape (k, n, 3), A.
     correlation
         Correlation of measured and calculated amplitudes after refinement.
+    gain
+        Log-likelihood gain after flexible refinement, nats; None without it.
     """
 
     fragment: Fragment
     xyz: Tensor
     correlation: float
+    gain: float | None = None
 
 
 class FragmentPlacer:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crysformer.phasing.atoms.free_atoms import FreeAtomSettings
+from crysformer.phasing.dual_space.dynamic_density_modification import DynamicSettings
 from crysformer.phasing.fragments.applicability import FragmentChoiceSettings
 from crysformer.phasing.fragments.fragment_translation import TranslationSettings
 from crysformer.phasing.fragments.placement import PlacementSettings
+from crysformer.phasing.fragments.rescoring import RescoringSettings
 from crysformer.phasing.fragments.rotation_function import RotationSettings
 from crysformer.phasing.refinement.rigid_body import RigidBodySettings
 from crysformer.settings import setting, table
@@ -72,6 +74,12 @@ class FragmentSettings:
     rotation: RotationSettings = table(RotationSettings, "Rotation function.")
     translation: TranslationSettings = table(TranslationSettings, "Translation function.")
     rigid_body: RigidBodySettings = table(RigidBodySettings, "Rigid-body refinement of poses.")
+    rescoring: RescoringSettings = table(
+        RescoringSettings, "Flexible refinement of placed strands, by which they are ranked."
+    )
+    dynamic: DynamicSettings = table(
+        DynamicSettings, "Dynamic density modification, the first step of completion."
+    )
     free_atoms: FreeAtomSettings = table(
         FreeAtomSettings, "Free atoms grown from the completed structure."
     )

@@ -2,8 +2,9 @@
 
 A fragment from a library is some tenths of an angstrom off: its strands lie differently beside each
 other and its torsions differ. Springs between atoms that share a bond or an angle keep its
-geometry and leave torsions and the arrangement of its chains free (an elastic network, Tirion,
-Phys. Rev. Lett. 77, 1905, 1996; for refinement Schroeder, Levitt & Brunger, Nature 464, 1218, 2010).
+geometry and leave torsions and the arrangement of its chains free: an elastic network (Tirion,
+Phys. Rev. Lett. 77, 1905, 1996), as in the refinement of Schroeder, Levitt & Brunger (Nature 464,
+1218, 2010).
 """
 
 from __future__ import annotations
