@@ -16,7 +16,6 @@ from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget, Eval
 from crysformer.phasing.refinement.miller_box import p1_reflections
 
 _MAX_SIGMA_A = 0.98  # a model of everything, without errors, would leave no variance
-_LEAST_D = 1e-3  # A, of F(000), which counts nowhere
 
 
 class LikelihoodTarget(AmplitudeTarget):
@@ -49,21 +48,23 @@ class LikelihoodTarget(AmplitudeTarget):
         device: torch.device | str = "cpu",
     ) -> None:
         super().__init__(data, number, b_iso, d_min, device=device)
-        hkl = self.box.hkl.astype(np.int32)
-        d = np.maximum(np.array(data.cell.calculate_d_array(hkl)), _LEAST_D)
+        # a box is half empty, and the likelihood costs as much as the structure factors
+        self._rows = self.weight.nonzero()[:, 0]
+        hkl = self.box.hkl[self._rows.cpu().numpy()].astype(np.int32)
+        d = np.array(data.cell.calculate_d_array(hkl))
         self._s_sq = self._placed(d**-2.0)
         operations = data.space_group.operations()
         self._centric = torch.as_tensor(operations.centric_flag_array(hkl), device=device)
         # <|F|^2> of the atoms at random places
-        power = sum((w**2).sum() * f**2 for _, w, f in self.groups)
+        power = sum((w**2).sum() * f[self._rows] ** 2 for _, w, f in self.groups)
         epsilon = self._placed(epsilon_factors(hkl, data.space_group))
         self._to_e = (power * epsilon * (1 + len(self.mates))).rsqrt()
-        normalised = replace(data, f=normalized_e(data))
-        p1, e = p1_reflections(normalised, self.used)
+        p1, e = p1_reflections(replace(data, f=normalized_e(data)), self.used)
         place, elsewhere = self.box.index(p1)
-        self._observed_e = torch.zeros_like(self.f)
-        self._observed_e[place[~elsewhere]] = self._placed(np.nan_to_num(e[~elsewhere]))
-        self._counted = self.weight * self.n_reflections
+        observed = torch.zeros_like(self.f)
+        observed[place[~elsewhere]] = self._placed(e[~elsewhere])
+        self._observed_e = observed[self._rows]
+        self._counted = self.weight[self._rows] * self.n_reflections
         self.fraction = fraction
         self.expect(rms)
 
@@ -76,6 +77,8 @@ class LikelihoodTarget(AmplitudeTarget):
         self._sigma_a = (math.sqrt(self.fraction) * damping).clamp(max=_MAX_SIGMA_A)
 
     def _rated(self, fr: Tensor, fi: Tensor, gradient: bool) -> tuple[Evaluation, Tensor | None]:
+        whole = fr.shape
+        fr, fi = fr[:, self._rows], fi[:, self._rows]
         amplitude = (fr * fr).addcmul_(fi, fi).clamp_(min=1e-12).sqrt_()
         e_c, e_o, sigma_a = amplitude * self._to_e, self._observed_e, self._sigma_a
         variance = 1 - sigma_a**2
@@ -92,4 +95,5 @@ class LikelihoodTarget(AmplitudeTarget):
         fom = torch.where(self._centric, x.tanh(), torch.special.i1e(2 * x) / bessel)
         multiple = torch.where(self._centric, 1.0, 2.0) * sigma_a / variance
         slope = multiple * (fom * e_o - sigma_a * e_c)
-        return figures, slope * self._to_e * self._counted / amplitude
+        slope *= self._to_e * self._counted / amplitude
+        return figures, slope.new_zeros(whole).index_copy_(1, self._rows, slope)
