@@ -158,12 +158,14 @@ class _Placement:
         """Candidates of one, two, three ... fragments, and whether each looks right."""
         s, budget = self.settings, self.budget
         budget.report(f"placing a {self.fragment.name} in {self.data.space_group.xhm()}")
+        flexible = self.fragment.kind != "helix"  # helices are alike in all structures
+        n = max(s.poses, s.rescoring.poses) if flexible else s.poses
         placer = FragmentPlacer(
             self.data,
             self.fragment,
             self.problem.content.b_iso,
-            s.poses,
-            s.orientations,
+            n,
+            n if flexible else s.orientations,
             budget.generator,
             budget.until,
             settings=s.placement,
@@ -173,15 +175,17 @@ class _Placement:
         )
         begun = time.monotonic()
         poses = placer.first()
-        if self.fragment.kind != "helix":  # whose residues are alike in all structures
+        if flexible:
             budget.report(f"refining a {self.fragment.name}")
+            now = time.monotonic()
+            until = now + s.rescoring.time_fraction * (budget.until - now)
             poses = refine_poses(
                 self.data,
                 poses,
                 self.problem.content.b_iso,
                 self.fraction_of_one,
                 s.poses,
-                budget.until,
+                until,
                 settings=s.rescoring,
             )
         first = 0.0

@@ -15,20 +15,22 @@ from crysformer.phasing.refinement.likelihood_target import LikelihoodTarget
 from crysformer.settings import setting, table
 
 _MAX_FRACTION = 0.9  # of the structure in a fragment
+_AT_ONCE = 8  # poses refined side by side, after which the time is looked at
 _SAME_GAIN = 0.1  # nats, within which two refined poses are one
 
 
 @dataclass(frozen=True)
 class RescoringSettings:
-    """Flexible refinement of many poses: a short one of all, a long one of the best."""
+    """Flexible refinement of placed strands, by which they are ranked."""
 
-    screening_d_min: float = setting(
-        1.6, "Resolution limit of the short refinement.", unit="A", min=0.5, max=6.0
+    poses: int = setting(160, "Poses that are refined.", min=1, max=100_000)
+    time_fraction: float = setting(
+        0.5, "Fraction of the turn's time left that it may take.", min=0.0, max=1.0
     )
-    screening_steps: int = setting(40, "Steps of the short refinement.", min=0, max=10_000)
-    refined: int = setting(
-        4, "Poses that go on to the long refinement, for each one kept.", min=1, max=1000
-    )
+    d_min: float = setting(
+        1.0, "Resolution limit; beyond it errors of the coordinates leave little.",
+        unit="A", min=0.5, max=6.0,
+    )  # fmt: skip
     flexible: FlexibleSettings = table(FlexibleSettings, "Flexible refinement.")
 
 
@@ -45,8 +47,9 @@ def refine_poses(
     """Refine poses of one fragment flexibly and keep the likeliest, best first.
 
     The log-likelihood gain tells right poses from wrong ones where the correlation of amplitudes
-    and the free correlation after density modification do not yet: the more so once a fragment
-    has taken on the conformation that the crystal has.
+    and the free correlation after density modification do not yet, once a fragment has taken on
+    the conformation that the crystal has. The gain of rigid poses, or after fewer steps at lower
+    resolution, does not.
 
     Parameters
     ----------
@@ -61,36 +64,25 @@ def refine_poses(
     n
         Number of poses to keep.
     deadline
-        `time.monotonic` after which no step of refinement begins.
+        `time.monotonic` after which no step of refinement begins: later poses stay as they are.
     settings
-        Resolution and steps of both refinements.
+        Resolution limit and stages of the refinement.
     """
     if not poses:
-        return poses
+        return []
     settings = settings or RescoringSettings()
+    flexible = settings.flexible
     number = np.tile(poses[0].fragment.number, len(poses[0].xyz))
     fraction = min(fraction, _MAX_FRACTION)
-    flexible = settings.flexible
-    xyz = torch.stack([pose.xyz for pose in poses]).flatten(1, 2)
-    row = torch.arange(len(poses))
-    refined = settings.refined * n
-    if len(poses) > refined:
-        d_min = max(settings.screening_d_min, data.d_min)
-        target = LikelihoodTarget(data, number, b_iso, fraction, flexible.errors[0], d_min)
-        short = replace(flexible, errors=flexible.errors[:1], steps=settings.screening_steps)
-        xyz, gain = refine_flexibly(target, xyz, deadline, settings=short)
-        row = gain.argsort(descending=True)[:refined]
-        xyz = xyz[row]
-    target = LikelihoodTarget(data, number, b_iso, fraction, flexible.errors[0])
-    xyz, gain = refine_flexibly(target, xyz, deadline, settings=flexible)
+    d_min = max(settings.d_min, data.d_min)
+    target = LikelihoodTarget(data, number, b_iso, fraction, flexible.errors[0], d_min)
+    start = torch.stack([pose.xyz for pose in poses])
+    parts = [
+        refine_flexibly(target, part, deadline, settings=flexible)
+        for part in start.flatten(1, 2).split(_AT_ONCE)
+    ]
+    xyz = torch.cat([moved for moved, _ in parts]).view_as(start)
+    gain = torch.cat([found for _, found in parts])
     order = gain.argsort(descending=True)
     fresh = -gain[order].diff(prepend=gain.new_tensor([torch.inf])) > _SAME_GAIN
-    best = order[fresh][:n]
-    return [
-        replace(
-            poses[int(row[i])],
-            xyz=xyz[i].view_as(poses[int(row[i])].xyz),
-            gain=float(gain[i]),
-        )
-        for i in best.tolist()
-    ]
+    return [replace(poses[i], xyz=xyz[i], gain=float(gain[i])) for i in order[fresh][:n].tolist()]

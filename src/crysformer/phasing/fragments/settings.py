@@ -19,7 +19,7 @@ from crysformer.settings import setting, table
 class FragmentSettings:
     """Ideal fragments placed by rotation and translation functions, then completed."""
 
-    poses: int = setting(16, "Poses of the first fragment kept.", min=1, max=1000)
+    poses: int = setting(16, "Poses of the first fragment completed.", min=1, max=1000)
     poses_extended: int = setting(
         12, "Poses beside which a further fragment is placed.", min=1, max=1000
     )
