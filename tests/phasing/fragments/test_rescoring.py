@@ -86,20 +86,27 @@ def test_a_strand_off_its_place_is_completed_and_others_rank_below(
         weighted_start(problem, data, one, FRACTION)
         for one in structure_factors(data, poses, B_ISO)
     ]
-    completed, free = complete_structure(
-        problem.grid,
-        torch.stack(starts),
-        0.22,
-        B_ISO,
-        ((2, 60),),
-        torch.Generator().manual_seed(0),
-        math.inf,
-    )
+
+    def complete(enough: float) -> tuple[torch.Tensor, torch.Tensor]:
+        return complete_structure(
+            problem.grid,
+            torch.stack(starts),
+            0.22,
+            B_ISO,
+            ((2, 60),),
+            torch.Generator().manual_seed(0),
+            math.inf,
+            enough=enough,
+        )
+
+    completed, free = complete(1.0)
     phi, true = (np.rad2deg(np.angle(x)) for x in (problem.average(completed[0]), F))
     found = compare_phases(data.hkl, data.f, phi, true, data.cell, data.space_group)
     assert found.weighted_aligned < 20
     assert float(free[0]) > 0.75
     assert float(free[1]) < 0.55
+    # what looks right ends the search among the starts
+    assert len(complete(0.75)[0]) == 1
 
 
 def test_refinement_ends_in_time(

@@ -68,6 +68,7 @@ def complete_structure(
     generator: torch.Generator,
     deadline: float,
     *,
+    enough: float = 1.0,
     dynamic: DynamicSettings | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Find the rest of a structure by density modification, from several starts.
@@ -80,7 +81,7 @@ def complete_structure(
     grid
         The crystal in P1.
     start
-        Weighted amplitudes with phases, half grids (B, ...).
+        Weighted amplitudes with phases, half grids (B, ...), best first.
     positive_fraction
         Fraction of the voxels above the level.
     b_iso
@@ -92,6 +93,8 @@ def complete_structure(
         For the cross-validation that chooses among them.
     deadline
         `time.monotonic` after which the round under way is the last.
+    enough
+        Free correlation that wrong phases never come near: the starts that follow are left out.
     dynamic
         Settings of dynamic density modification.
 
@@ -101,29 +104,27 @@ def complete_structure(
         Measured amplitudes with the phases found, half grids (m, ...), best first, and their free
         correlations, shape (m,).
     """
-    F = torch.cat(
-        [modify_dynamically(grid, one[None], deadline, settings=dynamic) for one in start]
-    )
+    F = start
     free = torch.zeros(len(F))
     fraction, sharpening = torch.tensor([positive_fraction]), torch.tensor([b_iso])
-    for n, iterations in rounds:
-        F = F[:n]
+    for number, (n, iterations) in enumerate(rounds):
         done: list[Tensor] = []
-        for one in F:  # one after the other: large maps gain nothing from sharing an FFT
+        rated: list[Tensor] = []
+        # one after the other: large maps gain nothing from sharing an FFT, and sixteen of a large
+        # cell would not fit into memory
+        for one in F[:n]:
+            phased = one[None]
+            if number == 0:
+                phased = modify_dynamically(grid, phased, deadline, settings=dynamic)
             for _ in range(max(1, iterations // _ITERATIONS)):
-                one = eliminate_low_density(
-                    grid, one.reshape(1, *F.shape[1:]), _ITERATIONS, fraction, sharpening
-                )[0]
+                phased, _ = eliminate_low_density(grid, phased, _ITERATIONS, fraction, sharpening)
                 if time.monotonic() > deadline:
                     break
-            done.append(one)
-            if time.monotonic() > deadline:
+            done.append(phased)
+            rated.append(free_correlation(grid, phased, fraction, generator, deadline))
+            if float(rated[-1]) > enough or time.monotonic() > deadline:
                 break
-        F = torch.cat(done)
-        # one map at a time: sixteen of a large cell would not fit into memory
-        free = torch.cat(
-            [free_correlation(grid, one[None], fraction, generator, deadline) for one in F]
-        ).cpu()
+        F, free = torch.cat(done), torch.cat(rated).cpu()
         order = free.argsort(descending=True)
         F, free = F[order], free[order]
         if time.monotonic() > deadline:

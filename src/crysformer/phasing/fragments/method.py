@@ -252,6 +252,7 @@ class _Placement:
             rounds,
             self.budget.generator,
             deadline,
+            enough=self.settings.right_free_correlation,
             dynamic=self.settings.dynamic,
         )
 
