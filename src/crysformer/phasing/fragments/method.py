@@ -130,6 +130,7 @@ class _Placement:
         self.data: CrystalData = replace(self.problem.data, space_group=group)
         self.fraction_of_one = len(fragment.xyz) * len(group.operations()) / method.n_atoms
         self.best_free, self.best_F, self.best_count = -1.0, torch.empty(0), 0
+        self.stands_out = False  # the likeliest pose, from all that were refined
 
     def completed(self, growing: Budget) -> tuple[list[Candidate], bool]:
         """Candidates from one fragment or several, and whether the last looks right.
@@ -144,6 +145,7 @@ class _Placement:
         s = self.settings
         gain = self.best_free - _free(found[0]) if found else 0.0
         promising = self.best_free > s.growing_free_correlation or gain > s.growing_gain
+        promising = promising or self.stands_out
         if not promising or self.problem.content.n_atoms is None:
             return found, False
         self.budget.report("growing free atoms")
@@ -176,18 +178,7 @@ class _Placement:
         begun = time.monotonic()
         poses = placer.first()
         if flexible:
-            budget.report(f"refining a {self.fragment.name}")
-            now = time.monotonic()
-            until = now + s.rescoring.time_fraction * (budget.until - now)
-            poses = refine_poses(
-                self.data,
-                poses,
-                self.problem.content.b_iso,
-                self.fraction_of_one,
-                s.poses,
-                until,
-                settings=s.rescoring,
-            )
+            poses = self._refined(poses)
         first = 0.0
         most = s.max_helices if self.fragment.kind == "helix" else 1
         most = min(max(1, int(s.max_placed_fraction / self.fraction_of_one)), most)
@@ -214,6 +205,20 @@ class _Placement:
             until = 0.5 * (begun + budget.until) if gain > s.growing_gain else budget.until
             if useless or time.monotonic() > until:
                 return
+
+    def _refined(self, poses: list[PlacedFragment]) -> list[PlacedFragment]:
+        """The likeliest poses after flexible refinement, best first."""
+        s, budget = self.settings, self.budget
+        budget.report(f"refining a {self.fragment.name}")
+        now = time.monotonic()
+        until = now + s.rescoring.time_fraction * (budget.until - now)
+        b_iso, fraction = self.problem.content.b_iso, self.fraction_of_one
+        refined, typical = refine_poses(
+            self.data, poses, b_iso, fraction, s.poses, until, settings=s.rescoring
+        )
+        best = refined[0].gain if refined else None
+        self.stands_out = best is not None and best > s.rescoring.standing_out * max(typical, 0.0)
+        return refined
 
     def _candidate(self, poses: list[PlacedFragment], count: int) -> tuple[Tensor, Candidate, bool]:
         """Best of the poses after density modification.

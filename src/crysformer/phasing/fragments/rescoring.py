@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,6 +32,13 @@ class RescoringSettings:
         1.0, "Resolution limit; beyond it errors of the coordinates leave little.",
         unit="A", min=0.5, max=6.0,
     )  # fmt: skip
+    standing_out: float = setting(
+        1.6,
+        "Gain of the best pose to the median of all from which free atoms are grown in any case; "
+        "wrong poses stay below.",
+        min=1.0,
+        max=100.0,
+    )
     flexible: FlexibleSettings = table(FlexibleSettings, "Flexible refinement.")
 
 
@@ -43,8 +51,8 @@ def refine_poses(
     deadline: float = math.inf,
     *,
     settings: RescoringSettings | None = None,
-) -> list[PlacedFragment]:
-    """Refine poses of one fragment flexibly and keep the likeliest, best first.
+) -> tuple[list[PlacedFragment], float]:
+    """Refine poses of one fragment flexibly and keep the likeliest.
 
     The log-likelihood gain tells right poses from wrong ones where the correlation of amplitudes
     and the free correlation after density modification do not yet, once a fragment has taken on
@@ -64,12 +72,18 @@ def refine_poses(
     n
         Number of poses to keep.
     deadline
-        `time.monotonic` after which no step of refinement begins: later poses stay as they are.
+        `time.monotonic` after which no step of refinement begins. Poses that were not reached
+        follow those that were, as they are.
     settings
         Resolution limit and stages of the refinement.
+
+    Returns
+    -------
+    (poses, typical)
+        The likeliest poses, best first, and the median gain of those refined, nats.
     """
     if not poses:
-        return []
+        return [], 0.0
     settings = settings or RescoringSettings()
     flexible = settings.flexible
     number = np.tile(poses[0].fragment.number, len(poses[0].xyz))
@@ -77,12 +91,14 @@ def refine_poses(
     d_min = max(settings.d_min, data.d_min)
     target = LikelihoodTarget(data, number, b_iso, fraction, flexible.errors[0], d_min)
     start = torch.stack([pose.xyz for pose in poses])
-    parts = [
-        refine_flexibly(target, part, deadline, settings=flexible)
-        for part in start.flatten(1, 2).split(_AT_ONCE)
-    ]
-    xyz = torch.cat([moved for moved, _ in parts]).view_as(start)
+    parts = []
+    for part in start.flatten(1, 2).split(_AT_ONCE):
+        parts.append(refine_flexibly(target, part, deadline, settings=flexible))
+        if time.monotonic() > deadline:
+            break
     gain = torch.cat([found for _, found in parts])
+    xyz = torch.cat([moved for moved, _ in parts]).view_as(start[: len(gain)])
     order = gain.argsort(descending=True)
     fresh = -gain[order].diff(prepend=gain.new_tensor([torch.inf])) > _SAME_GAIN
-    return [replace(poses[i], xyz=xyz[i], gain=float(gain[i])) for i in order[fresh][:n].tolist()]
+    kept = [replace(poses[i], xyz=xyz[i], gain=float(gain[i])) for i in order[fresh][:n].tolist()]
+    return [*kept, *poses[len(gain) :]][:n], float(gain.median())
