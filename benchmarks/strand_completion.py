@@ -38,8 +38,8 @@ BACKBONE = {"N": 7, "CA": 6, "C": 6, "O": 8, "CB": 6}
 RESIDUES, ROUNDS = 6, ((1, 60),)
 SHIFT, ANGLE = 0.3, 5.0  # A, degrees
 COLUMNS = (
-    "crystal", "d_min (A)", "place", "fraction", "gain", "start (deg)", "end (deg)", "free", "CPU s",
-    "end, not refined", "free",
+    "crystal", "d_min (A)", "place", "fraction", "gain", "start (deg)", "end (deg)", "free",
+    "CPU s", "end, not refined", "free",
 )  # fmt: skip
 
 
