@@ -89,7 +89,7 @@ def modify_dynamically(
         if i >= _LEAST_ITERATIONS and time.monotonic() > deadline:
             break
         rho = to_map(grid, F)
-        height = (rho / standard_deviation(rho)).clamp_(min=0)
+        height = (rho / standard_deviation(rho).clamp_(min=1e-12)).clamp_(min=0)
         F = to_half_grid(height * torch.tanh(settings.steepness * height * height.sqrt()))
         modulus = F.abs().clamp_(min=1e-12)
         power = (modulus**2 * grid.weight).flatten(1)
