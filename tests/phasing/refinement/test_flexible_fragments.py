@@ -65,7 +65,7 @@ def test_strands_half_an_angstrom_off_return_and_stand_out(target: LikelihoodTar
     assert error(refined[1]) > 2.0
     assert float(gain[0]) > 1.5 * float(gain[1])
     # bond lengths stay
-    first, second = tied_pairs(off, 1.9)
+    first, second = tied_pairs(off[None], 1.9)
     before, after = ((x[first] - x[second]).norm(dim=1) for x in (off, refined[0]))
     torch.testing.assert_close(after, before, atol=0.12, rtol=0)
 
@@ -80,8 +80,18 @@ def test_without_steps_or_time_nothing_moves(target: LikelihoodTarget) -> None:
 
 def test_atoms_of_different_chains_are_not_tied() -> None:
     xyz, n, reach = pair(0.0, 5.0), len(STRAND.xyz), 5.0
-    first, second = tied_pairs(xyz, reach)
+    first, second = tied_pairs(xyz[None], reach)
     assert ((first < n) == (second < n)).all()
     distance = torch.cdist(xyz, xyz)
     assert float(distance[:n, n:].min()) < reach
     assert int((first < n).sum()) == int(((distance[:n, :n] < reach).sum() - n) / 2)
+
+
+def test_fragments_of_different_shape_do_not_disturb_each_other(target: LikelihoodTarget) -> None:
+    settings = FlexibleSettings(steps=5, reach=3.2)
+    both = torch.stack((pair(0.1, 5.3), 0.95 * pair(0.0, 5.8)))
+    together, gain = refine_flexibly(target, both, settings=settings)
+    for i in range(2):
+        alone, own = refine_flexibly(target, both[i : i + 1], settings=settings)
+        torch.testing.assert_close(together[i], alone[0], atol=1e-3, rtol=0)
+        assert float(gain[i]) == pytest.approx(float(own[0]), abs=0.05)

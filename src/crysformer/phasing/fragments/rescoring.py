@@ -52,7 +52,7 @@ def refine_poses(
     *,
     settings: RescoringSettings | None = None,
 ) -> tuple[list[PlacedFragment], float]:
-    """Refine poses of one fragment flexibly and keep the likeliest.
+    """Refine poses of fragments flexibly and keep the likeliest.
 
     The log-likelihood gain tells right poses from wrong ones where the correlation of amplitudes
     and the free correlation after density modification do not yet, once a fragment has taken on
@@ -64,9 +64,9 @@ def refine_poses(
     data
         The crystal, in the space group that the poses are in.
     poses
-        Poses of one fragment, with equal numbers of copies.
+        Poses of fragments of the same atoms, with equal numbers of copies.
     b_iso
-        B of its atoms, A^2.
+        B of their atoms, A^2.
     fraction
         Fraction of the scattering power in a pose with its symmetry mates.
     n

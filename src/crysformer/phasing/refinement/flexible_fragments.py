@@ -64,8 +64,8 @@ def refine_flexibly(
     target
         Amplitudes; its expected error is that of the last stage afterwards.
     xyz
-        Cartesian coordinates of models of one fragment (or of several copies) in different places,
-        shape (B, n, 3), A. The distances of each are what its springs keep.
+        Cartesian coordinates of fragments of the same atoms in different places, shape (B, n, 3),
+        A. The distances of each are what its springs keep.
     deadline
         `time.monotonic` after which no step begins.
     settings
@@ -77,8 +77,9 @@ def refine_flexibly(
         Refined coordinates, shape (B, n, 3), A, and the log-likelihood gain, shape (B,), nats.
     """
     settings = settings or FlexibleSettings()
-    first, second = tied_pairs(xyz[0], settings.reach)
+    first, second = tied_pairs(xyz, settings.reach)
     distance = (xyz[:, first] - xyz[:, second]).norm(dim=-1)
+    strength = (distance < settings.reach) / (settings.stiffness * distance) ** 2
     parameter = xyz.clone()
 
     def gradients() -> tuple[Tensor, ...]:
@@ -86,8 +87,7 @@ def refine_flexibly(
         assert uphill is not None
         step = parameter[:, first] - parameter[:, second]
         length = step.norm(dim=-1)
-        force = (length - distance) / (settings.stiffness * distance) ** 2 / length
-        pull = force[..., None] * step
+        pull = (strength * (length - distance) / length)[..., None] * step
         return ((-uphill).index_add(1, first, pull).index_add(1, second, -pull),)
 
     for error in settings.errors:
@@ -106,20 +106,20 @@ def refine_flexibly(
 
 
 def tied_pairs(xyz: Tensor, reach: float) -> tuple[Tensor, Tensor]:
-    """Pairs of atoms (k,), (k,) of one chain no further apart than `reach`.
+    """Pairs of atoms (k,), (k,) of one chain that are no further apart than `reach` in any model.
 
     Parameters
     ----------
     xyz
-        Coordinates of a fragment, shape (n, 3), A; chains are what bonds of up to 1.9 A connect.
+        Coordinates, shape (B, n, 3), A; chains are what bonds of up to 1.9 A connect.
     reach
         Distance, A.
     """
-    distance = torch.cdist(xyz, xyz)
-    chain = torch.arange(len(xyz), device=xyz.device)
+    distance = torch.cdist(xyz, xyz).amin(dim=0)
+    chain = torch.arange(len(distance), device=xyz.device)
     bonded = distance < _LONGEST_BOND
     while True:  # each atom takes the lowest number among its neighbours
-        lowest = torch.where(bonded, chain, len(xyz)).amin(1)
+        lowest = torch.where(bonded, chain, len(chain)).amin(1)
         if torch.equal(lowest, chain):
             break
         chain = lowest
