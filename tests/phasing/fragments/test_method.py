@@ -119,6 +119,29 @@ def test_helices_are_added_as_long_as_that_helps(
     assert method.tried == placed
 
 
+@pytest.mark.parametrize(("typical", "grown"), [(50.0, True), (80.0, False)])
+def test_free_atoms_are_grown_from_a_pose_that_stands_out(
+    typical: float, grown: bool, two_helices: Helices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, _, first = two_helices
+    strand = replace(first, kind="strand")
+    pose = PlacedFragment(strand, torch.zeros(1, len(first.xyz), 3), 0.0, gain=100.0)
+    F = torch.zeros(1)
+    low = Candidate("fragments", F, F, DensityFigures(0.5, 0.3, 0.0, 0.6), 0.2)
+    monkeypatch.setattr(FragmentPlacer, "__init__", lambda *_, **__: None)
+    monkeypatch.setattr(FragmentPlacer, "first", lambda _: [pose])
+    monkeypatch.setattr(module, "refine_poses", lambda *_, **__: ([pose], typical))
+    monkeypatch.setattr(module, "atoms_from_phases", lambda *_, **__: low)
+    monkeypatch.setattr(module._Placement, "_candidate", lambda *_: (F, low, False))
+    monkeypatch.setattr(module._Placement, "_complete", lambda *_: (F, F))
+    later = time.monotonic() + 1000
+    budget = Budget(later, later, torch.Generator())
+    method = Fragments(with_atoms(data, 10 * len(first.xyz)), SolveSettings())
+    one = module._Placement(method, strand, data.space_group, budget, mirrored=False)
+    found, _ = one.completed(budget)
+    assert len(found) == 1 + grown
+
+
 def test_a_turn_without_time_still_places_one_fragment(two_helices: Helices) -> None:
     data, _, _ = two_helices
     method = Fragments(with_atoms(data, 100), SolveSettings())
