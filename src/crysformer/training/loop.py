@@ -141,13 +141,13 @@ class Trainer:
         accumulate, rate = self.config.accumulate, self._learning_rate()
         total: Tensor | None = None
         examples = 0
-        for _ in range(accumulate):
-            inputs = self.learner.prepare(
-                self.data.measured(next(self.batches), self.learner.random)
-            )
-            loss = self.learner.backward(inputs, accumulate)
-            total = loss if total is None else total + loss
-            examples += len(inputs.batch) * self.processes.size
+        batches = [next(self.batches) for _ in range(accumulate)]
+        with self.learner.sharing(batches):
+            for batch in batches:
+                inputs = self.learner.prepare(self.data.measured(batch, self.learner.random))
+                loss = self.learner.backward(inputs, accumulate)
+                total = loss if total is None else total + loss
+                examples += len(inputs.batch) * self.processes.size
         self.learner.update(rate)
         assert total is not None
         self.losses.add(total)
