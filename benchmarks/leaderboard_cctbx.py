@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="folder of `crysformer dataset build`")
     parser.add_argument("--limit", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--d-min", type=float, default=1.5, help="resolution, A")
     parser.add_argument("--time-limit", type=float, default=10.0, help="for each crystal, s")
     parser.add_argument("--cctbx-python", default=sys.executable)
     parser.add_argument("-o", "--output", required=True, type=Path)
@@ -50,7 +51,7 @@ def main() -> None:
     store = FragmentStore.open(args.data)
     table = store.table("test")
     for index in choose(table, args.limit, args.seed, args.data).tolist():
-        crystal = crystal_of(table, index, store.recipe, DataQuality(), args.seed)
+        crystal = crystal_of(table, index, store.recipe, DataQuality(args.d_min), args.seed)
         name = file_name(crystal.id)
         amplitudes, folder = work / f"{name}.mtz", work / name
         write_mtz(amplitudes, mtz_with(crystal.data, None, []))
