@@ -5,7 +5,7 @@ Their source is results.json, and for the leaderboard the files in leaderboard/ 
 leaderboard from the metrics.json that `crysformer evaluate` wrote:
 
     python docs/make_results.py --add "NAME" --metrics OUT/metrics.json --date 2026-11-28 \
-        --link URL --hardware "one core of ..."
+        --link URL --hardware "one core of ..." --command "what made the phases"
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ METRICS = (
     "pc_aligned", "mean_phase_error", "mean_phase_error_aligned", "weighted_phase_error_aligned",
     "solved_share", "seconds", "data_sha256", "version",
 )  # fmt: skip
-ABOUT = ("name", "date", "link", "hardware")
+ABOUT = ("name", "date", "link", "hardware", "command")
 
 
 def results_table(content: Mapping[str, Any], readme: bool) -> str:

@@ -13,7 +13,10 @@ from crysformer.evaluation.runner import evaluate
 from crysformer.testing import conformer_pairs, write_data_set
 
 ROOT = Path(__file__).parents[1]
-ABOUT = {"name": "A network", "date": "2026-11-28", "link": "https://x.org", "hardware": "a CPU"}
+ABOUT = {
+    "name": "A network", "date": "2026-11-28", "link": "https://x.org", "hardware": "a CPU",
+    "command": "phase it",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -208,6 +208,16 @@ def test_seeds_are_whole_numbers_from_zero(
     assert f"--seed: expected a whole number from 0, below 2^63, found {wrong!r}" in error
 
 
+def test_evaluate_says_what_weights_and_alone_need(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["evaluate", "--weights", "w.safetensors", "-o", "out"]) == 2
+    error = capsys.readouterr().err
+    assert "--data DIR --method network-one-pass" in error
+    assert "missing --data and --method" in error
+    random = ["evaluate", "--data", "set", "--method", "random", "--alone", "-o", "out"]
+    assert cli.main(random) == 2
+    assert "--alone: random is measured alone anyway" in capsys.readouterr().err
+
+
 def test_names_offered_are_those_of_the_layers_below() -> None:
     from crysformer.cli import dataset, evaluate, solve
     from crysformer.data.dataset.export import FORMATS

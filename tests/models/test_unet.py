@@ -99,3 +99,29 @@ def test_partial_maps_are_the_densities_of_residues_at_the_cell_centre() -> None
     assert float(torch.corrcoef(pair)[0, 1]) > 0.98
     other = partial_maps(templates, torch.tensor([[residues.INDEX["LEU"]]]), lengths, grid)
     assert float(torch.corrcoef(torch.stack((expected.flatten(), other.flatten())))[0, 1]) < 0.8
+
+
+@pytest.mark.parametrize("scaling", ["constant", "amplitudes"])
+def test_partial_maps_are_as_strong_as_the_patterson_map(scaling: str) -> None:
+    """A first convolution over both would not see the weaker of them."""
+    lengths = torch.tensor([[10.0, 8.0, 8.0], [12.0, 9.0, 8.0]])
+    pairs, grid = torch.tensor([[0, 4], [17, 10]]), (20, 16, 16)
+    templates = residue_templates()
+    density = partial_maps(templates, pairs, lengths, grid).sum(1)
+    F = torch.fft.rfftn(density, dim=(1, 2, 3))
+    F[:, 0, 0, 0] = 0
+    volume = lengths.prod(1).reshape(-1, 1, 1, 1)
+    patterson = torch.fft.irfftn(F.abs() ** 2 + 0j, s=grid, dim=(1, 2, 3))
+    patterson = patterson[:, None] * (volume / density[0].numel())[:, None]
+    scales = {"patterson_scale": float(patterson.max()), "density_scale": float(density.max())}
+    model = UNet(
+        UNetConfig(kernel=3, blocks=1, partial_structures=True, scaling=scaling, **scales),
+        templates,
+    )
+    seen = []
+    model.first.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    with torch.no_grad():
+        model(patterson, pairs, lengths)
+    rms = seen[0].square().mean((0, 2, 3, 4)).sqrt()
+    assert len(rms) == model.scaling.channels + 2
+    assert 0.2 < float(rms[-2:].mean() / rms[0]) < 4

@@ -19,8 +19,8 @@ from crysformer.training.config import (
     to_toml,
     training_preset,
     with_architecture,
-    with_changes,
 )
+from crysformer.training.config_changes import with_changes
 from crysformer.training.train import train
 
 SMALL = UNetConfig(first_channels=4, channels=4, blocks=1, kernel=3, sample_rate=2.0)

@@ -18,8 +18,8 @@ from crysformer.training.config import (
     read_config,
     to_dict,
     training_preset,
-    with_changes,
 )
+from crysformer.training.config_changes import with_changes
 from crysformer.training.data import TrainingData
 
 

@@ -15,7 +15,8 @@ import torch
 from crysformer.data.examples.stream import ExampleStream
 from crysformer.data.store import FragmentStore
 from crysformer.errors import CrysformerError, UsageError
-from crysformer.training.config import TrainingConfig, to_toml, with_changes
+from crysformer.training.config import TrainingConfig, to_toml
+from crysformer.training.config_changes import with_changes
 from crysformer.training.faults import is_short_of_memory
 from crysformer.training.processes import ALONE, Processes, launched, local_device
 from crysformer.training.run_folder import HISTORY

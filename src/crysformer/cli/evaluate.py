@@ -4,8 +4,9 @@ Writes metrics.json, examples.csv and phase_error.png into the output folder. Ph
 over the measured reflections (a missing phase counts as 90 degrees), before and after continuous
 alignment of origin and hand. PC is the correlation of the method's map with the true map: the
 network's raw prediction, the FOM-weighted map of solve and its searches, and for the others
-measured amplitudes with the phases found. For comparison with the network, its phases after
-polishing by density modification and random phases polished the same way are measured too.
+measured amplitudes with the phases found. With --method network, its phases after polishing by
+density modification and random phases polished the same way are measured too; --alone leaves them
+out.
 
 --phases FILE.mtz --truth MODEL.cif|TRUE.mtz scores phases that are there already; --phases DIR
 --data DIR those for the crystals of a data set, by their ids (`dataset export --format mtz` writes
@@ -48,6 +49,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="NAME", help="package.module:Class of weights of a network from outside"
     )
+    parser.add_argument(
+        "--alone",
+        action="store_true",
+        help="with --method network: leave out polished and random phases, which take as long",
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="only N crystals, drawn at random")
     _evaluate_phases.add_options(parser)
     group = parser.add_argument_group("the crystals' data")
@@ -82,8 +88,15 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name) is not None:
             raise UsageError(f"--{name.replace('_', '-')} needs --phases")
     missing = [f"--{name}" for name in ("data", "method") if getattr(args, name) is None]
+    if missing and args.weights is not None:
+        raise UsageError(
+            "--weights: expected the test as well, --data DIR --method network-one-pass (one pass "
+            f"of the network) or network (as `crysformer predict`); missing {' and '.join(missing)}"
+        )
     if missing:
         raise UsageError(f"missing {' and '.join(missing)} (or --phases with --truth)")
+    if args.alone and args.method != "network":
+        raise UsageError(f"--alone: {args.method} is measured alone anyway")
     if args.weights is not None and not args.method.startswith("network"):
         raise UsageError(f"--weights: {args.method} takes none; expected a network method")
     if args.model is not None:
@@ -101,7 +114,7 @@ def _run(args: argparse.Namespace, target: Path) -> int:
     from crysformer.evaluation.runner import evaluate, write_table
 
     evaluations = []
-    for method in (args.method, *COMPANIONS.get(args.method, ())):
+    for method in (args.method, *(() if args.alone else COMPANIONS.get(args.method, ()))):
         with progress_bar(args, method) as progress:
             evaluation = evaluate(
                 args.data,

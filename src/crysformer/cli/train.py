@@ -184,12 +184,8 @@ def _trackers(args: argparse.Namespace, config: TrainingConfig) -> list[Callable
 def _config(args: argparse.Namespace) -> TrainingConfig:
     """Settings of the run: preset or file, then architecture, then single settings."""
     from crysformer.models.registry import register
-    from crysformer.training.config import (
-        read_config,
-        training_preset,
-        with_architecture,
-        with_changes,
-    )
+    from crysformer.training.config import read_config, training_preset, with_architecture
+    from crysformer.training.config_changes import with_changes
 
     if args.model is not None:
         register(args.model)  # before a file of settings may name it

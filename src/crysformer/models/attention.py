@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crysformer.models.shared_keys import SharedKeys, join_shared
+
 
 class OneWayAttention(nn.Module):
     """Multi-head attention of map tokens over themselves and over partial structures.
@@ -50,7 +52,12 @@ class OneWayAttention(nn.Module):
         self.output = nn.Linear(inner, width)
 
     def forward(
-        self, x: Tensor, u: Tensor, rotation: Tensor | None = None, which: Tensor | None = None
+        self,
+        x: Tensor,
+        u: Tensor,
+        rotation: Tensor | None = None,
+        which: Tensor | None = None,
+        shared: SharedKeys | None = None,
     ) -> Tensor:
         """Attend.
 
@@ -65,25 +72,33 @@ class OneWayAttention(nn.Module):
             Rotary angles of the map tokens, radians, shape (B, 1, N, head_width / 2), or None.
         which
             Rows of u that make up the tokens of each example, shape (B, J), M = J T.
+        shared
+            Keys and values of u, where several batches share them.
         """
         q, k, v = self._split(self.query_key_value(x), 3)
-        partial = self.partial_key_value(u)
-        if which is not None:  # index_select has the faster backward pass
-            chosen = partial.index_select(0, which.flatten())
-            partial = chosen.unflatten(0, which.shape).flatten(1, 2)
-        ku, vu = self._split(partial, 2)
         if rotation is not None:
             q, k = rotate(q, rotation), rotate(k, rotation)
         if self.landmarks is None:
-            k, v = torch.cat((k, ku), dim=2), torch.cat((v, vu), dim=2)
-            y = functional.scaled_dot_product_attention(q, k, v)
-        elif self.landmarks_over == "partial":
-            y = landmark_attention(q, k, v, ku, vu, self.landmarks)
-        else:
-            ku, vu = torch.cat((k, ku), dim=2), torch.cat((v, vu), dim=2)
+            y = functional.scaled_dot_product_attention(q, *self._join(k, v, u, which, shared))
+        elif self.landmarks_over == "all":
+            ku, vu = self._join(k, v, u, which, shared)
             y = landmark_attention(q, k[:, :, :0], v[:, :, :0], ku, vu, self.landmarks)
+        else:
+            ku, vu = self._join(k[:, :, :0], v[:, :, :0], u, which, shared)
+            y = landmark_attention(q, k, v, ku, vu, self.landmarks)
         mixed: Tensor = self.dropout(self.output(y.transpose(1, 2).flatten(2)))
         return mixed
+
+    def _join(
+        self, k: Tensor, v: Tensor, u: Tensor, which: Tensor | None, shared: SharedKeys | None
+    ) -> tuple[Tensor, Tensor]:
+        """Append the keys and values of the partial tokens to those of the map tokens."""
+        if shared is None:
+            shared = SharedKeys(self.partial_key_value(u))
+        if which is not None:
+            return join_shared(k, v, shared, which)
+        ku, vu = self._split(shared.values, 2)
+        return torch.cat((k, ku), dim=2), torch.cat((v, vu), dim=2)
 
     def _split(self, projected: Tensor, parts: int) -> tuple[Tensor, ...]:
         return split_heads(projected, parts, self.heads)

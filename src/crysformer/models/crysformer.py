@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,12 @@ from crysformer.models.layers import (
 )
 from crysformer.models.phase_improvement import AmplitudeStep, unit_amplitudes, unit_rms
 from crysformer.models.positions import MetricPositions, TablePositions
+from crysformer.models.shared_keys import SharedKeys, SharedTokens
 from crysformer.settings import setting
+
+#: Residues at places in a sequence whose keys several batches share; more take too much memory
+#: (for the paper's layers 5 MB each, and as much for gradients).
+_MOST_SHARED = 64
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,7 @@ class CrysFormer(DensityNetwork):
 
     def __init__(self, config: CrysFormerConfig, templates: Tensor | None = None) -> None:
         super().__init__(config, templates)
+        self._shared: SharedTokens | None = None
         c, maps = config, self.input_channels
         self.stem = CircularConv3d(maps, c.channels, c.kernel, c.padding)
         self.embed = nn.Linear(c.channels * c.patch**3, c.width)
@@ -160,17 +167,9 @@ class CrysFormer(DensityNetwork):
             self.order = nn.Parameter(0.02 * torch.randn(c.n_residues, 1, c.width))
         layer = TransformerLayer if c.attention == "one-way" else JointLayer
         landmarks = c.landmarks if c.partial_structures else None
+        sizes = c.width, c.heads, c.head_width, c.feedforward
         self.layers = nn.ModuleList(
-            layer(
-                c.width,
-                c.heads,
-                c.head_width,
-                c.feedforward,
-                c.activation,
-                landmarks,
-                c.dropout,
-                c.landmarks_over,
-            )
+            layer(*sizes, c.activation, landmarks, c.dropout, c.landmarks_over)
             for _ in range(c.depth)
         )
         self.norm = nn.LayerNorm(c.width)
@@ -198,25 +197,26 @@ class CrysFormer(DensityNetwork):
         return self.config.recycling and self.config.final_maps
 
     def forward(
-        self,
-        patterson: Tensor,
-        residues: Tensor,
-        lengths: Tensor,
-        estimate: Tensor | None = None,
-        measured: Tensor | None = None,
-    ) -> Tensor:
+        self, patterson: Tensor, residues: Tensor, lengths: Tensor,
+        estimate: Tensor | None = None, measured: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
         """Predict densities; see `DensityNetwork.forward`."""
         grid = self.check(patterson, residues)
         measured = self.measured_mask(lengths, grid, measured)
         maps = self.input_maps(patterson, lengths, estimate, measured)
         x = self.map_tokens(maps, lengths)
-        u, which = self.partial_tokens(residues)
+        shared = self._shared
+        keys: Sequence[SharedKeys | None] = [None] * len(self.layers)
+        if shared is None:
+            u, which = self.partial_tokens(residues)
+        else:
+            u, which, keys = shared.tokens, shared.which(residues), shared.layers
         rotation = self.positions.rotation(self._patch_grid(grid), lengths)
-        for layer in self.layers:
+        for layer, own in zip(self.layers, keys, strict=True):
             if self.checkpointing and self.training:
-                x, u = checkpoint(layer, x, u, rotation, which, use_reentrant=False)
+                x, u = checkpoint(layer, x, u, rotation, which, own, use_reentrant=False)
             else:
-                x, u = layer(x, u, rotation, which)
+                x, u = layer(x, u, rotation, which, own)
         y = from_patches(self.unembed(self.norm(x)), self.config.patch, grid)
         if self._final_maps:
             y = torch.cat((y, maps), dim=1)
@@ -260,6 +260,23 @@ class CrysFormer(DensityNetwork):
         places, which = (row * n + torch.arange(n)).unique(return_inverse=True)
         tokens = self._residue_tokens(self.templates[codes]).index_select(0, places // n)
         return tokens + self.order.index_select(0, places % n), which
+
+    @contextmanager
+    def sharing(self, residues: Tensor) -> Iterator[None]:
+        """Make keys and values of partial structures once; see `DensityNetwork.sharing`."""
+        able = self.config.partial_structures and self.shares_tokens(residues.device)
+        if not able or len(residues[0]) * len(residues.unique()) > _MOST_SHARED:
+            yield
+            return
+        tokens, which = self.partial_tokens(residues)
+        assert which is not None
+        keys = [cast(TransformerLayer, layer).partial_keys(tokens) for layer in self.layers]
+        shared = self._shared = SharedTokens(tokens, which, residues, keys)
+        try:
+            yield
+        finally:
+            self._shared = None
+        shared.backward()
 
     def shares_tokens(self, device: torch.device) -> bool:
         """Whether examples share tokens of U: not on accelerators, where counting means to wait."""

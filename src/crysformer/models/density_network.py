@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -175,6 +176,19 @@ class DensityNetwork(nn.Module):
             centre.
         """
         raise NotImplementedError
+
+    @contextmanager
+    def sharing(self, residues: Tensor) -> Iterator[None]:
+        """Do what depends on weights and sequences alone once for several passes, where possible.
+
+        Weights must not change inside, and their gradients are complete only at the end.
+
+        Parameters
+        ----------
+        residues
+            Sequences of all examples of these passes, shape (B, J).
+        """
+        yield
 
     def input_maps(
         self,

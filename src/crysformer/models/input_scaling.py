@@ -37,6 +37,14 @@ class ConstantScaling(nn.Module):
         """Patterson map (B, 1, U, V, W) to input channels of the same shape."""
         return patterson / self.patterson
 
+    def partial(self, templates: Tensor) -> Tensor:
+        """Densities of residues, e/A^3, to input maps: with the constant of the densities.
+
+        With unit rms they would be 18 times as strong as a Patterson map with its constant, which
+        a convolution over both would not see among them.
+        """
+        return templates / self.density
+
     def output(self, y: Tensor, patterson: Tensor, lengths: Tensor) -> Tensor:
         """Last layer's output (B, 1, U, V, W) to density of the same shape, e/A^3."""
         return torch.tanh(y) * self.density
@@ -91,6 +99,10 @@ class AmplitudeScaling(nn.Module):
             maps = torch.fft.irfftn(maps.to(torch.complex64), s=shape, dim=(2, 3, 4))
             maps = maps / maps.std((2, 3, 4), keepdim=True).clamp_min(1e-30)
             return maps.clamp_max(self._CEILING)
+
+    def partial(self, templates: Tensor) -> Tensor:
+        """Densities of residues, e/A^3, to input maps: with unit rms, as the other maps."""
+        return templates / templates.std().clamp_min(1e-6)
 
     def point_spread(self, measured: Tensor, shape: Shape) -> Tensor:
         """Point spread function (B, 1, U, V, W) with unit rms, at the cell centre.

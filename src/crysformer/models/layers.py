@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from crysformer.models.attention import OneWayAttention, SelfAttention
 from crysformer.models.fourier_convolution import fourier_convolution, pays
+from crysformer.models.shared_keys import SharedKeys
 
 Grid = tuple[int, int, int]
 
@@ -117,15 +118,26 @@ class TransformerLayer(nn.Module):
         start_as_identity(self.attention.output)
 
     def forward(
-        self, x: Tensor, u: Tensor, rotation: Tensor | None, which: Tensor | None = None
+        self,
+        x: Tensor,
+        u: Tensor,
+        rotation: Tensor | None,
+        which: Tensor | None = None,
+        shared: SharedKeys | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Update the map tokens x (B, N, D); u is returned as it is.
 
-        u and `which` are as for `OneWayAttention.forward`.
+        u and `which` are as for `OneWayAttention.forward`, and `shared` is of `partial_keys`.
         """
-        x = x + self.attention(self.norm_map(x), self.norm_partial(u), rotation, which)
+        partial = self.norm_partial(u) if shared is None else u
+        x = x + self.attention(self.norm_map(x), partial, rotation, which, shared)
         y: Tensor = self.feedforward(self.norm_feedforward(x))
         return x + y, u
+
+    def partial_keys(self, u: Tensor) -> Tensor:
+        """Keys and values of partial tokens (P, T, D), (P, T, 2 * heads * head_width)."""
+        keys: Tensor = self.attention.partial_key_value(self.norm_partial(u))
+        return keys
 
 
 class JointLayer(nn.Module):
@@ -149,8 +161,9 @@ class JointLayer(nn.Module):
         start_as_identity(self.attention.output)
 
     def forward(
-        self, x: Tensor, u: Tensor, rotation: Tensor | None, which: None = None
-    ) -> tuple[Tensor, Tensor]:
+        self, x: Tensor, u: Tensor, rotation: Tensor | None, which: None = None,
+        shared: None = None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Update map tokens x (B, N, D) and partial tokens u (B, M, D)."""
         n = x.shape[1]
         if rotation is not None:  # partial structures have no place in the cell

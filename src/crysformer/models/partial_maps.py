@@ -13,13 +13,13 @@ TEMPLATE_SPACING = 0.5
 
 
 def partial_maps(templates: Tensor, residues: Tensor, lengths: Tensor, grid: Grid) -> Tensor:
-    """Interpolate the residue densities of each sequence, with unit rms, at the cell centre.
+    """Interpolate the residue densities of each sequence at the cell centre.
 
     Parameters
     ----------
     templates
         Residue densities, centre of mass at the middle voxel, shape (20, n, n, n), 0.5 A between
-        voxels; zero beyond.
+        voxels; zero beyond. Their scale is that of the maps (`ConstantScaling.partial`).
     residues
         The sequences, shape (B, J), rows of `templates`.
     lengths
@@ -45,7 +45,6 @@ def partial_maps(templates: Tensor, residues: Tensor, lengths: Tensor, grid: Gri
         axes[2][:, None, None, :].expand(-1, nu, nv, nw),
     )
     where = torch.stack((w, v, u), dim=-1)  # fastest axis first, as grid_sample wants it
-    unit = templates / templates.std().clamp_min(1e-6)
     return functional.grid_sample(
-        unit[residues], where, mode="bilinear", padding_mode="zeros", align_corners=True
+        templates[residues], where, mode="bilinear", padding_mode="zeros", align_corners=True
     )

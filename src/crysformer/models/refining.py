@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -91,6 +92,12 @@ class Refining(DensityNetwork):
         for _ in range(self.config.cycles - 1):
             density = self.second(patterson, residues, lengths, density.detach(), measured)
         return density
+
+    @contextmanager
+    def sharing(self, residues: Tensor) -> Iterator[None]:
+        """Share in both networks; see `DensityNetwork.sharing`."""
+        with self.first.sharing(residues), self.second.sharing(residues):
+            yield
 
     @torch.no_grad()
     def start_from(self, first: dict[str, Tensor]) -> None:

@@ -106,7 +106,8 @@ class UNet(DensityNetwork):
         grid = self.check(patterson, residues)
         maps = self.input_maps(patterson, lengths, estimate, measured)
         if self.config.partial_structures:
-            partial = partial_maps(self.templates, residues, lengths, grid)
+            templates = self.scaling.partial(self.templates)
+            partial = partial_maps(templates, residues, lengths, grid)
             maps = torch.cat((maps, partial), dim=1)
         return self.scaling.output(self.last(self.middle(self.first(maps))), patterson, lengths)
 

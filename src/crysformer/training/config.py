@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -222,53 +220,15 @@ def from_dict(values: dict[str, Any], source: str = "config") -> TrainingConfig:
     """
     values = dict(values)
     base = training_preset(str(values.pop("preset"))) if "preset" in values else TrainingConfig()
-    return _updated(base, values, source)
+    return updated_config(base, values, source)
 
 
-def _updated(base: TrainingConfig, values: Mapping[str, Any], source: str) -> TrainingConfig:
+def updated_config(base: TrainingConfig, values: Mapping[str, Any], source: str) -> TrainingConfig:
     """Replace settings, also of another architecture."""
     if isinstance(values.get("model"), Mapping):
         model, rest = resolved(values["model"], source, base.model)
         base, values = replace(base, model=model), {**values, "model": rest}
     return updated(base, values, source)
-
-
-def with_changes(config: TrainingConfig, changes: Sequence[str]) -> TrainingConfig:
-    """Change settings given as text, such as ``model.width=384`` or ``loss=mse``.
-
-    Values are written as in TOML; quotes around a word may be left out, and ``none`` unsets an
-    optional value.
-
-    Raises
-    ------
-    InputError
-        If a key is unknown, or a value has the wrong type or is out of its range.
-    UsageError
-        If a change is not of the form KEY=VALUE, or settings contradict each other.
-    """
-    for change in changes:
-        key, equals, text = change.partition("=")
-        key, text = key.strip(), text.strip()
-        if not equals or not key or not text:
-            raise UsageError(f"{change!r} is no change of a setting; expected KEY=VALUE")
-        *tables, name = key.split(".")
-        values: dict[str, Any] = {name: None if text == "none" else _toml_value(text, change)}
-        for above in reversed(tables):
-            values = {above: values}
-        config = _updated(config, values, change)
-    return config
-
-
-def _toml_value(text: str, change: str) -> Any:
-    """Read a value of TOML, or a word without quotes."""
-    for spelling in (text, json.dumps(text)):
-        try:
-            read = tomllib.loads(f"value = {spelling}")
-        except tomllib.TOMLDecodeError:
-            continue
-        if len(read) == 1:
-            return read["value"]
-    raise UsageError(f"{change!r} is no change of a setting; expected a value as in TOML")
 
 
 def with_architecture(config: TrainingConfig, name: str) -> TrainingConfig:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+import math
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from torch import nn
 
 from crysformer.errors import CrysformerError
 from crysformer.models.density_network import DensityNetwork
+from crysformer.training.config import TrainingConfig
 from crysformer.training.processes import Processes
 
 
@@ -103,6 +106,13 @@ def is_short_of_memory(
             f"{run}: process {processes.rank} failed ({reason}); resume with {remedy}"
         ) from error
     return short
+
+
+def halved(config: TrainingConfig) -> TrainingConfig:
+    """Halve the batches, and take as many more in each step as that needs."""
+    size = max(1, config.batch_size // 2)
+    accumulate = math.ceil(config.batch_size * config.accumulate / size)
+    return dataclasses.replace(config, batch_size=size, accumulate=accumulate)
 
 
 def raise_if_short_of_memory(error: Exception, run: str) -> None:

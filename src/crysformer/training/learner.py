@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -104,6 +106,20 @@ class Learner:
             return Inputs(batch, None, None)
         with self._autocast():
             return Inputs(batch, *starting_estimate(self.model, batch, self._config, self.random))
+
+    @contextmanager
+    def sharing(self, batches: Sequence[Batch]) -> Iterator[None]:
+        """Share work between the batches of a step; see `DensityNetwork.sharing`."""
+        # Several processes average gradients in each batch's backward pass, before the shared ones.
+        if len(batches) == 1 or self._processes.size > 1:
+            yield
+            return
+        with ExitStack() as stack:
+            with self._autocast():
+                stack.enter_context(
+                    self.model.sharing(torch.cat([batch.residues for batch in batches]))
+                )
+            yield
 
     def backward(self, inputs: Inputs, accumulate: int) -> Tensor:
         """Add the gradients of a batch, one of `accumulate`, and return its part of the loss."""

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from crysformer.data.examples.stream import Batch
 from crysformer.data.store import FragmentStore
-from crysformer.errors import CrysformerError
 from crysformer.models.density_network import n_parameters
 from crysformer.signals import uninterrupted
 from crysformer.training.checkpoint import CHECKPOINT
 from crysformer.training.config import TrainingConfig
 from crysformer.training.data import TrainingData
-from crysformer.training.faults import Snapshot, all_finite, first_line, is_short_of_memory
+from crysformer.training.faults import all_finite, first_line, halved, is_short_of_memory
+from crysformer.training.last_weights import LastWeights
 from crysformer.training.learner import Learner
 from crysformer.training.optimiser import learning_rate
 from crysformer.training.processes import ALONE, Processes
@@ -33,8 +33,6 @@ from crysformer.training.validator import Validator
 
 __all__ = ["HISTORY", "Trainer"]
 
-#: Returns to the last weights written, when the loss is not finite, before the run is given up.
-_MAX_RETURNS = 3
 #: Bytes of a checkpoint for each parameter: weights, their average and two moments.
 _CHECKPOINT_BYTES = 16
 
@@ -64,13 +62,13 @@ class Trainer:
         if model.scaling == "constant":
             model = model.with_scales(store.scale("patterson"), store.scale("density"))
         self.learner = Learner(config, model, device, processes)
+        self.last = LastWeights(self.learner)
         self.losses = RunningLoss(processes)
         self.examples = 0
         self.seconds = 0.0
         self._ends = math.inf
         self._write_due = False
         self._line_at = 0.0
-        self.returns = 0
         self._stepping = False
         self._mark()
         if not processes.is_first:  # the first weights are the same, later numbers are not
@@ -141,13 +139,13 @@ class Trainer:
         accumulate, rate = self.config.accumulate, self._learning_rate()
         total: Tensor | None = None
         examples = 0
-        for _ in range(accumulate):
-            inputs = self.learner.prepare(
-                self.data.measured(next(self.batches), self.learner.random)
-            )
-            loss = self.learner.backward(inputs, accumulate)
-            total = loss if total is None else total + loss
-            examples += len(inputs.batch) * self.processes.size
+        batches = [next(self.batches) for _ in range(accumulate)]
+        with self.learner.sharing(batches):
+            for batch in batches:
+                inputs = self.learner.prepare(self.data.measured(batch, self.learner.random))
+                loss = self.learner.backward(inputs, accumulate)
+                total = loss if total is None else total + loss
+                examples += len(inputs.batch) * self.processes.size
         self.learner.update(rate)
         assert total is not None
         self.losses.add(total)
@@ -186,10 +184,7 @@ class Trainer:
 
     def halve(self) -> None:
         """Halve the batches, with more of them in each step."""
-        c = self.config
-        size = max(1, c.batch_size // 2)
-        accumulate = math.ceil(c.batch_size * c.accumulate / size)
-        self.config = dataclasses.replace(c, batch_size=size, accumulate=accumulate)
+        self.config = halved(self.config)
         self.halvings += 1
         # The stream begins anew: with the same seed it would repeat its first examples.
         self._open_data(
@@ -204,20 +199,9 @@ class Trainer:
         return finite
 
     def _go_back(self, progress: Progress) -> None:
-        """Return to the weights written last, with half the learning rate.
-
-        Raises
-        ------
-        CrysformerError
-            If that has not helped before.
-        """
+        """Return to the weights written last, with half the learning rate."""
         what = f"the loss is {self.losses.latest} after {self.examples} examples"
-        if self.returns == _MAX_RETURNS:
-            raise CrysformerError(f"{self.folder}: {what}; resume with a lower learning_rate")
-        with uninterrupted():
-            self.returns += 1
-            self._snapshot.restore()
-            self.learner.step, self.examples = self._marked
+        self.examples = self.last.restore(str(self.folder), what)
         self.losses = RunningLoss(self.processes)
         self.validator.plan(self.examples)
         progress.warning(
@@ -227,14 +211,14 @@ class Trainer:
 
     def _mark(self) -> None:
         """Remember this state as the one to go back to."""
-        learner = self.learner
-        self._snapshot = Snapshot(learner.model, learner.averaged, learner.optimizer)
-        self._marked = learner.step, self.examples
+        self.last.mark(self.examples)
         self.validator.plan(self.examples)
 
     def _learning_rate(self) -> float:
         ends = None if self.budget.limit is None else self._ends
-        return 0.5**self.returns * learning_rate(self.config, self.examples, self.seconds, ends)
+        return 0.5**self.last.returns * learning_rate(
+            self.config, self.examples, self.seconds, ends
+        )
 
     def _read_clock(self) -> None:
         """Read the time, by which all processes decide alike."""
@@ -291,14 +275,14 @@ class Trainer:
             broken = self._stepping or not (
                 self.losses.read(together=False) and all_finite(learner.model)
             )
-            if self.processes.is_first and not broken and learner.step > self._marked[0]:
+            if self.processes.is_first and not broken and learner.step > self.last.step:
                 self.files.write_checkpoint(state_of(self))
                 if self.validator.result is not None:
                     self._write_weights()
-                self._marked = learner.step, self.examples
+                self.last.written(self.examples)
         if not path.is_file():
             return "nothing is kept yet; start again with `overwrite`"
-        return f"the state after {self._marked[1]} examples is kept; pass `resume` to go on"
+        return f"the state after {self.last.examples} examples is kept; pass `resume` to go on"
 
     def _finish(self, progress: Progress, trained: bool) -> ValidationResult:
         """Save the final figures: more examples, predicted as by `predict`."""

@@ -55,7 +55,7 @@ def state_of(trainer: Trainer, random: Sequence[Mapping[str, Any]] | None = None
         "examples": trainer.examples,
         "seconds": trainer.budget.seconds,
         "halvings": trainer.halvings,
-        "returns": trainer.returns,
+        "returns": trainer.last.returns,
         "history": trainer.files.history,
     }
 
@@ -124,7 +124,7 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
     learner.step, trainer.examples = counters.step, counters.examples
     trainer.budget.resume(counters.seconds)
     trainer.seconds = trainer.budget.seconds
-    trainer.returns = counters.returns
+    trainer.last.returns = counters.returns
     trainer.files.history = [tuple(row) for row in counters.history]
 
 

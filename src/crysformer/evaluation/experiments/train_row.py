@@ -29,7 +29,8 @@ from crysformer.models.refining import Refining
 from crysformer.models.weights import load_weights
 from crysformer.signals import end_processes, prepare_worker
 from crysformer.training.checkpoint import CHECKPOINT
-from crysformer.training.config import TrainingConfig, training_preset, with_changes
+from crysformer.training.config import TrainingConfig, training_preset
+from crysformer.training.config_changes import with_changes
 from crysformer.training.run_folder import HISTORY, WEIGHTS
 from crysformer.training.train import train
 from crysformer.training.validation import select
