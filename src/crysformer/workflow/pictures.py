@@ -11,7 +11,6 @@ from crysformer.building.built_model import BuiltModel
 from crysformer.building.map_values import MapValues
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.phasing.solution import Solution
-from crysformer.report.projections import projection_figure
 from crysformer.workflow.solution_files import MODEL
 
 PICTURE = "density.png"
@@ -34,6 +33,9 @@ def write_picture(folder: Path, solution: Solution, name: str) -> Path:
     Path
         The picture.
     """
+    # matplotlib, which nothing else of a solution needs
+    from crysformer.report.projections import projection_figure
+
     path, model = folder / PICTURE, None
     if (folder / MODEL).is_file():
         model = gemmi.read_structure(str(folder / MODEL))

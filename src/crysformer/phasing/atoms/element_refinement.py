@@ -103,11 +103,14 @@ def atoms_with_elements(
         # their common scale is free, and must not take a heavy atom out of the range
         atoms[:, 4] = (atoms[:, 4] / atoms[:, 4].median()).clamp(*_OCCUPANCY_RANGE)
         atoms = model.refined(atoms, settings.steps, _priors(model, atoms))
+        n_refined = len(atoms)
         atoms = atoms[_supported(atoms, settings.min_support)]
         if cycle == settings.cycles - 1 or time.monotonic() > deadline:
             break
-        more = n_atoms + _SPARE - len(atoms)
+        n_kept, more = len(atoms), n_atoms + _SPARE - len(atoms)
         atoms = model.with_more(atoms, model.difference(atoms), more, settings.min_peak)
+        if n_refined == n_kept == len(atoms):
+            break
     atoms, number = _given_elements(model, atoms, composition, deadline, settings)
     return _structure(model, atoms, number)
 
@@ -124,12 +127,15 @@ def _given_elements(
     number = np.full(len(atoms), NITROGEN, dtype=np.int64)
     bare = _expected_power(model, float(atoms[:, 3].exp().median()), composition)
     expected = {name: x * (_HYDROGENS if name in COMMON else 1.0) for name, x in bare.items()}
-    for _ in range(settings.rounds):
+    for i in range(settings.rounds):
+        before = number
         power, frac = _power(atoms, number, bare), model.frac(atoms)
         for _ in range(2):  # bonds of heavy atoms are longer, so that neighbours depend on elements
             neighbours = count_neighbours(frac, number, data.cell, data.space_group)
             assigned = assign_elements(power, expected, neighbours, composition)
             number = assigned.number
+        if i and np.array_equal(number, before):
+            break
         model.set_elements(number)
         # they scatter as before, and what they are expected to scatter on the whole
         unit = _power(torch.ones_like(atoms), number, bare)

@@ -202,20 +202,26 @@ class IndividualAtoms:
 
     def _misfit_gradient(self, atoms: Tensor) -> Tensor:
         """Gradient of n ln sum (|Fo| - k |Fc|)^2, shape as `atoms`, in parts that fit in memory."""
-        with torch.no_grad():
-            F = self.calculated(atoms)
-        by_part = torch.stack((F.real, F.imag)).requires_grad_()
-        modulus = torch.linalg.vector_norm(by_part, dim=0) + 1e-6
-        scale = amplitude_scale(self.observed, modulus)
-        misfit = ((self.observed - scale * modulus) ** 2).sum()
-        (gradient,) = torch.autograd.grad(len(self.observed) * misfit.log(), by_part)
-        gradient = gradient * self.f_atom
         leaf = atoms.clone().requires_grad_()
-        for rows in self._parts(len(atoms)):
+        parts = self._parts(len(atoms))
+        if len(parts) == 1:
+            (gradient,) = torch.autograd.grad(self._misfit(self._calculated(leaf, parts[0])), leaf)
+            return gradient
+        with torch.no_grad():
+            by_part = torch.cat([self._calculated(atoms, rows) for rows in parts], dim=1)
+        by_part.requires_grad_()
+        (gradient,) = torch.autograd.grad(self._misfit(by_part), by_part)
+        for rows in parts:
             # a scalar, because gradients given for tensors make torch import sympy
             (self._calculated(leaf, rows) * gradient[:, rows]).sum().backward()
         assert leaf.grad is not None
         return leaf.grad
+
+    def _misfit(self, F: Tensor) -> Tensor:
+        """n ln sum (|Fo| - k |Fc|)^2 of real and imaginary parts without the form factor, (2, m)."""
+        modulus = torch.linalg.vector_norm(F * self.f_atom, dim=0) + 1e-6
+        scale = amplitude_scale(self.observed, modulus)
+        return len(self.observed) * ((self.observed - scale * modulus) ** 2).sum().log()
 
     def fitted(self, atoms: Tensor) -> tuple[NDArray[np.complex128], float]:
         """Structure factors of the data's reflections on their scale, and the R factor.
