@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from crysformer.peptide.chain import parse_chain
@@ -59,9 +60,8 @@ def log_odds_of_structure(problem: PhasingProblem, structure: AtomicStructure) -
     if len(structure) > _MAX_ATOMS:
         return 0.0
     error = _WITH_ELEMENTS_ERROR + _WITH_ELEMENTS_ERROR_PER_R * structure.r
-    evidence = chirality(
-        structure.frac, structure.occupancy, problem.data.orth, error, structure.number
-    )
+    number = structure.number.astype(np.float64)
+    evidence = chirality(structure.frac, structure.occupancy, problem.data.orth, error, number)
     return evidence.log_odds * _net_hand(problem.content)
 
 

@@ -57,7 +57,7 @@ def with_hand_of_structure(
         shift = np.array(group.change_of_hand_op().tran) / STEPS
         frac, F = shift - frac, F.conj()
     if not problem.symmetric:
-        molecule = molecule_of_atoms(problem, frac, structure.number)
+        molecule = molecule_of_atoms(problem, frac, structure.number.astype(np.float64))
         shift = 0.5 - molecule.centre
         frac, placed = frac + shift, replace(placed, notes=(*placed.notes, *molecule.notes))
     F = F * np.exp(2j * np.pi * (data.hkl @ shift))
