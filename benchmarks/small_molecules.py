@@ -77,7 +77,8 @@ HEAD = {
     "solve": "| seed | space group | atoms | heaviest | solved | claimed | confidence | cosine "
     "| found first | method | CPU s |\n|---|---|---:|---|---|---|---:|---:|---|---|---:|",
     "special": "| seed | space group | on | sites | solved | claimed | cosine | R | found "
-    "| of them right | sulphur on it | CPU s |\n|---|---|---|---:|---|---|---:|---:|---:|---:|---|---:|",
+    "| of them right | sulphur on it | CPU s |\n"
+    "|---|---|---|---:|---|---|---:|---:|---:|---:|---|---:|",
     "groups": "| seed | true | stated | atoms | found first | right | agreement | claimed "
     "| CPU s |\n|---|---|---|---:|---|---|---:|---|---:|",
     "controls": "| seed | space group | atoms | claimed | confidence | method | starts | CPU s |\n"
