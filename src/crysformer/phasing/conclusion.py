@@ -126,8 +126,9 @@ def conclude(
         problem, search.settings.final_structure
     )
     late = time.monotonic() >= deadline
-    # atoms with elements, where they follow, tell the hand of a candidate without atoms
-    provisional = finish and not late and chosen.atoms is None
+    # atoms with elements, where they follow, tell the hand if nothing else does
+    other_evidence = chosen.atoms is not None or chosen.peptide is not None or chosen.hand_log_odds
+    provisional = finish and not late and not other_evidence
     placed = to_crystal_setting(problem, chosen, generator, deadline + CLOSING, provisional)
     if best.symmetry is None or moved:  # rated in the group that is written
         best = replace(best, symmetry=placed.symmetry)
@@ -142,7 +143,7 @@ def conclude(
         explained = replace(problem, data=replace(problem.data, f=f))
         settings = search.settings.final_structure
         placed, atoms = with_final_structure(explained, chosen, placed, deadline, settings)
-        if atoms is not None and chosen.peptide is None:
+        if provisional and atoms is not None:
             placed, atoms = with_hand_of_structure(explained, placed, atoms)
         elif provisional:
             placed = to_crystal_setting(problem, chosen, generator, deadline + CLOSING)
