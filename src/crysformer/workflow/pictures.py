@@ -68,6 +68,9 @@ def write_model_picture(folder: Path, built: BuiltModel, name: str) -> Path:
     values = MapValues.of_coefficients(data, F).values
     density = DensityMap(values.astype(np.float32), data.cell, data.space_group)
     title = f"{name}: R-work {r.r_work:.3f}, R-free {r.r_free:.3f}"
+    # as above
+    from crysformer.report.projections import projection_figure
+
     projection_figure(
         {f"{data.space_group.xhm()}, 2mFo-DFc": density}, path, title, built.structure
     )
