@@ -1,6 +1,6 @@
 """Solve simulated crystals of small organic molecules, and find their space groups.
 
-    python benchmarks/small_molecules.py solve|groups|controls [--first N] [--count N]
+    python benchmarks/small_molecules.py solve|special|groups|controls [--first N] [--count N]
         [--time-limit S] [--seed N] [-o ROWS.tsv]
 
 Molecules of 20 to 60 atoms without the hydrogens, at 0.8 A with 5 % amplitude error, B 1 to 4 A^2
@@ -10,6 +10,10 @@ Molecules of 20 to 60 atoms without the hydrogens, at 0.8 A with 5 % amplitude e
 solve
     The space group is stated as it is. Solved: F^2-weighted mean cosine of the phase error at
     least 0.85 after alignment of origin and hand.
+special
+    The molecules lie on an inversion centre, a mirror plane or a two-fold axis: a sulphur on it
+    between two halves of 10 to 30 atoms. Sites: those of the asymmetric unit, and how many of them
+    the atoms of the solution have within 0.3 A, the one on the element among them.
 groups
     The stated group is P1 or a proper subgroup (P2 2 2 for P212121 and P2 for P21/c have the
     right rotations with the wrong screw axis), of molecules of 20 to 30 atoms. Found: the true
@@ -34,6 +38,7 @@ import numpy as np
 import torch
 
 from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
+from crysformer.crystal.peak_picking import PeakPicker
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.resolution import resolution_shells
 from crysformer.data.synthetic.small_molecule_crystal import (
@@ -41,9 +46,12 @@ from crysformer.data.synthetic.small_molecule_crystal import (
     SmallMoleculeCrystal,
     small_molecule_crystal,
 )
+from crysformer.data.synthetic.special_sites import Element
+from crysformer.phasing.origin.permissible_origins import permissible_origins
 from crysformer.phasing.solution import Solution
 from crysformer.phasing.solver import solve
 
+NEAR = 0.3  # A
 TOO_LOW = (
     ("P -1", "P 1"),
     ("P 1 21/c 1", "P 1"),
@@ -57,9 +65,20 @@ TOO_LOW = (
     ("C 1 2 1", "P 1"),
 )
 """True and stated space groups."""
+SPECIAL: tuple[tuple[str, Element], ...] = (
+    ("P -1", "inversion"),
+    ("P 1 21/c 1", "inversion"),
+    ("P n m a", "mirror"),
+    ("C 1 2/c 1", "twofold"),
+    ("C 1 2/m 1", "mirror"),
+)
+"""Space groups and symmetry elements of molecules on special positions."""
 HEAD = {
     "solve": "| seed | space group | atoms | heaviest | solved | claimed | confidence | cosine "
     "| found first | method | CPU s |\n|---|---|---:|---|---|---|---:|---:|---|---|---:|",
+    "special": "| seed | space group | on | sites | solved | claimed | cosine | R | found "
+    "| of them right | sulphur on it | CPU s |\n"
+    "|---|---|---|---:|---|---|---:|---:|---:|---:|---|---:|",
     "groups": "| seed | true | stated | atoms | found first | right | agreement | claimed "
     "| CPU s |\n|---|---|---|---:|---|---|---:|---|---:|",
     "controls": "| seed | space group | atoms | claimed | confidence | method | starts | CPU s |\n"
@@ -96,6 +115,36 @@ def solve_row(number: int, seed: int, time_limit: float) -> str:
         f"| {seed} | {crystal.space_group.xhm()} | {crystal.molecule.n_heavy} "
         f"| {heaviest(crystal)} | {yes(right)} | {yes(found.solved)} | {found.confidence:.3f} "
         f"| {compared.cosine2_aligned:.3f} | {first} | {found.method} | {run.seconds:.1f} |"
+    )
+
+
+def special_row(number: int, seed: int, time_limit: float) -> str:
+    group, element = SPECIAL[number % len(SPECIAL)]
+    crystal = small_molecule_crystal(group, seed, element=element)
+    data, run = crystal.data, solved(crystal.data, time_limit)
+    found = run.solution
+    compared = compare_phases(
+        data.hkl, data.f, found.phi, crystal.phi_true, data.cell, data.space_group
+    )
+    sites = [site for site in crystal.structure.sites if site.element.atomic_number > 1]
+    atoms, right, on_it = found.atoms, 0, False
+    if atoms is not None:
+        frac = np.array([site.fract.tolist() for site in sites])
+        picker = PeakPicker(data, (2, 2, 2), 1.1)
+        mates = picker.mates(frac).reshape(-1, len(frac), 3)
+        for shift in permissible_origins(data.space_group).shifts:  # origins are equivalent
+            nearest = picker.distance(mates[:, :, None] + shift - atoms.frac).min(axis=0)
+            if (near := int((nearest.min(axis=1) < NEAR).sum())) > right:
+                right = near
+                sulphur = next(i for i, site in enumerate(sites) if site.label == "S1")
+                i = int(nearest[sulphur].argmin())
+                on_it = bool(nearest[sulphur, i] < NEAR and atoms.site_order[i] > 1)
+    solved_it = compared.cosine2_aligned >= SOLVED_COSINE
+    r, n = ("", "") if atoms is None else (f"{atoms.r:.3f}", str(len(atoms)))
+    return (
+        f"| {seed} | {crystal.space_group.xhm()} | {element} | {len(sites)} | {yes(solved_it)} "
+        f"| {yes(found.solved)} | {compared.cosine2_aligned:.3f} | {r} | {n} | {right} "
+        f"| {yes(on_it)} | {run.seconds:.1f} |"
     )
 
 
@@ -147,7 +196,7 @@ def yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
-ROWS = {"solve": solve_row, "groups": groups_row, "controls": controls_row}
+ROWS = {"solve": solve_row, "special": special_row, "groups": groups_row, "controls": controls_row}
 
 
 def main() -> None:

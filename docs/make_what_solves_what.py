@@ -29,8 +29,10 @@ CRYSTALS = {
     "2ONA": "MVGGVV, four chains, 44 % measured | P1 | 2.03 | deposited model",
     "1BDW": "gramicidin D (two chains with D residues) | P2₁2₁2₁ | 1.70 | none here",
 }
-REMARK = """One seed of three so far. The machine ran one other job beside. While these runs were
-made, what follows a search was changed (fac2308 to d667ceb), the search itself was not."""
+REMARK = """Three seeds of 2OL9 and Gly-Ala, and of 1BYZ by `solve`; one of the others so
+far. The machine ran other jobs beside. While the runs of the others were made, what follows a
+search was changed (fac2308 to d667ceb), the search itself was not; they include the building of a
+model and the report."""
 USED = "2OL9, Gly-Ala, 1BYZ, 1YJP and 5E5Z were used in the development of the solver."
 
 

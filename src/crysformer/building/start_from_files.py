@@ -16,6 +16,7 @@ from crysformer.crystal.io.read import read_solution_amplitudes
 from crysformer.crystal.io.read_phases import PhasedReflections, coefficients_at, read_phases
 from crysformer.crystal.io.read_res import read_res_atoms
 from crysformer.crystal.reflections import CrystalData, Radiation
+from crysformer.crystal.site_symmetry import site_symmetry
 from crysformer.crystal.unit_cell import constants_text, is_alike
 from crysformer.errors import InputError
 from crysformer.file_content import read_content
@@ -201,11 +202,12 @@ def _input_of(path: Path, summary: dict[str, Any]) -> SolvedInput:
 
 def _atoms(path: Path, data: CrystalData) -> AtomicStructure:
     atoms = read_res_atoms(path)
+    order = site_symmetry(atoms.frac, data.cell, data.space_group).order
     return AtomicStructure(
         frac=atoms.frac,
         number=np.array([gemmi.Element(name).atomic_number for name in atoms.element]),
         b_iso=atoms.b_iso,
-        occupancy=atoms.occupancy,
+        occupancy=atoms.occupancy * order,
         F=np.full(len(data), np.nan, dtype=np.complex128),
         r=float("nan"),
         cell=data.cell,

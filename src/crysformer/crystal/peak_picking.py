@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from crysformer.crystal.fourier.grids import Shape
 from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.site_symmetry import site_symmetry
 
 _SITES_AT_ONCE = 16  # whose distances are computed together
 
@@ -32,9 +33,15 @@ class PeakPicker:
         Grid of the maps, point (i, j, k) at fractional (i / nu, j / nv, k / nw).
     separation
         Least distance between sites, and between a site and its symmetry mates, A.
+    snap
+        Distance from its own mates below which a site is moved onto the special position between
+        them, A; by default special positions are as any others.
     """
 
-    def __init__(self, data: CrystalData, shape: Shape, separation: float) -> None:
+    def __init__(
+        self, data: CrystalData, shape: Shape, separation: float, snap: float = 0.0
+    ) -> None:
+        self.data, self.snap = data, snap
         self.operators = list(operators(data.space_group, centred=True))
         self.orth = data.orth
         self.shape, self.separation = shape, separation
@@ -77,7 +84,7 @@ class PeakPicker:
         placed
             Sites placed before, fractional, shape (m, 3).
         n
-            Largest number of sites.
+            Largest number of sites. With `snap`, a site on a special position counts as a fraction.
         above
             Least value of a point.
         looked_at
@@ -99,12 +106,22 @@ class PeakPicker:
         for i in range(0, len(others), _SITES_AT_ONCE):
             allowed &= self._apart(frac, others[i : i + _SITES_AT_ONCE])
         taken: list[int] = []
-        while len(taken) < n and allowed.any():
+        left = float(n)
+        while left > 0 and allowed.any():
             first = int(allowed.argmax())
             taken.append(first)
             allowed[first] = False
+            left -= self._settle(frac, first)
             allowed &= self._apart(frac, self.mates(frac[first : first + 1]))
         return frac[taken], flat[order[taken]]
+
+    def _settle(self, frac: NDArray[np.float64], row: int) -> float:
+        """Move a site in place onto a special position near it; the fraction that it counts as."""
+        if not self.snap:
+            return 1.0
+        one = site_symmetry(frac[row : row + 1], self.data.cell, self.data.space_group, self.snap)
+        frac[row] = one.frac[0]
+        return 1.0 / int(one.order[0])
 
     def _apart(self, frac: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
         near = self.distance(frac[:, None] - others[None]) < self.separation

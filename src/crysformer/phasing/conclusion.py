@@ -24,6 +24,7 @@ from crysformer.phasing.origin.crystal_setting import (
     weighted_map,
 )
 from crysformer.phasing.origin.found_symmetry import in_found_group, ranking_of
+from crysformer.phasing.origin.hand_of_structure import with_hand_of_structure
 from crysformer.phasing.origin.space_group_ranking import SpaceGroupFigures
 from crysformer.phasing.problem import PhasingProblem
 from crysformer.phasing.search import Search
@@ -121,22 +122,31 @@ def conclude(
         if not moved and not ranking[0].stated:
             notes.append(_better_group(data, ranking))
     generator = method_generator(seed, "crystal setting")
-    placed = to_crystal_setting(problem, chosen, generator, deadline + CLOSING)
+    finish = best.confidence >= SOLVED and has_final_structure(
+        problem, search.settings.final_structure
+    )
+    late = time.monotonic() >= deadline
+    # atoms with elements, where they follow, tell the hand if nothing else does
+    other_evidence = chosen.atoms is not None or chosen.peptide is not None or chosen.hand_log_odds
+    provisional = finish and not late and not other_evidence
+    placed = to_crystal_setting(problem, chosen, generator, deadline + CLOSING, provisional)
     if best.symmetry is None or moved:  # rated in the group that is written
         best = replace(best, symmetry=placed.symmetry)
     atoms = None
-    late = time.monotonic() >= deadline
-    if late and best.confidence >= SOLVED:
-        if has_final_structure(problem, search.settings.final_structure):
-            notes.append(
-                "atoms with their elements were not refined: the time limit had passed; `resume` "
-                "with a longer `time_limit` gives them"
-            )
-    elif best.confidence >= SOLVED:
+    if finish and late:
+        notes.append(
+            "atoms with their elements were not refined: the time limit had passed; `resume` "
+            "with a longer `time_limit` gives them"
+        )
+    elif finish:
         f = np.where(unexplained, np.nan, problem.data.f)  # of some the model gave the amplitude
         explained = replace(problem, data=replace(problem.data, f=f))
         settings = search.settings.final_structure
         placed, atoms = with_final_structure(explained, chosen, placed, deadline, settings)
+        if provisional and atoms is not None:
+            placed, atoms = with_hand_of_structure(explained, placed, atoms)
+        elif provisional:
+            placed = to_crystal_setting(problem, chosen, generator, deadline + CLOSING)
     sequence = _sequence_of(search, best, deadline)
     if placed.model is not None and sequence.contradicted:
         placed = replace(placed, model=replace(placed.model, truncated=sequence.contradicted))

@@ -11,7 +11,6 @@ from crysformer.building.built_model import BuiltModel
 from crysformer.building.map_values import MapValues
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.phasing.solution import Solution
-from crysformer.report.projections import projection_figure
 from crysformer.workflow.solution_files import MODEL
 
 PICTURE = "density.png"
@@ -34,6 +33,9 @@ def write_picture(folder: Path, solution: Solution, name: str) -> Path:
     Path
         The picture.
     """
+    # matplotlib, which nothing else of a solution needs
+    from crysformer.report.projections import projection_figure
+
     path, model = folder / PICTURE, None
     if (folder / MODEL).is_file():
         model = gemmi.read_structure(str(folder / MODEL))
@@ -66,6 +68,9 @@ def write_model_picture(folder: Path, built: BuiltModel, name: str) -> Path:
     values = MapValues.of_coefficients(data, F).values
     density = DensityMap(values.astype(np.float32), data.cell, data.space_group)
     title = f"{name}: R-work {r.r_work:.3f}, R-free {r.r_free:.3f}"
+    # as above
+    from crysformer.report.projections import projection_figure
+
     projection_figure(
         {f"{data.space_group.xhm()}, 2mFo-DFc": density}, path, title, built.structure
     )

@@ -85,6 +85,7 @@ def write_solution(
             atoms.frac,
             atoms.b_iso,
             atoms.occupancy,
+            atoms.site_order,
             title=f"{Path(data.source).name} in {atoms.space_group.xhm()}",
         )
         write_bytes(folder / ATOMS, text.encode("ascii", errors="replace"))

@@ -21,6 +21,7 @@ def text_of(group: str) -> str:
         np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6], [0.7, 0.8, 0.9], [-0.1, 1.2, 0.0]]),
         np.array([8 * math.pi**2 * 0.02] * 4),
         np.array([1.0, 1.026, 1.0, 0.5]),
+        np.ones(4, dtype=np.int64),
         title="test",
     )
 
@@ -60,3 +61,21 @@ def test_atoms_refer_to_sfac_and_keep_their_values() -> None:
     assert float(atoms[0][6]) == pytest.approx(0.02)
     assert lines[-2:] == ["HKLF 4", "END"]
     assert all(len(line) <= 80 for line in lines)
+
+
+def test_atoms_on_special_positions_have_part_of_the_occupancy_and_of_the_unit() -> None:
+    text = shelx_res(
+        gemmi.UnitCell(7.5, 9.5, 9.7, 90, 95, 90),
+        gemmi.SpaceGroup("C 1 2/m 1"),
+        ("S", "C", "C"),
+        np.array([[0.0, 0.0, 0.0], [0.1, 0.0, 0.3], [0.2, 0.1, 0.3]]),
+        np.full(3, 1.5),
+        np.ones(3),
+        np.array([4, 2, 1]),
+        title="special",
+    )
+    lines = text.splitlines()
+    assert "SFAC C S" in lines
+    assert "UNIT 12 2" in lines  # 8 operators: 8/4 S, 8/2 + 8 C
+    atoms = [line.split() for line in lines if line.startswith(("S1", "C1", "C2"))]
+    assert [float(atom[5]) for atom in atoms] == [10.25, 10.5, 11.0]

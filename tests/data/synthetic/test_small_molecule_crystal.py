@@ -129,3 +129,40 @@ def test_every_common_group_packs_to_a_sensible_volume(group):
     crystal = small_molecule_crystal(group, 3)
     volume = crystal.data.cell.volume / len(crystal.space_group.operations())
     assert 16 < volume / crystal.molecule.n_heavy < 34
+
+
+@pytest.mark.parametrize(
+    ("group", "element"),
+    [("P -1", "inversion"), ("P n m a", "mirror"), ("C 1 2/c 1", "twofold")],
+)
+def test_a_molecule_on_a_symmetry_element(group, element):
+    crystal = small_molecule_crystal(group, 3, n_atoms=6, d_min=1.2, element=element)
+    structure = crystal.structure
+    order = [1 + structure.cell.is_special_position(site.fract, 0.1) for site in structure.sites]
+    special = [site for site, n in zip(structure.sites, order, strict=True) if n > 1]
+    assert [(site.element.name, n) for site, n in zip(special, [2], strict=True)] == [("S", 2)]
+    # gemmi sums over the asymmetric unit, an atom with its part of the occupancy
+    for site, n in zip(structure.sites, order, strict=True):
+        site.occ = 1 / n
+    calculator = gemmi.StructureFactorCalculatorX(structure.cell)
+    rows = np.random.default_rng(0).choice(len(crystal.data), 40, replace=False)
+    F = np.array(
+        [calculator.calculate_sf_from_small_structure(structure, crystal.data.hkl[i]) for i in rows]
+    )
+    mine = crystal.f_true * np.exp(1j * np.deg2rad(crystal.phi_true))
+    np.testing.assert_allclose(F, mine[rows], atol=2e-3 * crystal.f_true.max())
+    # C-S bonds of both sides, no other atom of the crystal nearer than hydrogens are
+    sulphur = special[0].fract
+    near = sorted(
+        structure.cell.find_nearest_pbc_image(sulphur, site.fract, image).dist()
+        for site in structure.sites
+        if site.element.atomic_number > 1 and site is not special[0]
+        for image in range(len(structure.cell.images) + 1)
+    )
+    np.testing.assert_allclose(near[:2], 1.81, atol=0.01)
+    assert near[2] > 2.2
+
+
+def test_a_group_without_the_element_is_refused():
+    with pytest.raises(ValueError, match="no mirror"):
+        small_molecule_crystal("P -1", 3, n_atoms=6, element="mirror")

@@ -122,3 +122,16 @@ def test_no_atoms_after_the_deadline(problem: PhasingProblem, polished: list[Can
     assert in_time[: len(polished)] == polished
     assert all(one.atoms is not None for one in in_time[len(polished) :])
     assert len(in_time) > len(polished)
+
+
+def test_convincing_density_at_atomic_resolution_gets_no_atoms(
+    problem: PhasingProblem, polished: list[Candidate]
+) -> None:
+    """The atoms with elements of the solution follow."""
+    best, settings = polished[0].confidence, AtomSettings(cycles=1)
+    atomic = replace(settings, superfluous_d_min=problem.data.d_min + 0.1)
+    assert with_quick_atoms(problem, polished, seeded(), atomic, math.inf, best) == polished
+    unconvincing = with_quick_atoms(problem, polished, seeded(), atomic, math.inf, best + 1e-6)
+    coarser = with_quick_atoms(problem, polished, seeded(), settings, math.inf, best)
+    assert len(unconvincing) > len(polished)
+    assert len(coarser) > len(polished)

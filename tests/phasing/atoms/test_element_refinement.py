@@ -126,3 +126,14 @@ def test_atoms_of_one_molecule_are_brought_together() -> None:
     assert ((direct < bond_limits(number)).sum(1) >= 1).all()
     np.testing.assert_allclose(direct.min(1), distance.min(1), atol=0.05)
     assert ((together.mean(0) >= 0) & (together.mean(0) < 1)).all()
+
+
+def test_mates_count_as_neighbours_and_coinciding_ones_once() -> None:
+    cell, group = gemmi.UnitCell(9, 11, 13, 90, 90, 90), gemmi.SpaceGroup("P n m a")
+    # in x y z, A, from a sulphur on the mirror plane: two mates of a carbon beside it, and a
+    # carbon on the plane; a carbon near the plane bonded to its own mate
+    centre = np.array([3.0, 2.75, 4.0])
+    xyz = np.array([[0, 0, 0], [0.9, 1.55, 0], [-1.8, 0, 0], [4.0, 0.77, 3.0]]) + centre
+    frac = xyz @ np.array(cell.frac.mat.tolist()).T
+    number = np.array([16, 6, 6, 6])
+    assert count_neighbours(frac, number, cell, group).tolist() == [3, 1, 1, 1]

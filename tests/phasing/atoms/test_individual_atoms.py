@@ -92,3 +92,49 @@ def test_b_may_be_as_low_as_in_cold_crystals_at_atomic_resolution(
         atoms = model.refined(model.parameters(FRAC), 60, Priors(0.5, 5.0, 5.0, (0.1, 15.0)))
         assert float(atoms[:, 3].exp().min()) == pytest.approx(least, rel=0.4)
         assert float(atoms[:, 3].exp().min()) >= least * 0.999
+
+
+SPECIAL = {
+    "P -1": ((0.5, 0.0, 0.5), 2),
+    "C 1 2/c 1": ((0.0, 0.23, 0.25), 2),
+    "C 1 2/m 1": ((0.0, 0.5, 0.0), 4),
+}
+
+
+@pytest.mark.parametrize("group", SPECIAL)
+def test_an_atom_on_a_special_position_is_found_there_counted_once_and_refined(group: str) -> None:
+    (site, order), space_group = SPECIAL[group], gemmi.SpaceGroup(group)
+    structure = gemmi.SmallStructure()
+    structure.cell, structure.spacegroup = CELL, space_group
+    frac = np.array([site, (0.21, 0.13, 0.37), (0.35, 0.3, 0.08)])
+    for x, z, occ in zip(frac, (16, 6, 8), (1 / order, 1.0, 1.0), strict=True):
+        atom = gemmi.SmallStructure.Site()
+        atom.element, atom.fract = gemmi.Element(z), gemmi.Fractional(*x)
+        atom.occ, atom.u_iso = occ, 2.0 / (8 * math.pi**2)
+        structure.add_site(atom)
+    structure.setup_cell_images()
+    hkl = gemmi.make_miller_array(CELL, space_group, 0.8)
+    calculator = gemmi.StructureFactorCalculatorX(structure.cell)
+    F = np.array([calculator.calculate_sf_from_small_structure(structure, h) for h in hkl])
+    data = CrystalData(CELL, space_group, hkl, np.abs(F))
+
+    blind = IndividualAtoms(data, 2.0)
+    nothing = blind.parameters(np.zeros((0, 3)))
+    above = 0.3 * float(blind.peaks(nothing, F, 1, 0.0)[1][0])
+    found = blind.frac(blind.peaks(nothing, F, 3, above)[0])
+    assert (blind.picker.distance(found - site) > 0.5).all()  # half of the least separation
+
+    model = IndividualAtoms(data, 2.0, special=True)
+    atoms, heights = model.peaks(nothing, F, 3, above)
+    assert len(atoms) == 3
+    assert heights[0] > 1.5 * heights[1]
+    assert model.site_order(atoms).tolist() == [order, 1, 1]
+    mates = model.picker.mates(np.array([site]))
+    assert model.picker.distance(mates - model.frac(atoms)[0]).min() < 0.1
+
+    model.set_elements(np.array([16, *([8, 6] if heights[1] == heights[1:].max() else [6, 8])]))
+    atoms[0, :3] += 0.1  # it goes back
+    refined = model.refined(atoms, 150, Priors(2.0, 1.0, 1.0, (0.1, 15.0)))
+    np.testing.assert_allclose(refined[:, 4] / refined[0, 4], 1.0, atol=0.03)
+    assert model.picker.distance(mates - model.frac(refined)[0]).min() < 0.01
+    assert model.fitted(refined)[1] < 0.02

@@ -15,9 +15,11 @@ from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
 from crysformer.crystal.io.read import read_crystal
 from crysformer.phasing.dual_space.charge_flipping import random_phases
 from crysformer.phasing.dual_space.normalised_flipping import (
+    OneSettled,
     normalised_amplitudes,
     normalised_flipping,
 )
+from crysformer.phasing.dual_space.polishing import polish_by_density_modification
 from crysformer.phasing.problem import PhasingProblem, phasing_problem
 from crysformer.phasing.solver import solve
 
@@ -97,6 +99,40 @@ def test_no_iteration_begins_after_the_deadline(problem: PhasingProblem) -> None
     late = normalised_flipping(problem, start, amplitude, 100, 1.1, 0.2, deadline=0.0)
     none = normalised_flipping(problem, start, amplitude, 0, 1.1, 0.2)
     assert torch.equal(late, none)
+
+
+def test_a_group_stops_soon_after_its_first_start_has_converged() -> None:
+    problem = phasing_problem(read_crystal(SAMPLES / "2ol9.mtz.gz"))
+    amplitude, stop = normalised_amplitudes(problem), OneSettled()
+    looked: list[int] = []
+
+    def counted(done: int, rho: torch.Tensor) -> bool:
+        looked.append(done)
+        return stop(done, rho)
+
+    found = normalised_flipping(problem, starts(problem, 4), amplitude, 200, 1.2, 0.2, stop=counted)
+    assert 40 < len(looked) < 190
+    F = problem.grid.with_amplitudes(found)
+    one = polish_by_density_modification(
+        problem, "test", F, torch.full((4,), 0.2), 4, torch.Generator().manual_seed(0)
+    )[0]
+    assert one.confidence > 0.98
+
+
+def test_a_group_of_random_amplitudes_does_not_stop(problem: PhasingProblem) -> None:
+    shuffled = normalised_amplitudes(problem)
+    measured = problem.grid.measured
+    order = torch.randperm(int(measured.sum()), generator=torch.Generator().manual_seed(1))
+    shuffled = shuffled.masked_scatter(measured, shuffled[measured][order])
+    stop, stopped = OneSettled(), list[bool]()
+
+    def watched(done: int, rho: torch.Tensor) -> bool:
+        stopped.append(stop(done, rho))
+        return stopped[-1]
+
+    normalised_flipping(problem, starts(problem, 4), shuffled, 200, 1.2, 0.2, stop=watched)
+    assert len(stopped) == 200
+    assert not any(stopped)
 
 
 @pytest.mark.parametrize("sequence", ["SNQNNF", pytest.param(None, marks=pytest.mark.slow)])

@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from crysformer.crystal.io.reflection_table import Column
 
@@ -67,4 +66,6 @@ def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float 
     there = np.isfinite(one) & np.isfinite(other)
     if there.sum() < _FEW or np.ptp(one[there]) == 0 or np.ptp(other[there]) == 0:
         return None
+    from scipy.stats import spearmanr  # takes a quarter of a second to load, seldom needed
+
     return float(spearmanr(one[there], other[there]).statistic)

@@ -26,6 +26,7 @@ def shelx_res(
     frac: NDArray[np.float64],
     b_iso: NDArray[np.float64],
     occupancy: NDArray[np.float64],
+    site_order: NDArray[np.int64],
     *,
     title: str,
 ) -> str:
@@ -42,11 +43,18 @@ def shelx_res(
     b_iso, occupancy
         B, A^2, and occupancy, shape (n,). Occupancies are written as fixed (10 is added); one above
         1, which the free refinement of weak atoms may give, as 1.
+    site_order
+        Operators that leave each atom unchanged, shape (n,). SHELXL counts an atom once for each
+        operator, so that its occupancy is divided by it: 10.5 on a mirror plane.
     title
         For TITL.
     """
     ops = list(space_group.operations())
     kinds = sorted(set(elements), key=lambda name: (name != "C", name))
+    in_cell = [
+        sum(len(ops) / order for x, order in zip(elements, site_order, strict=True) if x == name)
+        for name in kinds
+    ]
     constants = " ".join(f"{x:.4f}" for x in cell.parameters)
     lines = [
         f"TITL {title}"[:_WIDTH],
@@ -56,7 +64,7 @@ def shelx_res(
         f"ZERR {len(ops)} 0 0 0 0 0 0",
         *lattice_and_symmetry(space_group),
         "SFAC " + " ".join(kinds),
-        "UNIT " + " ".join(str(elements.count(name) * len(ops)) for name in kinds),
+        "UNIT " + " ".join(f"{n:.0f}" for n in in_cell),
         "L.S. 10",
         "BOND",
         "FMAP 2",
@@ -64,7 +72,8 @@ def shelx_res(
         "FVAR 1.0",
     ]
     numbers: Counter[str] = Counter()
-    for name, x, b, occ in zip(elements, frac, b_iso, np.minimum(occupancy, 1.0), strict=True):
+    part = np.minimum(occupancy, 1.0) / site_order
+    for name, x, b, occ in zip(elements, frac, b_iso, part, strict=True):
         numbers[name] += 1
         lines.append(
             f"{name}{numbers[name]:<{5 - len(name)}d} {kinds.index(name) + 1:2d} "

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from crysformer.crystal.operators import operators
 from crysformer.data.synthetic.small_molecules import SmallMolecule
+from crysformer.data.synthetic.special_sites import SpecialSite
 from crysformer.peptide.rotations import rotation_matrices
 
 #: Half the least distance between atoms of different molecules, A: slightly less than the radii of
@@ -53,9 +54,12 @@ class MolecularCrystal:
 
 
 def pack_molecule(
-    molecule: SmallMolecule, space_group: gemmi.SpaceGroup, rng: np.random.Generator
+    molecule: SmallMolecule,
+    space_group: gemmi.SpaceGroup,
+    rng: np.random.Generator,
+    site: SpecialSite | None = None,
 ) -> MolecularCrystal:
-    """Pack a molecule at a general position of a space group; the densest of several tries.
+    """Pack a molecule into a space group; the densest of several tries.
 
     With hydrogens 20 to 30 A^3 for each other atom, where real crystals have 18.
 
@@ -67,29 +71,39 @@ def pack_molecule(
         Triclinic, monoclinic with unique axis b, or orthorhombic.
     rng
         Source of orientation, position and cell shape.
+    site
+        Symmetry element on which the molecule lies, with its own in the same place; by default it
+        is at a general position.
 
     Raises
     ------
     ValueError
         If the crystal system is another one.
     """
-    tries = [_Packing(molecule, space_group, rng).packed() for _ in range(_TRIES)]
+    tries = [_Packing(molecule, space_group, rng, site).packed() for _ in range(_TRIES)]
     return min(tries, key=lambda crystal: float(crystal.cell.volume))
 
 
 class _Packing:
     def __init__(
-        self, molecule: SmallMolecule, space_group: gemmi.SpaceGroup, rng: np.random.Generator
+        self,
+        molecule: SmallMolecule,
+        space_group: gemmi.SpaceGroup,
+        rng: np.random.Generator,
+        site: SpecialSite | None,
     ) -> None:
         self.space_group = space_group
         ops = operators(space_group, centred=True)
-        self.rotations = torch.from_numpy(ops.rotations.astype(np.float64))
-        self.translations = torch.from_numpy(ops.translations)
+        rotations, translations = ops.rotations.astype(np.float64), ops.translations
+        if site is not None:
+            rotations, translations = site.images
+        self.rotations = torch.from_numpy(rotations)
+        self.translations = torch.from_numpy(translations)
         self.xyz = torch.from_numpy(molecule.xyz)
         self.radii = torch.tensor([_RADII[int(z)] for z in molecule.number], dtype=torch.float64)
         self.reach = float(self.xyz.norm(dim=1).max())
         self.angles = _angles(space_group, rng)
-        volume = _VOLUME * molecule.n_heavy * len(ops)
+        volume = _VOLUME * molecule.n_heavy * len(rotations)
         shape = rng.uniform(*_RATIOS, size=3)
         unit = gemmi.UnitCell(1, 1, 1, *self.angles)
         edges = shape * (volume / (shape.prod() * unit.volume)) ** (1 / 3)
@@ -98,6 +112,14 @@ class _Packing:
         self.quaternion = torch.from_numpy(rng.standard_normal(4))
         self.place = torch.from_numpy(rng.uniform(size=3))
         self.pressure = _PRESSURE * len(self.xyz)
+        self.free = torch.ones(3, dtype=torch.float64), torch.ones(4, dtype=torch.float64)
+        if site is not None:
+            along = torch.from_numpy((site.rotation == 1).astype(np.float64))
+            # about b alone, unless every orientation has the inversion
+            turns = [1.0, 0.0, 1.0, 0.0] if bool(along.any()) else [1.0] * 4
+            self.free = along, torch.tensor(turns, dtype=torch.float64)
+            self.place = self.place * along + torch.from_numpy(site.place)
+            self.quaternion = self.quaternion * self.free[1]
 
     def packed(self) -> MolecularCrystal:
         self._relax(_STEPS, self.pressure)
@@ -142,6 +164,9 @@ class _Packing:
             loss = shortfall.square().sum() + pressure * edges.sum()
             optimiser.zero_grad()
             loss.backward()
+            for moved_one, free_part in zip((place, q), self.free, strict=True):
+                assert moved_one.grad is not None
+                moved_one.grad *= free_part
             optimiser.step()
         self.quaternion, self.place = q.detach() / q.detach().norm(), place.detach() % 1.0
         self.log_edges = edges.detach()

@@ -14,11 +14,13 @@ from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.fourier.structure_factors import structure_factors
 from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.site_symmetry import site_symmetry
 from crysformer.crystal.unit_cell import orth_matrix
 from crysformer.data.recipe import Recipe
 from crysformer.data.synthetic.measurement_model import ErrorModel, measure
 from crysformer.data.synthetic.molecular_packing import MolecularCrystal, pack_molecule
 from crysformer.data.synthetic.small_molecules import SmallMolecule, random_molecule
+from crysformer.data.synthetic.special_sites import Element, special_site, symmetric_molecule
 
 _ERRORS = ErrorModel(amplitude_error=0.05)
 #: B of a hydrogen to that of its neighbour.
@@ -69,6 +71,7 @@ def small_molecule_crystal(
     b_range: tuple[float, float] = (1.0, 4.0),
     errors: ErrorModel = _ERRORS,
     stated_group: str | None = None,
+    element: Element | None = None,
 ) -> SmallMoleculeCrystal:
     """Simulate a crystal of a random organic molecule (C, N, O, some S and Cl, hydrogens).
 
@@ -84,7 +87,7 @@ def small_molecule_crystal(
     n_atoms
         Atoms of the molecule other than hydrogen; 20 to 60 at random by default.
     molecule
-        The molecule instead of a random one.
+        The molecule instead of a random one, at a general position.
     d_min
         Resolution, A.
     b_range
@@ -96,6 +99,9 @@ def small_molecule_crystal(
         Space group in which the data are merged and listed; by default the true one. A subgroup
         in the same cell and setting stands for data whose symmetry was not recognised: mates that
         it does not relate are measured separately.
+    element
+        Symmetry element on which the molecule lies, of `n_atoms` or 10 to 30 atoms on each side of
+        a sulphur; by default it is at a general position.
 
     Raises
     ------
@@ -106,13 +112,21 @@ def small_molecule_crystal(
         np.random.default_rng((seed, purpose)) for purpose in range(5)
     )
     if n_atoms is None:
-        n_atoms = int(size.integers(20, 61))
-    molecule = molecule or random_molecule(n_atoms, growth)
+        n_atoms = int(size.integers(20, 61)) // (1 if element is None else 2)
     group = gemmi.SpaceGroup(space_group)
     stated = group if stated_group is None else gemmi.SpaceGroup(stated_group)
-    crystal = pack_molecule(molecule, group, packing)
-    b_iso = _b_iso(molecule, b_range, displacement)
-    atoms = _cell_contents(crystal, molecule, b_iso)
+    if element is None:
+        molecule = molecule or random_molecule(n_atoms, growth)
+        crystal = pack_molecule(molecule, group, packing)
+        unique = np.ones(len(molecule.number), dtype=bool)
+    else:
+        symmetric = symmetric_molecule(n_atoms, element, growth)
+        molecule, unique = symmetric.molecule, symmetric.unique
+        crystal = pack_molecule(molecule, group, packing, special_site(group, element))
+    asymmetric = MolecularCrystal(crystal.cell, group, crystal.frac[unique])
+    number = molecule.number[unique]
+    b_iso = _b_iso(molecule, b_range, displacement)[unique]
+    atoms = _cell_contents(asymmetric, number, b_iso)
 
     cell = crystal.cell
     hkl = np.asarray(gemmi.make_miller_array(cell, stated, d_min), dtype=np.int32)
@@ -136,10 +150,10 @@ def small_molecule_crystal(
         data=data,
         f_true=f_true,
         phi_true=np.mod(np.rad2deg(np.angle(F)), 360.0),
-        density=_density(atoms, crystal, d_min),
+        density=_density(atoms, asymmetric, d_min),
         space_group=group,
         molecule=molecule,
-        structure=_structure(crystal, molecule, b_iso),
+        structure=_structure(asymmetric, number, b_iso),
     )
 
 
@@ -154,13 +168,16 @@ def _b_iso(
 
 
 def _cell_contents(
-    crystal: MolecularCrystal, molecule: SmallMolecule, b_iso: NDArray[np.float64]
+    crystal: MolecularCrystal, number: NDArray[np.int64], b_iso: NDArray[np.float64]
 ) -> AtomBatch:
+    """All atoms of the cell; those on special positions coincide, with an occupancy in parts."""
     ops = operators(crystal.space_group, centred=True)
     frac = np.concatenate([crystal.frac @ R.T + t for R, t in ops])
     b = torch.from_numpy(np.tile(b_iso, len(ops)))[None]
-    number = torch.from_numpy(np.tile(molecule.number, len(ops)))[None]
-    return AtomBatch(torch.from_numpy(frac)[None], number, b, torch.ones_like(b))
+    order = site_symmetry(crystal.frac, crystal.cell, crystal.space_group).order
+    part = torch.from_numpy(np.tile(1.0 / order, len(ops)))[None]
+    tiled = torch.from_numpy(np.tile(number, len(ops)))[None]
+    return AtomBatch(torch.from_numpy(frac)[None], tiled, b, part)
 
 
 def _density(atoms: AtomBatch, crystal: MolecularCrystal, d_min: float) -> DensityMap:
@@ -180,14 +197,14 @@ def _structure_factors(
 
 
 def _structure(
-    crystal: MolecularCrystal, molecule: SmallMolecule, b_iso: NDArray[np.float64]
+    crystal: MolecularCrystal, numbers: NDArray[np.int64], b_iso: NDArray[np.float64]
 ) -> gemmi.SmallStructure:
     structure = gemmi.SmallStructure()
     structure.cell = crystal.cell
     structure.spacegroup = crystal.space_group
     structure.spacegroup_hm = crystal.space_group.xhm()
     count: dict[str, int] = {}
-    for number, frac, b in zip(molecule.number, crystal.frac, b_iso, strict=True):
+    for number, frac, b in zip(numbers, crystal.frac, b_iso, strict=True):
         site = gemmi.SmallStructure.Site()
         site.element = gemmi.Element(int(number))
         name = site.element.name

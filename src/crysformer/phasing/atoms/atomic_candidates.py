@@ -38,6 +38,14 @@ class AtomSettings:
         min=0.3,
         max=4.0,
     )
+    superfluous_d_min: float = setting(
+        1.0,
+        "Resolution from which convincing density gets no equal atoms, as the atoms with elements "
+        "of the solution follow; 0 for never.",
+        unit="A",
+        min=0.0,
+        max=2.0,
+    )
     cycles: int = setting(6, "Cycles of leaving atoms out and finding them again.", min=1, max=100)
     numbers: tuple[float, ...] = setting(
         (0.9, 1.0, 1.15),
@@ -101,12 +109,16 @@ def with_quick_atoms(
     generator: torch.Generator,
     settings: AtomSettings,
     deadline: float,
+    convinced: float = math.inf,
 ) -> list[Candidate]:
-    """The candidates, and what refined atoms make of them where that is quick.
+    """The candidates, best first, and what refined atoms make of them where that is quick.
 
-    Nothing is refined for a crystal whose atoms are too many, or after `deadline`.
+    Nothing is refined for a crystal whose atoms are too many, or after `deadline`, or at atomic
+    resolution if the first has a confidence of at least `convinced`.
     """
     if not candidates or time.monotonic() >= deadline:
+        return candidates
+    if problem.data.d_min <= settings.superfluous_d_min and candidates[0].confidence >= convinced:
         return candidates
     if not atoms_are_quick(problem, candidates[0], settings):
         return candidates

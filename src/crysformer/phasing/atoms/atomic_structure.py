@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 
 import gemmi
 import numpy as np
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 
 from crysformer.crystal.operators import operators
 from crysformer.crystal.peak_picking import minimum_image
+from crysformer.crystal.site_symmetry import site_symmetry
 from crysformer.crystal.unit_cell import orth_matrix
 
+_COINCIDENT = 0.5  # A: nearer atoms are one
 _HYDROGEN_LIKE, _LONGEST_BOND = 0.4, 0.35  # A: least radius, and how far bonds exceed the radii
 
 
@@ -27,7 +30,7 @@ class AtomicStructure:
     number
         Atomic numbers, shape (n,).
     b_iso, occupancy
-        B, A^2, and occupancy, shape (n,).
+        B, A^2, and occupancy, shape (n,): 1 for a whole atom on a special position too.
     F
         Structure factors of the data's reflections, complex, shape (n_data,), on the scale of the
         data; NaN where not measured.
@@ -54,9 +57,14 @@ class AtomicStructure:
         """Symbols of the elements."""
         return tuple(gemmi.Element(int(z)).name for z in self.number)
 
+    @cached_property
+    def site_order(self) -> NDArray[np.int64]:
+        """Operators that leave each atom unchanged, shape (n,): 1 at general positions."""
+        return site_symmetry(self.frac, self.cell, self.space_group).order
+
     @property
     def formula(self) -> dict[str, int]:
-        """Atoms by element."""
+        """Sites by element, those on special positions counted like others."""
         return dict(Counter(self.element))
 
 
@@ -96,9 +104,16 @@ def count_neighbours(
     cell: gemmi.UnitCell,
     group: gemmi.SpaceGroup,
 ) -> NDArray[np.int64]:
-    """Number of atoms bonded to each, shape (n,)."""
-    distance, _ = shortest_distances(frac, cell, group)
-    return np.asarray((distance < bond_limits(number)).sum(axis=1), dtype=np.int64)
+    """Number of atoms bonded to each, shape (n,), mates of the same atom among them."""
+    orth, limits = orth_matrix(cell), bond_limits(number)
+    order = site_symmetry(frac, cell, group).order
+    bonds = np.zeros(len(frac))
+    for rotation, shift in operators(group, centred=True):
+        step = minimum_image((frac @ rotation.T + shift)[None] - frac[:, None])
+        distance = np.linalg.norm(step @ orth.T, axis=-1)
+        # mates of an atom on a special position coincide
+        bonds += (((distance > _COINCIDENT) & (distance < limits)) / order).sum(axis=1)
+    return np.asarray(bonds.round(), dtype=np.int64)
 
 
 def connected(

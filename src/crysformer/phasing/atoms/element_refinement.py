@@ -92,7 +92,7 @@ def atoms_with_elements(
         Numbers of cycles and steps, and criteria for atoms.
     """
     settings = settings or ElementSettings()
-    model = IndividualAtoms(data, _B_OF_NEW * b_iso)
+    model = IndividualAtoms(data, _B_OF_NEW * b_iso, special=True)
     none = model.parameters(np.zeros((0, 3)))
     atoms, heights = model.peaks(none, np.nan_to_num(start[data.measured]), n_atoms, 0.0)
     if not len(atoms):
@@ -103,11 +103,15 @@ def atoms_with_elements(
         # their common scale is free, and must not take a heavy atom out of the range
         atoms[:, 4] = (atoms[:, 4] / atoms[:, 4].median()).clamp(*_OCCUPANCY_RANGE)
         atoms = model.refined(atoms, settings.steps, _priors(model, atoms))
+        n_refined = len(atoms)
         atoms = atoms[_supported(atoms, settings.min_support)]
         if cycle == settings.cycles - 1 or time.monotonic() > deadline:
             break
-        more = n_atoms + _SPARE - len(atoms)
+        n_kept = len(atoms)
+        more = n_atoms + _SPARE - round(float((1 / model.site_order(atoms)).sum()))
         atoms = model.with_more(atoms, model.difference(atoms), more, settings.min_peak)
+        if n_refined == n_kept == len(atoms):
+            break
     atoms, number = _given_elements(model, atoms, composition, deadline, settings)
     return _structure(model, atoms, number)
 
@@ -124,12 +128,16 @@ def _given_elements(
     number = np.full(len(atoms), NITROGEN, dtype=np.int64)
     bare = _expected_power(model, float(atoms[:, 3].exp().median()), composition)
     expected = {name: x * (_HYDROGENS if name in COMMON else 1.0) for name, x in bare.items()}
-    for _ in range(settings.rounds):
+    composition = _of_sites(composition, model.site_order(atoms))
+    for i in range(settings.rounds):
+        before = number
         power, frac = _power(atoms, number, bare), model.frac(atoms)
         for _ in range(2):  # bonds of heavy atoms are longer, so that neighbours depend on elements
             neighbours = count_neighbours(frac, number, data.cell, data.space_group)
             assigned = assign_elements(power, expected, neighbours, composition)
             number = assigned.number
+        if i and np.array_equal(number, before):
+            break
         model.set_elements(number)
         # they scatter as before, and what they are expected to scatter on the whole
         unit = _power(torch.ones_like(atoms), number, bare)
@@ -147,6 +155,16 @@ def _given_elements(
     atoms[:, 4] = torch.where(whole, 1.0, (atoms[:, 4] / scale).clamp(max=1.0))
     atoms = model.refined(atoms, settings.steps, _priors(model, atoms), whole)
     return atoms, number
+
+
+def _of_sites(
+    composition: Mapping[str, int] | None, order: NDArray[np.int64]
+) -> Mapping[str, int] | None:
+    """A composition of the asymmetric unit as numbers of sites; special ones count less."""
+    if composition is None or (order == 1).all():
+        return composition
+    sites_per_atom = len(order) / float((1 / order).sum())
+    return {element: math.ceil(sites_per_atom * n) for element, n in composition.items()}
 
 
 def _priors(model: IndividualAtoms, atoms: Tensor) -> Priors:

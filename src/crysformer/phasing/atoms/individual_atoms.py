@@ -20,6 +20,7 @@ from crysformer.crystal.normalisation import least_b
 from crysformer.crystal.operators import operators
 from crysformer.crystal.peak_picking import PeakPicker, map_on_grid, symmetric_shape
 from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.site_symmetry import site_symmetry
 from crysformer.phasing.merit.r_factor import amplitude_scale, r_factor
 from crysformer.phasing.refinement.adam import minimise
 from crysformer.phasing.refinement.direct_sum import DirectSum
@@ -28,6 +29,7 @@ NITROGEN = 7
 """Atomic number that stands for C, N and O alike."""
 _SAMPLE_RATE = 3.5  # grid points of maps per d_min
 _SEPARATION = 1.1  # A, least distance between atoms; the shortest bond is 1.2 A
+_SPECIAL = 0.8  # A, from its own mate, below which an atom is on a special position
 _RATES, _LAST_RATE = (0.02, 0.05, 0.02), 1e-3  # step sizes of position (A), log B, occupancy
 _BETAS = (0.8, 0.95)  # decay rates of Adam's moments: short memory for short refinements
 _B_RANGE = (1.5, 80.0)  # A^2; the least is lower where colder crystals are usual
@@ -56,6 +58,20 @@ class Priors:
     occupancy_range: tuple[float, float]
 
 
+@dataclass(frozen=True, eq=False)
+class _Sites:
+    """Site symmetry of atoms, as `SiteSymmetry`; an atom scatters with its share in each mate."""
+
+    order: NDArray[np.int64]
+    frac: Tensor
+    projection: Tensor
+    share: Tensor
+
+    def on_site(self, frac: Tensor) -> Tensor:
+        """Positions moved onto the special positions, fractional."""
+        return self.frac + (self.projection @ (frac - self.frac)[..., None])[..., 0]
+
+
 class IndividualAtoms:
     """Rows of x, y, z (A), log B and occupancy, and how well they fit one crystal.
 
@@ -65,10 +81,12 @@ class IndividualAtoms:
         The crystal in its own space group.
     new_b
         B of new atoms, A^2.
+    special
+        Whether atoms may be on special positions. By default none is sought there.
     """
 
-    def __init__(self, data: CrystalData, new_b: float) -> None:
-        self.data, self.new_b = data, new_b
+    def __init__(self, data: CrystalData, new_b: float, special: bool = False) -> None:
+        self.data, self.new_b, self.special = data, new_b, special
         used = data.measured
         self.observed = torch.as_tensor(data.f[used], dtype=torch.float32)
         self.orth = torch.as_tensor(data.orth, dtype=torch.float32)
@@ -83,7 +101,7 @@ class IndividualAtoms:
         self.real = any((r == -np.eye(3)).all() and not t.any() for r, t in ops)
         self.sum = DirectSum(hkl, _without_inversion(ops) if self.real else ops)
         self.shape = symmetric_shape(data, _SAMPLE_RATE)
-        self.picker = PeakPicker(data, self.shape, _SEPARATION)
+        self.picker = PeakPicker(data, self.shape, _SEPARATION, _SPECIAL if special else 0.0)
         self.log_b_range = (
             math.log(min(_B_RANGE[0], least_b(data.d_min))),
             math.log(_B_RANGE[1]),
@@ -127,7 +145,8 @@ class IndividualAtoms:
         Peaks are higher than `above` and apart from `atoms`.
         """
         values = map_on_grid(self.data, coefficients, self.shape)
-        values[self.picker.special] = -np.inf
+        if not self.special:
+            values[self.picker.special] = -np.inf
         sites, heights = self.picker.pick(values, self.frac(atoms), n, above)
         return self.parameters(sites), heights
 
@@ -141,20 +160,42 @@ class IndividualAtoms:
 
     def calculated(self, atoms: Tensor) -> Tensor:
         """Structure factors of the measured reflections, electrons, complex, shape (m,)."""
-        parts = [self._calculated(atoms, rows) for rows in self._parts(len(atoms))]
+        sites = self._sites(atoms)
+        parts = [self._calculated(atoms, rows, sites) for rows in self._parts(len(atoms))]
         return torch.complex(*torch.cat(parts, dim=1)) * self.f_atom
 
     def _parts(self, n_atoms: int) -> list[slice]:
         size = max(1, _PAIRS_AT_ONCE // max(1, n_atoms))
         return [slice(i, i + size) for i in range(0, len(self.s_sq), size)]
 
-    def _calculated(self, atoms: Tensor, rows: slice) -> Tensor:
+    def site_order(self, atoms: Tensor) -> NDArray[np.int64]:
+        """Operators that leave each atom unchanged, shape (n,)."""
+        sites = self._sites(atoms)
+        return np.ones(len(atoms), dtype=np.int64) if sites is None else sites.order
+
+    def _sites(self, atoms: Tensor) -> _Sites | None:
+        """Special positions of the atoms; None where all are general."""
+        if not self.special:
+            return None
+        found = site_symmetry(self.frac(atoms), self.data.cell, self.data.space_group, _SPECIAL)
+        if (found.order == 1).all():
+            return None
+        return _Sites(
+            found.order,
+            torch.as_tensor(found.frac, dtype=torch.float32),
+            torch.as_tensor(found.projection, dtype=torch.float32),
+            torch.as_tensor(1.0 / found.order, dtype=torch.float32),
+        )
+
+    def _calculated(self, atoms: Tensor, rows: slice, sites: _Sites | None) -> Tensor:
         """Real and imaginary parts of some reflections without the form factor, shape (2, k)."""
         # mates share B and element with their atom: less than half the work of the general sum
         height = atoms[:, 4, None] * torch.exp(-0.25 * atoms[:, 3, None].exp() * self.s_sq[rows])
         if self._relative is not None and self._kind is not None:
             height = height * self._relative[:, rows][self._kind]
         frac = atoms[:, :3] @ self.to_frac.T
+        if sites is not None:
+            frac, height = sites.on_site(frac), height * sites.share[:, None]
         real, imaginary = self.sum(frac, height, rows)
         return torch.stack((real, torch.zeros_like(real) if self.real else imaginary))
 
@@ -172,8 +213,13 @@ class IndividualAtoms:
     ) -> Tensor:
         """Minimise n ln sum (|Fo| - k |Fc|)^2 plus chi-squared of the priors.
 
-        Occupancies are refined but where `whole`, shape (n,), is true.
+        Occupancies are refined but where `whole`, shape (n,), is true. Atoms on special positions
+        stay there, and an atom that has come close to its own mate is put on one.
         """
+        sites = self._sites(atoms)
+        if sites is not None:
+            moved = sites.on_site(atoms[:, :3] @ self.to_frac.T) @ self.orth.T
+            atoms = torch.cat((moved, atoms[:, 3:]), dim=1)
         parts = [x.clone() for x in (atoms[:, :3], atoms[:, 3], atoms[:, 4])]
         expected = math.log(priors.b_iso)
 
@@ -181,7 +227,7 @@ class IndividualAtoms:
             return torch.cat((parts[0], parts[1][:, None], parts[2][:, None]), dim=1)
 
         def gradients() -> tuple[Tensor, ...]:
-            misfit = self._misfit_gradient(joined())
+            misfit = self._misfit_gradient(joined(), sites)
             # of the priors' chi-squared
             log_b = 2 * (parts[1] - expected) / priors.log_b_sigma**2
             occupancy = misfit[:, 4] + 2 * (parts[2] - 1) / priors.occupancy_sigma**2
@@ -198,24 +244,33 @@ class IndividualAtoms:
             limits=(None, self.log_b_range, priors.occupancy_range),
             betas=_BETAS,
         )
+        if sites is not None:
+            parts[0] = sites.on_site(parts[0] @ self.to_frac.T) @ self.orth.T
         return joined()
 
-    def _misfit_gradient(self, atoms: Tensor) -> Tensor:
+    def _misfit_gradient(self, atoms: Tensor, sites: _Sites | None) -> Tensor:
         """Gradient of n ln sum (|Fo| - k |Fc|)^2, shape as `atoms`, in parts that fit in memory."""
-        with torch.no_grad():
-            F = self.calculated(atoms)
-        by_part = torch.stack((F.real, F.imag)).requires_grad_()
-        modulus = torch.linalg.vector_norm(by_part, dim=0) + 1e-6
-        scale = amplitude_scale(self.observed, modulus)
-        misfit = ((self.observed - scale * modulus) ** 2).sum()
-        (gradient,) = torch.autograd.grad(len(self.observed) * misfit.log(), by_part)
-        gradient = gradient * self.f_atom
         leaf = atoms.clone().requires_grad_()
-        for rows in self._parts(len(atoms)):
+        parts = self._parts(len(atoms))
+        if len(parts) == 1:
+            misfit = self._misfit(self._calculated(leaf, parts[0], sites))
+            (gradient,) = torch.autograd.grad(misfit, leaf)
+            return gradient
+        with torch.no_grad():
+            by_part = torch.cat([self._calculated(atoms, rows, sites) for rows in parts], dim=1)
+        by_part.requires_grad_()
+        (gradient,) = torch.autograd.grad(self._misfit(by_part), by_part)
+        for rows in parts:
             # a scalar, because gradients given for tensors make torch import sympy
-            (self._calculated(leaf, rows) * gradient[:, rows]).sum().backward()
+            (self._calculated(leaf, rows, sites) * gradient[:, rows]).sum().backward()
         assert leaf.grad is not None
         return leaf.grad
+
+    def _misfit(self, F: Tensor) -> Tensor:
+        """Misfit n ln sum (|Fo| - k |Fc|)^2 of real and imaginary parts without f, (2, m)."""
+        modulus = torch.linalg.vector_norm(F * self.f_atom, dim=0) + 1e-6
+        scale = amplitude_scale(self.observed, modulus)
+        return len(self.observed) * ((self.observed - scale * modulus) ** 2).sum().log()
 
     def fitted(self, atoms: Tensor) -> tuple[NDArray[np.complex128], float]:
         """Structure factors of the data's reflections on their scale, and the R factor.

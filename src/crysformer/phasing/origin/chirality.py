@@ -83,6 +83,7 @@ def chirality(
     occupancy: NDArray[np.floating],
     orth: NDArray[np.floating],
     bond_error: float = 0.04,
+    atomic_number: NDArray[np.floating] | None = None,
 ) -> HandEvidence:
     """Compare the evidence for L and for D.
 
@@ -96,9 +97,12 @@ def chirality(
         Orthogonalisation matrix, shape (3, 3), A.
     bond_error
         Expected error of a distance between two atoms, A.
+    atomic_number
+        Where it is known, shape (N,); by default from `occupancy`.
     """
     keep = occupancy > _WEAKEST * np.median(occupancy)
-    graph = _Neighbours(frac[keep], occupancy[keep], orth, bond_error)
+    z = _MEAN_Z * occupancy / np.median(occupancy) if atomic_number is None else atomic_number
+    graph = _Neighbours(frac[keep], z[keep], orth, bond_error)
     evidence = []
     for centre in range(len(graph.bonded)):
         best = {True: graph.chance, False: graph.chance}
@@ -117,7 +121,7 @@ class _Neighbours:
     def __init__(
         self,
         frac: NDArray[np.floating],
-        occupancy: NDArray[np.floating],
+        z: NDArray[np.floating],
         orth: NDArray[np.floating],
         error: float,
     ) -> None:
@@ -126,7 +130,7 @@ class _Neighbours:
         self.distance = np.linalg.norm(self.vector, axis=-1)
         linked = (self.distance > BONDED[0]) & (self.distance < BONDED[1])
         self.bonded = [np.flatnonzero(row).tolist() for row in linked]
-        self.z = _MEAN_Z * occupancy / np.median(occupancy)
+        self.z = z
         self.error = error
         self.chance = _CHANCE - _CHANCE_PER_LOG_ERROR * math.log(error / _CHANCE_ERROR)
 

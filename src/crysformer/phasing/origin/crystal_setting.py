@@ -30,6 +30,8 @@ from crysformer.phasing.problem import PhasingProblem
 
 _SAMPLE_RATE = 3.0  # grid points to d_min of the map that is written
 _IN_P1 = "centre of mass of one molecule at the centre of the cell"
+UNDETERMINED = "the hand is undetermined: the mirror image fits as well"
+"""Note on a solution whose hand nothing tells."""
 _CENTROSYMMETRIC = "the space group is centrosymmetric: phases are 0 or 180, there is no hand"
 
 
@@ -74,6 +76,7 @@ def to_crystal_setting(
     candidate: Candidate,
     generator: torch.Generator,
     deadline: float = math.inf,
+    provisional: bool = False,
 ) -> CrystalSetting:
     """Choose hand and origin of a candidate and return its phases for `problem.data.hkl`.
 
@@ -87,6 +90,9 @@ def to_crystal_setting(
         For the search of atoms that tell the hand.
     deadline
         As `hand_of`.
+    provisional
+        Leave the hand, and in P1 the origin, as the candidate has them, for
+        `crysformer.phasing.origin.hand_of_structure` to choose.
     """
     if candidate.peptide is not None:
         return _of_peptide(problem, candidate, candidate.peptide)
@@ -95,10 +101,12 @@ def to_crystal_setting(
     if data.space_group.is_centrosymmetric():
         notes.append(_CENTROSYMMETRIC)
         inverted, probability = False, 1.0
+    elif provisional:
+        inverted, probability = False, 0.5
     else:
         candidate, evidence = hand_of(problem, candidate, generator, deadline)
         if evidence.log_odds == 0:
-            notes.append("the hand is undetermined: the mirror image fits as well")
+            notes.append(UNDETERMINED)
         inverted = evidence.log_odds < 0
         probability = float(expit(abs(evidence.log_odds)))
 
@@ -117,10 +125,11 @@ def to_crystal_setting(
                 f"{names} cannot be told apart by amplitudes; written in {data.space_group.xhm()}"
             )
     else:
-        molecule = _molecule_origin(problem, candidate)
-        if molecule.ambiguous:
-            notes.append(f"the origin is ambiguous: {molecule.reason}")
-        shift = 0.5 - (-molecule.centre if inverted else molecule.centre)
+        shift = np.zeros(3)
+        if not provisional:
+            molecule = _molecule_origin(problem, candidate)
+            notes += molecule.notes
+            shift = 0.5 - (-molecule.centre if inverted else molecule.centre)
         moved = listed * np.exp(2j * np.pi * (problem.grid.data.hkl @ shift))
         phi = np.mod(np.rad2deg(np.angle(problem.mapping.average(moved))), 360.0)
         symmetry, origin, enantiomorph = 1.0, _IN_P1, {}
@@ -247,21 +256,33 @@ def _own_rows(problem: PhasingProblem, values: NDArray[np.float64]) -> NDArray[n
     return own
 
 
+def molecule_of_atoms(
+    problem: PhasingProblem, frac: NDArray[np.floating], weight: NDArray[np.floating]
+) -> MoleculeOrigin:
+    """Centre of one molecule in a P1 cell, of atoms (n, 3) with weights (n,)."""
+    return origin_from_atoms(
+        frac.astype(np.float64),
+        problem.data.cell,
+        weight.astype(np.float64),
+        _molecules(problem),
+    )
+
+
+def _molecules(problem: PhasingProblem) -> int:
+    return problem.content.copies * max(1, len(problem.content.sequences))
+
+
 def _molecule_origin(problem: PhasingProblem, candidate: Candidate) -> MoleculeOrigin:
     """Centre of one molecule in the P1 cell, for the hand that the candidate has."""
-    content, data = problem.content, problem.grid.data
-    copies = content.copies * max(1, len(content.sequences))
     if candidate.atoms is not None:
-        return origin_from_atoms(
-            candidate.atoms.frac[0].cpu().numpy().astype(np.float64),
-            data.cell,
-            candidate.atoms.occupancy[0].cpu().numpy().astype(np.float64),
-            copies,
+        atoms = candidate.atoms
+        return molecule_of_atoms(
+            problem, atoms.frac[0].cpu().numpy(), atoms.occupancy[0].cpu().numpy()
         )
     phi = np.rad2deg(np.angle(problem.listed(candidate.F)))
-    density = weighted_map(data, sim_weights(problem.grid, candidate.model), phi)
-    n_atoms = None if content.n_atoms is None else content.n_atoms // copies
-    return origin_from_density(density, n_atoms, copies)
+    density = weighted_map(problem.grid.data, sim_weights(problem.grid, candidate.model), phi)
+    copies, n_atoms = _molecules(problem), problem.content.n_atoms
+    return origin_from_density(density, None if n_atoms is None else n_atoms // copies, copies)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from crysformer.peptide.chain import parse_chain
@@ -14,6 +15,7 @@ from crysformer.phasing.atoms.atomic_candidates import (
     atomic_candidates,
     number_of_atoms,
 )
+from crysformer.phasing.atoms.atomic_structure import AtomicStructure
 from crysformer.phasing.budget import GRACE
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.cell_content import CellContent
@@ -22,7 +24,8 @@ from crysformer.phasing.problem import PhasingProblem
 
 # Atoms for the hand alone: more would take too long, and maps of lower resolution show no atoms.
 _MAX_ATOMS, _D_MIN = 250, 2.0
-_BOND_ERROR, _BOND_ERROR_PER_R = 0.05, 0.8
+_BOND_ERROR, _BOND_ERROR_PER_R = 0.05, 0.8  # A, of equal atoms
+_WITH_ELEMENTS_ERROR, _WITH_ELEMENTS_ERROR_PER_R = 0.03, 0.5
 
 
 def hand_of(
@@ -50,6 +53,16 @@ def hand_of(
     odds = evidence.log_odds / problem.n_operators + candidate.hand_log_odds
     odds *= _net_hand(problem.content)
     return candidate, replace(evidence, log_odds=odds)
+
+
+def log_odds_of_structure(problem: PhasingProblem, structure: AtomicStructure) -> float:
+    """Log odds that atoms with elements have the hand of the sequence, or are L without one."""
+    if len(structure) > _MAX_ATOMS:
+        return 0.0
+    error = _WITH_ELEMENTS_ERROR + _WITH_ELEMENTS_ERROR_PER_R * structure.r
+    number = structure.number.astype(np.float64)
+    evidence = chirality(structure.frac, structure.occupancy, problem.data.orth, error, number)
+    return evidence.log_odds * _net_hand(problem.content)
 
 
 def _atomic(

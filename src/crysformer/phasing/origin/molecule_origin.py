@@ -48,6 +48,11 @@ class MoleculeOrigin:
     reason: str
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence that the choice is ambiguous, where it is."""
+        return (f"the origin is ambiguous: {self.reason}",) if self.ambiguous else ()
+
+    @property
     def shift(self) -> NDArray[np.float64]:
         """Add this to fractional coordinates, and 360 h.shift to phases in degrees, shape (3,)."""
         return 0.5 - self.centre

@@ -44,9 +44,12 @@ class EquivalentOrigins:
         """Distance in A, shape (n,), of origins `x`, fractional (n, 3), from the
         nearest equivalent of `origin`.
         """
-        return np.asarray(
-            np.linalg.norm(self._images(x - origin) @ self._orth.T, axis=-1).min(axis=-1)
-        )
+        x = x - origin
+        x = (x - np.round(x)) @ (self._orth @ self._across).T
+        steps = self._steps @ self._orth.T
+        # |x + step|^2 of all pairs by one matrix product
+        square = 2 * x @ steps.T + (steps**2).sum(axis=1)
+        return np.asarray(np.sqrt(np.maximum(square.min(axis=1) + (x**2).sum(axis=1), 0.0)))
 
     def shortest(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Equivalent of the origin `x`, fractional (3,), that is nearest to (0, 0, 0)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,6 +15,8 @@ from crysformer.phasing.budget import Budget
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.dual_space.charge_flipping import charge_flipping, random_phases
 from crysformer.phasing.dual_space.normalised_flipping import (
+    OnePeaked,
+    OneSettled,
     normalised_amplitudes,
     normalised_flipping,
 )
@@ -71,6 +75,9 @@ class ChargeFlippingSettings:
         max=5.0,
     )
     normalised_starts: int = setting(12, "Starts of the first batch of those.", min=1)
+    normalised_group: int = setting(
+        4, "Starts that run together in that batch, which ends with a group that convinces.", min=1
+    )
     long_starts: int = setting(
         4, "Starts of later batches of those: few, since converging takes them long.", min=1
     )
@@ -126,6 +133,7 @@ class RandomStarts(TurnCounter):
         self.problem = problem
         self.settings = settings.random_starts
         self._atoms = settings.atoms
+        self._convinced = settings.pool.convinced
 
     def advance(self, budget: Budget) -> list[Candidate]:
         """Run one batch, polish it, and refine atoms where that is quick."""
@@ -136,14 +144,27 @@ class RandomStarts(TurnCounter):
         low, high = settings.b_left
         left = low + (high - low) * torch.rand(n, generator=generator)
         sharpening = (problem.content.b_iso - left).clamp(min=0)
-        F = random_phases(problem.grid, n, generator)
-        self.tried += n
-        F = self._iterate(F, self._iterations(), fractions, sharpening, budget)
+        found: list[Candidate] = []
+        size = self._group(n)
+        kept = math.ceil(settings.kept * size / n)
+        for rows in (slice(i, i + size) for i in range(0, n, size)):
+            F = random_phases(problem.grid, len(fractions[rows]), generator)
+            self.tried += len(F)
+            F = self._iterate(F, self._iterations(), fractions[rows], sharpening[rows], budget)
+            found += polish_by_density_modification(
+                problem, self.name, F, fractions[rows], kept, generator, budget.rated_by
+            )
+            if found[0].confidence >= self._convinced or time.monotonic() >= budget.until:
+                break
         self.turns += 1
-        found = polish_by_density_modification(
-            problem, self.name, F, fractions, settings.kept, generator, budget.rated_by
+        found.sort(key=lambda c: c.confidence, reverse=True)
+        return with_quick_atoms(
+            problem, found[: settings.kept], generator, self._atoms, budget.until, self._convinced
         )
-        return with_quick_atoms(problem, found, generator, self._atoms, budget.until)
+
+    def _group(self, n: int) -> int:
+        """Starts of a batch of `n` that run together."""
+        return n
 
     def _most_starts(self) -> int:
         return self.settings.max_starts if self.turns else self.settings.first_starts
@@ -177,6 +198,9 @@ class ChargeFlipping(RandomStarts):
             return most
         return min(most, self.own.long_starts if self.turns else self.own.normalised_starts)
 
+    def _group(self, n: int) -> int:
+        return n if self._e is None or self.turns else min(n, self.own.normalised_group)
+
     def _iterations(self) -> int:
         if self._e is not None and self.turns:
             return self.own.long_iterations
@@ -195,7 +219,7 @@ class ChargeFlipping(RandomStarts):
                 self.own.weak_fraction,
                 budget.until,
                 _RESERVED,
-                until_peaked=self.turns > 0,
+                stop=OnePeaked() if self.turns else OneSettled(),
             )
         return charge_flipping(
             self.problem.grid, F, iterations, fractions, sharpening, budget.until, _RESERVED
