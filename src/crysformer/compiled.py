@@ -1,0 +1,51 @@
+"""Functions compiled for the processor by numba, where it is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+import torch
+
+#: Freedoms of the compiler in floating-point arithmetic; infinities and NaN keep their meaning.
+_FAST: Final = {"reassoc", "contract", "nsz", "arcp"}
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def numba_installed() -> bool:
+    """True if functions can be compiled; numba itself is not imported."""
+    return importlib.util.find_spec("numba") is not None
+
+
+def compiled(function: _Function) -> _Function:
+    """Compile a function of numbers and NumPy arrays on its first call.
+
+    The machine code is kept for later processes in a folder beside the module or, if that cannot
+    be written to, in the user's own; without either, every process compiles for itself. The
+    function releases the interpreter lock while it runs.
+    """
+    import numba
+
+    options: dict[str, Any] = {"nogil": True, "fastmath": _FAST, "error_model": "numpy"}
+    try:
+        made = numba.njit(function, cache=True, **options)
+    except RuntimeError:  # neither folder can be written to
+        made = numba.njit(function, **options)
+    return made  # type: ignore[no-any-return]
+
+
+def over_ranges(work: Callable[[slice], None], n: int) -> None:
+    """Do compiled work on rows 0 to `n`, in parts on as many threads as PyTorch uses."""
+    threads = min(torch.get_num_threads(), n)
+    if threads <= 1:
+        work(slice(0, n))
+        return
+    limits = [n * i // threads for i in range(threads + 1)]
+    parts = [slice(first, last) for first, last in itertools.pairwise(limits)]
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(work, parts):  # raises what a part raised
+            pass
