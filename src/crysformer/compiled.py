@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import functools
+import importlib
 import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +17,17 @@ _FAST: Final = {"reassoc", "contract", "nsz", "arcp"}
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def numba_installed() -> bool:
-    """True if functions can be compiled; numba itself is not imported."""
-    return importlib.util.find_spec("numba") is not None
+@functools.cache
+def can_compile() -> bool:
+    """True if functions can be compiled; numba is imported, a few tenths of a second.
+
+    Numba refuses versions of NumPy and Python that are newer than itself.
+    """
+    try:
+        importlib.import_module("numba")
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def compiled(function: _Function) -> _Function:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
-from crysformer.compiled import numba_installed, over_ranges
+from crysformer.compiled import can_compile, over_ranges
 from crysformer.crystal.operators import operators
 from crysformer.crystal.reflections import CrystalData
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget, Evaluation
@@ -79,4 +79,4 @@ class CompiledTarget(AmplitudeTarget):
 def target_class(device: torch.device | str) -> type[AmplitudeTarget]:
     """The faster class of targets for a device: compiled on the processor, if numba is there."""
     on_processor = torch.device(device).type == "cpu"
-    return CompiledTarget if on_processor and numba_installed() else AmplitudeTarget
+    return CompiledTarget if on_processor and can_compile() else AmplitudeTarget

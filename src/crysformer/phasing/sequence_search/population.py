@@ -103,7 +103,7 @@ class Population:
         b_iso = max(b_iso, _LOWEST_B)
         sharp = replace(data, f=data.f * np.exp(0.25 * s.sharpened * b_iso * data.d**-2.0))
         number = self.kinematics.peptides.number
-        make_target = target_class(device) if s.compiled else AmplitudeTarget
+        make_target = target_class(device) if s.compiled and not small else AmplitudeTarget
         self.targets = {
             d: make_target(
                 sharp,
