@@ -44,7 +44,7 @@ def compiled(function: _Function) -> _Function:
         made = numba.njit(function, cache=True, **options)
     except RuntimeError:  # neither folder can be written to
         made = numba.njit(function, **options)
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 def over_ranges(work: Callable[[slice], None], n: int) -> None:

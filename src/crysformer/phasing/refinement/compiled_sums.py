@@ -20,6 +20,9 @@ _TINY = 1e-12  # least intensity and variance, against division by zero
 _TAYLOR = tuple((-1) ** (n // 2) / math.factorial(n) for n in range(20))
 
 
+Rated = tuple[np.floating, np.floating, np.floating]
+
+
 class Workspace(NamedTuple):
     """Memory for the sums of one set of atoms.
 
@@ -196,7 +199,7 @@ def _structure_factors(s: TrigonometricSums, w: Workspace) -> None:
 
 
 @compiled
-def _rate(s: TrigonometricSums, w: Workspace, gradient: bool) -> tuple[float, float, float]:
+def _rate(s: TrigonometricSums, w: Workspace, gradient: bool) -> Rated:
     """Correlation, overlap and score; with `gradient`, that of the score with respect to F.
 
     The gradient replaces the real and imaginary parts of F.
@@ -290,7 +293,7 @@ def evaluate_atoms(
     w: Workspace,
     xyz: NDArray[np.floating],
     force: NDArray[np.floating],
-) -> tuple[float, float, float]:
+) -> Rated:
     """Correlation, overlap and score of one set of atoms.
 
     Parameters

@@ -195,9 +195,9 @@ def _unique(terms: ReflectionTerms, symmetry: Operators) -> ReflectionTerms:
     _, first, which = np.unique(np.max(mates, axis=0), return_index=True, return_inverse=True)
     return ReflectionTerms(
         terms.hkl[first],
-        np.bincount(which, terms.weight),
+        np.bincount(which, terms.weight).astype(np.float64),
         terms.observed[first],
-        np.bincount(which, terms.pairs),
+        np.bincount(which, terms.pairs).astype(np.float64),
         terms.scattering[:, first],
     )
 
@@ -290,7 +290,8 @@ def _compact(
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Sums and factors (t, r) of the terms that do not vanish, the largest first."""
     order = np.argsort(-np.abs(factor), axis=1, kind="stable")
-    factor, place = (np.take_along_axis(x, order, axis=1) for x in (factor, place))
+    factor = np.take_along_axis(factor, order, axis=1)
+    place = np.take_along_axis(place, order, axis=1)
     n_terms = max(1, int((np.abs(factor) > _ZERO).sum(axis=1).max()))
     used = np.where(np.abs(factor) > _ZERO, place, 0)[:, :n_terms]
     kept = np.where(np.abs(factor) > _ZERO, factor, 0.0)[:, :n_terms]

@@ -92,11 +92,15 @@ class CompiledAscent:
             [first, second, eps, 1 / root_norm, *(size / norm for size in sizes)], dtype=np.float32
         )
 
+        torsions, rotation, translation = self._parts
+
         def part(rows: slice) -> None:
             ascend(
                 self._sums,
                 self._linkage,
-                *(x[rows] for x in self._parts),
+                torsions[rows],
+                rotation[rows],
+                translation[rows],
                 self._omega,
                 self._mean[rows],
                 self._square[rows],
@@ -117,10 +121,11 @@ def score_poses(kinematics: Kinematics, target: CompiledTarget, pose: Pose) -> T
 
 
 def _scores(chains: Linkage, sums: TrigonometricSums, parts: list[NDArray[np.float32]]) -> Tensor:
-    found = np.empty(len(parts[0]), dtype=np.float32)
+    torsions, rotation, translation = parts
+    found = np.empty(len(torsions), dtype=np.float32)
 
     def part(rows: slice) -> None:
-        rate(sums, chains, *(x[rows] for x in parts), found[rows])
+        rate(sums, chains, torsions[rows], rotation[rows], translation[rows], found[rows])
 
     over_ranges(part, len(found))
     return torch.from_numpy(found)
