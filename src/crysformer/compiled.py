@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import hashlib
 import importlib
 import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import torch
@@ -34,7 +37,8 @@ def compiled(function: _Function) -> _Function:
     """Compile a function of numbers and NumPy arrays on its first call.
 
     The machine code is kept for later processes in a folder beside the module or, if that cannot
-    be written to, in the user's own; without either, every process compiles for itself. The
+    be written to, in the user's own; without either, every process compiles for itself. A change
+    of any module ``compiled*.py``, in which all compiled functions lie, makes it invalid. The
     function releases the interpreter lock while it runs.
     """
     import numba
@@ -43,8 +47,18 @@ def compiled(function: _Function) -> _Function:
     try:
         made = numba.njit(function, cache=True, **options)
     except RuntimeError:  # neither folder can be written to
-        made = numba.njit(function, **options)
+        return numba.njit(function, **options)
+    # numba compares the file of the function alone, and not those of functions that it calls
+    with contextlib.suppress(AttributeError):
+        made._cache._cache_file._source_stamp = _stamp()
     return made
+
+
+@functools.cache
+def _stamp() -> str:
+    """Digest of all modules of compiled functions, which by convention are ``compiled*.py``."""
+    files = sorted(Path(__file__).parent.rglob("compiled*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def over_ranges(work: Callable[[slice], None], n: int) -> None:

@@ -24,8 +24,9 @@ from crysformer.peptide.compiled_kinematics import (
     rotate_frame,
 )
 from crysformer.peptide.kinematics import Kinematics, Pose
-from crysformer.phasing.refinement.compiled_sums import evaluate_atoms, workspace
+from crysformer.phasing.refinement.compiled_sums import evaluate_atoms
 from crysformer.phasing.refinement.compiled_target import CompiledTarget
+from crysformer.phasing.refinement.compiled_waves import workspace
 from crysformer.phasing.refinement.trigonometric_sums import TrigonometricSums
 
 
