@@ -13,7 +13,7 @@ from crysformer.phasing.strategy import StrategySettings, Turn, auto, single
 
 
 class Pretended:
-    """A search whose turns cost what they are given (random starts `batch`, 1 s), and find what is said."""
+    """A search whose turns cost what they are given, and find what is said."""
 
     def __init__(
         self,
