@@ -13,7 +13,7 @@ from crysformer.phasing.strategy import StrategySettings, Turn, auto, single
 
 
 class Pretended:
-    """A search whose turns cost what they are given (random starts 1 s), and find what is said."""
+    """A search whose turns cost what they are given, and find what is said."""
 
     def __init__(
         self,
@@ -26,6 +26,7 @@ class Pretended:
         convinces: str = "",
         groups: int = 1,
         d_min: float = 1.5,
+        batch: float = 1.0,
     ) -> None:
         content = SimpleNamespace(sequences=sequences, copies=1)
         data = SimpleNamespace(measured=np.ones(n_measured, dtype=bool), d_min=d_min)
@@ -33,6 +34,7 @@ class Pretended:
             content=content, data=data, symmetric=symmetric, searched_groups=range(groups)
         )
         self.time_limit, self.refused, self.convinces = time_limit, refused, convinces
+        self.batch = batch
         self.best: Any = None
         self.convinced = False
         self.now = 0.0
@@ -55,7 +57,7 @@ class Pretended:
     def run(self, turns: Iterator[Turn], at_most: int = 1000) -> list[str]:
         for turn in turns:
             self.taken.append(turn)
-            self.now += turn.seconds if turn.method == "sequence" else 1.0
+            self.now += turn.seconds if turn.method == "sequence" else self.batch
             self.best = self.best or SimpleNamespace(peptide=None, method="test", confidence=0.0)
             if turn.method == self.convinces:
                 self.convinced = True
@@ -163,6 +165,20 @@ def test_the_sequence_search_takes_turns_with_random_starts_and_the_network() ->
     methods = other.run(auto(other, SETTINGS))
     beside = sum(m in ("raar", "charge-flipping") for m in methods[1:])
     assert beside / 100 == pytest.approx(SETTINGS.starts_fraction, abs=0.05)
+
+
+def test_long_batches_of_random_starts_never_exceed_their_fraction() -> None:
+    search = Pretended(
+        time_limit=300.0, symmetric=True, batch=6.0, refused=("sulphurs", "fragments", "network")
+    )
+    search.run(auto(search, SETTINGS))
+    elapsed, beside = 0.0, 0
+    for turn in search.taken[1:]:
+        own = turn.method != "sequence"
+        beside += own
+        elapsed += search.batch if own else turn.seconds
+        assert search.batch * beside <= SETTINGS.starts_fraction * elapsed + 1e-9
+    assert beside == 4
 
 
 def test_the_network_is_not_asked_when_too_little_time_is_left() -> None:

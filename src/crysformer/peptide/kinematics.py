@@ -88,7 +88,7 @@ class Kinematics:
         def single(values: NDArray[np.generic]) -> Tensor:
             return torch.as_tensor(values, dtype=torch.float32, device=device)
 
-        self.peptides = peptides
+        self.peptides, self.tree = peptides, tree
         self.device = torch.device(device)
         self.n_chains = tree.n_chains
         self.group = tensor(tree.group)

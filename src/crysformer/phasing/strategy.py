@@ -137,14 +137,17 @@ def auto(search: SearchState, settings: StrategySettings) -> Iterator[Turn]:
     if search.convinced:  # a resumed search
         return
     # one batch of random starts costs less than loading the network
+    batch = 0.0  # seconds of the last batch of random starts
     for _ in range(_first_batches(search, settings)):
+        before = search.now
         yield _starts(search, settings)
+        batch = search.now - before
         if search.done:
             break
     yield from _fragments(search, settings)
     # for short peptides the sequence search solves more than the network does, and sooner
     if not search.convinced and search.useful("sequence"):
-        yield from _sequence(search, settings)
+        yield from _sequence(search, settings, batch)
     yield from _network(search, settings)
     while not search.done:
         yield _starts(search, settings)
@@ -180,17 +183,22 @@ def _fragments(search: SearchState, settings: StrategySettings) -> Iterator[Turn
         yield Turn("fragments", until - search.now)
 
 
-def _sequence(search: SearchState, settings: StrategySettings) -> Iterator[Turn]:
-    """The sequence search in turns with random starts, and the network once."""
+def _sequence(search: SearchState, settings: StrategySettings, batch: float) -> Iterator[Turn]:
+    """The sequence search in turns with random starts, and the network once.
+
+    `batch` is the time of the last batch of random starts, s. Another one begins when one as long
+    does not exceed their fraction of the time.
+    """
     symmetric = search.problem.symmetric
     fraction = settings.starts_fraction if symmetric else settings.starts_fraction_p1
     begun, spent = search.now, 0.0
     while not search.done and search.useful("sequence"):
         yield Turn("sequence", _sequence_seconds(search, settings))
-        while not search.done and spent <= fraction * (search.now - begun):
+        while not search.done and spent + batch <= fraction * (search.now - begun + batch):
             before = search.now
             yield _starts(search, settings)
-            spent += search.now - before
+            batch = search.now - before
+            spent += batch
         if search.turns("sequence") == settings.network_turn:
             yield from _network(search, settings)
     yield from _improved(search, settings)

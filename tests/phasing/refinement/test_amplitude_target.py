@@ -1,6 +1,7 @@
 """Amplitudes of a peptide in its space group against gemmi; overlap against a sum over pairs."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 
 import gemmi
@@ -9,38 +10,17 @@ import pytest
 import torch
 
 from crysformer.crystal.reflections import CrystalData
-from crysformer.peptide.geometry import Peptides, build_peptides
+from crysformer.peptide.geometry import build_peptides
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 
 B_ISO = 12.0
 GROUPS = ("P 1", "P 1 21 1", "P 21 21 21", "P 43", "C 1 2 1", "P 1 21/c 1", "R 3:H")
 
 
-def crystal(group: str, d_min: float = 2.2) -> CrystalData:
-    """Random amplitudes on the reflections of a small cell."""
-    space_group = gemmi.SpaceGroup(group)
-    system = space_group.crystal_system_str()
-    angles = {"triclinic": (80.0, 95.0, 103.0), "monoclinic": (90.0, 102.0, 90.0)}
-    lengths = (9.0, 11.0, 13.0)
-    if system in ("tetragonal", "trigonal"):
-        lengths = (14.0, 14.0, 17.0)
-    if system == "trigonal":
-        angles["trigonal"] = (90.0, 90.0, 120.0)
-    cell = gemmi.UnitCell(*lengths, *angles.get(system, (90.0, 90.0, 90.0)))
-    hkl = gemmi.make_miller_array(cell, space_group, d_min).astype(np.int32)
-    f = np.random.default_rng(1).uniform(1, 9, len(hkl))
-    f[::7] = np.nan
-    return CrystalData(cell, space_group, hkl, f, 0.1 * f, source="test")
-
-
-def positions(peptides: Peptides, n: int) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(3)
-    noise = torch.randn(n, len(peptides.names), 3, generator=generator)
-    return torch.as_tensor(peptides.xyz, dtype=torch.float32) + 0.4 * noise
-
-
 @pytest.mark.parametrize("group", GROUPS)
-def test_structure_factors_are_gemmis(group: str) -> None:
+def test_structure_factors_are_gemmis(
+    group: str, crystal: Callable[..., CrystalData], positions: Callable[..., torch.Tensor]
+) -> None:
     data = crystal(group)
     peptides = build_peptides(("MSW",))
     target = AmplitudeTarget(data, peptides.number, B_ISO, by_element=True, overlap=0.1)
@@ -65,7 +45,9 @@ def test_structure_factors_are_gemmis(group: str) -> None:
     np.testing.assert_allclose(found[rows] * centring, expected, atol=2e-4 * np.abs(expected).max())
 
 
-def test_the_correlation_is_that_of_all_measured_reflections() -> None:
+def test_the_correlation_is_that_of_all_measured_reflections(
+    crystal: Callable[..., CrystalData], positions: Callable[..., torch.Tensor]
+) -> None:
     data = crystal("P 1 21 1")
     peptides = build_peptides(("GAS",))
     target = AmplitudeTarget(data, peptides.number, B_ISO, by_element=True)
@@ -85,7 +67,9 @@ def test_the_correlation_is_that_of_all_measured_reflections() -> None:
 
 
 @pytest.mark.parametrize("by_element", [False, True])
-def test_the_gradient_is_that_of_finite_differences(by_element: bool) -> None:
+def test_the_gradient_is_that_of_finite_differences(
+    by_element: bool, crystal: Callable[..., CrystalData], positions: Callable[..., torch.Tensor]
+) -> None:
     data = crystal("P 21 21 21", 1.8)
     peptides = build_peptides(("CG", "S"))
     target = AmplitudeTarget(data, peptides.number, B_ISO, overlap=0.2, by_element=by_element)
@@ -104,7 +88,9 @@ def test_the_gradient_is_that_of_finite_differences(by_element: bool) -> None:
 
 
 @pytest.mark.parametrize("group", ["P 1 21 1", "C 1 2 1"])
-def test_overlap_is_a_sum_over_all_pairs_of_the_crystal(group: str) -> None:
+def test_overlap_is_a_sum_over_all_pairs_of_the_crystal(
+    group: str, crystal: Callable[..., CrystalData], positions: Callable[..., torch.Tensor]
+) -> None:
     data = crystal(group)
     peptides = build_peptides(("GGG",))
     carbon = np.full_like(peptides.number, 6)  # one weight for all
@@ -130,7 +116,9 @@ def test_overlap_is_a_sum_over_all_pairs_of_the_crystal(group: str) -> None:
     np.testing.assert_allclose(found, expected, atol=0.03)
 
 
-def test_limits_of_resolution_leave_reflections_out() -> None:
+def test_limits_of_resolution_leave_reflections_out(
+    crystal: Callable[..., CrystalData], positions: Callable[..., torch.Tensor]
+) -> None:
     data = crystal("P 1")
     number = build_peptides(("AA",)).number
     whole = AmplitudeTarget(data, number, B_ISO)

@@ -6,10 +6,12 @@ from typing import Any
 
 import gemmi
 import numpy as np
+import pytest
 import torch
 
 from crysformer.crystal.comparison.compare import SOLVED_COSINE
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
+from crysformer.phasing.refinement.compiled_target import CompiledTarget
 from crysformer.phasing.sequence_search.population import Population
 from crysformer.phasing.sequence_search.settings import SequenceSettings
 
@@ -29,3 +31,19 @@ def test_a_crystal_with_a_screw_axis_is_solved(packed_crystal: Callable[..., Any
     F = exact.structure_factors(search.kinematics.coordinates(found.pose[:1])[0])[0]
     compared = crystal.compare_phases(np.rad2deg(np.angle(F)))
     assert compared.cosine2_aligned > SOLVED_COSINE
+
+
+def test_functions_are_compiled_where_a_search_takes_long(
+    packed_crystal: Callable[..., Any],
+) -> None:
+    pytest.importorskip("numba")
+    cell = gemmi.UnitCell(9.0, 10.0, 14.0, 90, 100, 90)
+    data = packed_crystal(cell, "P 1 21 1", "SGG").data
+    plain = SequenceSettings(compiled=False)
+
+    def target(sequence: str, settings: SequenceSettings | None = None) -> AmplitudeTarget:
+        return Population(data, (sequence,), 20.0, generator(), settings=settings).target
+
+    assert isinstance(target("SGG"), CompiledTarget)
+    assert not isinstance(target("SGG", plain), CompiledTarget)
+    assert not isinstance(target("SG"), CompiledTarget)

@@ -17,12 +17,13 @@ from crysformer.crystal.reflections import CrystalData
 from crysformer.peptide.geometry import build_peptides
 from crysformer.peptide.kinematics import Kinematics, Pose, join
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
+from crysformer.phasing.refinement.compiled_target import target_class
 from crysformer.phasing.sequence_search.chain_placement import replace_one_chain
 from crysformer.phasing.sequence_search.random_poses import STRANDS, random_poses
 from crysformer.phasing.sequence_search.settings import SequenceSettings
 from crysformer.phasing.sequence_search.sheet_starts import lay_strands_across, sheet_axes
 from crysformer.phasing.sequence_search.side_chain_fit import fit_side_chains
-from crysformer.phasing.sequence_search.torsion_ascent import Steps, refine_torsions
+from crysformer.phasing.sequence_search.torsion_ascent import Steps, refine_torsions, score_poses
 from crysformer.phasing.sequence_search.trial_moves import propose
 
 _LOWEST_B = 8.0  # A^2, of the atoms
@@ -102,8 +103,9 @@ class Population:
         b_iso = max(b_iso, _LOWEST_B)
         sharp = replace(data, f=data.f * np.exp(0.25 * s.sharpened * b_iso * data.d**-2.0))
         number = self.kinematics.peptides.number
-        self._targets = {
-            d: AmplitudeTarget(
+        make_target = target_class(device) if s.compiled and not small else AmplitudeTarget
+        self.targets = {
+            d: make_target(
                 sharp,
                 number,
                 b_iso * (1 - s.sharpened),
@@ -115,9 +117,9 @@ class Population:
             for d in {*_SIEVES, _COARSE, _MIDDLE, 0.0}
             if d == 0.0 or d > 1.1 * data.d_min
         }
-        enough = [d for d in _SIEVES if d in self._targets]
-        enough = [d for d in enough if self._targets[d].n_reflections >= _SIEVE_REFLECTIONS]
-        self.sieve = self._targets[enough[0]] if enough else self.target
+        enough = [d for d in _SIEVES if d in self.targets]
+        enough = [d for d in enough if self.targets[d].n_reflections >= _SIEVE_REFLECTIONS]
+        self.sieve = self.targets[enough[0]] if enough else self.target
         lengths = torch.linalg.vector_norm(self.cell, dim=0)
         steps = [torch.arange(n) / n for n in (lengths / _PLACE_SPACING).ceil().tolist()]
         self.places = torch.cartesian_prod(*steps) @ self.cell.mT
@@ -131,7 +133,7 @@ class Population:
     @property
     def target(self) -> AmplitudeTarget:
         """The target at full resolution."""
-        return self._targets[0.0]
+        return self.targets[0.0]
 
     def advance(self, until: float, deadline: float = math.inf) -> RankedPoses:
         """Continue the search until about `until`; the poses, best first.
@@ -173,7 +175,7 @@ class Population:
         pose = fit_side_chains(
             k, target, pose, self.generator, self.deadline, settings=self.settings.side_chains
         )
-        score = target.evaluate(k.coordinates(pose)[0], gradient=False).score
+        score = score_poses(k, target, pose)
         self.tried += len(pose)
         pose, score = _best(pose, score, self.size)
         steps = Steps(60, 0.05, 0.04, 0.1)
@@ -193,9 +195,8 @@ class Population:
         scores: list[Tensor] = []
         for _ in range(0, self.screened, _PART):
             drawn = self._drawn(len(poses)).to(k.device)
-            xyz = k.coordinates(drawn)[0]
             poses.append(drawn)
-            scores.append(self.sieve.evaluate(xyz, gradient=False).score)
+            scores.append(score_poses(k, self.sieve, drawn))
             if time.monotonic() > self.deadline:
                 break
         self.tried += _PART * len(poses)
@@ -207,11 +208,11 @@ class Population:
             (0.0, Steps(60, 0.05, 0.04, 0.1), 0.0),
         )
         for d, steps, fraction in stages:
-            if d not in self._targets:
+            if d not in self.targets:
                 continue
-            pose, score = refine_torsions(k, self._targets[d], pose, steps, self.deadline)
+            pose, score = refine_torsions(k, self.targets[d], pose, steps, self.deadline)
             pose, score = _best(pose, score, max(self.size, round(fraction * len(score))))
-        score = self.target.evaluate(k.coordinates(pose)[0], gradient=False).score
+        score = score_poses(k, self.target, pose)
         return RankedPoses(*_best(pose, score, self.size))
 
     def _drawn(self, part: int) -> Pose:
@@ -237,9 +238,9 @@ class Population:
             )
             for values, new in zip(child.parts, placed.parts, strict=True):
                 values[rows] = new
-        if _MIDDLE in self._targets:
+        if _MIDDLE in self.targets:
             steps = Steps(25, 0.08, 0.06, 0.15)
-            child, _ = refine_torsions(k, self._targets[_MIDDLE], child, steps, self.deadline)
+            child, _ = refine_torsions(k, self.targets[_MIDDLE], child, steps, self.deadline)
         child, score = refine_torsions(
             k, self.target, child, Steps(35, 0.05, 0.04, 0.1), self.deadline
         )

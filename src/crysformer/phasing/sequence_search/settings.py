@@ -68,6 +68,11 @@ class SequenceSettings:
     waters_confidence: float = setting(
         0.2, "Confidence from which water molecules are looked for.", min=0.0, max=1.0
     )
+    compiled: bool = setting(
+        True,
+        "Compile the target and the steps of poses, on the processor and if numba is there; not "
+        "for `small_residues`, whose search ends before functions are compiled.",
+    )
     size: SequenceSizeSettings = table(
         SequenceSizeSettings, "Chains and residues up to which the search is tried."
     )

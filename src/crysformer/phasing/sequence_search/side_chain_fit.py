@@ -11,6 +11,7 @@ import torch
 from crysformer.peptide.kinematics import Kinematics, Pose
 from crysformer.phasing.refinement.amplitude_target import AmplitudeTarget
 from crysformer.phasing.sequence_search.random_poses import random_torsions
+from crysformer.phasing.sequence_search.torsion_ascent import score_poses
 from crysformer.settings import setting
 
 
@@ -67,7 +68,7 @@ def fit_side_chains(
         fresh = random_torsions(p, n * n_tried, generator).to(torsions).view(n, n_tried, -1)
         fresh = torch.where(own, fresh, torsions[:, None])
         fresh[:, 0] = torsions
-        xyz = kinematics.coordinates(Pose(fresh.flatten(0, 1), rotation, translation))[0]
-        best = target.evaluate(xyz, gradient=False).score.view(n, n_tried).argmax(1)
+        tried = Pose(fresh.flatten(0, 1), rotation, translation)
+        best = score_poses(kinematics, target, tried).view(n, n_tried).argmax(1)
         torsions = fresh[torch.arange(n, device=fresh.device), best]
     return Pose(torsions, pose.rotation, pose.translation)

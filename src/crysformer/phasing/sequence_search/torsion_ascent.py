@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
@@ -16,6 +16,10 @@ from crysformer.peptide.ring_closure import RingClosure
 from crysformer.peptide.rotations import rotate
 from crysformer.phasing.refinement.adam import Adam, cosine_decay
 from crysformer.phasing.refinement.amplitude_target import Evaluation
+from crysformer.phasing.refinement.compiled_target import CompiledTarget
+
+if TYPE_CHECKING:  # compiles functions when it is imported
+    from crysformer.phasing.sequence_search.compiled_ascent import CompiledAscent
 
 _BETAS, _EPS = (0.8, 0.95), 1e-6  # of Adam: short memory for short refinements
 _FINAL_FRACTION = 0.1  # of the first step sizes, to which they fall
@@ -76,32 +80,65 @@ def refine_torsions(
     (pose, score)
         The last poses and their scores, shape (B,).
     """
-    omega = torch.tensor(
-        [t.kind == "omega" for t in kinematics.peptides.torsions], device=kinematics.device
-    )
-    either = torch.tensor(cis_probability(kinematics.peptides), device=kinematics.device) > 0
     rings = RingClosure(kinematics.peptides, kinematics.device)
-    adam = Adam((pose.torsions, pose.translation, pose.translation), _BETAS, _EPS)
     sizes = (steps.torsion, steps.rotation, steps.shift)
     final_sizes = [_FINAL_FRACTION * size for size in sizes]
+    ascent: _Ascent | CompiledAscent
+    if isinstance(target, CompiledTarget) and not rings:
+        from crysformer.phasing.sequence_search.compiled_ascent import AdamConstants, CompiledAscent
+
+        constants = AdamConstants(_BETAS, _EPS, _OMEGA_FORCE)
+        ascent = CompiledAscent(kinematics, target, pose, constants)
+    else:
+        ascent = _Ascent(kinematics, target, pose, rings)
     for i in range(steps.number):
         if time.monotonic() > deadline:
             break
-        xyz, frames, origins = kinematics.coordinates(pose)
-        force = target.evaluate(xyz).gradient
+        ascent.step(cosine_decay(sizes, final_sizes, i, steps.number))
+    return ascent.pose, ascent.score()
+
+
+def score_poses(kinematics: Kinematics, target: Target, pose: Pose) -> Tensor:
+    """Scores of poses, shape (B,)."""
+    if isinstance(target, CompiledTarget):
+        from crysformer.phasing.sequence_search import compiled_ascent
+
+        return compiled_ascent.score_poses(kinematics, target, pose)
+    return target.evaluate(kinematics.coordinates(pose)[0], gradient=False).score
+
+
+class _Ascent:
+    """Poses that ascend any target together by Adam, with PyTorch."""
+
+    def __init__(
+        self, kinematics: Kinematics, target: Target, pose: Pose, rings: RingClosure
+    ) -> None:
+        self._kinematics, self._target, self.pose = kinematics, target, pose
+        peptides, device = kinematics.peptides, kinematics.device
+        self._omega = torch.tensor([t.kind == "omega" for t in peptides.torsions], device=device)
+        self._either = torch.tensor(cis_probability(peptides), device=device) > 0
+        self._rings = rings
+        self._adam = Adam((pose.torsions, pose.translation, pose.translation), _BETAS, _EPS)
+
+    def step(self, sizes: list[float]) -> None:
+        """Move every pose uphill; step sizes of torsions, orientations and positions."""
+        pose = self.pose
+        xyz, frames, origins = self._kinematics.coordinates(pose)
+        force = self._target.evaluate(xyz).gradient
         assert force is not None
-        if rings:
-            force = force + _RING_FORCE * rings.force(xyz)
-        gradient = list(kinematics.gradient(xyz, frames, origins, force))
+        if self._rings:
+            force = force + _RING_FORCE * self._rings.force(xyz)
+        gradient = list(self._kinematics.gradient(xyz, frames, origins, force))
         away = torch.sin(pose.torsions)  # from 180 degrees, near it
-        away = torch.where(either, -0.5 * torch.sin(2 * pose.torsions), away)
-        gradient[0] = gradient[0] + _OMEGA_FORCE * omega * away
-        rates = [-size for size in cosine_decay(sizes, final_sizes, i, steps.number)]  # uphill
-        torsions, rotation, shift = adam.descent(gradient, rates)
-        pose = Pose(
+        away = torch.where(self._either, -0.5 * torch.sin(2 * pose.torsions), away)
+        gradient[0] = gradient[0] + _OMEGA_FORCE * self._omega * away
+        torsions, rotation, shift = self._adam.descent(gradient, [-size for size in sizes])
+        self.pose = Pose(
             pose.torsions + torsions,
             rotate(pose.rotation, rotation),
             pose.translation + shift,
         )
-    xyz, _, _ = kinematics.coordinates(pose)
-    return pose, target.evaluate(xyz, gradient=False).score
+
+    def score(self) -> Tensor:
+        """Scores of the poses, shape (B,)."""
+        return score_poses(self._kinematics, self._target, self.pose)
