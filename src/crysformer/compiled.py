@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import torch
 
@@ -43,15 +43,16 @@ def compiled(function: _Function) -> _Function:
     """
     import numba
 
+    njit: Any = numba.njit
     options: dict[str, Any] = {"nogil": True, "fastmath": _FAST, "error_model": "numpy"}
     try:
-        made = numba.njit(function, cache=True, **options)
+        made: Any = njit(function, cache=True, **options)
     except RuntimeError:  # neither folder can be written to
-        return numba.njit(function, **options)
+        return cast(_Function, njit(function, **options))
     # numba compares the file of the function alone, and not those of functions that it calls
     with contextlib.suppress(AttributeError):
         made._cache._cache_file._source_stamp = _stamp()
-    return made
+    return cast(_Function, made)
 
 
 @functools.cache
