@@ -13,8 +13,8 @@ apart in pairs, with two hydrogen bonds or more between them (N to O less than 3
 residue N, CA, C, O are taken as deposited and CB in ideal geometry, as poly-alanine. Ladders are
 compared by the rms distance of all atoms after superposition, in either order of the strands. Of
 `--pool` ladders drawn at random the one with the most others within `--radius` comes first, then
-the one with the most of those that remain, and so on (greedy cover). Prints how many of `--held-out`
-others are covered by the first 1, 2, 4, 8 ... of the library.
+the one with the most of those that remain, and so on (greedy cover). Prints how many of
+`--held-out` others are covered by the first 1, 2, 4, 8 ... of the library.
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ def main() -> None:
 def chosen(folder: str, index: str, d_min: float, leave_out: list[str]) -> Iterator[StructureFile]:
     """One chain of each cluster, from entries for training and no relatives of `leave_out`."""
     table = EntryIndex.read(index)
-    with open(index, encoding="utf-8", newline="") as file:
-        sequences = {row["id"]: row["sequence"] for row in csv.DictReader(file, delimiter="\t")}
+    with open(index, encoding="utf-8", newline="") as lines:
+        sequences = {row["id"]: row["sequence"] for row in csv.DictReader(lines, delimiter="\t")}
     named = [(table.of_file(stem).name, [sequence]) for stem, sequence in sequences.items()]
     splitter = Splitter(table.entries(), 0, named)
     clusters: set[str] = set()
@@ -183,7 +183,7 @@ def cover(pool: list[Ladder], radius: float, number: int) -> tuple[list[Ladder],
     xyz = centred(pool)
     near = np.stack([distances(xyz, ladder.xyz) < radius for ladder in pool])
     left = np.ones(len(pool), dtype=bool)
-    chosen_ladders, counts = [], []
+    chosen_ladders, counts = list[Ladder](), list[int]()
     while left.any() and len(chosen_ladders) < number:
         best = int((near & left).sum(axis=1).argmax())
         chosen_ladders.append(pool[best])

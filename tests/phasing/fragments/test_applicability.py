@@ -21,9 +21,10 @@ def test_fragments_fit_into_the_molecule() -> None:
         content = CellContent(n_atoms, 5.0, sequences, 1, ())
         return [f.name for f in fragments_for(content, volume, 2)]
 
-    assert names(None, "GNNQQNY") == ["strand of 6"]
-    assert names(None, "ELLKKLLEELKG") == ["helix of 12", "strand of 6", "helix of 8"]
-    assert names(100, "ELLKKLLEELKG") == ["strand of 6", "helix of 8"]
+    ladders = 16 * ["ladder of 6"]
+    assert names(None, "GNNQQNY") == ["strand of 6", *ladders]
+    assert names(None, "ELLKKLLEELKG") == ["helix of 12", "strand of 6", "helix of 8", *ladders]
+    assert names(100, "ELLKKLLEELKG") == ["strand of 6", "helix of 8", *ladders]
     assert not names(None, "WK")
     # an unknown molecule in a cell too small for any
     assert not names(None, volume=800.0)
@@ -31,7 +32,7 @@ def test_fragments_fit_into_the_molecule() -> None:
 
 def test_lengths_are_settings() -> None:
     content = CellContent(None, 5.0, ("ELLKKLLEELKG",), 1, ())
-    settings = FragmentChoiceSettings(helix_lengths=(11, 7), strand_length=5)
+    settings = FragmentChoiceSettings(helix_lengths=(11, 7), strand_length=5, ladders=0)
     found = fragments_for(content, 5e4, 2, settings=settings)
     assert [f.name for f in found] == ["helix of 11", "strand of 5", "helix of 7"]
 

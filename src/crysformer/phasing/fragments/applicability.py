@@ -9,6 +9,7 @@ from crysformer.errors import NotApplicable
 from crysformer.peptide.chain import letters_of
 from crysformer.peptide.secondary_structure import Fragment, ideal_fragment
 from crysformer.phasing.cell_content import CellContent
+from crysformer.phasing.fragments.ladders import ladder_fragments
 from crysformer.settings import setting
 
 VOLUME_PER_ATOM = 20.0
@@ -31,6 +32,9 @@ class FragmentChoiceSettings:
     )
     strand_length: int = setting(
         6, "Residues of the ideal strand, placed before the last helix.", min=3, max=20
+    )
+    ladders: int = setting(
+        16, "Two-strand ladders of the library, commonest first, after all others.", min=0, max=1000
     )
     unknown_length: int = setting(
         12, "Residues assumed for a chain without a sequence.", min=1, max=60
@@ -86,6 +90,8 @@ def fragments_for(
     order = [("helix", n) for n in settings.helix_lengths]
     order.insert(max(0, len(order) - 1), ("strand", settings.strand_length))
     fragments = [ideal_fragment(kind, n) for kind, n in order if n <= longest]
+    if longest >= settings.strand_length:
+        fragments += ladder_fragments()[: settings.ladders]
     return [fragment for fragment in fragments if len(fragment.xyz) <= n_atoms]
 
 

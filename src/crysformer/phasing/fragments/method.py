@@ -48,7 +48,7 @@ _ROUNDS_OF_SEVERAL: Rounds = ((3, 60), (1, 140))
 _ROUNDS_BEFORE_ATOMS: Rounds = ((1, 300),)
 # Log odds of the hand of what grew from a fragment. Assumed: of L residues, helices right-handed,
 # and a helix does not fit where its mirror image is.
-_HAND_LOG_ODDS = {"helix": 6.0, "strand": 3.0}
+_HAND_LOG_ODDS = {"helix": 6.0, "strand": 3.0, "ladder": 3.0}
 
 
 class Fragments(TurnCounter):
@@ -131,6 +131,7 @@ class _Placement:
         self.fraction_of_one = len(fragment.xyz) * len(group.operations()) / method.n_atoms
         self.best_free, self.best_F, self.best_count = -1.0, torch.empty(0), 0
         self.stands_out = False  # the likeliest pose, from all that were refined
+        self.promising = False  # the same, less so
 
     def completed(self, growing: Budget) -> tuple[list[Candidate], bool]:
         """Candidates from one fragment or several, and whether the last looks right.
@@ -161,6 +162,7 @@ class _Placement:
         s, budget = self.settings, self.budget
         budget.report(f"placing a {self.fragment.name} in {self.data.space_group.xhm()}")
         flexible = self.fragment.kind != "helix"  # helices are alike in all structures
+        ladder = self.fragment.kind == "ladder"  # one of many, most of which fit nowhere
         n = max(s.poses, s.rescoring.poses) if flexible else s.poses
         placer = FragmentPlacer(
             self.data,
@@ -178,7 +180,10 @@ class _Placement:
         begun = time.monotonic()
         poses = placer.first()
         if flexible:
-            poses = self._refined(poses)
+            poses = self._refined(poses[: s.ladder_poses] if ladder else poses)
+        if ladder and not self.promising:
+            self.method.tried += len(poses)
+            return
         first = 0.0
         most = s.max_helices if self.fragment.kind == "helix" else 1
         most = min(max(1, int(s.max_placed_fraction / self.fraction_of_one)), most)
@@ -218,6 +223,7 @@ class _Placement:
         )
         best = refined[0].gain if refined else None
         self.stands_out = best is not None and best > s.rescoring.standing_out * max(typical, 0.0)
+        self.promising = best is not None and best > s.rescoring.promising * max(typical, 0.0)
         return refined
 
     def _candidate(self, poses: list[PlacedFragment], count: int) -> tuple[Tensor, Candidate, bool]:

@@ -39,6 +39,12 @@ class RescoringSettings:
         min=1.0,
         max=100.0,
     )
+    promising: float = setting(
+        1.35,
+        "The same from which a ladder is completed at all.",
+        min=1.0,
+        max=100.0,
+    )
     flexible: FlexibleSettings = table(FlexibleSettings, "Flexible refinement.")
 
 

@@ -20,6 +20,9 @@ class FragmentSettings:
     """Ideal fragments placed by rotation and translation functions, then completed."""
 
     poses: int = setting(16, "Poses of the first fragment completed.", min=1, max=1000)
+    ladder_poses: int = setting(
+        24, "Poses of each ladder that are refined flexibly.", min=1, max=10_000
+    )
     poses_extended: int = setting(
         12, "Poses beside which a further fragment is placed.", min=1, max=1000
     )
