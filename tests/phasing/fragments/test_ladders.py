@@ -28,7 +28,7 @@ def test_ladders_are_pairs_of_antiparallel_strands_of_l_residues() -> None:
 
 
 def test_no_two_ladders_are_alike() -> None:
-    """What lies within 0.5 A of a ladder is covered, but another such may cover more of the rest."""
+    """Ladders within 0.5 A of one are covered, but may still cover most of what remains."""
     nearest = np.inf
     xyz = [ladder.xyz for ladder in ladder_fragments()[:20]]
     for i, one in enumerate(xyz):
