@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from crysformer.errors import InputError
 from crysformer.models.weights import load_weights
 from crysformer.training import validator as validator_module
 from crysformer.training.checkpoint import CHECKPOINT, load_checkpoint
@@ -153,3 +154,14 @@ def test_a_killed_run_leaves_its_last_weights(
     finished = dataclasses.replace(config, examples=end, write_every=120.0)
     train(finished, dipeptides, run, resume=True)
     assert load_weights(run / "weights.safetensors").info["training"]["examples"] == end
+
+
+def test_a_limit_without_a_step_is_refused_and_writes_no_weights(
+    tmp_path: Path, tiny: TrainingConfig, dipeptides: Path
+) -> None:
+    with pytest.raises(InputError, match="no step of training fitted into the time limit of 5 s"):
+        train(
+            tiny, dipeptides, tmp_path / "run", max_time=5.0, began=time.monotonic() - 60,
+            quiet=True,
+        )  # fmt: skip
+    assert not list((tmp_path / "run").glob("weights*"))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from crysformer.data.examples.stream import Batch
 from crysformer.data.store import FragmentStore
+from crysformer.errors import InputError
 from crysformer.models.density_network import n_parameters
 from crysformer.signals import uninterrupted
 from crysformer.training.checkpoint import CHECKPOINT
@@ -132,6 +133,8 @@ class Trainer:
                     )
         if self.losses:
             self._record(progress)
+        if self.learner.step == 0:
+            raise InputError(f"{self.folder}: {self.budget.too_short()}")
         return self._finish(progress, trained=self.learner.step > begin)
 
     def train_step(self) -> None:

@@ -97,6 +97,13 @@ class TimeBudget:
         n = (left - _SAFETY * self.writing) / (_SAFETY * self.final_example)
         return max(0, min(wanted, math.floor(n)))
 
+    def too_short(self) -> str:
+        """Reason why no step was trained, and what to do."""
+        return (
+            f"no step of training fitted into the time limit of {self.limit or 0.0:.0f} s, of "
+            f"which {self.seconds:.0f} s went by before; no weights are written; allow more time"
+        )
+
     def write_due(self) -> bool:
         """Check if it is time to write weights and checkpoint again."""
         return time.monotonic() - self._written >= self._write_every
