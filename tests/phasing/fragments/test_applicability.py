@@ -21,7 +21,7 @@ def test_fragments_fit_into_the_molecule() -> None:
         content = CellContent(n_atoms, 5.0, sequences, 1, ())
         return [f.name for f in fragments_for(content, volume, 2)]
 
-    ladders = 16 * ["ladder of 6"]
+    ladders = 40 * ["ladder of 6"]
     assert names(None, "GNNQQNY") == ["strand of 6", *ladders]
     assert names(None, "ELLKKLLEELKG") == ["helix of 12", "strand of 6", "helix of 8", *ladders]
     assert names(100, "ELLKKLLEELKG") == ["strand of 6", "helix of 8", *ladders]

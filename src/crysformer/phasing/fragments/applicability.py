@@ -34,7 +34,7 @@ class FragmentChoiceSettings:
         6, "Residues of the ideal strand, placed before the last helix.", min=3, max=20
     )
     ladders: int = setting(
-        16, "Two-strand ladders of the library, commonest first, after all others.", min=0, max=1000
+        40, "Two-strand ladders of the library, commonest first, after all others.", min=0, max=1000
     )
     unknown_length: int = setting(
         12, "Residues assumed for a chain without a sequence.", min=1, max=60
