@@ -12,11 +12,19 @@ import numpy as np
 import pytest
 
 from crysformer.cli import main
-from crysformer.cli._verdict import candidates_table, figures_table, model_line, verdict
+from crysformer.cli._verdict import (
+    candidates_table,
+    figures_table,
+    model_line,
+    space_groups_line,
+    verdict,
+)
 from crysformer.crystal.io.read import read_crystal
+from crysformer.phasing.origin.space_group_ranking import SpaceGroupFigures
 from crysformer.phasing.solution import Solution
 from crysformer.phasing.solver import solve
 from crysformer.testing import sample
+from crysformer.wording import hand_text
 
 REAL, SMALL = sample("5e5z"), sample("gf")
 SEQUENCE_FIGURES = {
@@ -106,6 +114,22 @@ def test_a_model_that_was_not_built_gives_the_reason() -> None:
 @pytest.fixture(scope="module")
 def solution() -> Solution:
     return solve(read_crystal(SMALL.data_path), method="raar", time_limit=0.1)
+
+
+def test_an_undetermined_hand_and_groups_of_lower_symmetry_are_said(solution: Solution) -> None:
+    figures = (None, 0, None, None, None, True)
+    groups = (
+        SpaceGroupFigures("P 21 21 21", "", 4, 0.99, *figures, True),
+        SpaceGroupFigures("P 1 21 1", "", 2, 1.0, *figures, False),
+    )
+    assert space_groups_line(replace(solution, space_groups=groups)) == (
+        "space groups, with agreement of symmetry mates: P 21 21 21 0.99 (stated); "
+        "of lower symmetry: P 1 21 1 1.00"
+    )
+    assert "of lower" not in space_groups_line(replace(solution, space_groups=groups[:1]))
+    assert [hand_text(p) for p in (0.5, 0.96)] == [
+        "undetermined", "as written with probability 0.96",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

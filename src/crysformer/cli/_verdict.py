@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from crysformer.crystal.reflections import CrystalData
     from crysformer.phasing.solution import Solution
 
-REPORT: Final = "report.html"
 #: Figures of candidates that are printed; summary.json and the report have all.
 _SHOWN: Final = ("r", "free_correlation", "z_free_correlation", "log_likelihood_gain")
 _MOST_CANDIDATES: Final = 5
@@ -180,6 +179,8 @@ def _contents(refinement: dict[str, Any]) -> str:
 
 def report_lines(folder: Path) -> list[str]:
     """Where the report is, if there is one."""
+    from crysformer.report.html import REPORT
+
     page = folder / REPORT
     return [f"report: {page} (for a browser)"] if page.is_file() else []
 
@@ -187,6 +188,7 @@ def report_lines(folder: Path) -> list[str]:
 def written_line(folder: Path) -> str:
     """Name the result files that are in a folder."""
     from crysformer.phasing.checkpoint import STATE
+    from crysformer.report.html import REPORT
     from crysformer.workflow.build import BUILDING_FILES
     from crysformer.workflow.pictures import PICTURE
     from crysformer.workflow.solution_files import RESULTS
