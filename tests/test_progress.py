@@ -67,7 +67,7 @@ def test_a_stage_that_has_ended_stands_still_until_the_next_report() -> None:
     clock.end()
     watch.now += 500
     assert clock.has_ended
-    assert clock.line() == "solving: ended after 0:12, raar: 24 starts"
+    assert clock.line() == "solving: took 0:12"
     clock(0.5, "again")
     assert not clock.has_ended
 

@@ -119,7 +119,7 @@ class StageClock:
     def times(self) -> str:
         """Time used, the limit, and the time left, as far as they are known."""
         if self.has_ended:
-            return f"ended after {duration(self._now() - self._begun)}"
+            return f"took {duration(self._now() - self._begun)}"
         if self.limit:
             used = self.fraction * self.limit
             return f"{duration(used)} of {duration(self.limit)}, {duration(self.limit - used)} left"
@@ -130,8 +130,9 @@ class StageClock:
         return f"{duration(used)}, about {duration(left - (self._now() - self._reported))} left"
 
     def line(self) -> str:
-        """Everything in one line."""
-        return f"{self.stage}: {self.times}" + (f", {self.text}" if self.text else "")
+        """Everything in one line; the last report only while the stage runs."""
+        text = "" if self.has_ended else self.text
+        return f"{self.stage}: {self.times}" + (f", {text}" if text else "")
 
 
 def duration(seconds: float) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+#: Probability of the hand up to which it is undetermined; 0.5 is none of the two.
+UNDETERMINED: Final = 0.55
 
 
 def counted(n: int, singular: str, plural: str = "") -> str:
@@ -19,6 +22,13 @@ def counted(n: int, singular: str, plural: str = "") -> str:
         The same for other numbers; by default the singular with an s.
     """
     return f"{n} {singular if n == 1 else plural or singular + 's'}"
+
+
+def hand_text(probability: float) -> str:
+    """How sure the hand is, of a space group that has one."""
+    if probability <= UNDETERMINED:
+        return "undetermined"
+    return f"as written with probability {probability:.2f}"
 
 
 def r_factors_text(refinement: Mapping[str, Any]) -> str:

@@ -60,6 +60,7 @@ def test_a_model_is_refined_into_a_folder(
     again.append("--no-report")
     assert main(again) == 0
     text = capsys.readouterr().out
+    assert "report" not in text
     assert "model: Rwork 0." in text
     assert names(tmp_path / "again") == FILES
 
@@ -73,6 +74,7 @@ def test_a_solved_crystal_has_a_model_unless_it_is_left_out(
     text = capsys.readouterr().out
     assert any(line.split()[:1] == ["R-work"] and "  0.0" in line for line in text.splitlines())
     assert "model: 2 residues in 1 chain" in text
+    assert "density.png, report.html" in text
     assert "open.py" in text
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["solved"]

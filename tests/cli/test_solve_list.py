@@ -80,6 +80,7 @@ def test_a_bad_file_does_not_stop_the_rest(
     captured = capsys.readouterr()
     assert "1 of 4 are complete already" in captured.err
     assert "4 crystals: " in captured.out
+    assert f"written: {out}: results.tsv, results.json" in captured.out
     assert "2 failed" in captured.out
     after = {name: (out / name / "summary.json").stat().st_mtime_ns for name in ("gf", "wk")}
     assert after["gf"] == before["gf"]

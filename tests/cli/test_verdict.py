@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,19 @@ import numpy as np
 import pytest
 
 from crysformer.cli import main
-from crysformer.cli._verdict import candidates_table, figures_table, model_line, verdict
+from crysformer.cli._verdict import (
+    candidates_table,
+    figures_table,
+    model_line,
+    space_groups_line,
+    verdict,
+)
 from crysformer.crystal.io.read import read_crystal
+from crysformer.phasing.origin.space_group_ranking import SpaceGroupFigures
 from crysformer.phasing.solution import Solution
 from crysformer.phasing.solver import solve
 from crysformer.testing import sample
+from crysformer.wording import hand_text
 
 REAL, SMALL = sample("5e5z"), sample("gf")
 SEQUENCE_FIGURES = {
@@ -42,17 +51,27 @@ def summary(refinement: dict[str, Any] | None = None) -> dict[str, Any]:
 def test_every_figure_has_a_name_a_value_and_a_range() -> None:
     refinement = {"r_work": 0.1, "r_free": 0.2, "r_free_error": 0.01, "n_free": 50}
     head, *lines = figures_table(summary(refinement))
-    assert head.split(maxsplit=2) == ["figure", "value", "of right solutions"]
+    assert re.split(r"  +", head.strip()) == [
+        "figure", "value", "of right solutions", "of wrong ones",
+    ]  # fmt: skip
     value, usual = head.index("value"), head.index("of right")
     shown = {line[:value].strip(): line[value:usual].strip() for line in lines}
     assert shown == {
         "R-work": "0.100",
         "R-free": "0.200 +- 0.010",
-        "R factor of the phases": "0.151",
-        "free correlation / sigma": "6.500",
-        "likelihood gain": "0.420",
+        "R factor, search model": "0.151",
+        "free correlation / sigma, search model": "6.500",
+        "likelihood gain, search model": "0.420",
     }
     assert all(line[usual - 1] == " " != line[usual] for line in lines)
+
+
+def test_ranges_are_those_of_the_kind_of_candidate() -> None:
+    candidate = {"method": "raar", "confidence": 0.01, "figures": DENSITY_FIGURES}
+    head, line, _ = figures_table({"candidates": [candidate]})
+    assert line[head.index("of right") :].split() == ["0.06", "to", "0.18", "0.15", "to", "0.32"]
+    atoms = {**candidate, "figures": {**DENSITY_FIGURES, "reflections_per_atom": 9.0}}
+    assert "R factor, atoms  " in figures_table({"candidates": [atoms]})[1]
 
 
 def test_r_factors_of_few_free_reflections_are_those_of_the_folds() -> None:
@@ -95,6 +114,22 @@ def test_a_model_that_was_not_built_gives_the_reason() -> None:
 @pytest.fixture(scope="module")
 def solution() -> Solution:
     return solve(read_crystal(SMALL.data_path), method="raar", time_limit=0.1)
+
+
+def test_an_undetermined_hand_and_groups_of_lower_symmetry_are_said(solution: Solution) -> None:
+    figures = (None, 0, None, None, None, True)
+    groups = (
+        SpaceGroupFigures("P 21 21 21", "", 4, 0.99, *figures, True),
+        SpaceGroupFigures("P 1 21 1", "", 2, 1.0, *figures, False),
+    )
+    assert space_groups_line(replace(solution, space_groups=groups)) == (
+        "space groups, with agreement of symmetry mates: P 21 21 21 0.99 (stated); "
+        "of lower symmetry: P 1 21 1 1.00"
+    )
+    assert "of lower" not in space_groups_line(replace(solution, space_groups=groups[:1]))
+    assert [hand_text(p) for p in (0.5, 0.96)] == [
+        "undetermined", "as written with probability 0.96",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from crysformer.errors import InputError, UsageError
-from crysformer.peptide.sequence_file import read_sequences, sequences_of
+from crysformer.peptide.sequence_file import (
+    read_sequences,
+    read_sequences_with_notes,
+    sequences_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -54,14 +58,12 @@ def test_fasta(tmp_path: Path, content: str, chains: tuple[str, ...]) -> None:
 def test_unknown_letter_is_named_with_its_position(letter: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read_sequences(f"GNN{letter}QNY")
-    assert f"unknown letter {letter.upper()!r} at position 4" in str(caught.value)
+    assert f"unknown letter {letter!r} at position 4" in str(caught.value)
     path = tmp_path / "x.fa"
     path.write_text(f">one\nGNNQ\n>two\nGNN{letter}QNY\n", encoding="utf-8")
     with pytest.raises(InputError) as caught:
         read_sequences(path)
-    assert f"{path}: chain two: unknown letter {letter.upper()!r} at position 4" in str(
-        caught.value
-    )
+    assert f"{path}: chain two: unknown letter {letter!r} at position 4" in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", ",", "AG,", "  "])
@@ -86,3 +88,28 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "binary.fa").write_bytes(bytes(range(256)))
     with pytest.raises(InputError, match="cannot be read as a FASTA file"):
         read_sequences(tmp_path / "binary.fa")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("cyclo-(LMF", "an incomplete ring; expected cyclo-(...), with both brackets"),
+        ("cyclo-LMF", "an incomplete ring; expected cyclo-(...)"),
+        ("cyclo-(G)", "a ring of 1 residue; expected two residues or more"),
+        ("(DLeu)G", "unknown residue (DLeu) at position 1"),
+    ],
+)
+def test_messages_name_what_was_typed_once(text: str, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_sequences(text)
+    assert words in str(caught.value)
+    assert str(caught.value).count(text) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("hello", {"PYL"}), ("GUO", {"SEC", "PYL"}), ("GLY", set()), ("(SEC)G", set())],
+)
+def test_letters_u_and_o_are_said(text: str, names: set[str]) -> None:
+    said = " ".join(read_sequences_with_notes(text).notes)
+    assert {name for name in ("SEC", "PYL") if f"({name})" in said} == names

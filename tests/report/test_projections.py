@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import gemmi
 import numpy as np
@@ -54,10 +56,45 @@ def test_views_keep_lengths_and_angle() -> None:
 def test_axes_are_labelled_by_what_they_show() -> None:
     monoclinic = gemmi.UnitCell(10, 20, 30, 90, 101, 90)
     assert _axis_labels(monoclinic, 2) == ("a (Å)", "b (Å)")  # seen along c
-    horizontal, vertical = _axis_labels(monoclinic, 1)
-    assert horizontal == "a (Å)"
-    assert vertical.startswith("perpendicular to a")
+    assert _axis_labels(monoclinic, 1) == ("a (Å)", "c sin β (Å)")
     assert _axis_labels(gemmi.UnitCell(10, 20, 30, 90, 90, 90), 1) == ("a (Å)", "c (Å)")
+
+
+@pytest.mark.parametrize(
+    ("cell", "panels"),
+    [
+        ((14.002, 4.879, 15.1, 75.234, 75.88, 78.894), 1),
+        ((22, 4.9, 23, 90, 107, 90), 3),
+        ((9, 8, 7, 90, 90, 90), 1),
+    ],
+)
+def test_words_are_apart_and_on_the_paper(
+    cell: tuple[float, ...], panels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Figure] = []
+    save = Figure.savefig
+
+    def keep(self: Figure, *args: Any, **options: Any) -> None:
+        figures.append(self)
+        save(self, *args, **options)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    model = gemmi.read_structure(str(SAMPLES[0].model_path))
+    density = blob(gemmi.UnitCell(*cell))
+    maps = {f"P 1, {i}": density for i in range(panels)}
+    projection_figure(maps, tmp_path / "maps.png", "2ol9.mtz: solved, confidence 1.00", model)
+    figure = figures[0]
+    figure.set_dpi(110)
+    figure.draw_without_rendering()
+    axes = [panel for panel in figure.axes if panel.get_xlabel()]
+    texts = [*figure.texts, *(panel.title for panel in axes)]
+    texts += [text for panel in axes for text in (panel.xaxis.label, panel.yaxis.label)]
+    boxes = [text.get_window_extent() for text in texts if text.get_text()]
+    paper = figure.bbox
+    for box in boxes:
+        assert paper.x0 <= box.x0 < box.x1 <= paper.x1
+        assert paper.y0 <= box.y0 < box.y1 <= paper.y1
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
 
 
 @pytest.mark.parametrize(("width", "length"), [(7.0, 2.0), (9.0, 2.0), (41.0, 10.0), (80.0, 20.0)])

@@ -17,6 +17,7 @@ from typing import Any
 
 from crysformer.cli._common import emit, log, progress_bar, with_flags
 from crysformer.cli._run_log import add_to_log, run_log
+from crysformer.cli._verdict import report_lines
 from crysformer.crystal.io.crystal_list import ListedCrystal, read_list
 from crysformer.errors import CrysformerError, InputError, UsageError
 from crysformer.files import atomic_path, locked_folder, write_json
@@ -105,7 +106,10 @@ def _run(args: argparse.Namespace, crystals: tuple[ListedCrystal, ...], folder: 
                 if record is not None:
                     done[record["name"]] = record
                     _write(folder, crystals, done)
-                    log.info("%s", _line(record))
+                    log.info(
+                        "%d of %d: %s: %s",
+                        len(done), len(crystals), record["name"], record["status"],
+                    )  # fmt: skip
                 if progress is not None:
                     solved = sum(r["status"] == "solved" for r in done.values())
                     text = f"{len(done)} of {len(crystals)}, {solved} solved"
@@ -116,14 +120,15 @@ def _run(args: argparse.Namespace, crystals: tuple[ListedCrystal, ...], folder: 
         ) from stop
     finally:
         _write(folder, crystals, done)
+    written = [f"written: {folder}: results.tsv, results.json"]
     if not args.no_report:
         from crysformer.workflow.reports import write_batch_report
 
-        write_batch_report(folder, [done[c.name] for c in crystals if c.name in done])
+        page = write_batch_report(folder, [done[c.name] for c in crystals if c.name in done])
+        written = [f"{written[0]}, {page.name}", *report_lines(folder)]
     records = [done[crystal.name] for crystal in crystals]
     table = _table(records)
-    written = f"\nwritten: {folder / 'results.tsv'}"
-    emit(args, _content(records), table + written, verdict=table.splitlines()[-1])
+    emit(args, _content(records), "\n".join([table, *written]), verdict=table.splitlines()[-1])
     failed = [record for record in records if record["status"] == "failed"]
     for record in failed:
         log.error("%s: %s", record["name"], record["message"])

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from crysformer.wording import counted, r_factors_text, r_free_text
+from crysformer.wording import counted, hand_text, r_factors_text, r_free_text
 
 if TYPE_CHECKING:
     from crysformer.crystal.reflections import CrystalData
@@ -29,12 +29,12 @@ def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], fold
         *figures_table(summary),
     ]
     if not solution.space_group.is_centrosymmetric():
-        lines.append(f"hand: as written with probability {solution.hand_probability:.2f}")
+        lines.append(f"hand: {hand_text(solution.hand_probability)}")
     if len(solution.enantiomorph) > 1:
         agreement = ", ".join(f"{name} {x:.3f}" for name, x in solution.enantiomorph.items())
         lines.append(f"enantiomorphic pair: agreement with {agreement}")
     if solution.space_groups:
-        lines.append(f"space groups: {space_groups(solution)}")
+        lines.append(space_groups_line(solution))
     if support["probability"] is not None:
         lines.append(f"sequence: {support['verdict']}")
     lines += _proposal(data, solution, summary, folder)
@@ -51,8 +51,7 @@ def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], fold
     mtz = folder / "solution.mtz"
     view = f"coot --script {folder / 'open.py'}" if built else f"coot --auto {mtz}"
     lines.append(f"view{'' if solution.solved else ' (most probably wrong)'}: {view}")
-    if (page := folder / "report.html").is_file():
-        lines.append(f"report: {page} (for a browser)")
+    lines += report_lines(folder)
     if not solution.solved:
         from crysformer.report.html.advice import advice
 
@@ -78,33 +77,42 @@ def _proposal(
 
 
 def figures_table(summary: dict[str, Any]) -> list[str]:
-    """Figures of the model and of the best candidate, each with its range in right solutions.
+    """Figures of the model and of the best candidate, with the ranges of right and wrong ones.
 
     Parameters
     ----------
     summary
         Content of summary.json.
     """
-    from crysformer.report.html.words import FIGURES, MODEL_FIGURES
+    from crysformer.report.html.words import (
+        FIGURES,
+        KINDS,
+        MODEL_FIGURES,
+        NO_RANGE,
+        RANGES,
+        kind_of_candidate,
+    )
 
     rows = []
     refinement = summary.get("refinement") or {}
     if refinement.get("r_work") is not None:
         fold = refinement.get("r_free_k_fold")
         work = (fold or refinement)["r_work"]
-        rows.append([MODEL_FIGURES["r_work"][0], f"{work:.3f}", MODEL_FIGURES["r_work"][2]])
+        title, usual = MODEL_FIGURES["r_work"]
+        rows.append([title, f"{work:.3f}", usual, ""])
         if r_free := r_free_text(refinement):
-            name = MODEL_FIGURES["r_free"][0] + (f", {fold['folds']}-fold" if fold else "")
-            rows.append([name, r_free, MODEL_FIGURES["r_free"][2]])
+            title, usual = MODEL_FIGURES["r_free"]
+            title += f", {fold['folds']}-fold" if fold else ""
+            rows.append([title, r_free, usual, ""])
     for candidate in summary["candidates"][:1]:
+        kind = kind_of_candidate(candidate["figures"])
         for name in _SHOWN:
             if (value := candidate["figures"].get(name)) is not None:
-                title, _, usual = FIGURES[name]
-                title += " of the phases" if name == "r" else ""
-                rows.append([title, f"{value:.3f}", usual])
+                title = f"{FIGURES[name][0]}, {KINDS[kind]}"
+                rows.append([title, f"{value:.3f}", *RANGES[kind].get(name, NO_RANGE)])
     if not rows:
         return []
-    return _indented([["figure", "value", "of right solutions"], *rows])
+    return _indented([["figure", "value", "of right solutions", "of wrong ones"], *rows])
 
 
 def candidates_table(summary: dict[str, Any]) -> list[str]:
@@ -134,15 +142,22 @@ def _indented(rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> l
     return lines
 
 
-def space_groups(solution: Solution) -> str:
-    """The best space groups with the agreement of symmetry mates, in one line."""
+def space_groups_line(solution: Solution) -> str:
+    """The best space groups, those of fewer operators than the first apart."""
     shown = [group for group in solution.space_groups if group.supported or group.stated][:4]
-    return ", ".join(
-        f"{group.name} {group.agreement:.2f}"
-        + (" (stated)" if group.stated else "")
-        + ("" if group.supported else " (not supported)")
-        for group in shown
+    order = shown[0].operators if shown else 0
+    high, low = (
+        ", ".join(
+            f"{group.name} {group.agreement:.2f}"
+            + (" (stated)" if group.stated else "")
+            + ("" if group.supported else " (not supported)")
+            for group in shown
+            if (group.operators < order) == lower
+        )
+        for lower in (False, True)
     )
+    also = f"; of lower symmetry: {low}" if low else ""
+    return f"space groups, with agreement of symmetry mates: {high}{also}"
 
 
 def model_line(refinement: dict[str, Any]) -> str:
@@ -162,12 +177,21 @@ def _contents(refinement: dict[str, Any]) -> str:
     )
 
 
+def report_lines(folder: Path) -> list[str]:
+    """Where the report is, if there is one."""
+    from crysformer.report.html import REPORT
+
+    page = folder / REPORT
+    return [f"report: {page} (for a browser)"] if page.is_file() else []
+
+
 def written_line(folder: Path) -> str:
     """Name the result files that are in a folder."""
     from crysformer.phasing.checkpoint import STATE
+    from crysformer.report.html import REPORT
     from crysformer.workflow.build import BUILDING_FILES
     from crysformer.workflow.pictures import PICTURE
     from crysformer.workflow.solution_files import RESULTS
 
-    names = dict.fromkeys((*RESULTS, *BUILDING_FILES, PICTURE, STATE))
+    names = dict.fromkeys((*RESULTS, *BUILDING_FILES, PICTURE, REPORT, STATE))
     return f"written: {folder}: " + ", ".join(name for name in names if (folder / name).is_file())

@@ -8,7 +8,8 @@ resolution, atoms matched to the covalent bonds of the sequence; else a trace of
 refined with servalcat if that is installed (pip install 'crysformer[build]'), rebuilt, and gets
 waters, hydrogens and anisotropic B as far as R-free or the number of reflections justify them.
 Writes model.cif, model.pdb, solution.mtz (maps 2mFo-DFc and mFo-DFc), summary.json,
-refinement.log, open.py for Coot and, at atomic resolution, model.ins and model.hkl for SHELXL.
+refinement.log, open.py for Coot, at atomic resolution model.ins and model.hkl for SHELXL, and,
+without --no-report, density.png (a picture) and report.html (for a browser).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from crysformer.cli._common import (
     seed,
     with_flags,
 )
-from crysformer.cli._verdict import model_line, written_line
+from crysformer.cli._verdict import model_line, report_lines, written_line
 from crysformer.errors import InputError, UsageError
 from crysformer.file_content import STDIN
 
@@ -106,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
     lines += [model_line(summary["refinement"]), f"geometry: {validation.text()}"]
     folder = Path(args.output)
     lines += [written_line(folder), f"view: coot --script {folder / 'open.py'}"]
+    lines += report_lines(folder)
     emit(args, summary, "\n".join(lines), verdict=model_line(summary["refinement"]))
     return 0
 

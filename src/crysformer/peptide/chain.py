@@ -11,6 +11,7 @@ from typing import Final
 from crysformer.errors import InputError
 from crysformer.peptide.modified_residues import definitions, modified_composition, modified_name
 from crysformer.peptide.residues import CODES, D_NAME_OF, NAME_OF, atoms_of
+from crysformer.wording import counted
 
 #: Letter of every residue beside the twenty.
 MODIFIED: Final = "X"
@@ -123,22 +124,29 @@ def parse_chain(text: str, where: str = "sequence") -> Chain:
     InputError
         If a letter or name is unknown, or if a ring has fewer than two residues or ends.
     """
-    rest = "".join(text.split()).upper()
+    written = "".join(text.split())
+    rest = written.upper()
+    if len(rest) != len(written):  # of letters such as sharp s, which have no capital
+        written = rest
     ring = RING.fullmatch(rest)
     if ring:
         return _ring(ring[1], where)
+    if rest.startswith(("CYCLO-", "CYCLO(")):
+        raise InputError(f"{where}: an incomplete ring; expected cyclo-(...), with both brackets")
     start, end = _START.match(rest), _END.search(rest)
     if start and start["free"] and start.end() >= (end.start() if end else len(rest)):
         start = None  # H-NH2 is the amide of histidine, not a chain of no residues
     acetyl = start is not None and start["free"] is None
     amide = end is not None and end["free"] is None
-    rest = rest[start.end() if start else 0 : end.start() if end else None]
+    inside = slice(start.end() if start else 0, end.start() if end else None)
+    rest, written = rest[inside], written[inside]
     letters, d_residues, modified = "", set(), []
     for match in _TOKEN.finditer(rest):
         name = match[2] if match[1] is None else match[1]
         found = _residue(name)
         if found is None:
-            what = f"letter {name!r}" if match[1] is None else f"residue ({name:.60})"
+            typed = written[slice(*match.span(2 if match[1] is None else 1))]
+            what = f"letter {typed!r}" if match[1] is None else f"residue ({typed:.60})"
             raise InputError(
                 f"{where}: unknown {what} at position {len(letters) + 1}; expected the twenty "
                 f"residues {''.join(sorted(CODES))}, (D-Ala) or (DAL) for D residues, (AIB) or X "
@@ -157,7 +165,8 @@ def _ring(inside: str, where: str) -> Chain:
     chain = parse_chain(inside, where)
     if len(chain.letters) < 2 or chain.acetyl or chain.amide or chain.cyclic:
         raise InputError(
-            f"{where}: cyclo-({inside:.60}); expected two residues or more in a ring, and no ends"
+            f"{where}: a ring of {counted(len(chain.letters), 'residue')}; expected two residues "
+            "or more, and no ends"
         )
     return replace(chain, cyclic=True)
 

@@ -19,6 +19,8 @@ from crysformer.peptide.three_letter import is_residue_name, one_letter_notation
 _PIR: Final = re.compile(r">[A-Z][A-Z0-9];")
 #: Numbers of residues between or before their letters.
 _COUNTS: Final = re.compile(r"(?<!\S)\d+(?!\S)")
+#: Letters of residues beside the twenty that words of plain text hold as well.
+_RARE: Final = {"U": "selenocysteine (SEC)", "O": "pyrrolysine (PYL)"}
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f]")
 #: Marks of the encoding at the beginning of a file.
 _ENCODINGS: Final = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig"))
@@ -221,6 +223,11 @@ def _notes(chain: Chain, text: str, where: str) -> list[str]:
             f"{where}: the small letter{'s' * (len(small) > 1)} {''.join(small)} "
             f"count{'s' * (len(small) == 1)} as L, as capitals do; write D residues as (D-Ala) or "
             "(DAL)"
+        )
+    rare = [f"{letter} as {_RARE[letter]}" for letter in _RARE if letter in codes.upper()]
+    if rare:
+        notes.append(
+            f"{where}: read {' and '.join(rare)}; if that is not meant, correct the sequence"
         )
     if chain.unmodelled:
         names = ", ".join(dict.fromkeys(chain.unmodelled))

@@ -23,6 +23,7 @@ from crysformer.phasing.origin.space_group_ranking import SpaceGroupFigures
 from crysformer.phasing.search import CoursePoint
 from crysformer.phasing.sequence_support.verdict import SequenceSupport
 from crysformer.phasing.settings import SolveSettings
+from crysformer.wording import hand_text
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ class Solution:
         sequence = self.sequence.to_summary()
         rows = {
             "space group": self.space_group.xhm(),
-            "hand": f"as written with probability {self.hand_probability:.2f}",
+            "hand": hand_text(self.hand_probability),
             "origin": self.origin,
             "sequence": "" if sequence["probability"] is None else sequence["verdict"],
             "atoms": "" if self.atoms is None else formula_text(self.atoms.formula),

@@ -42,9 +42,9 @@ def projection_figure(
 
     Each panel shows the highest density along the line of sight, in units of the map's standard
     deviation, over one unit cell drawn to scale with its angle. The axes are labelled by the cell
-    edges that they show: the horizontal one is an edge, the vertical one is its perpendicular,
-    which is the other edge where their angle is 90 degrees. All panels share the colours; the first
-    of a row has a scale bar.
+    edges that they show: the horizontal one is an edge, the vertical one the part of the other edge
+    that is perpendicular to it, such as b sin gamma. All panels share the colours; the first of a
+    row has a scale bar.
 
     Parameters
     ----------
@@ -86,7 +86,8 @@ def projection_figure(
                 panel.set_title(name, fontsize=10)
     figure.colorbar(mesh, ax=grid, label="density (standard deviations)", shrink=0.8)
     if sticks is not None:
-        figure.supxlabel("lines: bonds of the model, the same in every panel", fontsize=8)
+        same = ", the same in every panel" if len(maps) > 1 else ""
+        figure.supxlabel(f"lines: bonds of the model{same}", fontsize=8)
     if title:
         characters = int(_CHARACTERS_PER_INCH * size[0])
         figure.suptitle(textwrap.fill(title, characters), fontsize=11)
@@ -117,9 +118,7 @@ def _axis_labels(cell: gemmi.UnitCell, axis: int) -> tuple[str, str]:
     """Labels of the horizontal and the vertical axis of a view along `axis`."""
     first, second = ("abc"[i] for i in range(3) if i != axis)
     right = abs(cell.parameters[3 + axis] - 90) < _RIGHT_ANGLE
-    vertical = (
-        second if right else f"perpendicular to {first}, in the plane of {first} and {second}"
-    )
+    vertical = second if right else f"{second} sin {'αβγ'[axis]}"
     return f"{first} (Å)", f"{vertical} (Å)"
 
 

@@ -146,3 +146,9 @@ def test_a_list_has_a_page_that_links_to_its_crystals(solved: Path, tmp_path: Pa
     assert [a for a in found.anchors if not a.startswith("#")] == ["a%20b/report.html"]
     assert "no &lt;such&gt; file" in page
     assert "2 solved, 0 not solved, 1 failed" in page
+
+
+def test_data_file_and_sequence_stand_at_the_top(solved: Path) -> None:
+    page = html_report(solved)
+    assert "<h1>gly-phe: gf.mtz.gz, GF</h1>" in page
+    assert "<dt>sequence</dt><dd>GF</dd>" in page

@@ -37,6 +37,7 @@ from crysformer.building.validation.torsion_angles import (
     rotamers,
 )
 from crysformer.crystal.reflections import CrystalData
+from crysformer.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +127,7 @@ class Validation:
             if self.ramachandran
             else "",
             f"rotamer outliers {sum(s.verdict == 'outlier' for s in self.rotamers)} of "
-            f"{len(self.rotamers)}"
+            f"{counted(len(self.rotamers), 'conformer')}"
             if self.rotamers
             else "",
             f"clashes {len(self.clashes)}",

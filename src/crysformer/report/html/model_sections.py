@@ -69,11 +69,12 @@ def _residues(structure: gemmi.Structure, validation: Mapping[str, Any]) -> str:
             atom = residue.find_atom("CA", "*") or residue[0]
             name = f"{chain.name} {residue.seqid} {residue.name}"
             mean_b = sum(a.b_iso for a in residue) / len(residue)
-            row: list[object] = [button(name, atom.pos.tolist()), len(residue), f"{mean_b:.1f}"]
+            heavy = sum(not a.is_hydrogen() for a in residue)
+            row: list[object] = [button(name, atom.pos.tolist()), heavy, f"{mean_b:.1f}"]
             if validation:
                 row += [fits.get(place), ", ".join(remarks.get(place, []))]
             rows.append(row)
-    head = ["residue", "atoms", "mean B / A^2"]
+    head = ["residue", "atoms without H", "mean B / A^2"]
     return table([*head, "map correlation", "remarks"] if validation else head, rows)
 
 
@@ -124,7 +125,11 @@ def _geometry(validation: Mapping[str, Any]) -> str:
     clashes = validation.get("clashes") or {}
     if clashes:
         rows.append(["clashes", clashes["n"], ""])
-    return table(["geometry", "", "of"], rows) if rows else ""
+    if not rows:
+        return ""
+    return table(["geometry", "", "of"], rows) + (
+        "<p>Of Ramachandran angles and rotamers, each alternative conformer counts.</p>"
+    )
 
 
 def _peaks(validation: Mapping[str, Any]) -> str:

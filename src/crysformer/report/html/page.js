@@ -92,6 +92,9 @@
     document.getElementById("whole").textContent = "whole cell";
     document.getElementById("colours").remove();
   }
+  if (!content.maps.some(function (map) { return map.difference; })) {
+    document.getElementById("difference").remove();
+  }
 
   function whole() {
     const bag = viewer.model_bags[0];

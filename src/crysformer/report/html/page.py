@@ -67,7 +67,15 @@ def html_report(folder: str | Path, quality: tuple[CrystalData, DataReport] | No
         ("files", "Files and references", files_section(results)),
     ]
     shown = [section for section in sections if section[2]]
-    return document(f"{name}: crysformer", name, shown, scripts(results))
+    return document(f"{name}: crysformer", _heading(results), shown, scripts(results))
+
+
+def _heading(results: ResultFolder) -> str:
+    """Folder, data file and sequence."""
+    asked = results.summary.get("input") or {}
+    words = [Path(asked["data"]).name if asked.get("data") else "", *asked.get("sequence", ())]
+    given = ", ".join(filter(None, words))
+    return results.path.resolve().name + (f": {given}" if given else "")
 
 
 def document(

@@ -12,7 +12,15 @@ from crysformer.report.html.advice import advice
 from crysformer.report.html.charts import Series, chart
 from crysformer.report.html.result_folder import ResultFolder
 from crysformer.report.html.tables import table
-from crysformer.report.html.words import FIGURES, hand, verdict
+from crysformer.report.html.words import (
+    FIGURES,
+    KINDS,
+    NO_RANGE,
+    RANGES,
+    hand,
+    kind_of_candidate,
+    verdict,
+)
 from crysformer.wording import r_factors_text
 
 #: Method, or part of its name: reference.
@@ -57,7 +65,13 @@ def facts_section(results: ResultFolder) -> str:
     """The crystal and the run in a few lines."""
     summary, data = results.summary, results.data
     cell = ", ".join(f"{x:.2f}" for x in data.cell.parameters)
-    facts = [
+    facts = []
+    if asked := summary.get("input"):
+        facts += [
+            ("data file", asked["data"]),
+            ("sequence", ", ".join(asked["sequence"]) or "not given"),
+        ]
+    facts += [
         ("method", f"{summary['method']}, {summary['seconds']:.1f} s"),
         ("space group", summary["space_group"]),
         ("cell", f"{cell} (A, degrees)"),
@@ -70,7 +84,9 @@ def facts_section(results: ResultFolder) -> str:
     support = summary.get("sequence") or {}
     if support.get("supported") is not None:
         answer = "supported" if support["supported"] else "refuted"
-        facts.append(("sequence", f"{answer} by the amplitudes ({support['probability']:.2f})"))
+        facts.append(
+            ("that sequence is", f"{answer} by the amplitudes ({support['probability']:.2f})")
+        )
     if proposed := summary.get("proposed_sequence"):
         facts.append(("proposed sequence", proposed["sequence"]))
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(text))}</dd>" for name, text in facts)
@@ -110,12 +126,18 @@ def candidates_section(summary: Mapping[str, Any]) -> str:
     if not candidates:
         return ""
     names = list(dict.fromkeys(name for c in candidates for name in c["figures"]))
-    head = ["method", "confidence", *(FIGURES.get(name, (name, "", ""))[0] for name in names)]
+    head = ["method", "confidence", *(FIGURES.get(name, (name, ""))[0] for name in names)]
     rows = [
         [c["method"], c["confidence"], *(c["figures"].get(name) for name in names)]
         for c in candidates
     ]
-    meaning = [[*FIGURES[name]] for name in names if name in FIGURES]
+    shown = {(name, kind_of_candidate(c["figures"])) for c in candidates for name in c["figures"]}
+    meaning = [
+        [*FIGURES[name], KINDS[kind], *RANGES[kind].get(name, NO_RANGE)]
+        for name in names
+        for kind in KINDS
+        if name in FIGURES and (name, kind) in shown
+    ]
     why = ""
     r = [c["figures"].get("r") for c in candidates]
     if any(x is not None and r[0] is not None and x < r[0] for x in r[1:]):
@@ -128,7 +150,9 @@ def candidates_section(summary: Mapping[str, Any]) -> str:
         table(head, rows, "Candidates, best first")
         + why
         + "<details><summary>What the figures mean</summary>"
-        + table(["figure", "meaning", "of right solutions"], meaning)
+        + table(["figure", "meaning", "of", "right solutions", "wrong ones"], meaning)
+        + "<p>The ranges hold 5 to 95 % of candidates with known phases. Where those of right and "
+        "wrong ones overlap, the figure alone does not tell; the confidence weighs all of them.</p>"
         + "</details>"
     )
 
