@@ -8,11 +8,12 @@ from itertools import accumulate
 from typing import Any
 
 from crysformer.crystal.quality.report import DataReport
+from crysformer.phasing.sequence_support.verdict import likelier
 from crysformer.report.html.advice import advice
 from crysformer.report.html.charts import Series, chart
 from crysformer.report.html.result_folder import ResultFolder
 from crysformer.report.html.tables import table
-from crysformer.report.html.words import FIGURES, hand, verdict
+from crysformer.report.html.words import FIGURES, hand, not_checked, verdict
 from crysformer.wording import r_factors_text
 
 #: Method, or part of its name: reference.
@@ -71,6 +72,13 @@ def facts_section(results: ResultFolder) -> str:
     if support.get("supported") is not None:
         answer = "supported" if support["supported"] else "refuted"
         facts.append(("sequence", f"{answer} by the amplitudes ({support['probability']:.2f})"))
+    elif unchecked := not_checked(summary):
+        facts.append(("sequence", unchecked))
+    if summary["solved"] and (other := likelier(support)):
+        facts.append(("likelier sequence", other))
+        facts.append(
+            ("next step", f"crysformer build on this folder, with the sequence {support['other']}")
+        )
     if proposed := summary.get("proposed_sequence"):
         facts.append(("proposed sequence", proposed["sequence"]))
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(text))}</dd>" for name, text in facts)
