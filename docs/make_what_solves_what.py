@@ -33,8 +33,8 @@ REMARK = """Three seeds of 2OL9 and Gly-Ala, and of 1BYZ by `solve`; one of the 
 far. The machine ran other jobs beside. While the runs of the others were made, what follows a
 search was changed (fac2308 to d667ceb), the search itself was not; they include the building of a
 model and the report."""
-USED = """2OL9, Gly-Ala, 1BYZ, 1YJP and 5E5Z were used in the development of the solver, 5AWL and 4UBZ
-in that of [ladders](methods/fragments.md#ladders), which solve both; the rows below are older."""
+USED = """2OL9, Gly-Ala, 1BYZ, 1YJP and 5E5Z were used in the development of the solver, 5AWL and
+4UBZ in that of [ladders](methods/fragments.md#ladders), which solve both; rows below are older."""
 
 
 def page(content: dict[str, object]) -> str:

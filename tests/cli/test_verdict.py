@@ -172,3 +172,34 @@ def test_one_confidence_is_printed_and_written(
     best = lines[lines.index("candidates, best first:") + 2]
     assert best.split()[:2] == ["charge-flipping", confidence]
     assert written["candidates"][0]["confidence"] == written["confidence"]
+
+
+def test_a_refuted_sequence_leads_to_the_likelier_one(solution: Solution) -> None:
+    better = {"chain": "A", "residue": 2, "given": "A", "better": "F", "log_likelihood_gain": 40.0}
+    support = {
+        "supported": False, "probability": 0.0, "verdict": "refuted", "other": "GF",
+        "better": [better],
+    }  # fmt: skip
+    found = {**summary(), "sequence": support, "input": {"sequence": ["GA"]}}
+    data = read_crystal(SMALL.data_path)
+    lines = verdict(data, replace(solution, solved=True), found, Path("out")).splitlines()
+    row = lines.index(
+        "likelier sequence: GF, probable from the side chains that fit better (F for A2)"
+    )
+    assert lines[row + 1] == "for a model with it: crysformer build out --sequence GF -o NEW"
+    found["sequence"] = {**support, "supported": None}
+    assert "likelier" not in verdict(data, replace(solution, solved=True), found, Path("out"))
+
+
+def test_a_sequence_that_was_not_checked_is_said_to_be_so(solution: Solution) -> None:
+    support = {"supported": None, "probability": None, "note": "no model"}
+    found = {
+        **summary(), "solved": True, "sequence": support, "input": {"sequence": ["GF"]},
+        "atoms": {"elements": {"C": 1}},
+    }  # fmt: skip
+    data, solved = read_crystal(SMALL.data_path), replace(solution, solved=True)
+    line = "sequence: not checked (no model): that the phases are solved says nothing about it; "
+    line += "the elements in atoms.res follow its composition"
+    assert line in verdict(data, solved, found, Path("out")).splitlines()
+    found["input"] = {"sequence": []}
+    assert "not checked" not in verdict(data, solved, found, Path("out"))

@@ -116,3 +116,24 @@ def test_the_report_counts_towards_the_time_limit(
         on_report=lambda report: reported.append(time.monotonic()),
     )  # fmt: skip
     assert before <= begun[0] < reported[0]
+
+
+@pytest.mark.parametrize("starts", [0, 1])
+def test_a_model_stays_unless_its_phases_are_replaced(tmp_path: Path, starts: int) -> None:
+    """`starts` more than in the run that the model is of."""
+    data, out = read_crystal(SAMPLE.data_path), tmp_path / "out"
+    options: dict[str, Any] = {"method": "raar", "time_limit": 60.0, "report_page": False}
+    _, summary = solve_to_folder(data, out, SAMPLE.sequence, **options)
+    built = {"refinement": {"n_residues": 2}, "starts": summary["starts"] - starts}
+    (out / "summary.json").write_text(json.dumps({**summary, **built}))
+    for name in ("model.cif", "model.pdb", "refinement.log"):
+        (out / name).write_text("the model")
+    before = (out / "solution.mtz").stat().st_mtime_ns
+    solution, again = solve_to_folder(data, out, SAMPLE.sequence, resume=True, **options)
+    told = [note for note in solution.notes if "the model of an earlier run" in note]
+    assert len(told) == 1
+    assert ("stays" in told[0]) == (starts == 0)
+    assert (out / "model.pdb").exists() == (starts == 0)
+    assert (out / "refinement.log").exists() == (starts == 0)
+    assert ((out / "solution.mtz").stat().st_mtime_ns == before) == (starts == 0)
+    assert (again["refinement"] == {"n_residues": 2}) == (starts == 0)

@@ -162,10 +162,14 @@ class BuildRun:
         needed = n * _RESERVE * self.longest
         if min(self.clock.left, limit) < needed:
             short = self.clock.left < needed
-            elsewhere = "" if short else "; crysformer build on the folder has it"
+            why = (
+                "does not fit into the time limit of building"
+                if short
+                else f"is left out after a search, where it may take {limit:.0f} s; "
+                "crysformer build on the folder has it"
+            )
             self.notes.append(
-                f"R-free is that of few reflections: no time for the {n}-fold one, about "
-                f"{needed:.0f} s{elsewhere}"
+                f"R-free is that of few reflections: the {n}-fold one, about {needed:.0f} s, {why}"
             )
             return None
         sets, models = folds(self.data, n, seed), []

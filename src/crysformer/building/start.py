@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crysformer.building.model_atoms import polymer_chains, residue_letter
+from crysformer.building.proposed_sequence.likelihood import ProposalSettings
 from crysformer.building.settings import BuildSettings
 from crysformer.building.starting_model.compact_unit import compact_unit
 from crysformer.building.starting_model.from_atoms import MatchedModel, model_from_atoms
@@ -157,7 +158,12 @@ def starting_model(
         notes = (f"of {which}, {' and '.join(lost)} are left out",) if lost else ()
         return _compact(StartingModel(structure, which, notes), data)
     if not sequences:
-        raise InputError(f"{data.source}: building needs the sequence, or a model; pass `sequence`")
+        proposed = ""
+        if data.d_min <= ProposalSettings().d_min:
+            proposed = "; `sequence` proposed of crysformer build reads it from atoms in the map"
+        raise InputError(
+            f"{data.source}: building needs the sequence, or a model; pass `sequence`{proposed}"
+        )
     content = cell_content(data, list(sequences), copies)
     matched = _from_atoms(data, sequences, start, content, settings, deadline)
     if matched is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,10 +16,15 @@ if TYPE_CHECKING:
 #: Figures of candidates that are printed; summary.json and the report have all.
 _SHOWN: Final = ("r", "free_correlation", "z_free_correlation", "log_likelihood_gain")
 _MOST_CANDIDATES: Final = 5
+#: How advice names an option of the command line.
+_OPTION: Final = re.compile(r"the option (?=find-space-group|radiation electron)")
 
 
 def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], folder: Path) -> str:
     """The verdict in a few lines, without the notes on reading, which were logged already."""
+    from crysformer.phasing.sequence_support.verdict import likelier
+    from crysformer.report.html.words import not_checked
+
     support = summary["sequence"]
     answer = "yes" if solution.solved else "no"
     if solution.solved and support["supported"] is False:
@@ -37,6 +43,12 @@ def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], fold
         lines.append(space_groups_line(solution))
     if support["probability"] is not None:
         lines.append(f"sequence: {support['verdict']}")
+    elif unchecked := not_checked(summary):
+        lines.append(f"sequence: {unchecked}")
+    if solution.solved and (other := likelier(support)):
+        lines.append(f"likelier sequence: {other}")
+        command = f"crysformer build {folder} --sequence {support['other']} -o NEW"
+        lines.append(f"for a model with it: {command}")
     lines += _proposal(data, solution, summary, folder)
     if support["supported"] is False and (folder / "model.cif").is_file():
         lines.append("model.cif: without the side chains that the amplitudes refute, beyond CB")
@@ -47,6 +59,8 @@ def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], fold
     built = refinement is not None and "n_residues" in refinement
     if refinement is not None and (built or refinement.get("failure")):
         lines.append(f"model: {_contents(refinement)}")
+        of_model = [n for n in refinement.get("notes") or () if n not in solution.notes]
+        lines += [f"note on the model: {note}" for note in of_model]
     lines.append(written_line(folder))
     mtz = folder / "solution.mtz"
     view = f"coot --script {folder / 'open.py'}" if built else f"coot --auto {mtz}"
@@ -55,7 +69,8 @@ def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], fold
     if not solution.solved:
         from crysformer.report.html.advice import advice
 
-        lines += [f"to try next: {text}" for text in advice(summary)]
+        for text in advice(summary):
+            lines.append(f"to try next: {_OPTION.sub(r'--', text)}")
         lines.append("to continue: the same command with --resume, for another --time-limit")
     return "\n".join(lines)
 

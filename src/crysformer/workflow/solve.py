@@ -17,9 +17,11 @@ from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.checkpoint import STATE
 from crysformer.phasing.solution import Solution
 from crysformer.phasing.solver import solve
+from crysformer.schema import parse_json
 from crysformer.signals import uninterrupted
 from crysformer.workflow.build import (
     BUILDING_FILES,
+    SUMMARY,
     add_building,
     described_input,
     remove_building,
@@ -64,7 +66,8 @@ def solve_to_folder(
     overwrite
         Accept a folder that is not empty.
     resume
-        Continue from the state in the folder.
+        Continue from the state in the folder. If the search adds nothing and no model is to be
+        built, a model that is there already stays, with all other files; a note says so.
     on_report
         Called with the quality of the data before the search begins.
     translate
@@ -110,8 +113,18 @@ def solve_to_folder(
             begun=begun,
             **options,
         )
-        builds = build_time_limit is not None and solution.solved
         interruption = solution.interruption
+        earlier = _model_summary(target) if resume else None
+        builds = build_time_limit is not None and solution.solved
+        if earlier is not None and not builds:
+            same = interruption is None and _same_phases(earlier, solution)
+            told = "stays: its phases are the same" if same else "is removed: the phases are new"
+            solution = replace(
+                solution, notes=(*solution.notes, f"the model of an earlier run {told}")
+            )
+            if same:
+                notes = tuple(translate(note) for note in solution.notes)
+                return replace(solution, notes=notes), earlier
         if not builds:  # building refines the model of the search itself
             try:
                 solution = with_refined_model(solution, data)
@@ -144,6 +157,27 @@ def solve_to_folder(
             write_picture(target, solution, Path(data.source).name)
             write_report(target, (data, report))
     return solution, summary
+
+
+def _model_summary(target: Path) -> dict[str, Any] | None:
+    """Content of summary.json of a folder with a built model; None without one."""
+    path = target / SUMMARY
+    if not path.is_file() or not (target / MODEL).is_file():
+        return None
+    try:
+        summary = parse_json(path.read_text())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(summary, dict) or "n_residues" not in (summary.get("refinement") or {}):
+        return None
+    return summary
+
+
+def _same_phases(earlier: Mapping[str, Any], solution: Solution) -> bool:
+    """Whether a resumed search added nothing to the solution of which there is a model."""
+    now = solution.to_summary()
+    same = ("solved", "method", "starts", "space_group")
+    return all(name in earlier and earlier[name] == now[name] for name in same)
 
 
 def write_results(

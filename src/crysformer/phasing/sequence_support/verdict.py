@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -121,6 +122,8 @@ class SequenceSupport:
             several = len({r.chain for r in self.residues}) > 1
             of = (f"{r.given}{r.number}{' of ' + r.chain if several else ''}" for r in self.better)
             line += f"; side chains that do not fit: {', '.join(of)}"
+            if any(r.given == "G" for r in self.better):
+                line += " (a larger residue fits better than G)"
         return line
 
     def to_summary(self) -> dict[str, Any]:
@@ -150,6 +153,23 @@ class SequenceSupport:
             else {name: round(value, 4) for name, value in asdict(self.figures).items()},
             "note": self.note,
         }
+
+
+def likelier(summary: Mapping[str, Any]) -> str:
+    """The likelier sequence, and its residues, of `SequenceSupport.to_summary`, in words.
+
+    Empty unless the given sequence is refuted and another one is likelier.
+    """
+    if summary.get("supported") is not False or not summary.get("other"):
+        return ""
+    better = summary.get("better") or ()
+    several = len({r["chain"] for r in better}) > 1
+    changes = ", ".join(
+        f"{r['better']} for {r['given']}{r['residue']}" + (f" of {r['chain']}" if several else "")
+        for r in better
+    )
+    of = f" ({changes})" if changes else ""
+    return f"{summary['other']}, probable from the side chains that fit better{of}"
 
 
 def features(figures: SupportFigures) -> tuple[float, ...]:

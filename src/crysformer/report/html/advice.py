@@ -35,6 +35,8 @@ def advice(summary: Mapping[str, Any]) -> list[str]:
     found = []
     if sequence is not None and not sequence and d_min is not None and d_min > _ATOMIC:
         found.append(f"Give the sequence: without it, data to {d_min:.1f} A are rarely enough.")
+    elif sequence is not None and not sequence:
+        found.append("Give the sequence, if it is known: some methods need it.")
     found.append(
         "Search longer: resume the search with a longer time limit. Peptides of six residues or "
         "more need minutes, and another seed makes other starts."
@@ -51,7 +53,9 @@ def advice(summary: Mapping[str, Any]) -> list[str]:
             "If merging assumed too high a symmetry, merge the data again in P 1."
         )
     if data.get("radiation") == "xray" and data.get("wavelength") is None:
-        found.append("If the data are of electron diffraction, say so with the option radiation.")
+        found.append(
+            "If the data are of electron diffraction, say so with the option radiation electron."
+        )
     if d_min is not None and d_min > _COARSE:
         found.append(
             f"Expect little: data that end at {d_min:.1f} A are beyond what these methods solve, "

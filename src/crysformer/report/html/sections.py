@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import Any
 
 from crysformer.crystal.quality.report import DataReport
+from crysformer.phasing.sequence_support.verdict import likelier
 from crysformer.report.html.advice import advice
 from crysformer.report.html.charts import Series, chart
 from crysformer.report.html.result_folder import ResultFolder
@@ -19,6 +20,7 @@ from crysformer.report.html.words import (
     RANGES,
     hand,
     kind_of_candidate,
+    not_checked,
     verdict,
 )
 from crysformer.wording import r_factors_text
@@ -86,6 +88,13 @@ def facts_section(results: ResultFolder) -> str:
         answer = "supported" if support["supported"] else "refuted"
         facts.append(
             ("that sequence is", f"{answer} by the amplitudes ({support['probability']:.2f})")
+        )
+    elif unchecked := not_checked(summary):
+        facts.append(("that sequence is", unchecked))
+    if summary["solved"] and (other := likelier(support)):
+        facts.append(("likelier sequence", other))
+        facts.append(
+            ("next step", f"crysformer build on this folder, with the sequence {support['other']}")
         )
     if proposed := summary.get("proposed_sequence"):
         facts.append(("proposed sequence", proposed["sequence"]))

@@ -104,6 +104,19 @@ def verdict(summary: Mapping[str, Any]) -> tuple[str, str]:
     )
 
 
+def not_checked(summary: Mapping[str, Any]) -> str:
+    """Say that the given sequence of a solved crystal was not compared; empty if it was."""
+    support = summary.get("sequence") or {}
+    given = (summary.get("input") or {}).get("sequence")
+    if not (summary.get("solved") and given) or support.get("probability") is not None:
+        return ""
+    why = f" ({support['note']})" if support.get("note") else ""
+    text = f"not checked{why}: that the phases are solved says nothing about it"
+    if summary.get("atoms"):
+        text += "; the elements in atoms.res follow its composition"
+    return text
+
+
 def hand(summary: Mapping[str, Any]) -> str:
     """Say how certain the hand is; empty where it has no meaning."""
     probability = summary.get("hand_probability")
