@@ -187,6 +187,10 @@ class DensityNetwork(nn.Module):
         ----------
         residues
             Sequences of all examples of these passes, shape (B, J).
+
+        Returns
+        -------
+        A context in which the passes are made.
         """
         yield
 

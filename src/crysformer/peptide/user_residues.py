@@ -25,7 +25,7 @@ def add_residues(files: Iterable[str | Path]) -> tuple[str, ...]:
     Parameters
     ----------
     files
-        Component definitions or monomer dictionaries in CIF, as `--dictionary` takes them. What
+        Component definitions or monomer dictionaries in CIF, as `dictionary` of building. What
         they hold beside amino acids with the backbone N, CA, C, O is left aside, as are residues
         without coordinates and the twenty.
 

@@ -46,8 +46,8 @@ class Solve:
         """What it is."""
         given = "with the sequence" if self.sequence else "without a sequence"
         return (
-            f"`crysformer solve` {given}, with `--no-build` and `--no-report`, as the others make "
-            "no model; stops when its confidence reaches its limit"
+            f"`crysformer solve` {given}, without building and report, as the others make no "
+            "model; stops when its confidence reaches its limit"
         )
 
     @cached_property
@@ -85,7 +85,7 @@ class Solve:
                 options["copies"] = crystal.copies
         options |= {"time-limit": f"{job.time_limit:g}", "seed": job.seed, "device": "cpu"}
         words = [self.python, "-m", "crysformer", "solve", str(crystal.data), "-q"]
-        words += ["--no-build", "--no-report"]
+        words += [f"--{name}" for name in ("no-build", "no-report")]
         for name, value in options.items():
             words += [f"--{name}", str(value)]
         return [*words, "-o", str(job.folder / "solve")]

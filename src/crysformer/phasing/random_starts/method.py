@@ -154,7 +154,8 @@ class RandomStarts(TurnCounter):
             found += polish_by_density_modification(
                 problem, self.name, F, fractions[rows], kept, generator, budget.rated_by
             )
-            if found[0].confidence >= self._convinced or time.monotonic() >= budget.until:
+            convinced = bool(found) and found[0].confidence >= self._convinced
+            if convinced or time.monotonic() >= budget.until:
                 break
         self.turns += 1
         found.sort(key=lambda c: c.confidence, reverse=True)
