@@ -364,7 +364,7 @@ def outcome(read: Reader, what: str) -> str | None:
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", TARGETS)
-@pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [80, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_damage_is_survived(name: str, count: int, tmp_path: Path) -> None:
     target = TARGETS[name](tmp_path)
     target.read()
