@@ -10,11 +10,8 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from crysformer.peptide.residues import D_NAME_OF, NAME_OF
+from crysformer.peptide.residues import LETTER_OF
 
-_LETTER_OF: Final = {
-    name: letter for names in (NAME_OF, D_NAME_OF) for letter, name in names.items()
-}
 WATER: Final = "HOH"
 B_PER_U: Final = 8 * math.pi**2
 """B to the mean square displacement U."""
@@ -23,7 +20,7 @@ _FEW_ATOMS: Final = 0.02  # fraction of atoms that may reach a least B
 
 def residue_letter(name: str) -> str | None:
     """One-letter code of one of the twenty residues, L or D, by its three-letter name."""
-    return _LETTER_OF.get(name)
+    return LETTER_OF.get(name)
 
 
 def polymer_chains(structure: gemmi.Structure) -> Iterator[gemmi.Chain]:

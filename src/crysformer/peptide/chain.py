@@ -10,7 +10,7 @@ from typing import Final
 
 from crysformer.errors import InputError
 from crysformer.peptide.modified_residues import definitions, modified_composition, modified_name
-from crysformer.peptide.residues import CODES, D_NAME_OF, NAME_OF, atoms_of
+from crysformer.peptide.residues import CODES, D_NAME_OF, LETTER_OF, NAME_OF, atoms_of
 from crysformer.wording import counted
 
 #: Letter of every residue beside the twenty.
@@ -18,7 +18,6 @@ MODIFIED: Final = "X"
 _ELEMENTS: Final = ("C", "N", "O", "S", "Se", "P", "F", "I")
 #: Changes of composition from a free to a blocked end.
 _ACETYL, _AMIDE = {"C": 2, "O": 1}, {"N": 1, "O": -1}
-_STANDARD: Final = frozenset((*NAME_OF.values(), *D_NAME_OF.values())) - {"GLY"}
 #: D residues whose L residue is beside the twenty.
 _D_OF: Final = {"ORN": "ORD", "NLE": "DNE", "ABA": "DBB", "MEA": "ZAE"}
 _D_KIND: Final = "D-"  # how the type of a component that is a D residue begins
@@ -76,9 +75,7 @@ class Chain:
     @property
     def achiral(self) -> frozenset[int]:
         """Positions of residues that have no hand, or an unknown one: glycine, AIB."""
-        return frozenset(
-            i for i, name in enumerate(self.names) if name == "GLY" or not _has_hand(name)
-        )
+        return frozenset(i for i, name in enumerate(self.names) if not _has_hand(name))
 
     def __str__(self) -> str:
         """The chain as `parse_chain` reads it: ``Ac-EL(DAL)K-NH2``, ``cyclo-(L(MLE)F)``."""
@@ -173,8 +170,8 @@ def _ring(inside: str, where: str) -> Chain:
 
 def _has_hand(name: str) -> bool:
     """Test for an alpha carbon with a hand; residues without a definition count as having none."""
-    if name in _STANDARD:
-        return True
+    if name in LETTER_OF:
+        return name != "GLY"
     component = definitions().get(name)
     return component is not None and component.chiral[component.atoms.index("CA")]
 

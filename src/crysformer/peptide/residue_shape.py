@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from crysformer.peptide.component import Component
 from crysformer.peptide.conformers import template_coordinates
 from crysformer.peptide.modified_residues import definitions
-from crysformer.peptide.residues import BACKBONE, D_NAME_OF, NAME_OF, atoms_of
+from crysformer.peptide.residues import BACKBONE, D_NAME_OF, LETTER_OF, NAME_OF, atoms_of
 
 #: Rotatable bonds of side chains, by residue: chi 1, chi 2, ...
 _CHI: Final = {
@@ -35,9 +35,6 @@ _CHI: Final = {
     "TRP": "CA-CB CB-CG",
     "TYR": "CA-CB CB-CG",
     "VAL": "CA-CB",
-}
-_LETTER_OF: Final = {
-    name: letter for table in (NAME_OF, D_NAME_OF) for letter, name in table.items()
 }
 _D_NAMES: Final = frozenset(D_NAME_OF.values())
 
@@ -87,7 +84,7 @@ def residue_shape(name: str) -> ResidueShape:
     KeyError
         If the residue is unknown or has no definition.
     """
-    letter = _LETTER_OF.get(name)
+    letter = LETTER_OF.get(name)
     if letter is None:
         return _of_component(definitions()[name])
     plain = NAME_OF[letter]

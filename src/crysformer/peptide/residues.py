@@ -65,6 +65,11 @@ D_NAME_OF: Final = {
     "V": "DVA",
 }
 
+#: One-letter code of each three-letter name, L and D residues alike.
+LETTER_OF: Final = {
+    name: letter for table in (NAME_OF, D_NAME_OF) for letter, name in table.items()
+}
+
 #: Heavy atoms of each residue inside a chain (no OXT), in PDB order.
 ATOMS: Final = tuple(BACKBONE + tuple(side.split()) for side in _SIDE_CHAINS.values())
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Final
 
+import gemmi
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from crysformer.peptide import ideal_geometry as ideal
@@ -96,7 +96,7 @@ def ring_distances(p: Peptides) -> list[tuple[int, int, float, float]]:
                 elif atom == ca:
                     angle = ideal.C_N_CA
                 else:  # the flat nitrogen's third angle
-                    angle = 360.0 - ideal.C_N_CA - _angle(p.xyz[[ca, nitrogen, atom]])
+                    angle = 360.0 - ideal.C_N_CA - _angle(p, ca, nitrogen, atom)
                 length = float(np.linalg.norm(p.xyz[atom] - p.xyz[centre]))
                 found.append((atom, at, ideal.distance_across(length, ideal.C_N, angle), ANGLE))
     return found
@@ -106,8 +106,6 @@ def _bonded(p: Peptides, atom: int) -> list[int]:
     return [sum(pair) - atom for pair in p.bonds if atom in pair]
 
 
-def _angle(xyz: NDArray[np.float64]) -> float:
+def _angle(p: Peptides, *atoms: int) -> float:
     """Angle at the second of three atoms, degrees."""
-    first, second = xyz[0] - xyz[1], xyz[2] - xyz[1]
-    cosine = first @ second / (np.linalg.norm(first) * np.linalg.norm(second))
-    return float(np.degrees(np.arccos(cosine)))
+    return math.degrees(gemmi.calculate_angle(*(gemmi.Position(*p.xyz[i]) for i in atoms)))

@@ -13,9 +13,8 @@ from crysformer.peptide.chain import parse_chain
 from crysformer.peptide.component import Component, component_of
 from crysformer.peptide.modified_residues import definitions
 from crysformer.peptide.residue_shape import residue_shape
-from crysformer.peptide.residues import BACKBONE, D_NAME_OF, NAME_OF
+from crysformer.peptide.residues import BACKBONE, LETTER_OF
 
-_STANDARD = frozenset((*NAME_OF.values(), *D_NAME_OF.values()))
 _LEAST_VOLUME = 1.0  # A^3, of the three bonds of an alpha carbon that has a hand
 
 
@@ -53,7 +52,7 @@ def register(components: Mapping[str, Component]) -> None:
 
 def _is_amino_acid(component: Component) -> bool:
     at = {name: i for i, name in enumerate(component.atoms)}
-    if component.name.upper() in _STANDARD or not {*BACKBONE} <= at.keys():
+    if component.name.upper() in LETTER_OF or not {*BACKBONE} <= at.keys():
         return False
     bonds = {frozenset(bond[:2]) for bond in component.bonds}
     needed = (("N", "CA"), ("CA", "C"), ("C", "O"))

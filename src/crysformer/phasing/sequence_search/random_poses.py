@@ -26,7 +26,6 @@ ANY = (0.4, 0.15, 0.45)
 """Probabilities of a strand, a helix, or neither, for any chain."""
 STRANDS = (0.8, 0.0, 0.2)
 """The same where sheets are likely."""
-_L_NAME_OF = {d: residues.NAME_OF[letter] for letter, d in residues.D_NAME_OF.items()}
 _MIRRORED_GLYCINE = 0.5  # probability
 _RAMACHANDRAN_FLOOR, _MIRRORED_SHARE = 0.005, 0.05  # of `ramachandran_density`
 _RAMACHANDRAN_BLUR = 8.0  # degrees: real regions have no Gaussian rims
@@ -135,7 +134,8 @@ def rotamers(name: str, number: int) -> tuple[tuple[float, float], ...]:
 
     D residues have those of their mirror image, residues beside the twenty those of a long chain.
     """
-    name = _L_NAME_OF.get(name, name)
+    if letter := residues.LETTER_OF.get(name):
+        name = residues.NAME_OF[letter]
     return _ROTAMERS.get((name, number), _CHI1 if number == 1 else _ALIPHATIC)
 
 
