@@ -22,7 +22,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def test_a_noisy_dipeptide_is_solved_with_its_model(dipeptide: Callable[..., Any]) -> None:
     crystal = dipeptide(VALINE_ALANINE, amplitude_error=0.1, completeness=0.8)
-    found = solve(crystal.data, crystal.sequence, method="sequence", time_limit=60.0, seed=1)
+    found = solve(crystal.data, crystal.sequence, method="sequence", time_limit=150.0, seed=1)
     assert found.solved
     assert found.method == "sequence"
     compared = crystal.compare_phases(found.phi)
