@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from crysformer.cli import _solve_list, main
+from crysformer.cli import _list_results, _solve_list, main
 from crysformer.crystal.io.crystal_list import ListedCrystal
 from crysformer.samples import SAMPLES
 
@@ -79,6 +79,8 @@ def test_a_bad_file_does_not_stop_the_rest(
     assert main([*argv, "--resume"]) == 1
     captured = capsys.readouterr()
     assert "1 of 4 are complete already" in captured.err
+    assert "3 crystals to solve, each in at most 0:0" in captured.err
+    assert "in all" in captured.err
     assert "4 crystals: " in captured.out
     assert f"written: {out}: results.tsv, results.json" in captured.out
     assert "2 failed" in captured.out
@@ -96,14 +98,14 @@ def test_an_unsolved_crystal_goes_on_with_a_longer_limit(
     status: str, seconds: float, complete: bool, tmp_path: Path
 ) -> None:
     crystal = ListedCrystal("gf", GF.data_path, GF.sequence, None)
-    row = _solve_list._record(
+    row = _list_results.record_of(
         crystal, status, confidence=0.2, method="raar", seconds=seconds, starts=3, warnings=0
     )
-    _solve_list._write(tmp_path, (crystal,), {"gf": row})
+    _list_results.write_results(tmp_path, (crystal,), {"gf": row})
     (tmp_path / "gf").mkdir()
-    for name in _solve_list.RESULTS:
+    for name in _list_results.RESULTS:
         (tmp_path / "gf" / name).touch()
-    assert ("gf" in _solve_list._complete(tmp_path, [crystal], 60.0)) == complete
+    assert ("gf" in _list_results.complete_records(tmp_path, [crystal], 60.0)) == complete
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_an_interrupted_list_keeps_what_is_done(tmp_path: Path) -> None:
     # The other one leaves its state, and what it had found if it had a candidate.
     left = {path.name for path in (out / "5e5z").iterdir()} if (out / "5e5z").exists() else set()
     assert left - {"crysformer.log"} in (
-        set(), {"state.safetensors"}, {"state.safetensors", *_solve_list.RESULTS},
+        set(), {"state.safetensors"}, {"state.safetensors", *_list_results.RESULTS},
     )  # fmt: skip
 
 

@@ -168,7 +168,9 @@ def test_one_confidence_is_printed_and_written(
     written = json.loads((out / "summary.json").read_text())
     confidence = f"{written['confidence']:.2f}"
     assert lines[0].startswith(f"solved: no (confidence {confidence}), method charge-flipping, ")
-    assert any(line.startswith("to try next: Give the sequence: ") for line in lines)
+    assert any(
+        line.startswith("to try next: Give the sequence, with --sequence: ") for line in lines
+    )
     best = lines[lines.index("candidates, best first:") + 2]
     assert best.split()[:2] == ["charge-flipping", confidence]
     assert written["candidates"][0]["confidence"] == written["confidence"]

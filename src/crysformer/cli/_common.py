@@ -228,11 +228,10 @@ def load_inputs(
     from crysformer.peptide.sequence_file import read_sequences_with_notes
 
     if getattr(args, "dictionary", ()):
-        from crysformer.building.dictionaries import find_dictionaries
+        from crysformer.building.dictionaries import read_dictionary
         from crysformer.peptide.user_residues import add_residues
 
-        find_dictionaries(args.dictionary)  # refuses files that are none
-        add_residues(args.dictionary)
+        add_residues([read_dictionary(file) for file in args.dictionary])
     reading = read_sequences_with_notes(args.sequence)
     return replace(data, warnings=(*data.warnings, *reading.notes)), reading.chains
 

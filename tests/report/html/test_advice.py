@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from crysformer.cli import command_parser
 from crysformer.report.html.advice import advice
 
 
@@ -20,7 +22,7 @@ def test_a_solved_crystal_needs_none() -> None:
 
 def test_good_data_need_time_alone() -> None:
     (only,) = advice(unsolved())
-    assert "resume the search with a longer time limit" in only
+    assert "`--resume` goes on" in only
 
 
 def test_each_shortcoming_is_named() -> None:
@@ -31,9 +33,12 @@ def test_each_shortcoming_is_named() -> None:
         input={"sequence": []},
     )  # fmt: skip
     text = " ".join(advice(poor))
-    named = ("the sequence", "61 %", "find-space-group", "electron", "2.8 A", "warnings")
+    named = ("the sequence", "61 %", "`--find-space-group`", "electron", "2.8 A", "warnings")
     for word in named:
         assert word in text
+    options = set(re.findall(r"`(--[a-z-]+)", text))
+    assert options == set(re.findall(r"--[a-z-]+", text)), "one is not quoted"
+    assert options <= set(re.findall(r"--[a-z-]+", command_parser("solve").format_help()))
     assert advice(poor)[0].startswith("Give the sequence")
 
 

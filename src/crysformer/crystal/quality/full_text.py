@@ -26,9 +26,8 @@ def full_text(report: DataReport) -> str:
         "between directions (Cartesian axes: x along a, z along c*)",
     ]
     for b, axis, limit in zip(report.principal_b, anisotropy.axes, report.axis_limits, strict=True):
-        reach = "" if limit is None else f", I/sigma 2 at {_limit(limit)}"
         direction = ", ".join(f"{x:5.2f}" for x in axis)
-        lines.append(f"  B {b:5.1f} A^2 along ({direction}){reach}")
+        lines.append(f"  B {b:5.1f} A^2 along ({direction}){_reach(limit)}")
     lines += ["", *_statistics(report), *report.outliers.lines(), "", *_symmetry(report)]
     if report.packing is not None:
         packed = report.packing
@@ -76,8 +75,13 @@ def _shells(report: DataReport) -> list[str]:
     return lines
 
 
-def _limit(limit: float) -> str:
-    return f"{limit:.2f} A" if np.isfinite(limit) else "no resolution"
+def _reach(limit: float | None) -> str:
+    """How far the signal reaches along an axis; where the data end, if it is strong there."""
+    if limit is None:
+        return ""
+    if not np.isfinite(limit):
+        return ", I/sigma below 2 from the first shell on"
+    return f", I/sigma 2 or more to {limit:.2f} A"
 
 
 def _statistics(report: DataReport) -> list[str]:

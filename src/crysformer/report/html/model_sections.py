@@ -49,7 +49,8 @@ def _refinement(refined: Mapping[str, Any]) -> str:
             value = f"{value:.1f}"
         if value is not None:
             rows.append([name, value])
-    notes = "".join(f"<li>{escape(str(note))}</li>" for note in refined.get("notes", []))
+    told = [note for note in refined.get("notes", []) if note != refined.get("free_set")]
+    notes = "".join(f"<li>{escape(str(note))}</li>" for note in told)
     return table(["refinement", ""], rows) + (f"<ul>{notes}</ul>" if notes else "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import accumulate
@@ -11,19 +12,21 @@ from crysformer.crystal.quality.report import DataReport
 from crysformer.phasing.sequence_support.verdict import likelier
 from crysformer.report.html.advice import advice
 from crysformer.report.html.charts import Series, chart
+from crysformer.report.html.reliability import reliability_section
 from crysformer.report.html.result_folder import ResultFolder
 from crysformer.report.html.tables import table
 from crysformer.report.html.words import (
     FIGURES,
     KINDS,
     NO_RANGE,
+    R_FACTORS,
     RANGES,
     hand,
     kind_of_candidate,
     not_checked,
     verdict,
 )
-from crysformer.wording import r_factors_text
+from crysformer.wording import build_command, r_factors_text
 
 #: Method, or part of its name: reference.
 _OF_METHODS = {
@@ -54,13 +57,19 @@ def verdict_section(summary: Mapping[str, Any]) -> str:
     )
     return (
         f'<p class="headline {kind}">{escape(headline)}</p>{bar}<p>{escape(text)} '
-        f"{escape(hand(summary))}</p>{_what_next(summary)}"
+        f"{escape(hand(summary))}</p>{reliability_section(float(summary['confidence']))}"
+        f"{_what_next(summary)}"
     )
 
 
 def _what_next(summary: Mapping[str, Any]) -> str:
-    items = "".join(f"<li>{escape(text)}</li>" for text in advice(summary))
+    items = "".join(f"<li>{_with_options(text)}</li>" for text in advice(summary))
     return f"<h3>What to try next</h3><ul>{items}</ul>" if items else ""
+
+
+def _with_options(text: str) -> str:
+    """HTML of a text whose options stand in backticks."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def facts_section(results: ResultFolder) -> str:
@@ -68,7 +77,8 @@ def facts_section(results: ResultFolder) -> str:
     summary, data = results.summary, results.data
     cell = ", ".join(f"{x:.2f}" for x in data.cell.parameters)
     facts = []
-    if asked := summary.get("input"):
+    asked = summary.get("input") or {}
+    if asked:
         facts += [
             ("data file", asked["data"]),
             ("sequence", ", ".join(asked["sequence"]) or "not given"),
@@ -93,11 +103,11 @@ def facts_section(results: ResultFolder) -> str:
         facts.append(("that sequence is", unchecked))
     if summary["solved"] and (other := likelier(support)):
         facts.append(("likelier sequence", other))
-        facts.append(
-            ("next step", f"crysformer build on this folder, with the sequence {support['other']}")
-        )
+        facts.append(("a model with it", build_command(results.path, support["other"])))
     if proposed := summary.get("proposed_sequence"):
         facts.append(("proposed sequence", proposed["sequence"]))
+        if not asked.get("sequence"):
+            facts.append(("a model with it", build_command(results.path, "proposed")))
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(text))}</dd>" for name, text in facts)
     return f"<dl>{items}</dl>"
 
@@ -110,7 +120,8 @@ def search_section(summary: Mapping[str, Any]) -> str:
         points = [point for point in course if point["method"] == method]
         x = [float(point["seconds"]) for point in points]
         y = list(accumulate((float(point["confidence"]) for point in points), max))
-        series.append(Series(method, x, y, "line" if len(points) > 1 else "points"))
+        end = max(float(point["seconds"]) for point in course)
+        series.append(Series(method, [*x, end], [*y, y[-1]], "steps"))
     if len(course) < 2:
         return ""
     best = max(float(point["confidence"]) for point in course)
@@ -155,6 +166,8 @@ def candidates_section(summary: Mapping[str, Any]) -> str:
             "phases as well, so the confidence weighs R against the number of parameters and "
             "against amplitudes that were held out.</p>"
         )
+    if (summary.get("refinement") or {}).get("r_work") is not None:
+        why += f"<p>{escape(R_FACTORS)}</p>"
     return (
         table(head, rows, "Candidates, best first")
         + why
@@ -204,7 +217,10 @@ def data_section(
 
 def notes_section(summary: Mapping[str, Any]) -> str:
     """Assumptions and ambiguities of the run."""
-    notes = "".join(f"<li>{escape(note)}</li>" for note in summary.get("notes", []))
+    of_model = (summary.get("refinement") or {}).get("notes", [])  # shown with the model
+    notes = "".join(
+        f"<li>{escape(note)}</li>" for note in summary.get("notes", []) if note not in of_model
+    )
     return f"<ul>{notes}</ul>" if notes else ""
 
 
@@ -214,9 +230,9 @@ def files_section(results: ResultFolder) -> str:
     program = results.summary.get("program") or {}
     run = ""
     if program:
-        command = program.get("command")
-        run = f"<p>crysformer {escape(str(program.get('version', '')))}</p>" + (
-            f"<pre>{escape(command)}</pre>" if command else ""
+        others = ", ".join(f"{k} {v}" for k, v in program.get("packages", {}).items())
+        run = f"<p>crysformer {escape(str(program.get('version', '')))}; {escape(others)}</p>" + (
+            f"<pre>{escape(command)}</pre>" if (command := program.get("command")) else ""
         )
     summary = results.summary
     used = {summary["method"], *(c["method"] for c in summary["candidates"])}

@@ -69,6 +69,14 @@ MODEL_FIGURES: Mapping[str, tuple[str, str]] = {
     "r_free": ("R-free", "0.06 to 0.28"),
 }
 
+R_FACTORS = (
+    "The R factor of a candidate is that of the search, over all reflections; R-work is that of "
+    "the refined model over the reflections it was refined against, and R-free over the others. "
+    "If R-free is k-fold, both are pooled over k refinements without a part of the reflections "
+    "each."
+)
+"""Why a solution has several."""
+
 
 def kind_of_candidate(figures: Mapping[str, Any]) -> str:
     """Key of `KINDS` for the figures of a candidate in summary.json."""
