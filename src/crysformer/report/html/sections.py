@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import accumulate
 from typing import Any
 
 from crysformer.crystal.quality.report import DataReport
+from crysformer.inline_html import html_text
 from crysformer.phasing.sequence_support.verdict import likelier
 from crysformer.report.html.advice import advice
 from crysformer.report.html.charts import Series, chart
@@ -63,13 +63,8 @@ def verdict_section(summary: Mapping[str, Any]) -> str:
 
 
 def _what_next(summary: Mapping[str, Any]) -> str:
-    items = "".join(f"<li>{_with_options(text)}</li>" for text in advice(summary))
+    items = "".join(f"<li>{html_text(text)}</li>" for text in advice(summary))
     return f"<h3>What to try next</h3><ul>{items}</ul>" if items else ""
-
-
-def _with_options(text: str) -> str:
-    """HTML of a text whose options stand in backticks."""
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def facts_section(results: ResultFolder) -> str:
@@ -219,7 +214,7 @@ def notes_section(summary: Mapping[str, Any]) -> str:
     """Assumptions and ambiguities of the run."""
     of_model = (summary.get("refinement") or {}).get("notes", [])  # shown with the model
     notes = "".join(
-        f"<li>{escape(note)}</li>" for note in summary.get("notes", []) if note not in of_model
+        f"<li>{html_text(note)}</li>" for note in summary.get("notes", []) if note not in of_model
     )
     return f"<ul>{notes}</ul>" if notes else ""
 
