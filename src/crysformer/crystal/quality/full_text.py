@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crysformer.crystal.quality.resolution_limits import AxisLimit
 from crysformer.crystal.quality.text import moments_text, vector_text
 from crysformer.wording import counted
 
@@ -75,13 +76,15 @@ def _shells(report: DataReport) -> list[str]:
     return lines
 
 
-def _reach(limit: float | None) -> str:
-    """How far the signal reaches along an axis; where the data end, if it is strong there."""
+def _reach(limit: AxisLimit | None) -> str:
+    """How far the signal reaches along an axis, and the data, which may end before it does."""
     if limit is None:
         return ""
-    if not np.isfinite(limit):
+    if limit.signal <= limit.measured:
+        return f", I/sigma above 2 to the end of the data at {limit.measured:.2f} A"
+    if not np.isfinite(limit.signal):
         return ", I/sigma below 2 from the first shell on"
-    return f", I/sigma 2 or more to {limit:.2f} A"
+    return f", I/sigma 2 at {limit.signal:.2f} A, data to {limit.measured:.2f} A"
 
 
 def _statistics(report: DataReport) -> list[str]:
