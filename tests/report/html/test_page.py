@@ -131,6 +131,7 @@ def test_verdicts_in_words(solved: bool, confidence: float, headline: str) -> No
 
 def test_the_hand_in_words() -> None:
     assert hand({}) == ""
+    assert hand({"hand_probability": 0.99, "solved": False}) == ""
     assert "as shown" in hand({"hand_probability": 0.99})
     assert "not determined" in hand({"hand_probability": 0.5})
     assert "probably" in hand({"hand_probability": 0.8})

@@ -126,9 +126,9 @@ def not_checked(summary: Mapping[str, Any]) -> str:
 
 
 def hand(summary: Mapping[str, Any]) -> str:
-    """Say how certain the hand is; empty where it has no meaning."""
+    """Say how certain the hand is; empty where it has no meaning, as without a solution."""
     probability = summary.get("hand_probability")
-    if probability is None:
+    if probability is None or summary.get("solved") is False:
         return ""
     if probability >= 0.95:
         return f"The hand is as shown (probability {probability:.2f})."
