@@ -26,6 +26,7 @@ from crysformer.phasing.sequence_support.support import SupportSettings
 from crysformer.phasing.sequence_support.verdict import SequenceSupport
 from crysformer.signals import uninterrupted
 from crysformer.version import __version__, versions
+from crysformer.wording import build_command
 from crysformer.workflow.pictures import PICTURE, write_model_picture
 from crysformer.workflow.reports import REPORT, write_report
 
@@ -190,7 +191,7 @@ def add_building(
     if interruption is not None:
         raise type(interruption)(
             f"building was interrupted; the best model so far is in {folder}, and "
-            f"`crysformer build {folder} -o NEW` goes on from it"
+            f"`{build_command(folder)}` goes on from it"
         ) from interruption
     return built, validation, extended
 
