@@ -13,9 +13,9 @@ from crysformer.report.html.tables import Markup, resource, table
 
 #: Columns of results.json in the table: key, heading.
 _COLUMNS = (
-    ("sequence", "sequence"), ("status", "status"), ("confidence", "confidence"), ("method", "method"),
-    ("hand_probability", "hand"), ("seconds", "seconds"), ("warnings", "warnings"),
-    ("message", "message"),
+    ("sequence", "sequence"), ("status", "status"), ("confidence", "confidence"),
+    ("method", "method"), ("hand_probability", "hand"), ("seconds", "seconds"),
+    ("warnings", "warnings"), ("message", "message"),
 )  # fmt: skip
 
 

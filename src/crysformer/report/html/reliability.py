@@ -25,17 +25,14 @@ def reliability_section(confidence: float) -> str:
     confidence
         Of the solution, 0 to 1.
     """
-    bins = [low <= confidence < high or confidence == high == 1 for low, high, *_ in RELIABILITY]
-    low, high, n, right = RELIABILITY[bins.index(True)]
-    rows = [
-        [
-            Markup(f"<strong>{_range(low, high)}</strong>") if here else _range(low, high),
-            n,
-            right,
-            f"{100 * right / n:.0f} %",
-        ]
-        for here, (low, high, n, right) in zip(bins, RELIABILITY, strict=True)
-    ]
+    own = next((row for row in reversed(RELIABILITY) if confidence >= row[0]), RELIABILITY[0])
+    rows = []
+    for row in RELIABILITY:
+        low, high, n, right = row
+        name = f"{low:g} to {high:g}"
+        shown = Markup(f"<strong>{name}</strong>") if row is own else name
+        rows.append([shown, n, right, f"{100 * right / n:.0f} %"])
+    low, high, n, right = own
     text = (
         f"Of {counted(n, 'benchmark crystal')} that ended with a confidence {_words(low, high)}, "
         f"{right} had right phases."
@@ -47,10 +44,6 @@ def reliability_section(confidence: float) -> str:
         "wrong sequence, none of them used to fit the confidence. Right: F²-weighted mean cosine "
         "of the phase errors of at least 0.85. Real crystals are less often claimed.</p></details>"
     )
-
-
-def _range(low: float, high: float) -> str:
-    return f"{low:g} to {high:g}"
 
 
 def _words(low: float, high: float) -> str:
