@@ -67,7 +67,7 @@ def _announce_compilation() -> None:
         lambda: log.info("compiling functions for this processor, once if the code can be kept")
     )
 
-    class Announcement(event.Listener):  # type: ignore[misc, name-defined]
+    class Announcement(event.Listener):  # type: ignore[name-defined]
         def on_start(self, event: Any) -> None:
             told()
 
