@@ -100,6 +100,14 @@ def test_candidates_of_different_methods_share_columns() -> None:
         assert row[:end].endswith(value)
 
 
+def test_a_first_candidate_that_symmetry_refutes_is_explained() -> None:
+    figures = {"r": 0.2, "free_correlation": 0.4}
+    found = [{"method": "raar", "confidence": x, "figures": figures} for x in (0.0, 0.006)]
+    assert "how well symmetry mates agree" in candidates_table({"candidates": found})[-1]
+    found[0]["confidence"] = 0.004
+    assert len(candidates_table({"candidates": found})) == 4
+
+
 def test_a_model_that_was_not_built_gives_the_reason() -> None:
     built = {
         "r_work": 0.1, "r_free": None, "n_residues": 1, "n_chains": 1, "n_waters": 2,

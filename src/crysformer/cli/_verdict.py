@@ -129,7 +129,7 @@ def figures_table(summary: dict[str, Any]) -> list[str]:
 
 def candidates_table(summary: dict[str, Any]) -> list[str]:
     """The best candidates with their confidence and figures."""
-    from crysformer.report.html.words import FIGURES
+    from crysformer.report.html.words import FIGURES, order_of_candidates
 
     candidates = summary["candidates"][:_MOST_CANDIDATES]
     names = [name for name in _SHOWN if any(name in c["figures"] for c in candidates)]
@@ -138,7 +138,8 @@ def candidates_table(summary: dict[str, Any]) -> list[str]:
         values = [candidate["figures"].get(name) for name in names]
         figures = ["" if value is None else f"{value:.3f}" for value in values]
         rows.append([candidate["method"], f"{candidate['confidence']:.2f}", *figures])
-    return ["candidates, best first:", *_indented(rows, numbers=range(1, len(rows[0])))]
+    lines = ["candidates, best first:", *_indented(rows, numbers=range(1, len(rows[0])))]
+    return [*lines, order] if (order := order_of_candidates(candidates)) else lines
 
 
 def _indented(rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> list[str]:

@@ -24,6 +24,7 @@ from crysformer.report.html.words import (
     hand,
     kind_of_candidate,
     not_checked,
+    order_of_candidates,
     verdict,
 )
 from crysformer.wording import build_command, r_factors_text
@@ -153,10 +154,11 @@ def candidates_section(summary: Mapping[str, Any]) -> str:
         for kind in KINDS
         if name in FIGURES and (name, kind) in shown
     ]
-    why = ""
+    order = order_of_candidates(candidates)
+    why = f"<p>{escape(order)}</p>" if order else ""
     r = [c["figures"].get("r") for c in candidates]
     if any(x is not None and r[0] is not None and x < r[0] for x in r[1:]):
-        why = (
+        why += (
             "<p>A candidate further down can have the lower R: density and free atoms fit wrong "
             "phases as well, so the confidence weighs R against the number of parameters and "
             "against amplitudes that were held out.</p>"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crysformer.wording import UNDETERMINED
@@ -76,6 +76,19 @@ R_FACTORS = (
     "each."
 )
 """Why a solution has several."""
+
+_ORDER = (
+    "The first candidate is the one that is written; only its confidence counts how well symmetry "
+    "mates agree."
+)
+_EQUAL = 0.01  # difference of confidences up to which other figures rank candidates
+
+
+def order_of_candidates(candidates: Sequence[Mapping[str, Any]]) -> str:
+    """Say why the first of unlikely candidates has not the highest confidence; empty if it has."""
+    first, *others = (float(candidate["confidence"]) for candidate in candidates)
+    highest = max(others, default=0.0)
+    return _ORDER if highest > first + _EQUAL or highest > first == 0 else ""
 
 
 def kind_of_candidate(figures: Mapping[str, Any]) -> str:
