@@ -131,7 +131,7 @@ def candidates_table(summary: dict[str, Any]) -> list[str]:
     """The best candidates with their confidence and figures."""
     from crysformer.report.html.words import FIGURES, order_of_candidates
 
-    candidates = summary["candidates"][:_MOST_CANDIDATES]
+    candidates = summary["candidates"][:_MOST_CANDIDATES]  # there is one at least
     names = [name for name in _SHOWN if any(name in c["figures"] for c in candidates)]
     rows = [["method", "confidence", *(FIGURES[name][0] for name in names)]]
     for candidate in candidates:

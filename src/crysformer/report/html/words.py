@@ -86,8 +86,8 @@ _EQUAL = 0.01  # difference of confidences up to which other figures rank candid
 
 def order_of_candidates(candidates: Sequence[Mapping[str, Any]]) -> str:
     """Say why the first of unlikely candidates has not the highest confidence; empty if it has."""
-    first, *others = (float(candidate["confidence"]) for candidate in candidates)
-    highest = max(others, default=0.0)
+    confidences = [float(candidate["confidence"]) for candidate in candidates]
+    first, highest = confidences[0], max(confidences)
     return _ORDER if highest > first + _EQUAL or highest > first == 0 else ""
 
 
