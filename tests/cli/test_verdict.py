@@ -78,7 +78,7 @@ def test_r_factors_of_few_free_reflections_are_those_of_the_folds() -> None:
     fold = {"folds": 5, "r_work": 0.11, "r_free": 0.3, "r_free_error": 0.02}
     given = {"r_work": 0.1, "r_free": 0.2, "r_free_error": 0.1, "n_free": 9, "r_free_k_fold": fold}
     work, free = figures_table(summary(given))[1:3]
-    assert work.split()[:2] == ["R-work", "0.110"]
+    assert work.split()[:3] == ["R-work,", "5-fold", "0.110"]
     assert free.split()[:5] == ["R-free,", "5-fold", "0.300", "+-", "0.020"]
 
 

@@ -109,13 +109,12 @@ def figures_table(summary: dict[str, Any]) -> list[str]:
     refinement = summary.get("refinement") or {}
     if refinement.get("r_work") is not None:
         fold = refinement.get("r_free_k_fold")
-        work = (fold or refinement)["r_work"]
+        folds = f", {fold['folds']}-fold" if fold else ""
         title, usual = MODEL_FIGURES["r_work"]
-        rows.append([title, f"{work:.3f}", usual, ""])
+        rows.append([title + folds, f"{(fold or refinement)['r_work']:.3f}", usual, ""])
         if r_free := r_free_text(refinement):
             title, usual = MODEL_FIGURES["r_free"]
-            title += f", {fold['folds']}-fold" if fold else ""
-            rows.append([title, r_free, usual, ""])
+            rows.append([title + folds, r_free, usual, ""])
     for candidate in summary["candidates"][:1]:
         kind = kind_of_candidate(candidate["figures"])
         for name in _SHOWN:
