@@ -26,6 +26,11 @@ def counted(n: int, singular: str, plural: str = "") -> str:
     return f"{n} {singular if n == 1 else plural or singular + 's'}"
 
 
+def option(parameter: str) -> str:
+    """The option of the command line that is named like a parameter of Python."""
+    return f"-{parameter}" if len(parameter) == 1 else "--" + parameter.replace("_", "-")
+
+
 def build_command(folder: Path, sequence: str = "") -> str:
     """The command that builds a model in the folder of a solution, quoted for a shell.
 
@@ -36,8 +41,8 @@ def build_command(folder: Path, sequence: str = "") -> str:
     sequence
         Another sequence than that of the solution.
     """
-    chosen = ["--sequence", sequence] if sequence else []
-    return shlex.join(["crysformer", "build", str(folder), *chosen, "-o", "NEW"])
+    chosen = [option("sequence"), sequence] if sequence else []
+    return shlex.join(["crysformer", "build", str(folder), *chosen, option("o"), "NEW"])
 
 
 def hand_text(probability: float) -> str:

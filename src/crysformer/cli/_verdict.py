@@ -68,7 +68,7 @@ def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], fold
         from crysformer.report.html.advice import advice
 
         for text in advice(summary):
-            lines.append(f"to try next: {text.replace('`', '')}")
+            lines.append(f"to try next: {text}")
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import accumulate
@@ -27,7 +28,7 @@ from crysformer.report.html.words import (
     order_of_candidates,
     verdict,
 )
-from crysformer.wording import build_command, r_factors_text
+from crysformer.wording import build_command, option, r_factors_text
 
 #: Method, or part of its name: reference.
 _OF_METHODS = {
@@ -43,6 +44,7 @@ _REFERENCES = (
     ("viewer", "Wojdyr, UglyMol, J. Open Source Softw. 2, 350 (2017)"),
 )
 _MOST_CANDIDATES = 8
+_PARAMETER = re.compile(r"`([a-z_]+)`")
 #: Confidence below which its course is told rather than drawn.
 _FLAT = 0.05
 
@@ -64,7 +66,10 @@ def verdict_section(summary: Mapping[str, Any]) -> str:
 
 
 def _what_next(summary: Mapping[str, Any]) -> str:
-    items = "".join(f"<li>{html_text(text)}</li>" for text in advice(summary))
+    found = advice(summary)
+    if (summary.get("program") or {}).get("command"):  # else it was solved in Python
+        found = [_PARAMETER.sub(lambda name: f"`{option(name[1])}`", text) for text in found]
+    items = "".join(f"<li>{html_text(text)}</li>" for text in found)
     return f"<h3>What to try next</h3><ul>{items}</ul>" if items else ""
 
 
