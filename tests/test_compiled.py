@@ -41,6 +41,14 @@ def twice(x):
 """
 
 
+RUN = """
+import logging
+logging.basicConfig(level=logging.INFO)
+import doubling
+print(doubling.twice(21), doubling.twice(0.5))
+"""
+
+
 @pytest.mark.skipif(os.name != "posix", reason="makes folders read-only")
 def test_compiles_where_no_folder_can_be_written_to(tmp_path: Path) -> None:
     pytest.importorskip("numba")
@@ -57,14 +65,15 @@ def test_compiles_where_no_folder_can_be_written_to(tmp_path: Path) -> None:
         "PYTHONPATH": os.pathsep.join([str(source), *filter(None, sys.path)]),
     }
     run = subprocess.run(
-        [sys.executable, "-c", "import doubling; print(doubling.twice(21))"],
+        [sys.executable, "-c", RUN],
         env=environment,
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-    assert run.stdout.split() == ["42"], run.stderr
+    assert run.stdout.split() == ["42", "1.0"], run.stderr
+    assert run.stderr.count("compiling functions for this processor") == 1
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -9,15 +9,23 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from crysformer.crystal.io.read import read_crystal
+from crysformer.evaluation.data_quality import DataQuality
+from crysformer.evaluation.methods import Phasing
+from crysformer.evaluation.phases.score import PhaseScore
+from crysformer.evaluation.phases.sets import PhaseEvaluation
+from crysformer.evaluation.runner import Evaluation, Example
+from crysformer.evaluation.scoring import N_SHELLS, Score
 from crysformer.samples import SAMPLES
 from crysformer.workflow.solve import solve_to_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 SUMMARY = ROOT / "docs" / "reference" / "summary.md"
+METRICS = SUMMARY.with_name("metrics.md")
 _LINK = re.compile(r"\]\((?![a-z]+:)([^)\s]+)\)")
 _CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 #: Keys that pages of their own document.
@@ -36,8 +44,8 @@ def keys(value: Any, path: str = "") -> Iterator[str]:
             yield from keys(below, f"{path}[]")
 
 
-def undocumented(summary: dict[str, Any]) -> set[str]:
-    named = set(re.findall(r"^\| `([^`]+)` \| \S", SUMMARY.read_text(), re.MULTILINE))
+def undocumented(summary: dict[str, Any], page: Path = SUMMARY) -> set[str]:
+    named = set(re.findall(r"^\| `([^`]+)` \| \S", page.read_text(), re.MULTILINE))
     free = tuple(name.removesuffix("*") for name in named if name.endswith("*"))
     return {
         key
@@ -65,6 +73,21 @@ def test_every_key_of_a_built_model_is_documented(tmp_path: Path) -> None:
     )  # fmt: skip
     assert summary["refinement"]["n_residues"] == 2
     assert undocumented(summary) == set()
+
+
+def test_every_key_of_metrics_is_documented() -> None:
+    shells = np.ones(N_SHELLS)
+    scored = Score(*[0.9] * 8, False, shells.astype(np.int64), shells, shells)
+    phasing = Phasing(np.zeros(1), 1.0, claimed=True, confidence=0.9)
+    example = Example("one", "GF", phasing, scored)
+    found = Evaluation("solve", "test", 0, DataQuality(), [example])
+    of_phases = PhaseEvaluation([PhaseScore("one", scored, 1, 1.0, ("F",), True, np.zeros(3))])
+    metrics = {**found.metrics(), **of_phases.metrics()}
+    assert {"false_claims", "shells", "crystals"} <= set(metrics)
+    shown = {**metrics, "crystals": []}  # those and the rows have keys of their own
+    assert undocumented(shown, METRICS) == set()
+    rows = {**example.row(), **metrics["crystals"][0]}
+    assert undocumented(rows, METRICS) == set()
 
 
 def test_settings_are_those_of_the_program(load_script: Callable[[str], ModuleType]) -> None:

@@ -17,7 +17,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from crysformer.cli._solve_list import FIELDS, _complete
+from crysformer.cli._list_results import FIELDS, complete_records
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.io.crystal_list import ListedCrystal
 from crysformer.crystal.io.write import read_map, write_map
@@ -230,7 +230,7 @@ def make_list_results(folder: Path) -> Target:
         json.dumps({"n": 1, "solved": 1, "not_solved": 0, "failed": 0, "crystals": [row]})
     )
     crystals = [ListedCrystal("a", Path("a.mtz"), None, None)]
-    return Target(path, lambda: _complete(folder, crystals, 60.0), (json_values(path),))
+    return Target(path, lambda: complete_records(folder, crystals, 60.0), (json_values(path),))
 
 
 def make_training_config(folder: Path) -> Target:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from crysformer.wording import counted, r_factors_text
+from crysformer.wording import build_command, counted, r_factors_text
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,12 @@ from crysformer.wording import counted, r_factors_text
 )
 def test_counted(n: int, forms: tuple[str, ...], text: str) -> None:
     assert counted(n, *forms) == text
+
+
+def test_a_command_is_quoted_for_a_shell() -> None:
+    assert build_command(Path("out")) == "crysformer build out -o NEW"
+    ring = build_command(Path("a b"), "cyclo-(LF)")
+    assert ring == "crysformer build 'a b' --sequence 'cyclo-(LF)' -o NEW"
 
 
 def test_r_factors_of_one_model_and_of_the_folds_are_not_mixed() -> None:

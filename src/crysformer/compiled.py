@@ -7,12 +7,15 @@ import functools
 import hashlib
 import importlib
 import itertools
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import torch
+
+log = logging.getLogger(__name__)
 
 #: Freedoms of the compiler in floating-point arithmetic; infinities and NaN keep their meaning.
 _FAST: Final = {"reassoc", "contract", "nsz", "arcp"}
@@ -43,6 +46,7 @@ def compiled(function: _Function) -> _Function:
     """
     import numba
 
+    _announce_compilation()
     njit: Any = numba.njit
     options: dict[str, Any] = {"nogil": True, "fastmath": _FAST, "error_model": "numpy"}
     try:
@@ -53,6 +57,24 @@ def compiled(function: _Function) -> _Function:
     with contextlib.suppress(AttributeError):
         made._cache._cache_file._source_stamp = _stamp()
     return cast(_Function, made)
+
+
+@functools.cache
+def _announce_compilation() -> None:
+    """Have a line in the log when something is compiled, which a time limit does not cut short."""
+    event = importlib.import_module("numba.core.event")
+    told = functools.cache(
+        lambda: log.info("compiling functions for this processor, once if the code can be kept")
+    )
+
+    class Announcement(event.Listener):  # type: ignore[name-defined]
+        def on_start(self, event: Any) -> None:
+            told()
+
+        def on_end(self, event: Any) -> None:
+            pass
+
+    event.register("numba:compile", Announcement())
 
 
 @functools.cache

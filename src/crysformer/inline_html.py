@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import struct
 import zlib
 from collections.abc import Mapping
@@ -13,6 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _CELL: Final = 'style="text-align:left;padding:1px 12px 1px 0;vertical-align:top"'
+
+
+def html_text(text: str) -> str:
+    """Escaped text, with what stands in backticks as code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def card(title: str, rows: Mapping[str, object], *pictures: str, warning: str = "") -> str:
@@ -35,7 +41,7 @@ def card(title: str, rows: Mapping[str, object], *pictures: str, warning: str = 
         A ``<div>``.
     """
     lines = "".join(
-        f"<tr><th {_CELL}>{escape(name)}</th><td {_CELL}>{escape(str(value))}</td></tr>"
+        f"<tr><th {_CELL}>{escape(name)}</th><td {_CELL}>{html_text(str(value))}</td></tr>"
         for name, value in rows.items()
         if value not in (None, "")
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 #: Probability of the hand up to which it is undetermined; 0.5 is none of the two.
@@ -22,6 +24,25 @@ def counted(n: int, singular: str, plural: str = "") -> str:
         The same for other numbers; by default the singular with an s.
     """
     return f"{n} {singular if n == 1 else plural or singular + 's'}"
+
+
+def option(parameter: str) -> str:
+    """The option of the command line that is named like a parameter of Python."""
+    return f"-{parameter}" if len(parameter) == 1 else "--" + parameter.replace("_", "-")
+
+
+def build_command(folder: Path, sequence: str = "") -> str:
+    """The command that builds a model in the folder of a solution, quoted for a shell.
+
+    Parameters
+    ----------
+    folder
+        Folder of the solution.
+    sequence
+        Another sequence than that of the solution.
+    """
+    chosen = [option("sequence"), sequence] if sequence else []
+    return shlex.join(["crysformer", "build", str(folder), *chosen, option("o"), "NEW"])
 
 
 def hand_text(probability: float) -> str:

@@ -34,6 +34,9 @@ def test_command_line_versions_and_every_line(
     assert lines[1].endswith(f"-q -o '{out}'")
     assert "numpy" in lines[3]
     assert "torch" in lines[3]
+    program = json.loads((out / "summary.json").read_text())["program"]
+    assert f"command: {program['command']}" == lines[1]
+    assert f"numpy {program['packages']['numpy']}" in lines[3]
     assert "columns: FP, SIGFP" in text  # not shown with -q
     assert "charge-flipping: searching" in text  # a step
     assert len(shown.out.splitlines()) == 1

@@ -10,12 +10,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from crysformer.cli import _solve_list, main
-from crysformer.crystal.io.crystal_list import ListedCrystal
+from crysformer.cli import _list_results, _solve_list, main
+from crysformer.crystal.io.crystal_list import ListedCrystal, read_list
 from crysformer.samples import SAMPLES
 
 GF, WK = (next(sample for sample in SAMPLES if sample.name == name) for name in ("gf", "wk"))
@@ -79,6 +82,8 @@ def test_a_bad_file_does_not_stop_the_rest(
     assert main([*argv, "--resume"]) == 1
     captured = capsys.readouterr()
     assert "1 of 4 are complete already" in captured.err
+    assert "3 crystals to solve, each in at most 0:0" in captured.err
+    assert "in all" in captured.err
     assert "4 crystals: " in captured.out
     assert f"written: {out}: results.tsv, results.json" in captured.out
     assert "2 failed" in captured.out
@@ -96,14 +101,14 @@ def test_an_unsolved_crystal_goes_on_with_a_longer_limit(
     status: str, seconds: float, complete: bool, tmp_path: Path
 ) -> None:
     crystal = ListedCrystal("gf", GF.data_path, GF.sequence, None)
-    row = _solve_list._record(
+    row = _list_results.record_of(
         crystal, status, confidence=0.2, method="raar", seconds=seconds, starts=3, warnings=0
     )
-    _solve_list._write(tmp_path, (crystal,), {"gf": row})
+    _list_results.write_results(tmp_path, (crystal,), {"gf": row})
     (tmp_path / "gf").mkdir()
-    for name in _solve_list.RESULTS:
+    for name in _list_results.RESULTS:
         (tmp_path / "gf" / name).touch()
-    assert ("gf" in _solve_list._complete(tmp_path, [crystal], 60.0)) == complete
+    assert ("gf" in _list_results.complete_records(tmp_path, [crystal], 60.0)) == complete
 
 
 @pytest.mark.parametrize(
@@ -176,8 +181,41 @@ def test_an_interrupted_list_keeps_what_is_done(tmp_path: Path) -> None:
     # The other one leaves its state, and what it had found if it had a candidate.
     left = {path.name for path in (out / "5e5z").iterdir()} if (out / "5e5z").exists() else set()
     assert left - {"crysformer.log"} in (
-        set(), {"state.safetensors"}, {"state.safetensors", *_solve_list.RESULTS},
+        set(), {"state.safetensors"}, {"state.safetensors", *_list_results.RESULTS},
     )  # fmt: skip
+
+
+def test_the_time_left_is_estimated_from_this_run_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = write_list(tmp_path, (GF.data_path, "GF", ""), (WK.data_path, "WK", ""))
+    gf, wk = read_list(listed)
+
+    def solved(crystal: ListedCrystal) -> dict[str, Any]:
+        return _list_results.record_of(
+            crystal, "solved", confidence=1.0, method="raar", seconds=1.0, starts=1, warnings=0
+        )
+
+    out = tmp_path / "out"
+    (out / "gf").mkdir(parents=True)
+    for name in _list_results.RESULTS:
+        (out / "gf" / name).touch()
+    _list_results.write_results(out, (gf, wk), {"gf": solved(gf)})
+    fractions: list[float] = []
+
+    @contextmanager
+    def recorded(*_: object) -> Iterator[Callable[[float, str], None]]:
+        yield lambda fraction, text: fractions.append(fraction)
+
+    monkeypatch.setattr(_solve_list, "progress_bar", recorded)
+    monkeypatch.setattr(
+        _solve_list, "_solve_all", lambda *_: iter([(None, 0.25), (solved(wk), 0.0)])
+    )
+    argv = ["solve", str(listed), "-o", str(out), "--time-limit", "60", "--build-time-limit", "30"]
+    assert main([*argv, "--resume", "--no-report"]) == 0
+    assert fractions == [0.25, 1.0]
+    told = "1 crystal to solve, each in at most 1:00, and 0:30 for the model of a solution; "
+    assert f"{told}at most 1:30 in all" in capsys.readouterr().err
 
 
 def test_a_process_that_dies_is_a_failure_of_its_crystal() -> None:

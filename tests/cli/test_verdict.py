@@ -78,7 +78,7 @@ def test_r_factors_of_few_free_reflections_are_those_of_the_folds() -> None:
     fold = {"folds": 5, "r_work": 0.11, "r_free": 0.3, "r_free_error": 0.02}
     given = {"r_work": 0.1, "r_free": 0.2, "r_free_error": 0.1, "n_free": 9, "r_free_k_fold": fold}
     work, free = figures_table(summary(given))[1:3]
-    assert work.split()[:2] == ["R-work", "0.110"]
+    assert work.split()[:3] == ["R-work,", "5-fold", "0.110"]
     assert free.split()[:5] == ["R-free,", "5-fold", "0.300", "+-", "0.020"]
 
 
@@ -98,6 +98,14 @@ def test_candidates_of_different_methods_share_columns() -> None:
     ):  # fmt: skip
         end = head.index(name) + len(name)
         assert row[:end].endswith(value)
+
+
+def test_a_first_candidate_that_symmetry_refutes_is_explained() -> None:
+    figures = {"r": 0.2, "free_correlation": 0.4}
+    found = [{"method": "raar", "confidence": x, "figures": figures} for x in (0.0, 0.006)]
+    assert "how well symmetry mates agree" in candidates_table({"candidates": found})[-1]
+    found[0]["confidence"] = 0.004
+    assert len(candidates_table({"candidates": found})) == 4
 
 
 def test_a_model_that_was_not_built_gives_the_reason() -> None:
@@ -168,7 +176,9 @@ def test_one_confidence_is_printed_and_written(
     written = json.loads((out / "summary.json").read_text())
     confidence = f"{written['confidence']:.2f}"
     assert lines[0].startswith(f"solved: no (confidence {confidence}), method charge-flipping, ")
-    assert any(line.startswith("to try next: Give the sequence: ") for line in lines)
+    assert any(
+        line.startswith("to try next: Give the sequence, with --sequence: ") for line in lines
+    )
     best = lines[lines.index("candidates, best first:") + 2]
     assert best.split()[:2] == ["charge-flipping", confidence]
     assert written["candidates"][0]["confidence"] == written["confidence"]

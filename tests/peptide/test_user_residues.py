@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import resources
-from pathlib import Path
 
 import gemmi
 import numpy as np
@@ -31,18 +30,17 @@ def restored() -> Iterator[None]:
     residue_shape.cache_clear()
 
 
-def component(path: Path, name: str, as_name: str) -> Path:
-    """A file with one of the package's components under another name."""
+def component(name: str, as_name: str) -> gemmi.cif.Document:
+    """One of the package's components under another name."""
     block = gemmi.cif.read_string(SOURCE.read_text("utf-8")).find_block(name)
     block.name = as_name
     block.set_pair("_chem_comp.id", as_name)
     document = gemmi.cif.Document()
     document.add_copied_block(block)
-    path.write_text(document.as_string())
-    return path
+    return document
 
 
-def monomer_dictionary(path: Path, name: str, as_name: str, mirrored: bool) -> Path:
+def monomer_dictionary(name: str, as_name: str, mirrored: bool) -> gemmi.cif.Document:
     """The same as AceDRG writes it: coordinates x, y, z, types of bonds, a chiral centre."""
     component = definitions()[name]
     sign = np.array([1, 1, -1 if mirrored else 1])
@@ -56,14 +54,13 @@ def monomer_dictionary(path: Path, name: str, as_name: str, mirrored: bool) -> P
     for i, j, order in component.bonds:
         lines.append(f"{component.atoms[i]} {component.atoms[j]} {words[order]} 1.5")
     lines += ["loop_", "_chem_comp_chir.id", "_chem_comp_chir.atom_id_centre", "chir_01 CA", ""]
-    path.write_text("\n".join(lines))
-    return path
+    return gemmi.cif.read_string("\n".join(lines))
 
 
-def test_a_component_is_known_by_its_name(tmp_path: Path) -> None:
+def test_a_component_is_known_by_its_name() -> None:
     with pytest.raises(UsageError, match="unknown residue"):
         read_sequences("A(QQ1)A")
-    assert add_residues([component(tmp_path / "qq1.cif", "NLE", "QQ1")]) == ("QQ1",)
+    assert add_residues([component("NLE", "QQ1")]) == ("QQ1",)
     assert read_sequences("A(QQ1)A") == ("A(QQ1)A",)
     assert parse_chain("A(QQ1)A").composition() == parse_chain("A(NLE)A").composition()
     found, expected = build_peptides(["A(QQ1)A"]), build_peptides(["A(NLE)A"])
@@ -72,9 +69,8 @@ def test_a_component_is_known_by_its_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_a_monomer_dictionary_is_read_with_its_hand(tmp_path: Path, mirrored: bool) -> None:
-    file = monomer_dictionary(tmp_path / "qq2.cif", "MLE", "QQ2", mirrored)
-    assert add_residues([file]) == ("QQ2",)
+def test_a_monomer_dictionary_is_read_with_its_hand(mirrored: bool) -> None:
+    assert add_residues([monomer_dictionary("MLE", "QQ2", mirrored)]) == ("QQ2",)
     chain = parse_chain("G(QQ2)")
     assert chain.d_residues == ({1} if mirrored else set())
     assert chain.achiral == {0}
@@ -88,13 +84,12 @@ def test_a_monomer_dictionary_is_read_with_its_hand(tmp_path: Path, mirrored: bo
     np.testing.assert_allclose(shape.xyz, hand * source.xyz, atol=2e-3)
 
 
-def test_what_is_no_amino_acid_is_left_aside(tmp_path: Path) -> None:
-    file = tmp_path / "water.cif"
-    file.write_text(
+def test_what_is_no_amino_acid_is_left_aside() -> None:
+    ligand = gemmi.cif.read_string(
         "data_LIG\nloop_\n_chem_comp_atom.atom_id\n_chem_comp_atom.type_symbol\n"
         "_chem_comp_atom.x\n_chem_comp_atom.y\n_chem_comp_atom.z\nC1 C 0 0 0\nO1 O 1.2 0 0\n"
         "loop_\n_chem_comp_bond.atom_id_1\n_chem_comp_bond.atom_id_2\n_chem_comp_bond.type\n"
         "C1 O1 double\n"
     )
-    assert add_residues([file]) == ()
-    assert add_residues([component(tmp_path / "ala.cif", "ABA", "ALA")]) == ()
+    assert add_residues([ligand]) == ()
+    assert add_residues([component("ABA", "ALA")]) == ()

@@ -97,7 +97,8 @@ def test_progress_without_a_notebook(
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("solving: 0:00 of 1:00")
     assert lines[1] == "solving: 0:30 of 1:00, 0:30 left, raar: 24 starts"
-    assert 'value="0.500"' in shown._html()
+    assert 'value="0.500"' in shown._bar()._repr_html_()
+    assert repr(shown._bar()) == shown._clock.line()
 
 
 class Output:

@@ -166,7 +166,7 @@ class BuildRun:
                 "does not fit into the time limit of building"
                 if short
                 else f"is left out after a search, where it may take {limit:.0f} s; "
-                "crysformer build on the folder has it"
+                "`crysformer build FOLDER -o NEW` has it"
             )
             self.notes.append(
                 f"R-free is that of few reflections: the {n}-fold one, about {needed:.0f} s, {why}"

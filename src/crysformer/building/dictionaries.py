@@ -191,21 +191,31 @@ def describes_residues(content: str) -> bool:
 
 def _described(file: Path) -> tuple[list[str], dict[str, Component]]:
     """Names of the residues whose restraints a file has, and the components that it defines."""
+    return _contents(read_dictionary(file))
+
+
+def read_dictionary(file: str | Path) -> gemmi.cif.Document:
+    """Read a monomer dictionary or component definitions.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or describes no residue.
+    """
     content = read_content(file, "a monomer dictionary in CIF")
     try:
         document = gemmi.cif.read_string(content.decode("utf-8", errors="replace"))
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{file}: cannot be read as a monomer dictionary ({reason})") from error
-    names, components = _contents(document)
-    if not names and not components:
+    if not any(_contents(document)):
         raise InputError(
             f"{file}: holds no restraints (no _chem_comp_atom.atom_id with "
             "_chem_comp_bond.value_dist) and no component with coordinates and bonds; expected a "
             "monomer dictionary as AceDRG, grade or CCP4 write it, or a component of the wwPDB's "
             "Chemical Component Dictionary"
         )
-    return names, components
+    return document
 
 
 def _contents(document: gemmi.cif.Document) -> tuple[list[str], dict[str, Component]]:

@@ -149,7 +149,7 @@ def refined_without_free(
         k_fold = _k_fold(model, data, kinematics, seed, deadline, settings)
         few = f"{free.n_free(data)} free reflections are few for one R-free"
         notes.append(
-            f"{few}; no time for the {settings.folds}-fold one"
+            f"{few}; the {settings.folds}-fold one does not fit into {settings.time_limit:g} s"
             if k_fold is None
             else f"{few}: the {settings.folds}-fold one is {k_fold.r_free:.3f}"
         )

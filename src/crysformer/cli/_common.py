@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from crysformer.cli._progress import progress_bar as progress_bar
 from crysformer.cli._run_log import add_to_log
 from crysformer.errors import UsageError
+from crysformer.wording import option
 
 if TYPE_CHECKING:
     from crysformer.crystal.reflections import CrystalData
@@ -54,10 +55,7 @@ def with_flags(text: str, args: argparse.Namespace) -> str:
 
     def translated(match: re.Match[str]) -> str:
         name = match[1]
-        if len(name) == 1:
-            spellings = [f"-{name}"]
-        else:
-            spellings = ["--" + name.replace("_", "-"), name.upper()]
+        spellings = [option(name), *([name.upper()] if len(name) > 1 else ())]
         return next((word for word in spellings if word in words), match[0])
 
     return _PARAMETER.sub(translated, text)
@@ -228,11 +226,10 @@ def load_inputs(
     from crysformer.peptide.sequence_file import read_sequences_with_notes
 
     if getattr(args, "dictionary", ()):
-        from crysformer.building.dictionaries import find_dictionaries
+        from crysformer.building.dictionaries import read_dictionary
         from crysformer.peptide.user_residues import add_residues
 
-        find_dictionaries(args.dictionary)  # refuses files that are none
-        add_residues(args.dictionary)
+        add_residues([read_dictionary(file) for file in args.dictionary])
     reading = read_sequences_with_notes(args.sequence)
     return replace(data, warnings=(*data.warnings, *reading.notes)), reading.chains
 

@@ -105,6 +105,17 @@ def result_line(metrics: dict[str, Any]) -> str:
     )
 
 
+def mean_lines(metrics: dict[str, Any]) -> list[str]:
+    """Mean correlation and phase errors, before and after alignment, a line each."""
+    return [
+        f"  PC before, after alignment      {metrics['pc']:8.3f} {metrics['pc_aligned']:8.3f}",
+        f"  mean phase error                {metrics['mean_phase_error']:8.2f}"
+        f" {metrics['mean_phase_error_aligned']:8.2f} degrees",
+        f"  F-weighted phase error          {metrics['weighted_phase_error']:8.2f}"
+        f" {metrics['weighted_phase_error_aligned']:8.2f} degrees",
+    ]
+
+
 def text(metrics: dict[str, Any]) -> str:
     """Format each crystal on a line, then the means."""
     lines = []
@@ -120,10 +131,6 @@ def text(metrics: dict[str, Any]) -> str:
         [
             *lines,
             f"  solved                          {metrics['solved_share']:8.1%} of {metrics['n']}",
-            f"  PC before, after alignment      {metrics['pc']:8.3f} {metrics['pc_aligned']:8.3f}",
-            f"  mean phase error                {metrics['mean_phase_error']:8.2f}"
-            f" {metrics['mean_phase_error_aligned']:8.2f} degrees",
-            "  F-weighted phase error, aligned "
-            f"{metrics['weighted_phase_error_aligned']:8.2f} degrees",
+            *mean_lines(metrics),
         ]
     )

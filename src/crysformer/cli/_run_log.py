@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import importlib.metadata
 import logging
 import os
 import platform
@@ -18,15 +17,13 @@ from typing import Final
 
 from crysformer.errors import CrysformerError
 from crysformer.files import companions, is_unfinished, locked_folder, write_bytes
-from crysformer.version import __version__
+from crysformer.version import __version__, versions
 
 log = logging.getLogger("crysformer")
 
 NAME: Final = "crysformer.log"
 #: Commands whose output folder gets a log; that of `predict` stands beside its files (`file_log`).
 COMMANDS: Final = ("solve", "build", "train", "evaluate", "demo", "benchmark")
-#: Packages whose versions may matter for the result.
-_PACKAGES: Final = ("numpy", "scipy", "gemmi", "torch", "servalcat")
 _INTERVAL: Final = 5.0  # seconds between writings; a run that fails sooner leaves no folder
 
 
@@ -163,16 +160,13 @@ def add_to_log(text: str) -> None:
 
 def header(command_line: str) -> list[str]:
     """Command line, folder, versions and time of a run."""
-    versions = [f"Python {platform.python_version()}"]
-    for name in _PACKAGES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            versions.append(f"{name} {importlib.metadata.version(name)}")
+    installed = ", ".join(f"{name} {version}" for name, version in versions().items())
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return [
         f"crysformer {__version__}, {now}",
         f"command: {command_line}",
         f"in: {os.getcwd()}",
-        f"on: {platform.platform()}, {', '.join(versions)}",
+        f"on: {platform.platform()}, {installed}",
     ]
 
 

@@ -4,70 +4,39 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import logging
+import math
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from crysformer.cli._common import emit, log, progress_bar, with_flags
+from crysformer.cli._list_results import (
+    complete_records,
+    content,
+    record_of,
+    results_table,
+    solved_record,
+    write_results,
+)
 from crysformer.cli._run_log import add_to_log, run_log
 from crysformer.cli._verdict import report_lines
 from crysformer.crystal.io.crystal_list import ListedCrystal, read_list
-from crysformer.errors import CrysformerError, InputError, UsageError
-from crysformer.files import atomic_path, locked_folder, write_json
+from crysformer.errors import CrysformerError, UsageError
+from crysformer.files import locked_folder
 from crysformer.parallel import Workers, run_tasks
-from crysformer.progress import Progress
-from crysformer.schema import read_json_object, record
+from crysformer.progress import Progress, duration
 from crysformer.signals import end_processes, prepare_worker
 from crysformer.wording import counted
 
-#: Columns of results.tsv.
-FIELDS = (
-    "name", "data", "sequence", "copies", "status", "confidence", "method", "hand_probability",
-    "seconds", "starts", "warnings", "message",
-)  # fmt: skip
-#: What is in the folder of a crystal that is complete.
-RESULTS = ("solution.mtz", "solution.ccp4", "summary.json")
 #: Seconds in which an interrupted crystal writes its best candidate.
 _GRACE = 20.0
-#: Fraction of the time limit after which an unsolved crystal counts as searched for all of it.
-_SEARCHED = 0.8
 _POLL = 0.5  # seconds between looks at processes that have nothing to say
-
-
-@dataclass(frozen=True)
-class _Row:
-    """Line of the results; its fields are `FIELDS`."""
-
-    name: str
-    data: str
-    sequence: str | None
-    copies: int | None
-    status: str
-    confidence: float | None
-    method: str | None
-    hand_probability: float | None
-    seconds: float | None
-    starts: int | None
-    warnings: int | None
-    message: str | None
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """Content of results.json."""
-
-    n: int
-    solved: int
-    not_solved: int
-    failed: int
-    crystals: list[dict[str, Any]]
 
 
 @dataclass
@@ -95,17 +64,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, crystals: tuple[ListedCrystal, ...], folder: Path) -> int:
-    done = _complete(folder, crystals, args.time_limit) if args.resume else {}
+    done = complete_records(folder, crystals, args.time_limit) if args.resume else {}
     if args.resume:
         log.info("%d of %d are complete already", len(done), len(crystals))
     waiting = [crystal for crystal in crystals if crystal.name not in done]
+    if waiting:
+        log.info("%s", _longest(args, len(waiting)))
+    begun_with = len(done)
     try:
         with progress_bar(args, "solving") as progress:
             solve_all = _solve_all if args.scheduler is None else _solve_on_cluster
             for record, fraction in solve_all(args, folder, waiting):
                 if record is not None:
                     done[record["name"]] = record
-                    _write(folder, crystals, done)
+                    write_results(folder, crystals, done)
                     log.info(
                         "%d of %d: %s: %s",
                         len(done), len(crystals), record["name"], record["status"],
@@ -113,13 +85,14 @@ def _run(args: argparse.Namespace, crystals: tuple[ListedCrystal, ...], folder: 
                 if progress is not None:
                     solved = sum(r["status"] == "solved" for r in done.values())
                     text = f"{len(done)} of {len(crystals)}, {solved} solved"
-                    progress((len(done) + fraction) / len(crystals), text)
+                    # of this run alone, for the estimate of the time left
+                    progress((len(done) - begun_with + fraction) / len(waiting), text)
     except KeyboardInterrupt as stop:
         raise type(stop)(
             f"{folder}: what was found so far is kept; pass `resume` to go on"
         ) from stop
     finally:
-        _write(folder, crystals, done)
+        write_results(folder, crystals, done)
     written = [f"written: {folder}: results.tsv, results.json"]
     if not args.no_report:
         from crysformer.workflow.reports import write_batch_report
@@ -127,12 +100,24 @@ def _run(args: argparse.Namespace, crystals: tuple[ListedCrystal, ...], folder: 
         page = write_batch_report(folder, [done[c.name] for c in crystals if c.name in done])
         written = [f"{written[0]}, {page.name}", *report_lines(folder)]
     records = [done[crystal.name] for crystal in crystals]
-    table = _table(records)
-    emit(args, _content(records), "\n".join([table, *written]), verdict=table.splitlines()[-1])
+    table = results_table(records)
+    emit(args, content(records), "\n".join([table, *written]), verdict=table.splitlines()[-1])
     failed = [record for record in records if record["status"] == "failed"]
     for record in failed:
         log.error("%s: %s", record["name"], record["message"])
     return 1 if failed else 0
+
+
+def _longest(args: argparse.Namespace, n: int) -> str:
+    """The time that `n` crystals may take, in words."""
+    building = 0.0 if args.no_build else args.build_time_limit
+    text = f"{counted(n, 'crystal')} to solve, each in at most {duration(args.time_limit)}"
+    if building:
+        text += f", and {duration(building)} for the model of a solution"
+    if args.scheduler is None:
+        turns = math.ceil(n / args.jobs)
+        text += f"; at most {duration(turns * (args.time_limit + building))} in all"
+    return text
 
 
 def _solve_all(
@@ -180,10 +165,10 @@ def _solve_remotely(options: argparse.Namespace, crystal: ListedCrystal) -> dict
     try:
         summary = _solve_with_log(options, None, own_thread=True)
     except CrysformerError as error:
-        return _record(crystal, "failed", message=with_flags(str(error), options))
+        return record_of(crystal, "failed", message=with_flags(str(error), options))
     except Exception as error:
-        return _record(crystal, "failed", message=describe_error(error))
-    return _solved(crystal, summary)
+        return record_of(crystal, "failed", message=describe_error(error))
+    return solved_record(crystal, summary)
 
 
 def _solve_with_log(
@@ -234,13 +219,13 @@ def _listen(job: _Job) -> dict[str, Any] | None:
         code = job.process.exitcode
         kind, content = "failed", f"the process died (exit code {code}); perhaps out of memory"
     if kind == "progress":
-        job.fraction = float(content)
+        job.fraction = max(job.fraction, float(content))  # building counts from zero again
         return None
     job.process.join()
     job.pipe.close()
     if kind == "failed":
-        return _record(job.crystal, "failed", message=content)
-    return _solved(job.crystal, content)
+        return record_of(job.crystal, "failed", message=content)
+    return solved_record(job.crystal, content)
 
 
 def _child(options: argparse.Namespace, pipe: Connection, threads: int) -> None:
@@ -267,108 +252,3 @@ def _child(options: argparse.Namespace, pipe: Connection, threads: int) -> None:
         pipe.send(("failed", describe_error(error)))
     else:
         pipe.send(("done", summary))
-
-
-def _record(crystal: ListedCrystal, status: str, **more: Any) -> dict[str, Any]:
-    record: dict[str, Any] = dict.fromkeys(FIELDS)
-    given = {name: str(x) if name == "data" else x for name, x in vars(crystal).items()}
-    return {**record, **given, "status": status, **more}
-
-
-def _solved(crystal: ListedCrystal, summary: dict[str, Any]) -> dict[str, Any]:
-    return _record(
-        crystal,
-        "solved" if summary["solved"] else "not solved",
-        confidence=summary["confidence"],
-        method=summary["method"],
-        hand_probability=summary["hand_probability"],
-        seconds=summary["seconds"],
-        starts=summary["starts"],
-        warnings=len(summary["data"]["warnings"]),
-    )
-
-
-def _complete(
-    folder: Path, crystals: Sequence[ListedCrystal], time_limit: float
-) -> dict[str, dict[str, Any]]:
-    """Records, by name, of the crystals that an earlier run with the same list row finished.
-
-    An unsolved crystal is finished once it was searched for about `time_limit` seconds.
-    """
-    path = folder / "results.json"
-    if not path.exists():
-        return {}
-    try:
-        stored = record(_Stored, read_json_object(path))
-        earlier = {values["name"]: asdict(record(_Row, values)) for values in stored.crystals}
-    except (ValueError, KeyError) as error:
-        raise InputError(f"{path}: not the results of a list ({error}); remove it") from error
-    return {
-        crystal.name: earlier[crystal.name]
-        for crystal in crystals
-        if crystal.name in earlier
-        and _is_searched(earlier[crystal.name], time_limit)
-        and _is_of(earlier[crystal.name], crystal)
-        and all((folder / crystal.name / name).is_file() for name in RESULTS)
-    }
-
-
-def _is_searched(row: dict[str, Any], time_limit: float) -> bool:
-    """Check if a crystal was solved, or searched for about `time_limit` seconds."""
-    if row["confidence"] is None or row["seconds"] is None:
-        return False
-    enough: bool = row["seconds"] >= _SEARCHED * time_limit
-    return row["status"] == "solved" or (row["status"] == "not solved" and enough)
-
-
-def _is_of(row: dict[str, Any], crystal: ListedCrystal) -> bool:
-    """Check if a row of the results is of the same data, sequence and copies."""
-    given = _record(crystal, "")
-    return all(row[name] == given[name] for name in ("data", "sequence", "copies"))
-
-
-def _content(records: list[dict[str, Any]]) -> dict[str, Any]:
-    states = [record["status"] for record in records]
-    return {
-        "n": len(records),
-        "solved": states.count("solved"),
-        "not_solved": states.count("not solved"),
-        "failed": states.count("failed"),
-        "crystals": records,
-    }
-
-
-def _write(
-    folder: Path, crystals: tuple[ListedCrystal, ...], done: dict[str, dict[str, Any]]
-) -> None:
-    """results.tsv and results.json of what is done, in the order of the list."""
-    records = [done[crystal.name] for crystal in crystals if crystal.name in done]
-    write_json(folder / "results.json", _content(records))
-    with (
-        atomic_path(folder / "results.tsv") as path,
-        open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-    ):
-        table = csv.DictWriter(file, FIELDS, delimiter="\t", lineterminator="\n")
-        table.writeheader()
-        table.writerows(records)
-
-
-def _line(record: dict[str, Any]) -> str:
-    if record["status"] == "failed":
-        return f"{record['name']}: failed"  # why is among the errors at the end
-    return (
-        f"{record['name']}: {record['status']}, confidence {record['confidence']:.2f}, "
-        f"{record['method']}, {record['seconds']:.1f} s"
-    )
-
-
-def _table(records: list[dict[str, Any]]) -> str:
-    content = _content(records)
-    return "\n".join(
-        [
-            *(_line(record) for record in records),
-            f"{counted(content['n'], 'crystal')}: {content['solved']} solved, "
-            f"{content['not_solved']} not "
-            f"solved, {content['failed']} failed",
-        ]
-    )

@@ -54,6 +54,7 @@ def solve_one(args: argparse.Namespace, progress: Progress | None) -> tuple[dict
         build_time_limit=None if args.no_build else args.build_time_limit,
         dictionary=args.dictionary,
         report_page=not args.no_report,
+        command=getattr(args, "command_line", None),
     )
     return summary, verdict(data, solution, summary, Path(args.output))
 

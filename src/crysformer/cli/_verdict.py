@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from crysformer.wording import counted, hand_text, r_factors_text, r_free_text
+from crysformer.wording import build_command, counted, hand_text, r_factors_text, r_free_text
 
 if TYPE_CHECKING:
     from crysformer.crystal.reflections import CrystalData
@@ -16,14 +15,12 @@ if TYPE_CHECKING:
 #: Figures of candidates that are printed; summary.json and the report have all.
 _SHOWN: Final = ("r", "free_correlation", "z_free_correlation", "log_likelihood_gain")
 _MOST_CANDIDATES: Final = 5
-#: How advice names an option of the command line.
-_OPTION: Final = re.compile(r"the option (?=find-space-group|radiation electron)")
 
 
 def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], folder: Path) -> str:
     """The verdict in a few lines, without the notes on reading, which were logged already."""
     from crysformer.phasing.sequence_support.verdict import likelier
-    from crysformer.report.html.words import not_checked
+    from crysformer.report.html.words import R_FACTORS, not_checked
 
     support = summary["sequence"]
     answer = "yes" if solution.solved else "no"
@@ -34,6 +31,8 @@ def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], fold
         f"{solution.seconds:.1f} s",
         *figures_table(summary),
     ]
+    if (summary.get("refinement") or {}).get("r_work") is not None:
+        lines.append(R_FACTORS)
     if not solution.space_group.is_centrosymmetric():
         lines.append(f"hand: {hand_text(solution.hand_probability)}")
     if len(solution.enantiomorph) > 1:
@@ -47,8 +46,7 @@ def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], fold
         lines.append(f"sequence: {unchecked}")
     if solution.solved and (other := likelier(support)):
         lines.append(f"likelier sequence: {other}")
-        command = f"crysformer build {folder} --sequence {support['other']} -o NEW"
-        lines.append(f"for a model with it: {command}")
+        lines.append(f"for a model with it: {build_command(folder, support['other'])}")
     lines += _proposal(data, solution, summary, folder)
     if support["supported"] is False and (folder / "model.cif").is_file():
         lines.append("model.cif: without the side chains that the amplitudes refute, beyond CB")
@@ -70,8 +68,7 @@ def verdict(data: CrystalData, solution: Solution, summary: dict[str, Any], fold
         from crysformer.report.html.advice import advice
 
         for text in advice(summary):
-            lines.append(f"to try next: {_OPTION.sub(r'--', text)}")
-        lines.append("to continue: the same command with --resume, for another --time-limit")
+            lines.append(f"to try next: {text}")
     return "\n".join(lines)
 
 
@@ -82,7 +79,7 @@ def _proposal(
     from crysformer.building.proposed_sequence.likelihood import ProposalSettings
     from crysformer.building.proposed_sequence.proposal import PROPOSED, proposal_line
 
-    command = f"crysformer build {folder} --sequence proposed -o NEW"
+    command = build_command(folder, "proposed")
     if PROPOSED in summary:
         return [proposal_line(summary[PROPOSED]), f"for a model with it: {command}"]
     unknown = solution.solved and not summary["input"]["sequence"]
@@ -112,13 +109,12 @@ def figures_table(summary: dict[str, Any]) -> list[str]:
     refinement = summary.get("refinement") or {}
     if refinement.get("r_work") is not None:
         fold = refinement.get("r_free_k_fold")
-        work = (fold or refinement)["r_work"]
+        folds = f", {fold['folds']}-fold" if fold else ""
         title, usual = MODEL_FIGURES["r_work"]
-        rows.append([title, f"{work:.3f}", usual, ""])
+        rows.append([title + folds, f"{(fold or refinement)['r_work']:.3f}", usual, ""])
         if r_free := r_free_text(refinement):
             title, usual = MODEL_FIGURES["r_free"]
-            title += f", {fold['folds']}-fold" if fold else ""
-            rows.append([title, r_free, usual, ""])
+            rows.append([title + folds, r_free, usual, ""])
     for candidate in summary["candidates"][:1]:
         kind = kind_of_candidate(candidate["figures"])
         for name in _SHOWN:
@@ -132,16 +128,17 @@ def figures_table(summary: dict[str, Any]) -> list[str]:
 
 def candidates_table(summary: dict[str, Any]) -> list[str]:
     """The best candidates with their confidence and figures."""
-    from crysformer.report.html.words import FIGURES
+    from crysformer.report.html.words import FIGURES, order_of_candidates
 
-    candidates = summary["candidates"][:_MOST_CANDIDATES]
+    candidates = summary["candidates"][:_MOST_CANDIDATES]  # there is one at least
     names = [name for name in _SHOWN if any(name in c["figures"] for c in candidates)]
     rows = [["method", "confidence", *(FIGURES[name][0] for name in names)]]
     for candidate in candidates:
         values = [candidate["figures"].get(name) for name in names]
         figures = ["" if value is None else f"{value:.3f}" for value in values]
         rows.append([candidate["method"], f"{candidate['confidence']:.2f}", *figures])
-    return ["candidates, best first:", *_indented(rows, numbers=range(1, len(rows[0])))]
+    lines = ["candidates, best first:", *_indented(rows, numbers=range(1, len(rows[0])))]
+    return [*lines, order] if (order := order_of_candidates(candidates)) else lines
 
 
 def _indented(rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> list[str]:

@@ -97,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
             report_page=not args.no_report,
             progress=progress,
             translate=lambda text: with_flags(text, args),
+            command=getattr(args, "command_line", None),
         )
     lines = [f"start: {built.origin}"]
     if proposed:

@@ -147,10 +147,7 @@ def text(metrics: dict[str, Any]) -> str:
         f" {metrics['d_min']:g} A, amplitude error {metrics['amplitude_error']:.0%},"
         f" {metrics['completeness']:.0%} complete",
         f"  solved                          {metrics['solved_share']:8.1%}",
-        f"  PC before, after alignment      {metrics['pc']:8.3f} {metrics['pc_aligned']:8.3f}",
-        f"  mean phase error                {metrics['mean_phase_error']:8.2f}"
-        f" {metrics['mean_phase_error_aligned']:8.2f} degrees",
-        f"  F-weighted phase error, aligned {metrics['weighted_phase_error_aligned']:8.2f} degrees",
+        *_evaluate_phases.mean_lines(metrics),
         f"  seconds each, longest           {metrics['seconds']:8.1f}"
         f" {metrics['seconds_max']:8.1f}",
     ]

@@ -68,7 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         default=120.0,
         metavar="S",
-        help="seconds after which the best candidate so far is taken (default 120)",
+        help="seconds of search after which the best candidate so far is taken (default 120)",
     )
     parser.add_argument(
         "--find-space-group",
@@ -89,8 +89,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="continue from the state in the output folder, for another time limit; for a list, "
-        "skip the crystals that are solved, or were searched for as long",
+        help="continue from the state in the output folder, for --time-limit seconds more; for a "
+        "list, skip the crystals that are solved or were searched for --time-limit seconds in all",
     )
     parser.add_argument(
         "--settings", metavar="FILE.toml", help="settings of the solver, as --print-settings writes"

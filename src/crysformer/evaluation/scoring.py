@@ -88,8 +88,8 @@ def pooled_edges(d_min: float) -> NDArray[np.float64]:
 def mean_scores(scores: Sequence[Score]) -> dict[str, float]:
     """Means over crystals, under their names in metrics.json."""
     names = (
-        "pc", "pc_better_hand", "pc_aligned", "mean_phase_error", "mean_phase_error_aligned",
-        "weighted_phase_error_aligned",
+        "pc", "pc_better_hand", "pc_aligned", "mean_phase_error", "weighted_phase_error",
+        "mean_phase_error_aligned", "weighted_phase_error_aligned",
     )  # fmt: skip
     return {name: float(np.mean([getattr(s, name) for s in scores])) for name in names}
 

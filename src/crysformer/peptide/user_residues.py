@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import gemmi
 import numpy as np
@@ -18,14 +17,14 @@ from crysformer.peptide.residues import BACKBONE, LETTER_OF
 _LEAST_VOLUME = 1.0  # A^3, of the three bonds of an alpha carbon that has a hand
 
 
-def add_residues(files: Iterable[str | Path]) -> tuple[str, ...]:
-    """Make the amino acids in files of definitions known in this process, by their names.
+def add_residues(documents: Iterable[gemmi.cif.Document]) -> tuple[str, ...]:
+    """Make the amino acids of definitions known in this process, by their names.
 
     Parameters
     ----------
-    files
-        Component definitions or monomer dictionaries in CIF, as `dictionary` of building. What
-        they hold beside amino acids with the backbone N, CA, C, O is left aside, as are residues
+    documents
+        Component definitions or monomer dictionaries, as `dictionary` of building. What they hold
+        beside amino acids with the backbone N, CA, C, O is left aside, as are residues
         without coordinates and the twenty.
 
     Returns
@@ -33,8 +32,8 @@ def add_residues(files: Iterable[str | Path]) -> tuple[str, ...]:
     Names of the residues that were added, in capitals; those known before have the new definition.
     """
     found: dict[str, Component] = {}
-    for file in files:
-        for block in gemmi.cif.read(str(file)):
+    for document in documents:
+        for block in document:
             component = component_of(block)
             if component is not None and _is_amino_acid(component):
                 found[component.name.upper()] = _with_hand(component)

@@ -81,7 +81,8 @@ def solve(
         A file (``state.safetensors``) to keep what was found in, written after turns; one that is
         there is replaced.
     resume
-        Continue from `state`, if it is there, for another `time_limit`; a note says if it is not.
+        Continue from `state`, if it is there, for `time_limit` seconds more; a note says if it is
+        not.
     return_interrupted
         On Ctrl-C or SIGTERM, return the best candidate so far with the `interruption`, instead of
         raising it; a second signal is not caught.

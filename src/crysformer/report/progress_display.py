@@ -31,7 +31,7 @@ class ProgressDisplay:
     def __init__(self, stage: str = "running") -> None:
         self._clock, self._lock = StageClock(stage), threading.RLock()
         self._shown = time.monotonic()
-        self._handle = _notebook_display(self._html())
+        self._handle = _notebook_display(self._bar())
         self._stopped: threading.Event | None = None  # of the thread that moves the bar
 
     def begin(self, stage: str, seconds: float | None = None) -> None:
@@ -103,11 +103,11 @@ class ProgressDisplay:
         if self._handle is None:
             print(self._clock.line(), file=sys.stderr)
         else:
-            self._handle.update(_Html(self._html()))
+            self._handle.update(self._bar())
 
-    def _html(self) -> str:
-        fraction = 1.0 if self._clock.has_ended else self._clock.fraction
-        return f'<progress value="{fraction:.3f}" max="1"></progress> {escape(self._clock.line())}'
+    def _bar(self) -> _Bar:
+        clock = self._clock
+        return _Bar(1.0 if clock.has_ended else clock.fraction, clock.line())
 
 
 def _move(display: weakref.ref[ProgressDisplay], ended: threading.Event) -> None:
@@ -120,15 +120,20 @@ def _move(display: weakref.ref[ProgressDisplay], ended: threading.Event) -> None
         del shown  # or it would live for as long as this thread
 
 
-class _Html:
-    def __init__(self, text: str) -> None:
-        self._text = text
+class _Bar:
+    """A bar in a notebook; where only text is shown, its line."""
+
+    def __init__(self, fraction: float, line: str) -> None:
+        self._fraction, self._line = fraction, line
+
+    def __repr__(self) -> str:
+        return self._line
 
     def _repr_html_(self) -> str:
-        return self._text
+        return f'<progress value="{self._fraction:.3f}" max="1"></progress> {escape(self._line)}'
 
 
-def _notebook_display(text: str) -> Any:
+def _notebook_display(bar: _Bar) -> Any:
     """Handle of a new output of the notebook's cell; None where there is no notebook."""
     if "IPython" not in sys.modules:
         return None
@@ -137,4 +142,4 @@ def _notebook_display(text: str) -> Any:
     if shell is None or not hasattr(shell, "kernel"):
         return None
     display = importlib.import_module("IPython.display").display
-    return display(_Html(text), display_id=True)
+    return display(bar, display_id=True)

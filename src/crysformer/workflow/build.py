@@ -25,6 +25,8 @@ from crysformer.peptide.sequence_file import sequences_of
 from crysformer.phasing.sequence_support.support import SupportSettings
 from crysformer.phasing.sequence_support.verdict import SequenceSupport
 from crysformer.signals import uninterrupted
+from crysformer.version import __version__, versions
+from crysformer.wording import build_command
 from crysformer.workflow.pictures import PICTURE, write_model_picture
 from crysformer.workflow.reports import REPORT, write_report
 
@@ -52,6 +54,7 @@ def build_to_folder(
     report_page: bool = True,
     progress: Report | None = None,
     translate: Callable[[str], str] = str,
+    command: str | None = None,
 ) -> tuple[BuiltModel, Validation, dict[str, Any]]:
     """Build a model and write what ``crysformer build`` writes.
 
@@ -76,6 +79,8 @@ def build_to_folder(
         Write density.png as well, and report.html if there is a verdict on a solution.
     translate
         Applied to every note before it is written.
+    command
+        The command line, for summary.json.
 
     Returns
     -------
@@ -94,7 +99,7 @@ def build_to_folder(
     with locked_folder(target, overwrite=overwrite):
         found = add_building(
             target, data, sequences, start or Start(),
-            {**(summary or {}), "input": described_input(data, sequences, copies)},
+            {**(summary or {}), **run_entries(data, sequences, copies, command)},
             settings=settings, dictionary=dictionary, copies=copies, time_limit=time_limit,
             seed=seed, progress=progress, translate=translate,
         )  # fmt: skip
@@ -186,7 +191,7 @@ def add_building(
     if interruption is not None:
         raise type(interruption)(
             f"building was interrupted; the best model so far is in {folder}, and "
-            f"`crysformer build {folder} -o NEW` goes on from it"
+            f"`{build_command(folder)}` goes on from it"
         ) from interruption
     return built, validation, extended
 
@@ -228,11 +233,16 @@ def building_summary(
     return {"refinement": refinement, "validation": validation.to_summary()}
 
 
-def described_input(
-    data: CrystalData, sequences: Sequence[str], copies: int | None
+def run_entries(
+    data: CrystalData, sequences: Sequence[str], copies: int | None, command: str | None
 ) -> dict[str, Any]:
-    """The table ``input`` of summary.json, with which ``crysformer build`` goes on later."""
-    return asdict(SolvedInput(data.source, tuple(sequences), copies, data.radiation))
+    """The tables ``input`` and ``program`` of summary.json.
+
+    With the first, ``crysformer build`` goes on later.
+    """
+    given = SolvedInput(data.source, tuple(sequences), copies, data.radiation)
+    program = {"version": __version__, "command": command, "packages": versions()}
+    return {"input": asdict(given), "program": program}
 
 
 def write_building(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def write_solution(
     solution: Solution,
     report: DataReport | None = None,
     translate: Callable[[str], str] = str,
-    asked: dict[str, Any] | None = None,
+    entries: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write solution.mtz, solution.ccp4, summary.json and, if there are any, models.
 
@@ -48,8 +48,8 @@ def write_solution(
         Quality of the data, for summary.json.
     translate
         Applied to the report's warnings.
-    asked
-        What the crystal was solved with, for the entry ``input`` of summary.json.
+    entries
+        Further entries of summary.json.
 
     Returns
     -------
@@ -57,9 +57,7 @@ def write_solution(
         The content of summary.json.
     """
     data = solution.data or data
-    summary = solution.to_summary()
-    if asked is not None:
-        summary["input"] = asked
+    summary = {**solution.to_summary(), **(entries or {})}
     if report is not None:
         warnings = [translate(warning) for warning in report.warnings]
         summary["data"] = {**report.to_dict(), "warnings": warnings}
@@ -74,7 +72,7 @@ def write_solution(
         write_bytes(folder / MODEL, structure.make_mmcif_document().as_string().encode())
     if solution.atoms is not None:
         atoms = solution.atoms
-        known = asked is not None and asked["sequence"]
+        known = (summary.get("input") or {}).get("sequence")
         proposed = None if known else propose_sequence(atoms, data.d_min)
         if solution.solved and proposed is not None:
             summary[PROPOSED] = proposed.to_summary()

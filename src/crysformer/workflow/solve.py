@@ -23,8 +23,8 @@ from crysformer.workflow.build import (
     BUILDING_FILES,
     SUMMARY,
     add_building,
-    described_input,
     remove_building,
+    run_entries,
 )
 from crysformer.workflow.pictures import PICTURE, write_picture
 from crysformer.workflow.reports import REPORT, write_report
@@ -49,6 +49,7 @@ def solve_to_folder(
     build_time_limit: float | None = None,
     dictionary: Sequence[str | Path] = (),
     report_page: bool = True,
+    command: str | None = None,
     **options: Any,
 ) -> tuple[Solution, dict[str, Any]]:
     """Solve a crystal and write what ``crysformer solve`` writes.
@@ -80,6 +81,8 @@ def solve_to_folder(
         Monomer dictionaries for building.
     report_page
         Write report.html and density.png as well.
+    command
+        The command line, for summary.json.
     **options
         Of `crysformer.solve`: ``method``, ``time_limit``, ``seed``, ``settings`` and so on.
 
@@ -135,7 +138,7 @@ def solve_to_folder(
         try:
             with uninterrupted():
                 summary = write_results(
-                    target, data, solution, report, sequences, copies, translate
+                    target, data, solution, report, sequences, copies, translate, command
                 )
         except KeyboardInterrupt as late:
             interruption = late
@@ -188,6 +191,7 @@ def write_results(
     sequences: tuple[str, ...],
     copies: int | None,
     translate: Callable[[str], str] = str,
+    command: str | None = None,
 ) -> dict[str, Any]:
     """Write the files of a solution into a folder whose lock the caller holds, and nothing older.
 
@@ -201,6 +205,8 @@ def write_results(
         What it was solved with.
     translate
         Applied to the report's warnings.
+    command
+        The command line, for summary.json.
 
     Returns
     -------
@@ -208,8 +214,8 @@ def write_results(
         The content of summary.json.
     """
     with staged_files(target) as staging:
-        asked = described_input(data, sequences, copies)
-        summary = write_solution(staging, data, solution, report, translate, asked)
+        entries = run_entries(data, sequences, copies, command)
+        summary = write_solution(staging, data, solution, report, translate, entries)
     # those of an earlier run do not belong to these phases
     remove_building(target)
     if solution.model is None:

@@ -15,6 +15,6 @@ from crysformer.workflow.solve import solve_to_folder
 def solved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report") / "gly-phe"
     data = read_crystal(FOLDER / "gf.mtz.gz")
-    solution, _ = solve_to_folder(data, folder, "GF", time_limit=20, seed=1, build_time_limit=60)
+    solution, _ = solve_to_folder(data, folder, "GF", time_limit=60, seed=1, build_time_limit=60)
     assert solution.solved
     return folder

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from crysformer.cli import command_parser
 from crysformer.report.html.advice import advice
+from crysformer.wording import option
 
 
 def unsolved(**changes: Any) -> dict[str, Any]:
@@ -20,7 +23,7 @@ def test_a_solved_crystal_needs_none() -> None:
 
 def test_good_data_need_time_alone() -> None:
     (only,) = advice(unsolved())
-    assert "resume the search with a longer time limit" in only
+    assert "`resume` goes on" in only
 
 
 def test_each_shortcoming_is_named() -> None:
@@ -31,9 +34,13 @@ def test_each_shortcoming_is_named() -> None:
         input={"sequence": []},
     )  # fmt: skip
     text = " ".join(advice(poor))
-    named = ("the sequence", "61 %", "find-space-group", "electron", "2.8 A", "warnings")
+    named = ("the sequence", "61 %", "`find_space_group`", "electron", "2.8 A", "warnings")
     for word in named:
         assert word in text
+    parameters = set(re.findall(r"`([a-z_]+)`", text))
+    assert {"sequence", "resume", "time_limit"} <= parameters
+    options = set(re.findall(r"--[a-z-]+", command_parser("solve").format_help()))
+    assert {option(name) for name in parameters} <= options
     assert advice(poor)[0].startswith("Give the sequence")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -38,6 +39,14 @@ def test_points_lie_where_the_axes_say() -> None:
     }
     assert label["10"] - 4 == pytest.approx(y2, abs=0.11)
     assert label["0"] - 4 == pytest.approx(y0, abs=0.11)
+
+
+def test_steps_keep_their_value_until_the_next_point() -> None:
+    drawn = chart("title", [Series("best", [0.0, 1.0, 2.0], [0.0, 1.0, 1.0], "steps")], "x", "y")
+    path = next(iter(ET.fromstring(drawn).iter("path"))).get("d", "")
+    start, across, up, *_ = re.findall(r"([MHL])([\d.]+)", path)
+    assert [kind for kind, _ in (start, across, up)] == ["M", "H", "L"]
+    assert across[1] == up[1], "the line turns up only where the next point is"
 
 
 def test_curves_are_interrupted_and_named() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from crysformer.cli import main
 from crysformer.errors import InputError
 from crysformer.report.html import html_report
 from crysformer.report.html.words import hand, verdict
+from crysformer.version import __version__
 from crysformer.workflow.reports import write_reports
 
 
@@ -66,6 +68,9 @@ def test_a_page_is_complete_and_loads_nothing(solved: Path) -> None:
     assert "://" not in own
     for text in ("Solved", "raar", "Completeness", "L-test", "Candidates, best first"):
         assert text in own
+    assert f"crysformer {__version__}; Python 3." in own
+    assert "R-work is that of the refined model" in own
+    assert own.count("free set ") == 1, "told with the model, not again among the notes"
     assert json.loads((solved / "summary.json").read_text())["course"][0]["method"]
 
 
@@ -80,6 +85,22 @@ def test_text_of_files_is_escaped(solved: Path, tmp_path: Path) -> None:
     assert outline(page).loaded == []
     assert "&lt;script&gt;alert(1)" in page
     assert "<b>name" not in page
+
+
+def test_commands_of_the_page_can_be_pasted(solved: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "a folder"
+    shutil.copytree(solved, folder)
+    summary = json.loads((folder / "summary.json").read_text())
+    summary["program"]["command"] = "crysformer solve 'my data.mtz' -o out"
+    summary["proposed_sequence"] = {"sequence": "GF"}
+    summary["input"]["sequence"] = []
+    (folder / "summary.json").write_text(json.dumps(summary))
+    page = unescape(html_report(folder))
+    assert "<pre>crysformer solve 'my data.mtz' -o out</pre>" in page
+    assert f"crysformer build '{folder}' --sequence proposed -o NEW" in page
+    summary["solved"] = False
+    (folder / "summary.json").write_text(json.dumps(summary))
+    assert "<code>--resume</code> goes on" in html_report(folder)
 
 
 def test_an_unsolved_page_warns(solved: Path, tmp_path: Path) -> None:
@@ -110,6 +131,7 @@ def test_verdicts_in_words(solved: bool, confidence: float, headline: str) -> No
 
 def test_the_hand_in_words() -> None:
     assert hand({}) == ""
+    assert hand({"hand_probability": 0.99, "solved": False}) == ""
     assert "as shown" in hand({"hand_probability": 0.99})
     assert "not determined" in hand({"hand_probability": 0.5})
     assert "probably" in hand({"hand_probability": 0.8})

@@ -18,6 +18,7 @@ _MARGIN: Final = 16.0  # for the names of the axes, px
 _MOST: Final = 160  # points of a projection along each axis
 _DARKEST: Final = np.array([8, 48, 107])  # red, green and blue of the highest density
 _BAR: Final = 5.0  # length of the scale bar, A
+_LABEL, _LINE = 34.0, 10.0  # width of its label, and the line it has below the name of the axis, px
 
 
 def projections_svg(density: DensityMap) -> str:
@@ -50,7 +51,9 @@ def _view(density: DensityMap, axis: int) -> str:
         end_u[0] - origin[0], end_u[1] - origin[1], origin[0] - end_v[0], origin[1] - end_v[1],
         end_v[0], end_v[1],
     )  # fmt: skip
-    size = extent * scale + 2 * _MARGIN
+    end_of_bar = _MARGIN + _BAR * scale
+    width = max(extent[0] * scale + 2 * _MARGIN, end_of_bar + _LABEL)
+    height = extent[1] * scale + 2 * _MARGIN + _LINE
     outline = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, corners[[0, 1, 3, 2]]))
     names = "".join(
         f'<text x="{x:.1f}" y="{y:.1f}">{"abc"[i]}</text>'
@@ -59,19 +62,19 @@ def _view(density: DensityMap, axis: int) -> str:
             (second, (end_v[0] - 9, end_v[1] + 2)),
         )
     )
-    bar = f"M{_MARGIN:.1f} {size[1] - 4:.1f}h{_BAR * scale:.1f}"
+    bar = f"M{_MARGIN:.1f} {height - 4:.1f}H{end_of_bar:.1f}"
     picture = png_uri(_shades(density.values, axis))
     transform = " ".join(f"{x:.4f}" for x in matrix)
     title = f"highest density along {'abc'[axis]}"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{size[0]:.0f}" height="{size[1]:.0f}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'role="img" aria-label="{title}" style="background:#fff;margin:4px" '
         'font-family="sans-serif" font-size="11">'
         f'<title>{title}</title><image href="{picture}" width="1" height="1" '
         f'preserveAspectRatio="none" transform="matrix({transform})"/>'
         f'<polygon points="{outline}" fill="none" stroke="#888"/>{names}'
         f'<path d="{bar}" stroke="#000" stroke-width="2"/>'
-        f'<text x="{_MARGIN + _BAR * scale + 4:.1f}" y="{size[1] - 1:.1f}">{_BAR:g} Å</text></svg>'
+        f'<text x="{end_of_bar + 4:.1f}" y="{height - 1:.1f}">{_BAR:g} Å</text></svg>'
     )
 
 

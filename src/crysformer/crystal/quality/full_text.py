@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crysformer.crystal.quality.resolution_limits import AxisLimit
 from crysformer.crystal.quality.text import moments_text, vector_text
 from crysformer.wording import counted
 
@@ -26,9 +27,8 @@ def full_text(report: DataReport) -> str:
         "between directions (Cartesian axes: x along a, z along c*)",
     ]
     for b, axis, limit in zip(report.principal_b, anisotropy.axes, report.axis_limits, strict=True):
-        reach = "" if limit is None else f", I/sigma 2 at {_limit(limit)}"
         direction = ", ".join(f"{x:5.2f}" for x in axis)
-        lines.append(f"  B {b:5.1f} A^2 along ({direction}){reach}")
+        lines.append(f"  B {b:5.1f} A^2 along ({direction}){_reach(limit)}")
     lines += ["", *_statistics(report), *report.outliers.lines(), "", *_symmetry(report)]
     if report.packing is not None:
         packed = report.packing
@@ -76,8 +76,15 @@ def _shells(report: DataReport) -> list[str]:
     return lines
 
 
-def _limit(limit: float) -> str:
-    return f"{limit:.2f} A" if np.isfinite(limit) else "no resolution"
+def _reach(limit: AxisLimit | None) -> str:
+    """How far the signal reaches along an axis, and the data, which may end before it does."""
+    if limit is None:
+        return ""
+    if limit.signal <= limit.measured:
+        return f", I/sigma above 2 to the end of the data at {limit.measured:.2f} A"
+    if not np.isfinite(limit.signal):
+        return ", I/sigma below 2 from the first shell on"
+    return f", I/sigma 2 at {limit.signal:.2f} A, data to {limit.measured:.2f} A"
 
 
 def _statistics(report: DataReport) -> list[str]:

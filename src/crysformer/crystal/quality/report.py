@@ -25,7 +25,12 @@ from crysformer.crystal.quality.completeness import Completeness, completeness
 from crysformer.crystal.quality.full_text import full_text
 from crysformer.crystal.quality.moments import Moments, moments
 from crysformer.crystal.quality.outliers import Outliers, wilson_outliers, without_outliers
-from crysformer.crystal.quality.resolution_limits import STRONG, directional_limits, signal_limit
+from crysformer.crystal.quality.resolution_limits import (
+    STRONG,
+    AxisLimit,
+    directional_limits,
+    signal_limit,
+)
 from crysformer.crystal.quality.text import summary_lines, warnings_of
 from crysformer.crystal.quality.translational_ncs import PattersonPeak, patterson_peak
 from crysformer.crystal.quality.twin_laws import TwinLaw, twin_laws
@@ -81,7 +86,7 @@ class DataReport:
     principal_b
         B along the three axes of `anisotropy`, A^2.
     axis_limits
-        Where I / sigma falls below 2 around those axes, A; None without uncertainties.
+        Resolution of signal and data around those axes; None without uncertainties.
     strong_d_min
         Statistics of intensities use reflections to this limit, A, where the mean I / sigma of a
         shell falls below 3; None where nothing is strong enough.
@@ -119,7 +124,7 @@ class DataReport:
     wilson: WilsonFit
     anisotropy: Anisotropy
     principal_b: tuple[float, ...]
-    axis_limits: tuple[float | None, ...]
+    axis_limits: tuple[AxisLimit | None, ...]
     strong_d_min: float | None
     acentric: Moments | None
     centric: Moments | None
@@ -183,7 +188,7 @@ class DataReport:
                 "axes": _plain(self.anisotropy.axes.tolist()),
                 "spread": _plain(self.anisotropy.spread),
                 "uncertainty": _plain(self.anisotropy.uncertainty),
-                "limits": _plain(list(self.axis_limits)),
+                "limits": _plain([None if x is None else x.signal for x in self.axis_limits]),
             },
             "outliers": [
                 {"hkl": hkl, "d": _plain(d), "e": _plain(e), "probability": _plain(p)}

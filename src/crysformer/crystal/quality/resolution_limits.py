@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,8 +47,24 @@ def signal_limit(
     return limit
 
 
-def directional_limits(data: CrystalData, axes: NDArray[np.float64]) -> list[float | None]:
-    """Resolution limit, at a mean I / sigma(I) of 2, within 30 degrees of each axis.
+@dataclass(frozen=True)
+class AxisLimit:
+    """Resolution within 30 degrees of an axis, A.
+
+    Attributes
+    ----------
+    signal
+        Limit at a mean I / sigma(I) of 2, as `signal_limit`.
+    measured
+        Limit of the measured reflections.
+    """
+
+    signal: float
+    measured: float
+
+
+def directional_limits(data: CrystalData, axes: NDArray[np.float64]) -> list[AxisLimit | None]:
+    """Resolution limits around each axis.
 
     Parameters
     ----------
@@ -57,10 +75,15 @@ def directional_limits(data: CrystalData, axes: NDArray[np.float64]) -> list[flo
 
     Returns
     -------
-    One limit (A) an axis, as `signal_limit`; None where a cone holds no reflections.
+    One an axis; None where a cone holds no reflections, or without uncertainties.
     """
     inside = np.zeros((len(axes), len(data)), dtype=bool)
     for rotation in operators(data.space_group).rotations:
         s = data.hkl @ rotation @ data.to_frac
         inside |= np.abs(axes @ s.T) > _CONE * np.linalg.norm(s, axis=1)
-    return [signal_limit(data, cone, SIGNAL, _PER_SHELL) for cone in inside]
+    found = []
+    for cone in inside:
+        signal = signal_limit(data, cone, SIGNAL, _PER_SHELL)
+        measured = data.d[cone & data.measured]
+        found.append(None if signal is None else AxisLimit(signal, float(measured.min())))
+    return found

@@ -24,7 +24,8 @@ def advice(summary: Mapping[str, Any]) -> list[str]:
     Returns
     -------
     list of str
-        One sentence or two each; empty for a solved crystal.
+        One sentence or two each, parameters of `crysformer.solve` in backticks; empty for a solved
+        crystal.
     """
     if summary["solved"]:
         return []
@@ -34,12 +35,16 @@ def advice(summary: Mapping[str, Any]) -> list[str]:
     sequence = given.get("sequence")
     found = []
     if sequence is not None and not sequence and d_min is not None and d_min > _ATOMIC:
-        found.append(f"Give the sequence: without it, data to {d_min:.1f} A are rarely enough.")
+        found.append(
+            f"Give the sequence, with `sequence`: without it, data to {d_min:.1f} A are rarely "
+            "enough."
+        )
     elif sequence is not None and not sequence:
-        found.append("Give the sequence, if it is known: some methods need it.")
+        found.append("Give the sequence with `sequence`, if it is known: some methods need it.")
     found.append(
-        "Search longer: resume the search with a longer time limit. Peptides of six residues or "
-        "more need minutes, and another seed makes other starts."
+        "Search longer: the same command with `resume` goes on for as long again, or for the "
+        "seconds of `time_limit`. Peptides of six residues or more need minutes. A search with "
+        "another `seed`, into another folder, makes other starts."
     )
     completeness = (data.get("completeness") or {}).get("overall")
     if completeness is not None and completeness < _COMPLETE:
@@ -49,13 +54,11 @@ def advice(summary: Mapping[str, Any]) -> list[str]:
         )
     if summary.get("space_group") not in (None, "P 1"):
         found.append(
-            "Doubt the space group: the option find-space-group relies on the Laue class alone. "
+            "Doubt the space group: `find_space_group` relies on the Laue class alone. "
             "If merging assumed too high a symmetry, merge the data again in P 1."
         )
     if data.get("radiation") == "xray" and data.get("wavelength") is None:
-        found.append(
-            "If the data are of electron diffraction, say so with the option radiation electron."
-        )
+        found.append("If the data are of electron diffraction, say so with `radiation` electron.")
     if d_min is not None and d_min > _COARSE:
         found.append(
             f"Expect little: data that end at {d_min:.1f} A are beyond what these methods solve, "

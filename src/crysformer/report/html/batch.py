@@ -13,9 +13,9 @@ from crysformer.report.html.tables import Markup, resource, table
 
 #: Columns of results.json in the table: key, heading.
 _COLUMNS = (
-    ("status", "status"), ("confidence", "confidence"), ("method", "method"),
-    ("hand_probability", "hand"), ("seconds", "seconds"), ("warnings", "warnings"),
-    ("message", "message"),
+    ("sequence", "sequence"), ("status", "status"), ("confidence", "confidence"),
+    ("method", "method"), ("hand_probability", "hand"), ("seconds", "seconds"),
+    ("warnings", "warnings"), ("message", "message"),
 )  # fmt: skip
 
 
@@ -44,7 +44,11 @@ def batch_report(folder: Path, crystals: Sequence[Mapping[str, Any]]) -> str:
         text = escape(name)
         if (folder / name / REPORT).is_file():
             text = f'<a href="{escape(quote(name), quote=True)}/{REPORT}">{text}</a>'
-        rows.append([Markup(text), *(crystal.get(key) for key, _ in _COLUMNS)])
+        seconds = crystal.get("seconds")
+        if isinstance(seconds, float):
+            seconds = f"{seconds:.1f}"
+        shown = {**crystal, "seconds": seconds}
+        rows.append([Markup(text), *(shown.get(key) for key, _ in _COLUMNS)])
     content = f"<p>{len(crystals)} crystals: {counts}. Choose a heading to sort by it.</p>" + table(
         ["crystal", *(heading for _, heading in _COLUMNS)], rows, sortable=True
     )

@@ -23,7 +23,8 @@ class Series:
     x, y
         Points; a curve is interrupted where one is not finite.
     style
-        "line", "dashed" for an expectation, "points", or "bars" from zero.
+        "line", "steps" for a value that stays until the next point, "dashed" for an expectation,
+        "points", or "bars" from zero.
     """
 
     name: str
@@ -154,7 +155,8 @@ def _curve(
     path, pen_down = [], False
     for p in at:
         if p is not None:
-            path.append(f"{'L' if pen_down else 'M'}{p[0]:.1f} {p[1]:.1f}")
+            level = f"H{p[0]:.1f}" if pen_down and one.style == "steps" else ""
+            path.append(f"{level}{'L' if pen_down else 'M'}{p[0]:.1f} {p[1]:.1f}")
         pen_down = p is not None
     dashed = " dashed" if one.style == "dashed" else ""
     return [f'<path class="{colour}{dashed}" d="{"".join(path)}"/>']

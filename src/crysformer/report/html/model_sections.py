@@ -8,6 +8,7 @@ from typing import Any
 
 import gemmi
 
+from crysformer.inline_html import html_text
 from crysformer.report.html.result_folder import ResultFolder
 from crysformer.report.html.tables import Markup, table
 from crysformer.wording import r_factors_text
@@ -49,7 +50,8 @@ def _refinement(refined: Mapping[str, Any]) -> str:
             value = f"{value:.1f}"
         if value is not None:
             rows.append([name, value])
-    notes = "".join(f"<li>{escape(str(note))}</li>" for note in refined.get("notes", []))
+    told = [note for note in refined.get("notes", []) if note != refined.get("free_set")]
+    notes = "".join(f"<li>{html_text(str(note))}</li>" for note in told)
     return table(["refinement", ""], rows) + (f"<ul>{notes}</ul>" if notes else "")
 
 

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import accumulate
 from typing import Any
 
 from crysformer.crystal.quality.report import DataReport
+from crysformer.inline_html import html_text
 from crysformer.phasing.sequence_support.verdict import likelier
 from crysformer.report.html.advice import advice
 from crysformer.report.html.charts import Series, chart
+from crysformer.report.html.reliability import reliability_section
 from crysformer.report.html.result_folder import ResultFolder
 from crysformer.report.html.tables import table
 from crysformer.report.html.words import (
     FIGURES,
     KINDS,
     NO_RANGE,
+    R_FACTORS,
     RANGES,
     hand,
     kind_of_candidate,
     not_checked,
+    order_of_candidates,
     verdict,
 )
-from crysformer.wording import r_factors_text
+from crysformer.wording import build_command, option, r_factors_text
 
 #: Method, or part of its name: reference.
 _OF_METHODS = {
@@ -39,6 +44,7 @@ _REFERENCES = (
     ("viewer", "Wojdyr, UglyMol, J. Open Source Softw. 2, 350 (2017)"),
 )
 _MOST_CANDIDATES = 8
+_PARAMETER = re.compile(r"`([a-z_]+)`")
 #: Confidence below which its course is told rather than drawn.
 _FLAT = 0.05
 
@@ -54,12 +60,16 @@ def verdict_section(summary: Mapping[str, Any]) -> str:
     )
     return (
         f'<p class="headline {kind}">{escape(headline)}</p>{bar}<p>{escape(text)} '
-        f"{escape(hand(summary))}</p>{_what_next(summary)}"
+        f"{escape(hand(summary))}</p>{reliability_section(float(summary['confidence']))}"
+        f"{_what_next(summary)}"
     )
 
 
 def _what_next(summary: Mapping[str, Any]) -> str:
-    items = "".join(f"<li>{escape(text)}</li>" for text in advice(summary))
+    found = advice(summary)
+    if (summary.get("program") or {}).get("command"):  # else it was solved in Python
+        found = [_PARAMETER.sub(lambda name: f"`{option(name[1])}`", text) for text in found]
+    items = "".join(f"<li>{html_text(text)}</li>" for text in found)
     return f"<h3>What to try next</h3><ul>{items}</ul>" if items else ""
 
 
@@ -68,7 +78,8 @@ def facts_section(results: ResultFolder) -> str:
     summary, data = results.summary, results.data
     cell = ", ".join(f"{x:.2f}" for x in data.cell.parameters)
     facts = []
-    if asked := summary.get("input"):
+    asked = summary.get("input") or {}
+    if asked:
         facts += [
             ("data file", asked["data"]),
             ("sequence", ", ".join(asked["sequence"]) or "not given"),
@@ -93,11 +104,11 @@ def facts_section(results: ResultFolder) -> str:
         facts.append(("that sequence is", unchecked))
     if summary["solved"] and (other := likelier(support)):
         facts.append(("likelier sequence", other))
-        facts.append(
-            ("next step", f"crysformer build on this folder, with the sequence {support['other']}")
-        )
+        facts.append(("a model with it", build_command(results.path, support["other"])))
     if proposed := summary.get("proposed_sequence"):
         facts.append(("proposed sequence", proposed["sequence"]))
+        if not asked.get("sequence"):
+            facts.append(("a model with it", build_command(results.path, "proposed")))
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(text))}</dd>" for name, text in facts)
     return f"<dl>{items}</dl>"
 
@@ -110,7 +121,8 @@ def search_section(summary: Mapping[str, Any]) -> str:
         points = [point for point in course if point["method"] == method]
         x = [float(point["seconds"]) for point in points]
         y = list(accumulate((float(point["confidence"]) for point in points), max))
-        series.append(Series(method, x, y, "line" if len(points) > 1 else "points"))
+        end = max(float(point["seconds"]) for point in course)
+        series.append(Series(method, [*x, end], [*y, y[-1]], "steps"))
     if len(course) < 2:
         return ""
     best = max(float(point["confidence"]) for point in course)
@@ -147,14 +159,17 @@ def candidates_section(summary: Mapping[str, Any]) -> str:
         for kind in KINDS
         if name in FIGURES and (name, kind) in shown
     ]
-    why = ""
+    order = order_of_candidates(candidates)
+    why = f"<p>{escape(order)}</p>" if order else ""
     r = [c["figures"].get("r") for c in candidates]
     if any(x is not None and r[0] is not None and x < r[0] for x in r[1:]):
-        why = (
+        why += (
             "<p>A candidate further down can have the lower R: density and free atoms fit wrong "
             "phases as well, so the confidence weighs R against the number of parameters and "
             "against amplitudes that were held out.</p>"
         )
+    if (summary.get("refinement") or {}).get("r_work") is not None:
+        why += f"<p>{escape(R_FACTORS)}</p>"
     return (
         table(head, rows, "Candidates, best first")
         + why
@@ -204,7 +219,10 @@ def data_section(
 
 def notes_section(summary: Mapping[str, Any]) -> str:
     """Assumptions and ambiguities of the run."""
-    notes = "".join(f"<li>{escape(note)}</li>" for note in summary.get("notes", []))
+    of_model = (summary.get("refinement") or {}).get("notes", [])  # shown with the model
+    notes = "".join(
+        f"<li>{html_text(note)}</li>" for note in summary.get("notes", []) if note not in of_model
+    )
     return f"<ul>{notes}</ul>" if notes else ""
 
 
@@ -214,9 +232,9 @@ def files_section(results: ResultFolder) -> str:
     program = results.summary.get("program") or {}
     run = ""
     if program:
-        command = program.get("command")
-        run = f"<p>crysformer {escape(str(program.get('version', '')))}</p>" + (
-            f"<pre>{escape(command)}</pre>" if command else ""
+        others = ", ".join(f"{k} {v}" for k, v in program.get("packages", {}).items())
+        run = f"<p>crysformer {escape(str(program.get('version', '')))}; {escape(others)}</p>" + (
+            f"<pre>{escape(command)}</pre>" if (command := program.get("command")) else ""
         )
     summary = results.summary
     used = {summary["method"], *(c["method"] for c in summary["candidates"])}

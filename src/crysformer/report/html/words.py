@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crysformer.wording import UNDETERMINED
@@ -69,6 +69,27 @@ MODEL_FIGURES: Mapping[str, tuple[str, str]] = {
     "r_free": ("R-free", "0.06 to 0.28"),
 }
 
+R_FACTORS = (
+    "The R factor of a candidate is that of the search, over all reflections; R-work is that of "
+    "the refined model over the reflections it was refined against, and R-free over the others. "
+    "If R-free is k-fold, both are pooled over k refinements without a part of the reflections "
+    "each."
+)
+"""Why a solution has several."""
+
+_ORDER = (
+    "The first candidate is the one that is written; only its confidence counts how well symmetry "
+    "mates agree."
+)
+_EQUAL = 0.01  # difference of confidences up to which other figures rank candidates
+
+
+def order_of_candidates(candidates: Sequence[Mapping[str, Any]]) -> str:
+    """Say why the first of unlikely candidates has not the highest confidence; empty if it has."""
+    confidences = [float(candidate["confidence"]) for candidate in candidates]
+    first, highest = confidences[0], max(confidences)
+    return _ORDER if highest > first + _EQUAL or highest > first == 0 else ""
+
 
 def kind_of_candidate(figures: Mapping[str, Any]) -> str:
     """Key of `KINDS` for the figures of a candidate in summary.json."""
@@ -118,9 +139,9 @@ def not_checked(summary: Mapping[str, Any]) -> str:
 
 
 def hand(summary: Mapping[str, Any]) -> str:
-    """Say how certain the hand is; empty where it has no meaning."""
+    """Say how certain the hand is; empty where it has no meaning, as without a solution."""
     probability = summary.get("hand_probability")
-    if probability is None:
+    if probability is None or summary.get("solved") is False:
         return ""
     if probability >= 0.95:
         return f"The hand is as shown (probability {probability:.2f})."
