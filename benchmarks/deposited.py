@@ -23,7 +23,9 @@ gives the residues of each chain in another order.
 from __future__ import annotations
 
 import argparse
+import math
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,15 +117,19 @@ def simulate(structure: gemmi.Structure, name: str, settings: Settings) -> Cryst
 def chains_of(structure: gemmi.Structure) -> tuple[list[str], int]:
     """Sequences and copies of the whole construct, or of the built model.
 
-    The model counts where the construct does not fit into the cell (fibres that repeat).
+    The model counts where the file has no construct (no SEQRES), and where it does not fit into the
+    cell (fibres that repeat).
     """
     sequences, copies = protein_chains(structure)
     try:
+        if not all(sequences):
+            raise InputError("no sequence of the construct")
         check_fits(structure.cell, gemmi.SpaceGroup(structure.spacegroup_hm), sequences, copies)
     except InputError:
         polymers = [chain.get_polymer() for chain in structure[0]]
         built = [p.make_one_letter_sequence().replace("-", "") for p in polymers if len(p)]
-        return built, 1
+        copies = math.gcd(*Counter(built).values())
+        return sorted(built)[::copies], copies
     return sequences, copies
 
 

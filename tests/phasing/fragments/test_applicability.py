@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gemmi
 import numpy as np
 import pytest
@@ -16,25 +18,31 @@ from crysformer.phasing.fragments.applicability import (
 )
 
 
-def test_fragments_fit_into_the_molecule() -> None:
-    def names(n_atoms: int | None, *sequences: str, volume: float = 5e4) -> list[str]:
-        content = CellContent(n_atoms, 5.0, sequences, 1, ())
-        return [f.name for f in fragments_for(content, volume, 2)]
+def names(n_atoms: int | None, *sequences: str, volume: float = 5e4, **settings: Any) -> list[str]:
+    content = CellContent(n_atoms, 5.0, sequences, 1, ())
+    found = fragments_for(content, volume, 2, settings=FragmentChoiceSettings(**settings))
+    return [f"{len(several)} {several[0].name}" for several in found]
 
-    ladders = 40 * ["ladder of 6"]
-    assert names(None, "GNNQQNY") == ["strand of 6", *ladders]
-    assert names(None, "ELLKKLLEELKG") == ["helix of 12", "strand of 6", "helix of 8", *ladders]
-    assert names(100, "ELLKKLLEELKG") == ["strand of 6", "helix of 8", *ladders]
-    assert not names(None, "WK")
+
+def test_fragments_fit_into_the_molecule() -> None:
+    ladders = 9 * ["8 ladder of 6"]
+    assert names(None, "GNNQQNY") == ["8 ladder of 6", "1 strand of 6", *ladders]
+    helical = ["8 ladder of 6", "1 strand of 6", "1 helix of 8", *ladders]
+    assert names(None, "ELLKKLLEELKG") == ["1 helix of 12", *helical]
+    assert names(100, "ELLKKLLEELKG") == helical
+    assert names(None, "YVVFL") == ["8 ladder of 6", *ladders]
+    assert not names(None, "WKF")
     # an unknown molecule in a cell too small for any
     assert not names(None, volume=800.0)
 
 
-def test_lengths_are_settings() -> None:
-    content = CellContent(None, 5.0, ("ELLKKLLEELKG",), 1, ())
-    settings = FragmentChoiceSettings(helix_lengths=(11, 7), strand_length=5, ladders=0)
-    found = fragments_for(content, 5e4, 2, settings=settings)
-    assert [f.name for f in found] == ["helix of 11", "strand of 5", "helix of 7"]
+def test_lengths_and_numbers_are_settings() -> None:
+    found = names(None, "ELLKKLLEELKG", helix_lengths=(11, 7), strand_length=5, ladders=0)
+    assert found == ["1 helix of 11", "1 strand of 5", "1 helix of 7"]
+    found = names(None, "GNNQQNY", helix_lengths=(), ladders=5, ladders_together=2)
+    assert found == [
+        "2 ladder of 6", "1 strand of 6", "2 ladder of 6", "1 ladder of 6",
+    ]  # fmt: skip
 
 
 def test_low_resolution_and_both_hands_are_refused() -> None:

@@ -113,7 +113,7 @@ def test_helices_are_added_as_long_as_that_helps(
     later = time.monotonic() + 1000
     budget = Budget(later, later, torch.Generator())
     method = Fragments(with_atoms(data, 10 * len(first.xyz)), SolveSettings())
-    one = module._Placement(method, first, data.space_group, budget, mirrored=False)
+    one = module._Placement(method, (first,), data.space_group, budget, mirrored=False)
     found, right = one.completed(budget)
     assert (len(found), right) == (placed, False)
     assert method.tried == placed
@@ -128,8 +128,7 @@ def test_free_atoms_are_grown_from_a_pose_that_stands_out(
     pose = PlacedFragment(strand, torch.zeros(1, len(first.xyz), 3), 0.0, gain=100.0)
     F = torch.zeros(1)
     low = Candidate("fragments", F, F, DensityFigures(0.5, 0.3, 0.0, 0.6), 0.2)
-    monkeypatch.setattr(FragmentPlacer, "__init__", lambda *_, **__: None)
-    monkeypatch.setattr(FragmentPlacer, "first", lambda _: [pose])
+    monkeypatch.setattr(module, "place_fragments", lambda *_, **__: [pose])
     monkeypatch.setattr(module, "refine_poses", lambda *_, **__: ([pose], typical))
     monkeypatch.setattr(module, "atoms_from_phases", lambda *_, **__: low)
     monkeypatch.setattr(module._Placement, "_candidate", lambda *_: (F, low, False))
@@ -137,7 +136,7 @@ def test_free_atoms_are_grown_from_a_pose_that_stands_out(
     later = time.monotonic() + 1000
     budget = Budget(later, later, torch.Generator())
     method = Fragments(with_atoms(data, 10 * len(first.xyz)), SolveSettings())
-    one = module._Placement(method, strand, data.space_group, budget, mirrored=False)
+    one = module._Placement(method, (strand,), data.space_group, budget, mirrored=False)
     found, _ = one.completed(budget)
     assert len(found) == 1 + grown
 

@@ -34,7 +34,13 @@ class FragmentChoiceSettings:
         6, "Residues of the ideal strand, placed before the last helix.", min=3, max=20
     )
     ladders: int = setting(
-        40, "Two-strand ladders of the library, commonest first, after all others.", min=0, max=1000
+        80, "Two-strand ladders of the library to try, commonest first.", min=0, max=1000
+    )
+    ladders_together: int = setting(
+        8, "Ladders whose orientations compete, before the next ones are tried.", min=1, max=1000
+    )
+    ladder_residues: int = setting(
+        4, "Residues of a chain from which ladders of its strands are tried.", min=3, max=60
     )
     unknown_length: int = setting(
         12, "Residues assumed for a chain without a sequence.", min=1, max=60
@@ -70,8 +76,11 @@ def fragments_for(
     n_operators: int,
     *,
     settings: FragmentChoiceSettings | None = None,
-) -> list[Fragment]:
+) -> list[tuple[Fragment, ...]]:
     """Fragments no longer than a chain and no larger than the asymmetric unit, in search order.
+
+    Those of one tuple are placed together. The first group of ladders costs less than an ideal
+    strand, whose poses are many, and finds more: it comes before.
 
     Parameters
     ----------
@@ -88,17 +97,22 @@ def fragments_for(
     longest = max((len(letters_of(s)) for s in content.sequences), default=settings.unknown_length)
     n_atoms = (content.n_atoms or volume / VOLUME_PER_ATOM) / n_operators
     order = [("helix", n) for n in settings.helix_lengths]
-    order.insert(max(0, len(order) - 1), ("strand", settings.strand_length))
-    fragments = [ideal_fragment(kind, n) for kind, n in order if n <= longest]
-    if longest >= settings.strand_length:
-        fragments += ladder_fragments()[: settings.ladders]
-    return [fragment for fragment in fragments if len(fragment.xyz) <= n_atoms]
+    strand = max(0, len(order) - 1)
+    order.insert(strand, ("strand", settings.strand_length))
+    library = ladder_fragments()[: settings.ladders if longest >= settings.ladder_residues else 0]
+    size = settings.ladders_together
+    groups = [library[i : i + size] for i in range(0, len(library), size)]
+    fitting = [(kind, n) for kind, n in order if n <= longest]
+    found: list[tuple[Fragment, ...]] = [(ideal_fragment(kind, n),) for kind, n in fitting]
+    first = sum(n <= longest for _, n in order[:strand])
+    found = [*found[:first], *groups[:1], *found[first:], *groups[1:]]
+    return [several for several in found if len(several[0].xyz) <= n_atoms]
 
 
 def check_fragments(
     data: CrystalData, content: CellContent, *, settings: FragmentChoiceSettings | None = None
-) -> list[Fragment]:
-    """Fragments to search with.
+) -> list[tuple[Fragment, ...]]:
+    """Fragments to search with, as `fragments_for`.
 
     Raises
     ------
@@ -110,5 +124,6 @@ def check_fragments(
     n_operators = len(data.space_group.operations())
     found = fragments_for(content, data.cell.volume, n_operators, settings=settings)
     if not found:
-        raise NotApplicable(f"it needs chains of {settings.strand_length} residues or more")
+        least = min(settings.strand_length, settings.ladder_residues)
+        raise NotApplicable(f"it needs chains of {least} residues or more")
     return found

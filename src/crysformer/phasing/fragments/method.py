@@ -35,9 +35,11 @@ from crysformer.phasing.fragments.placement import (
     structure_factors,
 )
 from crysformer.phasing.fragments.rescoring import refine_poses
+from crysformer.phasing.fragments.strand_placement import place_fragments
 from crysformer.phasing.merit.figures import DensityFigures
 from crysformer.phasing.method import TurnCounter
 from crysformer.phasing.problem import PhasingProblem
+from crysformer.wording import counted
 
 if TYPE_CHECKING:
     from crysformer.phasing.settings import SolveSettings
@@ -91,12 +93,12 @@ class Fragments(TurnCounter):
         growing = replace(budget, until=max(budget.until, grown_by))
         own = problem.data.space_group
         found: list[Candidate] = []
-        for fragment in self._pieces:
+        for fragments in self._pieces:
             for group in problem.searched_groups:
                 if found and time.monotonic() > budget.until:
                     continue
                 mirrored = group.xhm() != own.xhm()
-                search = _Placement(self, fragment, group, budget, mirrored=mirrored)
+                search = _Placement(self, fragments, group, budget, mirrored=mirrored)
                 try:
                     more, right = search.completed(growing)
                 except NotApplicable:
@@ -119,19 +121,19 @@ class _Placement:
     def __init__(
         self,
         method: Fragments,
-        fragment: Fragment,
+        fragments: tuple[Fragment, ...],
         group: gemmi.SpaceGroup,
         budget: Budget,
         *,
         mirrored: bool,
     ) -> None:
         self.method, self.problem, self.settings = method, method.problem, method.settings
-        self.fragment, self.budget, self.mirrored = fragment, budget, mirrored
+        self.fragments, self.budget, self.mirrored = fragments, budget, mirrored
+        self.fragment = fragments[0]  # several are of one kind and size
         self.data: CrystalData = replace(self.problem.data, space_group=group)
-        self.fraction_of_one = len(fragment.xyz) * len(group.operations()) / method.n_atoms
+        self.fraction_of_one = len(self.fragment.xyz) * len(group.operations()) / method.n_atoms
         self.best_free, self.best_F, self.best_count = -1.0, torch.empty(0), 0
         self.stands_out = False  # the likeliest pose, from all that were refined
-        self.promising = False  # the same, less so
 
     def completed(self, growing: Budget) -> tuple[list[Candidate], bool]:
         """Candidates from one fragment or several, and whether the last looks right.
@@ -160,36 +162,15 @@ class _Placement:
     def _placed(self) -> Iterator[tuple[Candidate, bool]]:
         """Candidates of one, two, three ... fragments, and whether each looks right."""
         s, budget = self.settings, self.budget
-        budget.report(f"placing a {self.fragment.name} in {self.data.space_group.xhm()}")
-        flexible = self.fragment.kind != "helix"  # helices are alike in all structures
-        ladder = self.fragment.kind == "ladder"  # one of many, most of which fit nowhere
-        n = max(s.poses, s.rescoring.poses) if flexible else s.poses
-        placer = FragmentPlacer(
-            self.data,
-            self.fragment,
-            self.problem.content.b_iso,
-            n,
-            n if flexible else s.orientations,
-            budget.generator,
-            budget.until,
-            settings=s.placement,
-            rotation=s.rotation,
-            translation=s.translation,
-            rigid_body=s.rigid_body,
-        )
         begun = time.monotonic()
-        poses = placer.first()
-        if flexible:
-            poses = self._refined(poses[: s.ladder_poses] if ladder else poses)
-        if ladder and not self.promising:
-            self.method.tried += len(poses)
-            return
+        placer, poses = self._first()
         first = 0.0
         most = s.max_helices if self.fragment.kind == "helix" else 1
         most = min(max(1, int(s.max_placed_fraction / self.fraction_of_one)), most)
         for count in range(1, most + 1):
             if count > 1:
                 budget.report(f"placing {count} of it")
+                assert placer is not None  # only helices are placed beside each other
                 try:
                     poses = placer.further(poses[: s.poses_extended])
                 except NotApplicable:
@@ -211,6 +192,39 @@ class _Placement:
             if useless or time.monotonic() > until:
                 return
 
+    def _first(self) -> tuple[FragmentPlacer | None, list[PlacedFragment]]:
+        """Poses of one fragment, best first, and the placer of further helices."""
+        s, budget, n_kinds = self.settings, self.budget, len(self.fragments)
+        name = f"a {self.fragment.name}" if n_kinds == 1 else counted(n_kinds, self.fragment.kind)
+        budget.report(f"placing {name} in {self.data.space_group.xhm()}")
+        if self.fragment.kind != "helix":
+            poses = place_fragments(
+                self.data,
+                self.fragments,
+                self.problem.content.b_iso,
+                s.strands.poses,
+                budget.generator,
+                budget.until,
+                settings=s.strands,
+                translation=s.translation,
+                rigid_body=s.rigid_body,
+            )
+            return None, self._refined(poses)
+        placer = FragmentPlacer(
+            self.data,
+            self.fragment,
+            self.problem.content.b_iso,
+            s.poses,
+            s.orientations,
+            budget.generator,
+            budget.until,
+            settings=s.placement,
+            rotation=s.rotation,
+            translation=s.translation,
+            rigid_body=s.rigid_body,
+        )
+        return placer, placer.first()
+
     def _refined(self, poses: list[PlacedFragment]) -> list[PlacedFragment]:
         """The likeliest poses after flexible refinement, best first."""
         s, budget = self.settings, self.budget
@@ -219,11 +233,10 @@ class _Placement:
         until = now + s.rescoring.time_fraction * (budget.until - now)
         b_iso, fraction = self.problem.content.b_iso, self.fraction_of_one
         refined, typical = refine_poses(
-            self.data, poses, b_iso, fraction, s.poses, until, settings=s.rescoring
+            self.data, poses, b_iso, fraction, s.strands.completed, until, settings=s.rescoring
         )
         best = refined[0].gain if refined else None
         self.stands_out = best is not None and best > s.rescoring.standing_out * max(typical, 0.0)
-        self.promising = best is not None and best > s.rescoring.promising * max(typical, 0.0)
         return refined
 
     def _candidate(self, poses: list[PlacedFragment], count: int) -> tuple[Tensor, Candidate, bool]:

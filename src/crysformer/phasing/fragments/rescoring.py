@@ -24,7 +24,6 @@ _SAME_GAIN = 0.1  # nats, within which two refined poses are one
 class RescoringSettings:
     """Flexible refinement of placed strands, by which they are ranked."""
 
-    poses: int = setting(160, "Poses that are refined.", min=1, max=100_000)
     time_fraction: float = setting(
         0.5, "Fraction of the turn's time left that it may take.", min=0.0, max=1.0
     )
@@ -36,12 +35,6 @@ class RescoringSettings:
         1.6,
         "Gain of the best pose to the median of all from which free atoms are grown in any case; "
         "wrong poses stay below.",
-        min=1.0,
-        max=100.0,
-    )
-    promising: float = setting(
-        1.35,
-        "The same from which a ladder is completed at all.",
         min=1.0,
         max=100.0,
     )

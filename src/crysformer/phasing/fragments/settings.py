@@ -11,6 +11,7 @@ from crysformer.phasing.fragments.fragment_translation import TranslationSetting
 from crysformer.phasing.fragments.placement import PlacementSettings
 from crysformer.phasing.fragments.rescoring import RescoringSettings
 from crysformer.phasing.fragments.rotation_function import RotationSettings
+from crysformer.phasing.fragments.strand_placement import StrandSettings
 from crysformer.phasing.refinement.rigid_body import RigidBodySettings
 from crysformer.settings import setting, table
 
@@ -19,10 +20,7 @@ from crysformer.settings import setting, table
 class FragmentSettings:
     """Ideal fragments placed by rotation and translation functions, then completed."""
 
-    poses: int = setting(16, "Poses of the first fragment completed.", min=1, max=1000)
-    ladder_poses: int = setting(
-        24, "Poses of each ladder that are refined flexibly.", min=1, max=10_000
-    )
+    poses: int = setting(16, "Poses of a helix completed.", min=1, max=1000)
     poses_extended: int = setting(
         12, "Poses beside which a further fragment is placed.", min=1, max=1000
     )
@@ -77,6 +75,9 @@ class FragmentSettings:
     rotation: RotationSettings = table(RotationSettings, "Rotation function.")
     translation: TranslationSettings = table(TranslationSettings, "Translation function.")
     rigid_body: RigidBodySettings = table(RigidBodySettings, "Rigid-body refinement of poses.")
+    strands: StrandSettings = table(
+        StrandSettings, "Placement of strands, and of ladders, several at a time."
+    )
     rescoring: RescoringSettings = table(
         RescoringSettings, "Flexible refinement of placed strands, by which they are ranked."
     )
