@@ -25,7 +25,7 @@ import math
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -211,8 +211,12 @@ def traced(
     *,
     raw_only: bool = False,
     always_cis: bool = False,
+    compared: Callable[[gemmi.Structure, gemmi.Structure], tuple[float, float]] | None = None,
 ) -> Iterator[Row]:
-    """Rows of one map, as it is and density-modified, and with cis bonds if no model is right."""
+    """Rows of one map, as it is and density-modified, and with cis bonds if no model is right.
+
+    `compared` gives the RMSDs of a model; by default they are `deviations`.
+    """
     from crysformer.building.tracing.density_improvement import modified_phases
     from crysformer.building.tracing.from_amplitudes import map_of
     from crysformer.building.tracing.settings import TracingSettings
@@ -243,7 +247,7 @@ def traced(
             yield row
             continue
         accepted |= model.accepted
-        backbone, all_atoms = deviations(model.structure, truth)
+        backbone, all_atoms = (compared or deviations)(model.structure, truth)
         yield dataclasses.replace(
             row,
             backbone=backbone,
