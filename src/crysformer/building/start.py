@@ -160,6 +160,8 @@ def starting_model(
         which = "the model of the solution" if start.ab_initio else "the model that was given"
         structure, lost = plain_model(start.structure)
         notes = (f"of {which}, {' and '.join(lost)} are left out",) if lost else ()
+        if start.ab_initio:  # a search among few positions; those of a refined map are better
+            structure.remove_waters()
         return _compact(StartingModel(structure, which, notes), data)
     if not sequences:
         proposed = ""

@@ -153,7 +153,7 @@ def _trace_one(
     score = 0.0  # a model that lacks a chain is not right
     if len(order) == len(sequences):
         least = float(agreement.residue_correlations.min())
-        score = probability(agreement.amplitude_correlation, least)
+        score = probability(agreement.amplitude_correlation, least, len(xyz))
     coordinates, shown = xyz.double().numpy(), shown_atoms(whole, peptides, xyz[None])[0]
     return TracedModel(
         structure=_structure(peptides, coordinates, b_iso, density, shown.numpy()),
