@@ -32,7 +32,7 @@ SOLVER_TIME = 20.0  # s
 R_PAPER = 0.38
 ALL_ATOMS = (0.2, 0.3)  # A
 BACKBONE = 0.5  # A, up to which a main chain is right
-ACCEPTED = 0.5  # probability of the trace
+ACCEPTED = 0.65  # probability of the trace, `TracingSettings.accepted`
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from crysformer.building.tracing.acceptance import features, probability
+from crysformer.building.tracing.settings import TracingSettings
 
+ACCEPTED = TracingSettings().accepted
 FOLDER = Path(__file__).parents[3] / "benchmarks"
 
 
@@ -43,17 +45,18 @@ def test_it_is_the_fit_to_the_stored_rows() -> None:
     assert not any(r["split"] == "test" for r in rows)
     random = np.array([r["error"] == "random" for r in rows])
     assert random.any()
-    assert (found[random] < 0.5).all()
+    assert (found[random] < ACCEPTED / 2).all()
     # models without the cis bond of their crystal, in maps that are nearly exact
     trans = np.array([r["error"] == "10" and r["any_cis"] == "0" for r in rows]) & ~right
     assert trans.sum() > 50
-    assert (found[trans] < 0.5).mean() > 0.95
+    assert (found[trans] < ACCEPTED).mean() > 0.95
 
 
 def test_crystals_with_solvent_and_errors() -> None:
     rows = rows_of("tracing-measured-rows.tsv")
     assert not {"IAPP", "GNNQQNY"} & {r["split"] for r in rows}  # which it is tried on
-    accepted = np.array([probability(*one) >= 0.5 for one in figures_of(rows)])
+    accepted = np.array([probability(*one) >= ACCEPTED for one in figures_of(rows)])
     right = is_right(rows)
     assert (accepted & right).sum() > 0.7 * right.sum()
-    assert (accepted & ~right).sum() <= 0.05 * (~right).sum()
+    assert (~right).sum() >= 25
+    assert not (accepted & ~right).any()

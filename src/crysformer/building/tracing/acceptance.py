@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 # Fitted by `benchmarks/tracing.py fit` to models of synthetic and measured crystals.
-_INTERCEPT, _COEFFICIENTS = -5.29, (2.81, 5.75, -1.88)
+_INTERCEPT, _COEFFICIENTS = -4.227, (2.521, 5.850, -2.693)
 _FEW_ATOMS = 15.0  # as a dipeptide has
 _MOST = 50.0  # log odds
 
