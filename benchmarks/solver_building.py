@@ -68,6 +68,9 @@ def main() -> None:
     measure.add_argument("-n", type=int, default=20)
     measure.add_argument("--only", nargs="+", default=[], metavar="ID")
     measure.add_argument("--time-limit", type=float, default=60.0, help="for building, s")
+    measure.add_argument(
+        "--other-hand", action="store_true", help="give building the inverse of the map"
+    )
     measure.add_argument("--output", type=Path, required=True, help="rows are appended")
     measure.set_defaults(run=_measure)
     table = commands.add_parser("table")
@@ -92,7 +95,9 @@ def _measure(arguments: argparse.Namespace) -> None:
         ):
             continue
         crystal = synthetic_crystal(table, index, store.recipe)
-        row = _row(name, arguments.split, crystal, arguments.time_limit)
+        row = _row(
+            name, arguments.split, crystal, arguments.time_limit, inverse=arguments.other_hand
+        )
         new = not arguments.output.exists()
         with arguments.output.open("a", newline="") as file:
             names = [f.name for f in fields(Row)]
@@ -103,7 +108,9 @@ def _measure(arguments: argparse.Namespace) -> None:
             writer.writerow({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in values})
 
 
-def _row(name: str, split: str, crystal: SyntheticCrystal, time_limit: float) -> Row:
+def _row(
+    name: str, split: str, crystal: SyntheticCrystal, time_limit: float, *, inverse: bool
+) -> Row:
     from crysformer.building.build import build
     from crysformer.building.start import Start
     from crysformer.crystal.comparison.compare import compare_phases
@@ -119,8 +126,9 @@ def _row(name: str, split: str, crystal: SyntheticCrystal, time_limit: float) ->
     )
     phase = np.exp(1j * np.radians(np.nan_to_num(found.phi)))
     F = np.where(np.isfinite(found.phi), np.nan_to_num(found.f), 0.0) * phase
+    F = F.conj() if inverse else F
     row = Row(
-        name, split, crystal.id, crystal.sequence, int(not compared.inverted),
+        name, split, crystal.id, crystal.sequence, int(compared.inverted == inverse),
         compared.weighted_aligned, 0.0, 0, np.inf, np.inf, np.nan, np.nan, "", solving, 0.0,
     )  # fmt: skip
     begun = _processor_time()
