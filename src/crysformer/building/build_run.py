@@ -15,6 +15,7 @@ from crysformer.building.clock import Clock
 from crysformer.building.completion import Completion
 from crysformer.building.conformer_trials import ConformerTrials
 from crysformer.building.map_values import MapValues
+from crysformer.building.methyl_names import name_methyls
 from crysformer.building.model_atoms import heavy_atoms, is_anisotropic
 from crysformer.building.ordered_waters import (
     OrderedWaterSettings,
@@ -214,6 +215,7 @@ class BuildRun:
             structure, self.data, free.free, cycles=cycles, displacement=displacement,
             hydrogens=hydrogens, deadline=self.clock.end,
         )  # fmt: skip
+        name_methyls(refined.structure)
         self.longest = max(self.longest, time.monotonic() - begun)
         self.log += refined.log
         return refined
