@@ -5,14 +5,16 @@
         --output rows.tsv
     python benchmarks/tracing.py files solution.mtz=SEQUENCE=model.pdb --output rows.tsv
     python benchmarks/tracing.py table rows.tsv
-    python benchmarks/tracing.py fit rows.tsv
+    python benchmarks/tracing.py fit rows.tsv ... --score others.tsv
 
 Maps have exact amplitudes and phases with errors from a wrapped normal distribution of the mean
 absolute value that is given, or uniformly random ones. Each is traced as it is and after density
 modification and, if neither model is accepted or with `--cis`, with cis peptide bonds; nothing but
 the sequence is known, and the amplitudes are not searched. R is that of the traced model as it
 stands, with one scale factor and one B. `files` does the same for phases that a solver wrote. `fit`
-fits the coefficients of `crysformer.building.tracing.acceptance`, and cross-validates them.
+fits the coefficients of `crysformer.building.tracing.acceptance`, and cross-validates them: to
+`tracing-rows.tsv` and, with solvent and errors of measurement, `tracing-measured-rows.tsv`
+(`tracing_crystals.py`).
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import math
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 SOLVER_TIME = 20.0  # s
 RIGHT = 0.5  # A, RMSD of the backbone
 FIGURES = ("amplitude_correlation", "least_residue")
+ACCEPTED = 0.65  # `TracingSettings.accepted`
 FOLDS = 10  # of the cross-validation of a fit, by crystals
 CIS_CA = 3.5  # A, distance of CA below which a peptide bond is cis (2.9; 3.8 if trans)
 
@@ -100,6 +103,7 @@ def main() -> None:
     table.set_defaults(run=_table)
     fit = commands.add_parser("fit", help="coefficients of the acceptance from rows")
     fit.add_argument("rows", type=Path, nargs="+")
+    fit.add_argument("--score", type=Path, nargs="*", default=[], help="rows left out of the fit")
     fit.set_defaults(run=_fit)
     arguments = parser.parse_args()
     arguments.run(arguments)
@@ -211,8 +215,12 @@ def traced(
     *,
     raw_only: bool = False,
     always_cis: bool = False,
+    compared: Callable[[gemmi.Structure, gemmi.Structure], tuple[float, float]] | None = None,
 ) -> Iterator[Row]:
-    """Rows of one map, as it is and density-modified, and with cis bonds if no model is right."""
+    """Rows of one map, as it is and density-modified, and with cis bonds if no model is right.
+
+    `compared` gives the RMSDs of a model; by default they are `deviations`.
+    """
     from crysformer.building.tracing.density_improvement import modified_phases
     from crysformer.building.tracing.from_amplitudes import map_of
     from crysformer.building.tracing.settings import TracingSettings
@@ -243,7 +251,7 @@ def traced(
             yield row
             continue
         accepted |= model.accepted
-        backbone, all_atoms = deviations(model.structure, truth)
+        backbone, all_atoms = (compared or deviations)(model.structure, truth)
         yield dataclasses.replace(
             row,
             backbone=backbone,
@@ -351,32 +359,54 @@ def _fit(arguments: argparse.Namespace) -> None:
 
     rows = [r for r in _read(arguments.rows) if r["backbone"] != "nan"]
     right = np.array([float(r["backbone"]) <= RIGHT for r in rows])
-    used = np.array([features(*(float(r[name]) for name in FIGURES)) for r in rows])
+    x = np.array([features_of(r, features) for r in rows])
     of_map = np.array([[float(r["map_correlation"])] for r in rows])
-    crystals = np.unique([r["data"] + r["id"] for r in rows], return_inverse=True)[1]
+    kind = np.array([r["data"] if r["data"] in ("measured", "made") else "synthetic" for r in rows])
+    crystals = np.unique([_family(r) for r in rows], return_inverse=True)[1]
     part = np.random.default_rng(0).integers(FOLDS, size=crystals.max() + 1)[crystals]
     tables = {
-        "map and amplitudes": np.hstack((of_map, used[:, :1])),
-        "amplitudes": used[:, :1],
-        "least residue": used[:, 1:],
-        "all three": np.hstack((of_map, used)),
-        "amplitudes and least residue": used,
+        "map and amplitudes": np.hstack((of_map, x[:, :1])),
+        "amplitudes": x[:, :1],
+        "amplitudes and least residue": x[:, :2],
+        "amplitudes, least residue and map": np.hstack((of_map, x[:, :2])),
+        "amplitudes, least residue and size": x,
     }
-    for name, x in tables.items():
-        held_out = np.zeros(len(x))
+    for name, used in tables.items():
+        held_out = np.zeros(len(used))
         for fold in range(FOLDS):
             out = part == fold
-            held_out[out] = fit_logistic(x[~out], right[~out]).probability(x[out])
-        loss = -np.log(np.where(right, held_out, 1 - held_out).clip(1e-9)).mean()
-        line = f"{name}, held out: log loss {loss:.3f}"
-        for limit in (0.5, 0.9):
-            said = held_out >= limit
-            line += (
-                f"; from {limit:g}, right {(said & right).sum()} of {right.sum()} and wrong "
-                f"{(said & ~right).sum()} of {(~right).sum()}"
-            )
-        print(line)
-    print(fit_logistic(used, right))
+            held_out[out] = fit_logistic(used[~out], right[~out]).probability(used[out])
+        loss = -np.log(np.where(right, held_out, 1 - held_out).clip(1e-9))
+        print(f"{name}, held out: log loss {loss.mean():.3f}")
+        for these in dict.fromkeys(kind):
+            rows_of = kind == these
+            line = f"  {these}: log loss {loss[rows_of].mean():.3f}"
+            for limit in (0.5, ACCEPTED, 0.9):
+                said = rows_of & (held_out >= limit)
+                line += (
+                    f"; from {limit:g}, right {(said & right).sum()} of {(rows_of & right).sum()} "
+                    f"and wrong {(said & ~right).sum()} of {(rows_of & ~right).sum()}"
+                )
+            print(line)
+    fit = fit_logistic(x, right)
+    print(fit)
+    for row in _read(arguments.score):
+        p = float(fit.probability(np.array([features_of(row, features)]))[0])
+        print(f"{row['data']} {row['id']} modified {row['modified']}: {p:.2f}")
+
+
+def features_of(
+    row: dict[str, str], features: Callable[..., tuple[float, ...]]
+) -> tuple[float, ...]:
+    """Features of a row."""
+    return features(*(float(row[name]) for name in FIGURES), int(row["n_atoms"]))
+
+
+def _family(row: dict[str, str]) -> str:
+    """What is left out together: a crystal, and of measured ones all of one family."""
+    if row["data"] == "measured":
+        return row["split"]
+    return row["data"] + row["id"].rsplit("-", 1)[0]
 
 
 if __name__ == "__main__":

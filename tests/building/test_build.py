@@ -21,6 +21,7 @@ from crysformer.building.start import Start
 from crysformer.crystal.io.read import read_crystal
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import InputError, UsageError
+from crysformer.evaluation.building.deviations import deviations
 from crysformer.phasing.atoms.atomic_structure import AtomicStructure
 from crysformer.testing import sample
 
@@ -75,6 +76,19 @@ def test_a_measured_peptide(data: CrystalData, model: gemmi.Structure) -> None:
         for i in range(6)
     ]
     assert np.mean(backbone) < 0.2
+
+
+def test_phases_of_the_other_hand() -> None:
+    one = sample("yf")
+    data = read_crystal(one.data_path)
+    truth = gemmi.read_structure(str(one.model_path))
+    truth.cell, truth.spacegroup_hm = data.cell, data.space_group.xhm()
+    F = atomic_structure_factors(truth, data)
+    built = build(data, one.sequence, Start(F=F.conj()), QUICK)
+    assert deviations(built.structure, truth)[1] < 0.1
+    assert built.r.r_work < 0.05
+    assert built.origin == "2 residues traced in the inverse of the map"
+    assert "of the other hand than the map that was given" in built.notes[0]
 
 
 def test_k_fold_r_free_leaves_each_reflection_out_once(

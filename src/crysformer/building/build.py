@@ -20,6 +20,7 @@ from crysformer.building.refinement.refiner import RefinementFailed
 from crysformer.building.settings import BuildSettings
 from crysformer.building.shaking import shaken
 from crysformer.building.start import Start, starting_model
+from crysformer.building.tracing.from_amplitudes import inverse_coefficients
 from crysformer.crystal.free_set import free_set
 from crysformer.crystal.reflections import CrystalData
 from crysformer.errors import UsageError
@@ -111,7 +112,8 @@ def build(
     generator = torch.Generator().manual_seed(seed)
     structure = first.structure
     if start.F is not None:
-        density = MapValues.of_coefficients(data, start.F)
+        F = inverse_coefficients(data, start.F) if first.inverted else start.F
+        density = MapValues.of_coefficients(data, F)
         structure = work.completed(structure, density, sequences, generator)
     if start.all_data is not False and free.free.any() and settings.shake:
         structure = shaken(structure, settings.shake, seed)

@@ -15,8 +15,13 @@ from crysformer.building.clock import Clock
 from crysformer.building.completion import Completion
 from crysformer.building.conformer_trials import ConformerTrials
 from crysformer.building.map_values import MapValues
+from crysformer.building.methyl_names import name_methyls
 from crysformer.building.model_atoms import heavy_atoms, is_anisotropic
-from crysformer.building.ordered_waters import with_new_waters, without_poor_waters
+from crysformer.building.ordered_waters import (
+    OrderedWaterSettings,
+    with_new_waters,
+    without_poor_waters,
+)
 from crysformer.building.r_factors import RFactors, k_fold_r_factors
 from crysformer.building.refined_state import RefinedState, better
 from crysformer.building.refinement.own import OwnRefinement
@@ -210,6 +215,7 @@ class BuildRun:
             structure, self.data, free.free, cycles=cycles, displacement=displacement,
             hydrogens=hydrogens, deadline=self.clock.end,
         )  # fmt: skip
+        name_methyls(refined.structure)
         self.longest = max(self.longest, time.monotonic() - begun)
         self.log += refined.log
         return refined
@@ -260,6 +266,10 @@ class BuildRun:
     def _watered(self, state: RefinedState) -> RefinedState:
         """Add waters in rounds, as long as they make the model better."""
         settings = self.settings.waters
+        state = self._with_waters(state, settings)
+        return self._with_waters(state, settings.weak) if self.free.few(self.data) else state
+
+    def _with_waters(self, state: RefinedState, settings: OrderedWaterSettings) -> RefinedState:
         for _ in range(settings.rounds):
             if not self._time():
                 break

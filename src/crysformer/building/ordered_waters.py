@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import gemmi
@@ -29,6 +29,11 @@ class OrderedWaterSettings:
     min_density: float = setting(
         1.0, "Density in 2mFo-DFc, likewise; waters below it are removed again.", min=-5.0, max=20.0
     )
+    weak_peak: float = setting(
+        3.0, "Height in mFo-DFc at last, with fewer than 300 free reflections: in so small a cell "
+        "the atoms make most of the rms.", min=0.0, max=20.0,
+    )  # fmt: skip
+    weak_density: float = setting(0.5, "Density in 2mFo-DFc, likewise.", min=-5.0, max=20.0)
     nearest: float = setting(2.35, "Least distance from any atom.", unit="A", min=1.0, max=4.0)
     from_carbon: float = setting(
         2.9, "Least distance from a carbon atom.", unit="A", min=1.0, max=5.0
@@ -43,6 +48,11 @@ class OrderedWaterSettings:
     reflections_per_water: int = setting(
         20, "Measured reflections for each water at least.", min=1, max=10_000
     )
+
+    @property
+    def weak(self) -> OrderedWaterSettings:
+        """The settings with the lower limits."""
+        return replace(self, min_peak=self.weak_peak, min_density=self.weak_density)
 
 
 def with_new_waters(

@@ -6,7 +6,7 @@ import math
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gemmi
@@ -86,11 +86,15 @@ class Start:
 
 @dataclass(frozen=True, eq=False)
 class StartingModel:
-    """The first model, with a sentence on its origin and notes."""
+    """The first model, with a sentence on its origin and notes.
+
+    `inverted` tells that it lies in the inverse of the map that was given.
+    """
 
     structure: gemmi.Structure
     origin: str
     notes: tuple[str, ...] = ()
+    inverted: bool = False
 
 
 def _check_sequence(
@@ -156,6 +160,8 @@ def starting_model(
         which = "the model of the solution" if start.ab_initio else "the model that was given"
         structure, lost = plain_model(start.structure)
         notes = (f"of {which}, {' and '.join(lost)} are left out",) if lost else ()
+        if start.ab_initio:  # a search among few positions; those of a refined map are better
+            structure.remove_waters()
         return _compact(StartingModel(structure, which, notes), data)
     if not sequences:
         proposed = ""
@@ -176,14 +182,24 @@ def starting_model(
         )
     until = time.monotonic() + _FRACTION_FOR_TRACING * max(0.0, deadline - time.monotonic())
     chains = list(sequences) * content.copies
-    traced = trace_with_amplitudes(data, start.F, chains, until, seed)
+    traced = trace_with_amplitudes(data, start.F, chains, until, seed, either_hand=True)
     if traced is None:
         raise InputError(f"{data.source}: no chain of the sequence could be traced in the map")
     n = sum(len(chain) for chain in polymer_chains(traced.structure))
     note = f"the main chain traced in the map is right with probability {traced.score:.2f}" + (
         "" if traced.accepted else "; look at the map and at R-free before believing it"
     )
-    found = StartingModel(traced.structure, f"{n} residues traced in the map", (note,))
+    where, remarks = "the map", [note]
+    if traced.inverted:
+        where = "the inverse of the map"
+        remarks.insert(
+            0,
+            "no model in the map was accepted, but one in its inverse: amplitudes do not tell the "
+            "hand, so the model and its phases are of the other hand than the map that was given",
+        )
+    found = StartingModel(
+        traced.structure, f"{n} residues traced in {where}", tuple(remarks), traced.inverted
+    )
     return _compact(found, data)
 
 
@@ -245,4 +261,4 @@ def atoms_of_start(
 def _compact(found: StartingModel, data: CrystalData) -> StartingModel:
     structure = found.structure.clone()
     structure.cell, structure.spacegroup_hm = data.cell, data.space_group.xhm()
-    return StartingModel(compact_unit(structure), found.origin, found.notes)
+    return replace(found, structure=compact_unit(structure))

@@ -117,6 +117,18 @@ def test_atoms_of_the_other_hand() -> None:
     assert "other hand" in proposal_line(found.to_summary())
 
 
+def test_part_of_a_copy_counts_with_the_whole_ones() -> None:
+    found = proposed(atoms_of("ELFKGYTV", "FKGYT", "GY"))
+    assert [(str(c.chain), c.copies) for c in found.chains] == [("ELFKGYTV", 2), ("GY", 1)]
+    alone = proposed(atoms_of("ELFKGYTV"))
+    odds = [
+        np.array(x.chains[0].of_letters) / (1 - np.array(x.chains[0].of_letters))
+        for x in (found, alone)
+    ]
+    gain = np.log(odds[0] / odds[1])
+    assert gain[2:7].min() > max(gain[0], gain[1], gain[7])
+
+
 def test_copies_are_one_sequence_and_others_are_not() -> None:
     found = proposed(atoms_of("GWKA", "GWKA", "FT"))
     assert [(str(c.chain), c.copies) for c in found.chains] == [("GWKA", 2), ("FT", 1)]

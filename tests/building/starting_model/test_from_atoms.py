@@ -95,7 +95,9 @@ def distances(
 
 
 @pytest.mark.parametrize(
-    "sequence", ["GARNDCQ", "EHILKMF", "PSTWYVG", "AC(DAL)LP(DTH)", "FFGLM"], ids=str
+    "sequence",
+    ["GARNDCQ", "EHILKMF", "PSTWYVG", "AC(DAL)LP(DTH)", "FFGLM", "A(AIB)F", "L(MLE)(SEP)G(ORN)"],
+    ids=str,
 )
 def test_every_residue_gets_its_names(sequence: str) -> None:
     peptides, xyz = molecules([sequence], seed=1)
@@ -105,7 +107,17 @@ def test_every_residue_gets_its_names(sequence: str) -> None:
     errors = distances(peptides, xyz, model.structure)
     assert len(errors) == len(peptides.names)
     # atoms that the graph of bonds makes equal may change places
-    swaps = {"CD1": "CD2", "CE1": "CE2", "CG1": "CG2", "OD1": "OD2", "OE1": "OE2", "NH1": "NH2"}
+    swaps = {
+        "CB1": "CB2",
+        "O1P": "O2P",
+        "O3P": "O2P",
+        "CD1": "CD2",
+        "CE1": "CE2",
+        "CG1": "CG2",
+        "OD1": "OD2",
+        "OE1": "OE2",
+        "NH1": "NH2",
+    }
     equal = {*swaps, *swaps.values(), "O", "OXT"}
     wrong = [key for key, error in errors.items() if error > 0.3]
     assert all(name in equal for _, name in wrong), wrong

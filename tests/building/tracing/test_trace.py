@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from crysformer.building.tracing.from_amplitudes import (
+    has_either_hand,
+    inverse_coefficients,
     map_of,
     trace_each_map,
     trace_with_amplitudes,
 )
 from crysformer.building.tracing.peptide_units import SeedSettings
-from crysformer.building.tracing.search_map import inverted
 from crysformer.building.tracing.settings import TracingSettings
 from crysformer.building.tracing.trace import trace
 from crysformer.building.tracing.traced_model import TracedModel
@@ -73,8 +74,7 @@ def test_fifteen_residues_with_phase_errors_of_sixty_degrees() -> None:
 
 def test_a_dipeptide_in_the_inverse_of_its_map() -> None:
     data, F, sequence = crystal("yf")
-    turned = inverted(map_of(data, F))
-    model = trace(turned, [sequence], data.d_min, settings=QUICK, either_hand=True)
+    model = trace_with_amplitudes(data, F.conj(), [sequence], settings=QUICK, either_hand=True)
     assert model is not None
     assert model.inverted
     assert model.accepted
@@ -83,6 +83,38 @@ def test_a_dipeptide_in_the_inverse_of_its_map() -> None:
     # the crystal lacks the second oxygen of its last residue
     assert "OXT" in model.peptides.names
     assert model.structure[0][0][-1].find_atom("OXT", "*") is None
+
+
+@pytest.mark.parametrize("name", ["P 1", "P 21 21 21", "I 41"])
+def test_coefficients_of_the_mirror_image(name: str) -> None:
+    group = gemmi.SpaceGroup(name)
+    cell = gemmi.UnitCell(20, 20, 17, 90, 90, 90)
+    frac = np.random.default_rng(1).random((4, 3))
+    hkl = gemmi.make_miller_array(cell, group, 3.0).astype(np.int32)
+    mirrored = np.array([group.change_of_hand_op().apply_to_xyz(x) for x in frac.tolist()])
+
+    def factors(sites: np.ndarray) -> np.ndarray:
+        small = gemmi.SmallStructure()
+        small.cell, small.spacegroup_hm = cell, group.xhm()
+        for i, x in enumerate(sites.tolist()):
+            site = gemmi.SmallStructure.Site()
+            site.label, site.fract = f"C{i}", gemmi.Fractional(*x)
+            site.element, site.occ, site.u_iso = gemmi.Element("C"), 1.0, 0.1
+            small.add_site(site)
+        small.setup_cell_images()
+        calculator = gemmi.StructureFactorCalculatorX(small.cell)
+        return np.array([calculator.calculate_sf_from_small_structure(small, h) for h in hkl])
+
+    data = CrystalData(cell=cell, space_group=group, hkl=hkl, f=np.ones(len(hkl)))
+    np.testing.assert_allclose(
+        inverse_coefficients(data, factors(frac)), factors(mirrored), atol=1e-4
+    )
+    assert has_either_hand(group)
+
+
+def test_groups_of_one_hand() -> None:
+    for name in ("P 41", "P 61 2 2", "P -1", "P n a 21"):
+        assert not has_either_hand(gemmi.SpaceGroup(name))
 
 
 def test_a_cis_bond_without_proline() -> None:

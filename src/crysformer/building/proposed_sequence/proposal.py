@@ -29,8 +29,9 @@ from crysformer.phasing.atoms.atomic_structure import AtomicStructure
 
 #: Entry of summary.json.
 PROPOSED: Final = "proposed_sequence"
-#: Letters that both chains of a pair have in this fraction of their places are of one sequence.
+#: Chains with this fraction of the shorter one's letters in the same places are of one sequence.
 _ALIKE: Final = 0.5
+_LEAST_OF_PART: Final = 3  # such letters of a chain that is shorter than the other
 _LISTED: Final = 0.01  # probability of letters that the summary lists
 _AMIDE_NITROGEN: Final = 7
 _MAIN_CHAIN: Final = (7, 6, 6, 8)  # atomic numbers of N, CA, C and O
@@ -124,8 +125,8 @@ def propose_sequence(
     """Recognise the residues of a crystal in its atoms.
 
     Main chains are paths of N-CA-C(=O) units; each side chain is compared with those of the twenty
-    residues by its bonds, elements, bond lengths and hydrogen bonds. Chains of one length that are
-    alike are taken as copies of one sequence.
+    residues by its bonds, elements, bond lengths and hydrogen bonds. Chains that are alike are
+    taken as copies of one sequence, and parts of it where the atoms break off.
 
     Parameters
     ----------
@@ -151,14 +152,10 @@ def propose_sequence(
     reader = _Reader(graph, paths, d_min, settings)
     read = [reader.read(path) for path in paths]
     inverted = sum(chain.turned for chain in read) > 0
-    kinds: list[list[_ReadChain]] = []
-    for chain in read:
-        alike = next((kind for kind in kinds if kind[0].is_like(chain)), None)
-        if alike is None:
-            kinds.append([chain])
-        else:
-            alike.append(chain)
-    kinds.sort(key=lambda kind: -len(kind[0].scores))
+    kinds: list[_Kind] = []
+    for chain in sorted(read, key=lambda chain: -len(chain.scores)):
+        if not any(kind.takes(chain) for kind in kinds):
+            kinds.append(_Kind([(0, chain)]))
     return ProposedSequence(tuple(_proposed(kind, inverted, settings) for kind in kinds), inverted)
 
 
@@ -179,14 +176,51 @@ class _ReadChain:
     @property
     def letters(self) -> str:
         """The likeliest letters."""
-        return "".join(max(s, key=lambda letter: s[letter]) for s in self.scores)
+        return _likeliest(self.scores)
 
-    def is_like(self, other: _ReadChain) -> bool:
-        """Whether two chains can be copies of one sequence."""
-        if len(self.scores) != len(other.scores):
+    def covers(self, place: int) -> bool:
+        """Whether it has a residue at a place."""
+        return 0 <= place < len(self.scores)
+
+
+@dataclass(frozen=True, eq=False)
+class _Kind:
+    """Chains of one sequence: the first is whole; each has the place where it begins in it."""
+
+    chains: list[tuple[int, _ReadChain]]
+
+    def __len__(self) -> int:
+        return len(self.chains[0][1].scores)
+
+    @property
+    def scores(self) -> list[dict[str, float]]:
+        """Log likelihoods of each letter of each residue, of all chains that have it together."""
+        return [
+            {
+                letter: sum(c.scores[i - at][letter] for at, c in self.chains if c.covers(i - at))
+                for letter in CODES
+            }
+            for i in range(len(self))
+        ]
+
+    def takes(self, chain: _ReadChain) -> bool:
+        """Add a chain if it is a copy, or where the atoms of another one break off, a part."""
+        own, other = _likeliest(self.scores), chain.letters
+        same = [
+            sum(a == b for a, b in zip(own[at:], other, strict=False))
+            for at in range(len(own) - len(other) + 1)
+        ]
+        least = _ALIKE * len(other)
+        if len(other) < len(own):
+            least = max(least, _LEAST_OF_PART)
+        if max(same) < least:
             return False
-        same = sum(a == b for a, b in zip(self.letters, other.letters, strict=True))
-        return same >= _ALIKE * len(self.scores)
+        self.chains.append((same.index(max(same)), chain))
+        return True
+
+
+def _likeliest(scores: Sequence[Mapping[str, float]]) -> str:
+    return "".join(max(s, key=lambda letter: s[letter]) for s in scores)
 
 
 class _Reader:
@@ -279,28 +313,28 @@ def _rows(site: Site) -> tuple[int, int, int, int]:
     return site.n, site.alpha, site.c, site.o
 
 
-def _proposed(
-    kind: Sequence[_ReadChain], inverted: bool, settings: ProposalSettings
-) -> ProposedChain:
+def _proposed(kind: _Kind, inverted: bool, settings: ProposalSettings) -> ProposedChain:
     """The sequence of chains that are copies of each other."""
     probability, letters, d_residues = [], "", set()
-    for i in range(len(kind[0].scores)):
-        total = {letter: sum(c.scores[i][letter] for c in kind) for letter in CODES}
-        total[MODIFIED] = settings.unknown * len(kind)
+    for i, scores in enumerate(kind.scores):
+        here = [(chain, i - at) for at, chain in kind.chains if chain.covers(i - at)]
+        total = {**scores, MODIFIED: settings.unknown * len(here)}
         most = max(total.values())
         weight = {letter: math.exp(value - most) for letter, value in total.items()}
         whole = sum(weight.values())
         ordered = sorted(weight, key=lambda letter: -weight[letter])
         probability.append({letter: weight[letter] / whole for letter in ordered})
         letters += ordered[0]
-        hand = sum(chain.hand[i] for chain in kind) * (-1 if inverted else 1)
+        hand = sum(chain.hand[place] for chain, place in here) * (-1 if inverted else 1)
         if hand < 0 and ordered[0] not in ("G", MODIFIED):
             d_residues.add(i)
+    first = [chain for at, chain in kind.chains if at == 0]
+    last = [chain for at, chain in kind.chains if at + len(chain.scores) == len(kind)]
     chain = Chain(
         letters,
         frozenset(d_residues),
-        acetyl=sum(c.acetyl for c in kind) * 2 > len(kind),
-        amide=sum(c.amide for c in kind) > 0,
+        acetyl=sum(c.acetyl for c in first) * 2 > len(first),
+        amide=sum(c.amide for c in last) > 0,
         modified=("UNK",) * letters.count(MODIFIED),
     )
-    return ProposedChain(chain, tuple(probability), len(kind))
+    return ProposedChain(chain, tuple(probability), len(kind.chains))

@@ -15,6 +15,7 @@ from crysformer.building.starting_model.side_chain_match import (
     side_chain_graph,
 )
 from crysformer.peptide.chain import MODIFIED, Chain
+from crysformer.peptide.residue_shape import residue_shape
 
 #: Usual lengths of the bonds that tell the ends of a residue apart, and an error of peaks, A.
 _CARBONYL, _PEPTIDE, _C_ALPHA, _N_ALPHA, _ERROR = 1.23, 1.33, 1.52, 1.46, 0.06
@@ -118,8 +119,9 @@ def thread(graph: BondGraph, chain: Chain, free: frozenset[int]) -> ThreadedChai
     length = len(chain.letters)
     best = np.full((length, len(sites)), -np.inf)
     came = np.full((length, len(sites)), -1)
-    for r, letter in enumerate(chain.letters):
-        if letter == MODIFIED:
+    residues = _notation(chain)
+    for r, residue in enumerate(residues):
+        if residue is None:
             continue
         for j, site in enumerate(sites):
             entry, source = r * _MISSING, -1
@@ -127,7 +129,7 @@ def thread(graph: BondGraph, chain: Chain, free: frozenset[int]) -> ThreadedChai
                 joined = best[r - 1, i] - _misfit(graph, sites[i].c, site.n, _PEPTIDE)
                 if joined > entry:
                     entry, source = joined, i
-            best[r, j] = entry + score_of(j, letter, r in chain.d_residues)[0]
+            best[r, j] = entry + score_of(j, residue, r in chain.d_residues)[0]
             came[r, j] = source
     ends = best + _MISSING * np.arange(length - 1, -1, -1)[:, None]
     if not np.isfinite(ends).any():
@@ -137,14 +139,16 @@ def thread(graph: BondGraph, chain: Chain, free: frozenset[int]) -> ThreadedChai
     while True:
         site = sites[j]
         own = {"N": site.n, "CA": site.alpha, "C": site.c, "O": site.o}
-        rows.append(own | score_of(j, chain.letters[r], r in chain.d_residues)[1])
+        rows.append(own | score_of(j, residues[r] or "G", r in chain.d_residues)[1])
         if came[r, j] < 0:
             break
         r, j = r - 1, int(came[r, j])
     rows.reverse()
     if r + len(rows) == length:
         _add_end(graph, rows[-1], last, free)
-    perfect = sum(4 + len(side_chain_graph(x).names) for x in chain.letters if x != MODIFIED)
+    for own, name in zip(rows, chain.names[r:], strict=False):
+        _add_to_nitrogen(graph, own, name, free.difference(*(x.values() for x in rows)))
+    perfect = sum(4 + len(side_chain_graph(x).names) for x in residues if x is not None)
     return ThreadedChain(chain, r, tuple(rows), total / perfect)
 
 
@@ -168,11 +172,11 @@ def _residue_scores(
     """Score and side chain of a residue at a site, computed once each."""
     known: dict[tuple[int, str, bool], tuple[float, dict[str, int]]] = {}
 
-    def score_of(j: int, letter: str, mirrored: bool) -> tuple[float, dict[str, int]]:
-        key = (j, letter, mirrored)
+    def score_of(j: int, residue: str, mirrored: bool) -> tuple[float, dict[str, int]]:
+        key = (j, residue, mirrored)
         if key not in known:
             site = sites[j]
-            side = side_chain_graph(letter)
+            side = side_chain_graph(residue)
             score, rows = match_side_chain(graph, side, site.alpha, site.n, site.c, free - {site.o})
             if "CB" in rows:
                 arms = [graph.arm(site.alpha, i) for i in (site.n, site.c, rows["CB"])]
@@ -190,6 +194,28 @@ def _add_end(graph: BondGraph, residue: dict[str, int], site: Site, free: frozen
     others = [i for i in graph.neighbours[site.c] if i in free and i not in used]
     if others:
         residue["OXT"] = min(others, key=lambda i: graph.distance[site.c, i])
+
+
+def _add_to_nitrogen(
+    graph: BondGraph, residue: dict[str, int], name: str, free: frozenset[int]
+) -> None:
+    """Add the methyl of an N-methylated residue."""
+    others = [i for i in graph.neighbours[residue["N"]] if i in free]
+    methyl = residue_shape(name).on_nitrogen
+    if len(others) == len(methyl) == 1:
+        residue[methyl[0]] = others[0]
+
+
+def _notation(chain: Chain) -> list[str | None]:
+    """Each residue as `side_chain_graph` takes it; None if it has no model."""
+    modelled = [
+        f"({name})" if letter == MODIFIED else letter
+        for letter, name in zip(chain.letters, chain.names, strict=True)
+    ]
+    return [
+        None if name in chain.unmodelled else residue
+        for residue, name in zip(modelled, chain.names, strict=True)
+    ]
 
 
 def _misfit(graph: BondGraph, i: int, j: int, length: float) -> float:

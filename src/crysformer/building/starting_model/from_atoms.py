@@ -17,7 +17,8 @@ from crysformer.building.starting_model.backbone_threading import (
 )
 from crysformer.building.starting_model.bond_graph import BondGraph, formula_text_of
 from crysformer.peptide.chain import parse_chain
-from crysformer.peptide.residues import D_NAME_OF, NAME_OF
+from crysformer.peptide.modified_residues import definitions
+from crysformer.peptide.residue_shape import residue_shape
 from crysformer.phasing.atoms.atomic_structure import AtomicStructure
 
 #: Score, of at most 1, from which a threaded chain is accepted.
@@ -124,8 +125,7 @@ def _chain(
         chain.add_residue(_residue(graph, "ACE", threaded.first, cap, position))
     last = len(described.letters) - 1
     for k, rows in enumerate(threaded.rows, start=threaded.first):
-        letter = described.letters[k]
-        residue = (D_NAME_OF if k in described.d_residues else NAME_OF)[letter]
+        residue = described.names[k]
         amide = k == last and described.amide and "OXT" in rows
         named = {atom: row for atom, row in rows.items() if not (amide and atom == "OXT")}
         chain.add_residue(_residue(graph, residue, k + 1, named, position))
@@ -145,8 +145,13 @@ def _residue(
     residue.name = name
     residue.seqid = gemmi.SeqId(number, " ")
     residue.entity_type = gemmi.EntityType.Polymer
+    number_of = {}
+    if name in definitions():
+        shape = residue_shape(name)
+        number_of = dict(zip(shape.atoms, shape.number, strict=True))
     for atom, row in rows.items():
-        residue.add_atom(_atom(graph.atoms, atom, gemmi.Element(atom[0]), row, position[row]))
+        element = gemmi.Element(number_of.get(atom, 0) or atom[0])
+        residue.add_atom(_atom(graph.atoms, atom, element, row, position[row]))
     return residue
 
 

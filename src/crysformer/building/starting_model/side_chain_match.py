@@ -18,7 +18,6 @@ _SAME, _NEXT, _NEXT_BUT_ONE, _OTHER = 1.0, 0.5, 0.2, -1.0
 _ABSENT: Final = -0.6  # an atom of the residue that is not found
 _OPEN_RING: Final = -1.0  # a bond that should close a ring, and is not there
 _EXTRA: Final = -0.7  # a bond of a matched atom to one outside the residue
-_NUMBER_OF: Final = {"C": 6, "N": 7, "O": 8, "S": 16}
 
 
 def element_score(wanted: int, found: int) -> float:
@@ -82,10 +81,10 @@ class SideChain:
     closing: tuple[tuple[int, ...], ...]
 
 
-@lru_cache(maxsize=32)
-def side_chain_graph(letter: str) -> SideChain:
-    """The side chain of a residue of the twenty."""
-    peptide = build_peptides([letter])
+@lru_cache(maxsize=256)
+def side_chain_graph(residue: str) -> SideChain:
+    """The side chain of a residue: a letter, or a name in brackets such as ``(AIB)``."""
+    peptide = build_peptides([residue])
     bonds: dict[str, set[str]] = {name: set() for name in peptide.names}
     for a, b in peptide.bonds:
         bonds[peptide.names[a]].add(peptide.names[b])
@@ -106,7 +105,8 @@ def side_chain_graph(letter: str) -> SideChain:
         )
         for i, name in enumerate(names)
     )
-    number = tuple(_NUMBER_OF[name[0]] for name in names)
+    of_atom = dict(zip(peptide.names, peptide.number.tolist(), strict=True))
+    number = tuple(of_atom[name] for name in names)
     return SideChain(names, number, tuple(parent[1:]), closing)
 
 

@@ -1,4 +1,4 @@
-"""Tracing where amplitudes are measured: in the map as it is, and density-modified."""
+"""Tracing where amplitudes are measured: in the map as it is, density-modified, and inverted."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,7 @@ from crysformer.building.tracing.settings import TracingSettings
 from crysformer.building.tracing.trace import trace
 from crysformer.building.tracing.traced_model import TracedModel
 from crysformer.crystal.fourier.density_map import DensityMap
+from crysformer.crystal.operators import STEPS
 from crysformer.crystal.peak_picking import map_on_grid, symmetric_shape
 from crysformer.crystal.reflections import CrystalData
 
@@ -41,12 +43,16 @@ def trace_with_amplitudes(
     F
         Weighted map coefficients at its reflections, complex, shape (n_data,); zero or NaN where
         there is no phase.
-    sequences, deadline, seed, settings, either_hand
+    sequences, deadline, seed, settings
         As `trace`.
+    either_hand
+        Also trace the inverse of the map if no model in the map is accepted. Amplitudes do not
+        tell the two apart, so that phases may be of either hand; only in groups that are
+        consistent with both (`has_either_hand`).
 
     Returns
     -------
-    The model with the higher correlation of |E|, or None where there is none.
+    The best model (`better_trace`), or None where there is none.
 
     Raises
     ------
@@ -72,21 +78,29 @@ def trace_each_map(
 ) -> list[TracedModel]:
     """Models of the map of some phases and, unless that fits already, of the modified map.
 
-    If none is accepted, the last map is traced once more with peptide bonds that may be cis before
-    any residue: about one in two thousand is, which breaks a chain of trans bonds.
+    If none is accepted, the inverse of the last map is traced with `either_hand`; and if that is
+    not accepted either, the last map once more with peptide bonds that may be cis before any
+    residue (about one in two thousand is, which breaks a chain of trans bonds), and its inverse.
 
-    Arguments and exceptions are those of `trace_with_amplitudes`. `TracedModel.modified` tells the
-    maps apart; a map in which no chain was traced has no model.
+    Arguments and exceptions are those of `trace_with_amplitudes`. `TracedModel.modified` and
+    `TracedModel.inverted` tell the maps apart; a map in which no chain was traced has no model.
     """
     settings = settings or TracingSettings()
 
-    def traced(coefficients: NDArray[np.complex128], until: float, *, cis: bool = False) -> None:
+    def traced(
+        coefficients: NDArray[np.complex128],
+        until: float,
+        *,
+        cis: bool = False,
+        inverse: bool = False,
+    ) -> None:
+        turned = inverse_coefficients(data, coefficients) if inverse else coefficients
         found = trace(
-            map_of(data, coefficients), sequences, data.d_min, until, seed, settings,
-            either_hand=either_hand, any_cis=cis, radiation=data.radiation,
+            map_of(data, turned), sequences, data.d_min, until, seed, settings,
+            any_cis=cis, radiation=data.radiation,
         )  # fmt: skip
         if found is not None:
-            models.append(replace(found, modified=coefficients is not F))
+            models.append(replace(found, modified=coefficients is not F, inverted=inverse))
 
     models: list[TracedModel] = []
     began = time.monotonic()
@@ -95,8 +109,12 @@ def trace_each_map(
     if settings.modification and not _convincing(models, settings):
         best = modified_phases(data, F, sequences, settings.modification, seed, deadline)
         traced(best, deadline)
-    if models and not any(m.accepted for m in models) and time.monotonic() < deadline:
-        traced(best, deadline, cis=True)
+    hands = (False, True) if either_hand and has_either_hand(data.space_group) else (False,)
+    more = [(cis, inverse) for cis in (False, True) for inverse in hands if cis or inverse]
+    for cis, inverse in more if models else ():
+        if any(m.accepted for m in models) or time.monotonic() >= deadline:
+            break
+        traced(best, deadline, cis=cis, inverse=inverse)
     return models
 
 
@@ -105,8 +123,33 @@ def _convincing(models: Sequence[TracedModel], settings: TracingSettings) -> boo
 
 
 def better_trace(models: Sequence[TracedModel]) -> TracedModel:
-    """Return the model with the highest correlation of |E|."""
-    return max(models, key=lambda m: m.amplitude_correlation)
+    """Return the model with the highest correlation of |E|.
+
+    One in the inverse of the map counts only if it is accepted, and the others are not.
+    """
+    of_map = [m for m in models if not m.inverted]
+    inverse = [m for m in models if m.inverted and m.accepted]
+    if inverse and not any(m.accepted for m in of_map):
+        of_map = inverse
+    return max(of_map, key=lambda m: m.amplitude_correlation)
+
+
+def has_either_hand(group: gemmi.SpaceGroup) -> bool:
+    """Whether a structure of one hand and its mirror image are both consistent with a group.
+
+    They are not of an enantiomorphic pair such as P41 and P43; where the group has a mirror, a
+    glide or a centre they are in one crystal.
+    """
+    return bool(group.is_sohncke() and not group.is_enantiomorphic())
+
+
+def inverse_coefficients(data: CrystalData, F: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Coefficients of the mirror image, complex, shape (n_data,), in the same space group.
+
+    Its centre is the origin, or the one that the group needs, such as (0, 1/4, 0) in I41.
+    """
+    shift = np.array(data.space_group.change_of_hand_op().tran) / STEPS
+    return np.asarray(F.conj() * np.exp(2j * np.pi * (data.hkl @ shift)), dtype=np.complex128)
 
 
 def map_of(data: CrystalData, F: NDArray[np.complex128]) -> DensityMap:

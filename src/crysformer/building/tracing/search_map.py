@@ -9,7 +9,6 @@ from functools import cached_property
 import gemmi
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from crysformer.crystal.fourier.density_map import DensityMap
@@ -200,9 +199,3 @@ class SearchMap:
         masked.__dict__.pop("_bordered", None)  # that of the map before
         masked.values, masked._flat = values, values.reshape(-1)
         return masked
-
-
-def inverted(density: DensityMap) -> DensityMap:
-    """The map with every position replaced by its inverse through the origin."""
-    values: NDArray[np.float32] = np.roll(density.values[::-1, ::-1, ::-1], 1, axis=(0, 1, 2))
-    return DensityMap(np.ascontiguousarray(values), density.cell, density.space_group)

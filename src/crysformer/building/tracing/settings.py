@@ -30,7 +30,7 @@ class TracingSettings:
         40, "Residues grown from a seed in either direction at most.", min=2, max=1000
     )
     accepted: float = setting(
-        0.5, "Probability from which a model counts as right.", min=0.0, max=1.0
+        0.65, "Probability from which a model counts as right.", min=0.0, max=1.0
     )
     convincing: float = setting(
         0.9,

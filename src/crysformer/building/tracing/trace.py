@@ -22,7 +22,7 @@ from crysformer.building.tracing.fitting import (
 )
 from crysformer.building.tracing.growing import grow
 from crysformer.building.tracing.peptide_units import find_peptide_units
-from crysformer.building.tracing.search_map import MapCoefficients, SearchMap, inverted
+from crysformer.building.tracing.search_map import MapCoefficients, SearchMap
 from crysformer.building.tracing.settings import TracingSettings
 from crysformer.building.tracing.threading import ThreadedChain, thread
 from crysformer.building.tracing.traced_model import TracedModel
@@ -48,7 +48,6 @@ def trace(
     seed: int = 0,
     settings: TracingSettings | None = None,
     *,
-    either_hand: bool = False,
     any_cis: bool = False,
     radiation: Radiation = "xray",
 ) -> TracedModel | None:
@@ -73,9 +72,6 @@ def trace(
         Seed of the random orientations.
     settings
         Extent of the search.
-    either_hand
-        Trace the map and its inverse, and return the better model (only in groups that are their
-        own mirror image).
     any_cis
         Peptide bonds may be cis before any residue, not only before proline.
     radiation
@@ -101,22 +97,10 @@ def trace(
         return None
     if any(MODIFIED in chain.letters for chain in chains):
         return None
-    maps = [density]
-    if either_hand and not density.space_group.is_enantiomorphic():
-        maps.append(inverted(density))
-    models = []
-    for i, one in enumerate(maps):
-        left = (deadline - time.monotonic()) / (len(maps) - i)
-        found = _trace_one(
-            one, tuple(sequences), d_min, time.monotonic() + left, seed, settings, radiation,
-            any_cis=any_cis,
-        )  # fmt: skip
-        if found is not None:
-            models.append(replace(found, inverted=i == 1))
-    if not models:
-        return None
-    best = max(models, key=lambda m: m.map_correlation + m.amplitude_correlation)
-    return replace(best, seconds=time.monotonic() - began)
+    found = _trace_one(
+        density, tuple(sequences), d_min, deadline, seed, settings, radiation, any_cis=any_cis
+    )
+    return None if found is None else replace(found, seconds=time.monotonic() - began)
 
 
 def _trace_one(
@@ -169,7 +153,7 @@ def _trace_one(
     score = 0.0  # a model that lacks a chain is not right
     if len(order) == len(sequences):
         least = float(agreement.residue_correlations.min())
-        score = probability(agreement.amplitude_correlation, least)
+        score = probability(agreement.amplitude_correlation, least, len(xyz))
     coordinates, shown = xyz.double().numpy(), shown_atoms(whole, peptides, xyz[None])[0]
     return TracedModel(
         structure=_structure(peptides, coordinates, b_iso, density, shown.numpy()),

@@ -59,7 +59,9 @@ def build_models(
     data, sequences = crystal.data, sequences_of(crystal.sequence)
     F = np.asarray(data.f * np.exp(1j * np.radians(phi)), dtype=np.complex128)
     models: dict[str, Any] = {}
-    traced = trace_each_map(data, F, sequences, time.monotonic() + time_limit, seed)
+    traced = trace_each_map(
+        data, F, sequences, time.monotonic() + time_limit, seed, either_hand=True
+    )
     plain = next((model for model in traced if not model.modified), None)
     if plain is not None:
         models[FIXED] = asdict(_traced_figures(crystal, plain))
