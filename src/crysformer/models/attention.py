@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crysformer.models.dropout import Dropout
 from crysformer.models.shared_keys import SharedKeys, join_shared
 
 
@@ -46,7 +47,7 @@ class OneWayAttention(nn.Module):
         self.heads = heads
         self.landmarks = landmarks
         self.landmarks_over = landmarks_over
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.query_key_value = nn.Linear(width, 3 * inner)
         self.partial_key_value = nn.Linear(width, 2 * inner)
         self.output = nn.Linear(inner, width)
@@ -103,7 +104,7 @@ class SelfAttention(nn.Module):
         super().__init__()
         inner = heads * head_width
         self.heads = heads
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.query_key_value = nn.Linear(width, 3 * inner)
         self.output = nn.Linear(inner, width)
 

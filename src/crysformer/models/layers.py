@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from crysformer.models.attention import OneWayAttention, SelfAttention
+from crysformer.models.dropout import Dropout
 from crysformer.models.fourier_convolution import fourier_convolution, pays
 from crysformer.models.placed_tokens import PlacedTokens
 from crysformer.models.shared_keys import SharedKeys
@@ -177,9 +178,9 @@ def feed_forward(width: int, hidden: int, activation: str, dropout: float) -> nn
     block = nn.Sequential(
         nn.Linear(width, hidden),
         ACTIVATIONS[activation](),
-        nn.Dropout(dropout),
+        Dropout(dropout),
         last,
-        nn.Dropout(dropout),
+        Dropout(dropout),
     )
     start_as_identity(last)
     return block
