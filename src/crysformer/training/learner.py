@@ -186,7 +186,9 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.bf16)
+        # CPUs train in single precision: most have no matrix units for bfloat16.
+        enabled = self._config.bf16 and self._device.type != "cpu"
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=enabled)
 
 
 def _statistics(model: nn.Module) -> list[Tensor]:

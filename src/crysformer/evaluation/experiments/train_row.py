@@ -95,8 +95,6 @@ def row_config(row: Row, budget: Budget) -> TrainingConfig:
         "validation_examples": _validation_examples(budget),
         "final_examples": _validation_examples(budget),
         "seed": budget.seed,
-        # Processors without matrix units for bfloat16 take longer with it.
-        "bf16": config.bf16 and budget.device == "cuda",
     }
     if budget.examples is not None:
         changes["examples"] = budget.examples
