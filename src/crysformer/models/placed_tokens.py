@@ -110,13 +110,12 @@ class _Projected(torch.autograd.Function):
         residues, places, scale = ctx.saved_tensors
         to_residues, to_places = torch.zeros_like(residues), torch.zeros_like(places)
         to_deviation, to_constant = torch.empty_like(scale), places.new_zeros(places.shape[1:])
-        ones = torch.ones_like(scale[0])
         for row, (r, j) in enumerate(ctx.rows):
             grad, own = grads[0][row], scale[row]
-            to_residues[r].addcmul_(grad, own)
-            sums = grad.T @ torch.cat((own, ones), dim=1)
-            to_places[j] += sums[:, 0]
-            to_constant += sums[:, 1]
-            along = torch.linalg.vecdot(grad, residues[r]) + grad @ places[j]
-            torch.mul(along[:, None], -own.square(), out=to_deviation[row])
+            scaled = grad * own
+            to_residues[r] += scaled
+            to_places[j] += scaled.sum(0)
+            to_constant += grad.sum(0)
+            along = (grad * (residues[r] + places[j])).sum(-1, keepdim=True)
+            torch.mul(along, -own.square(), out=to_deviation[row])
         return to_residues, to_places, to_deviation[..., 0], to_constant, None, None
