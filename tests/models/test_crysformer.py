@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from crysformer.models.layers import TransformerLayer
+from crysformer.models.placed_tokens import PlacedTokens
 from crysformer.models.presets import preset
 from crysformer.models.registry import make_network
 from crysformer.testing import random_network, random_patterson_maps, tiny_network
@@ -32,13 +33,20 @@ def test_a_batch_equals_its_examples_one_by_one(kind: str) -> None:
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5 * float(together.std()))
 
 
+def tokens_of(u: Tensor | PlacedTokens) -> Tensor:
+    """A copy of partial tokens, less their means where residues and places are apart."""
+    if isinstance(u, Tensor):
+        return u.clone()
+    return u.residues[u.residue] + u.places[u.place][:, None]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_partial_tokens_are_the_same_for_every_layer_and_blind_to_the_map(kind: str) -> None:
     model = random_network(KINDS[kind])
     seen: list[Tensor] = []
     for layer in model.layers:
         assert isinstance(layer, TransformerLayer)
-        layer.register_forward_pre_hook(lambda _, args: seen.append(args[1].clone()))
+        layer.register_forward_pre_hook(lambda _, args: seen.append(tokens_of(args[1])))
     patterson, residues, lengths = random_patterson_maps()
     with torch.no_grad():
         model(patterson, residues, lengths)
@@ -156,28 +164,34 @@ def test_examples_share_the_tokens_of_the_same_residue_at_the_same_place(
     torch.manual_seed(0)
     layer = TransformerLayer(24, 2, 12, 32, "gelu", landmarks, 0.0)
     torch.nn.init.normal_(layer.attention.output.weight)
-    tokens, which = torch.randn(3, 9, 24), torch.tensor([[0, 2], [1, 2], [0, 2]])
+    tokens, places = torch.randn(2, 9, 24), torch.randn(2, 24)
+    sequences = torch.tensor([[0, 1], [1, 1], [0, 1]])
     gradients = []
     for shared in (True, False):
-        u = tokens.clone().requires_grad_()
+        own = tokens.clone().requires_grad_()
         x = torch.randn(3, 5, 24, generator=torch.Generator().manual_seed(1))
-        given = (u, None, which) if shared else (u[which].flatten(1, 2), None)
-        y, _ = layer(x, *given)
+        if shared:
+            u = PlacedTokens.of(own, places, sequences, layer.norm_partial.eps)
+        else:
+            u = (own[sequences] + places[:, None]).flatten(1, 2)
+        y, _ = layer(x, u, None)
         y.square().sum().backward()
-        gradients.append((y.detach(), u.grad))
-    for own, expected in zip(*gradients, strict=True):
-        torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-5)
+        gradients.append((y.detach(), own.grad))
+    for found, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_partial_tokens_are_made_once_for_each_residue_and_place() -> None:
+def test_partial_tokens_are_made_once_for_each_residue_and_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     model = random_network(TINY)
     residues = torch.tensor([[3, 5], [3, 7], [3, 5], [5, 3]])
-    tokens, which = model.partial_tokens(residues)
-    assert which is not None
-    assert len(tokens) == 5
-    alone = torch.cat([model.partial_tokens(row[None])[0].flatten(0, 1)[None] for row in residues])
-    # rows of a single sequence are in the order of its residues, not of its places
-    again = torch.stack([model.partial_tokens(r[None])[1][0] for r in residues])  # type: ignore[index]
-    per_residue = alone.unflatten(1, (2, -1))
-    expected = torch.stack([t[w] for t, w in zip(per_residue, again, strict=True)])
-    torch.testing.assert_close(tokens[which], expected)
+    placed = model.partial_tokens(residues)
+    assert isinstance(placed, PlacedTokens)
+    assert len(placed.residues) == 3
+    assert len(placed.deviation) == 5
+    monkeypatch.setattr(type(model), "shares_tokens", lambda *_: False)
+    tokens = model.partial_tokens(residues)
+    assert isinstance(tokens, Tensor)
+    centred = (tokens - tokens.mean(-1, keepdim=True)).unflatten(1, (2, -1))
+    torch.testing.assert_close(tokens_of(placed)[placed.which], centred, rtol=1e-5, atol=1e-5)

@@ -30,7 +30,7 @@ def test_joining_is_gathering_and_concatenation() -> None:
         return torch.cat((k, rows[0]), dim=2), torch.cat((v, rows[1]), dim=2)
 
     def joined(k: Tensor, v: Tensor, partial: Tensor) -> tuple[Tensor, Tensor]:
-        return join_shared(k, v, SharedKeys(partial), which)
+        return join_shared(k, v, SharedKeys(partial, which))
 
     for own, expected in zip(joined(k, v, partial), gathered(k, v, partial), strict=True):
         assert torch.equal(own, expected)

@@ -37,3 +37,17 @@ def test_a_step_with_shared_keys_changes_weights_as_one_without(
     assert not torch.equal(state[name], before[name])
     for name, value in expected.items():
         torch.testing.assert_close(state[name], value, rtol=1e-3, atol=1e-5)
+
+
+def test_cpus_train_in_single_precision(
+    dipeptides: Path, tmp_path: Path, tiny: TrainingConfig
+) -> None:
+    losses = []
+    for bf16 in (False, True):
+        config = dataclasses.replace(tiny, bf16=bf16)
+        store = FragmentStore.open(dipeptides)
+        trainer = Trainer(config, store, tmp_path, None, torch.device("cpu"))
+        trainer.train_step()
+        assert trainer.losses.read()
+        losses.append(trainer.losses.latest)
+    assert losses[0] == losses[1]

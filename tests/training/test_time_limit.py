@@ -10,18 +10,24 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import torch
 
+from crysformer.data.examples.stream import Batch
+from crysformer.data.store import FragmentStore
 from crysformer.errors import InputError
 from crysformer.models.weights import load_weights
 from crysformer.training import validator as validator_module
 from crysformer.training.checkpoint import CHECKPOINT, load_checkpoint
 from crysformer.training.config import TrainingConfig, to_dict
+from crysformer.training.data import TrainingData
+from crysformer.training.progress import Progress
 from crysformer.training.time_budget import TimeBudget
 from crysformer.training.train import train
 from crysformer.training.validation import ValidationResult
+from crysformer.training.validator import Validator
 
 
 class Clock:
@@ -78,6 +84,7 @@ def slow(monkeypatch: pytest.MonkeyPatch, seconds: float) -> list[int]:
     done: list[int] = []
 
     def validate(model: Any, batches: Any, *args: Any, averaged: bool = False) -> ValidationResult:
+        batches = list(batches)
         n = sum(map(len, batches))
         done.append(n)
         time.sleep(seconds * n * (4 if averaged else 1))
@@ -105,6 +112,34 @@ def test_the_limit_includes_start_validation_and_files(
     info = load_weights(tmp_path / "run" / "weights.safetensors").info
     assert info["metrics"]["n"] == validated[-1]
     assert info["metrics"]["orientations"] == 4
+
+
+@pytest.mark.parametrize(("seconds", "n"), [(1.0, 64), (2.0, 40), (4.0, 16), (40.0, 8)])
+def test_a_final_validation_that_slows_down_ends_early(
+    dipeptides: Path, tiny: TrainingConfig, monkeypatch: pytest.MonkeyPatch, seconds: float, n: int
+) -> None:
+    clock = Clock(monkeypatch)
+    config = dataclasses.replace(tiny, final_examples=64)
+    budget, device = TimeBudget(100.0, 120.0), torch.device("cpu")
+    data = TrainingData(config, FragmentStore.open(dipeptides), device)
+    validator = Validator(config, data, device, budget)
+    (batch,) = data.validation(1)
+    budget.final_example = 1.0  # as it was before
+
+    def validation(n: int, part: int, parts: int) -> list[Batch]:
+        return [batch] * len(range(part, n, parts))
+
+    def validate(model: Any, batches: Any, d_min: float, averaged: bool) -> int:
+        done = 0
+        for _ in batches:
+            clock.now += seconds
+            done += 1
+        return done
+
+    monkeypatch.setattr(data, "validation", validation)
+    monkeypatch.setattr(validator_module, "validate", validate)
+    assert validator.validate_finally(cast(Any, None), True, Progress(64, None, quiet=True))
+    assert validator.result == n
 
 
 def test_files_are_written_at_intervals_between_validations(

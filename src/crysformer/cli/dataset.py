@@ -183,6 +183,8 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _summary(manifest: Manifest, folder: str) -> str:
+    from crysformer.data.store import FRAGMENTS
+
     counts = manifest.counts
     lines = [
         f"{folder}: {manifest.recipe} from {counted(counts['files'], 'structure file')}, "
@@ -206,6 +208,7 @@ def _summary(manifest: Manifest, folder: str) -> str:
     lines += [f"  {problem['file']}: {problem['reason']}" for problem in manifest.problems[:20]]
     content = manifest.hashes["content"]
     lines.append(f"checksum of the content (SHA-256), equal for equal data sets: {content}")
+    lines.append(f"checksum of the file (data_sha256 in other files): {manifest.hashes[FRAGMENTS]}")
     return "\n".join(lines)
 
 

@@ -32,7 +32,7 @@ EXPERIMENTS = (
     "table1", "fifteen", "nystrom", "partial-structures", "ablations", "figures", "building",
 )  # fmt: skip
 #: Options of tables, and of the experiments that train nothing, which no other one takes.
-_OF_TABLES = frozenset({"budget", "examples", "rows", "processor_time", "set"})
+_OF_TABLES = frozenset({"budget", "examples", "rows", "only", "processor_time", "set"})
 _OWN = {
     "figures": frozenset({"weights", "draw", "cases", "time_limit"}),
     "building": frozenset(
@@ -85,6 +85,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rows", type=int, metavar="N", help="stop after N rows; the same command goes on"
     )
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="make only this row or method, as named in the JSON (repeatable)",
+    )
     _experiment_figures.add_options(parser)
     _experiment_building.add_options(parser)
     add_output_arguments(parser, "the tables and the rows' weights, or the figures")
@@ -122,13 +129,14 @@ def run(args: argparse.Namespace) -> int:
     begun = (Path(args.output) / SETTING).is_file()
     with locked_folder(args.output, overwrite=args.overwrite, resume=begun) as folder:
         table = run_experiment(
-            args.experiment, args.data, folder, budget, log.info, pieces=args.rows
+            args.experiment, args.data, folder, budget, log.info, pieces=args.rows, only=args.only
         )
     if table is None:
         emit(
             args,
             {"complete": False},
-            f"written: {folder / args.experiment}.md, of the rows so far; the same command goes on",
+            f"written: {folder / args.experiment}.md, of the rows so far; the same command goes on"
+            + (", without --only with the other rows" if args.only else ""),
         )
         return 0
     emit(

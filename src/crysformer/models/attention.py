@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crysformer.models.dropout import Dropout
 from crysformer.models.shared_keys import SharedKeys, join_shared
 
 
@@ -46,7 +47,7 @@ class OneWayAttention(nn.Module):
         self.heads = heads
         self.landmarks = landmarks
         self.landmarks_over = landmarks_over
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.query_key_value = nn.Linear(width, 3 * inner)
         self.partial_key_value = nn.Linear(width, 2 * inner)
         self.output = nn.Linear(inner, width)
@@ -54,10 +55,8 @@ class OneWayAttention(nn.Module):
     def forward(
         self,
         x: Tensor,
-        u: Tensor,
+        u: Tensor | SharedKeys,
         rotation: Tensor | None = None,
-        which: Tensor | None = None,
-        shared: SharedKeys | None = None,
     ) -> Tensor:
         """Attend.
 
@@ -66,38 +65,29 @@ class OneWayAttention(nn.Module):
         x
             Map tokens, shape (B, N, D).
         u
-            Partial tokens, shape (B, M, D); with `which`, those that examples share, shape
-            (P, T, D).
+            Partial tokens, shape (B, M, D), or the keys and values of those that examples share.
         rotation
             Rotary angles of the map tokens, radians, shape (B, 1, N, head_width / 2), or None.
-        which
-            Rows of u that make up the tokens of each example, shape (B, J), M = J T.
-        shared
-            Keys and values of u, where several batches share them.
         """
         q, k, v = self._split(self.query_key_value(x), 3)
         if rotation is not None:
             q, k = rotate(q, rotation), rotate(k, rotation)
         if self.landmarks is None:
-            y = functional.scaled_dot_product_attention(q, *self._join(k, v, u, which, shared))
+            y = functional.scaled_dot_product_attention(q, *self._join(k, v, u))
         elif self.landmarks_over == "all":
-            ku, vu = self._join(k, v, u, which, shared)
+            ku, vu = self._join(k, v, u)
             y = landmark_attention(q, k[:, :, :0], v[:, :, :0], ku, vu, self.landmarks)
         else:
-            ku, vu = self._join(k[:, :, :0], v[:, :, :0], u, which, shared)
+            ku, vu = self._join(k[:, :, :0], v[:, :, :0], u)
             y = landmark_attention(q, k, v, ku, vu, self.landmarks)
         mixed: Tensor = self.dropout(self.output(y.transpose(1, 2).flatten(2)))
         return mixed
 
-    def _join(
-        self, k: Tensor, v: Tensor, u: Tensor, which: Tensor | None, shared: SharedKeys | None
-    ) -> tuple[Tensor, Tensor]:
+    def _join(self, k: Tensor, v: Tensor, u: Tensor | SharedKeys) -> tuple[Tensor, Tensor]:
         """Append the keys and values of the partial tokens to those of the map tokens."""
-        if shared is None:
-            shared = SharedKeys(self.partial_key_value(u))
-        if which is not None:
-            return join_shared(k, v, shared, which)
-        ku, vu = self._split(shared.values, 2)
+        if isinstance(u, SharedKeys):
+            return join_shared(k, v, u)
+        ku, vu = self._split(self.partial_key_value(u), 2)
         return torch.cat((k, ku), dim=2), torch.cat((v, vu), dim=2)
 
     def _split(self, projected: Tensor, parts: int) -> tuple[Tensor, ...]:
@@ -114,7 +104,7 @@ class SelfAttention(nn.Module):
         super().__init__()
         inner = heads * head_width
         self.heads = heads
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.query_key_value = nn.Linear(width, 3 * inner)
         self.output = nn.Linear(inner, width)
 

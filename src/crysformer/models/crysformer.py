@@ -29,8 +29,9 @@ from crysformer.models.layers import (
     to_patches,
 )
 from crysformer.models.phase_improvement import AmplitudeStep, unit_amplitudes, unit_rms
+from crysformer.models.placed_tokens import PlacedTokens
 from crysformer.models.positions import MetricPositions, TablePositions
-from crysformer.models.shared_keys import SharedKeys, SharedTokens
+from crysformer.models.shared_keys import KeysOfLayers, SharedKeys
 from crysformer.settings import setting
 
 #: Residues at places in a sequence whose keys several batches share; more take too much memory
@@ -149,7 +150,7 @@ class CrysFormer(DensityNetwork):
 
     def __init__(self, config: CrysFormerConfig, templates: Tensor | None = None) -> None:
         super().__init__(config, templates)
-        self._shared: SharedTokens | None = None
+        self._shared: KeysOfLayers | None = None
         c, maps = config, self.input_channels
         self.stem = CircularConv3d(maps, c.channels, c.kernel, c.padding)
         self.embed = nn.Linear(c.channels * c.patch**3, c.width)
@@ -205,18 +206,19 @@ class CrysFormer(DensityNetwork):
         measured = self.measured_mask(lengths, grid, measured)
         maps = self.input_maps(patterson, lengths, estimate, measured)
         x = self.map_tokens(maps, lengths)
-        shared = self._shared
+        u: Tensor | PlacedTokens | SharedKeys | None = None
         keys: Sequence[SharedKeys | None] = [None] * len(self.layers)
-        if shared is None:
-            u, which = self.partial_tokens(residues)
+        if self._shared is None:
+            u = self.partial_tokens(residues)
         else:
-            u, which, keys = shared.tokens, shared.which(residues), shared.layers
+            keys = self._shared.of(residues)
         rotation = self.positions.rotation(self._patch_grid(grid), lengths)
         for layer, own in zip(self.layers, keys, strict=True):
+            over = u if own is None else own
             if self.checkpointing and self.training:
-                x, u = checkpoint(layer, x, u, rotation, which, own, use_reentrant=False)
+                x, u = checkpoint(layer, x, over, rotation, use_reentrant=False)
             else:
-                x, u = layer(x, u, rotation, which, own)
+                x, u = layer(x, over, rotation)
         y = from_patches(self.unembed(self.norm(x)), self.config.patch, grid)
         if self._final_maps:
             y = torch.cat((y, maps), dim=1)
@@ -240,26 +242,22 @@ class CrysFormer(DensityNetwork):
         grid = self._patch_grid((maps.shape[2], maps.shape[3], maps.shape[4]))
         return self.embed(patches) + self.positions(grid, lengths)
 
-    def partial_tokens(self, residues: Tensor) -> tuple[Tensor, Tensor | None]:
-        """U: patches of the residue densities in the order of the sequence.
+    def partial_tokens(self, residues: Tensor) -> Tensor | PlacedTokens:
+        """U: patches of the residue densities in the order of the sequence, (B, M, D).
 
-        Returns
-        -------
-        tokens, which
-            Tokens of each different residue and place in a sequence, shape (P, T, D), and those of
-            each sequence, shape (B, J): one-way layers do not update them, so that examples share
-            them. Otherwise those of each sequence, shape (B, M, D), and None.
+        One-way layers do not update them, so that examples can share those of a residue.
         """
         if not self.config.partial_structures:
-            return self.templates.new_zeros(len(residues), 0, self.config.width), None
-        n = residues.shape[1]
+            return self.templates.new_zeros(len(residues), 0, self.config.width)
+        order = self.order[: residues.shape[1]]
         if not self.shares_tokens(residues.device):
             tokens = self._residue_tokens(self.templates)[residues]
-            return (tokens + self.order[:n]).flatten(1, 2), None
+            return (tokens + order).flatten(1, 2)
         codes, row = residues.unique(return_inverse=True)
-        places, which = (row * n + torch.arange(n)).unique(return_inverse=True)
-        tokens = self._residue_tokens(self.templates[codes]).index_select(0, places // n)
-        return tokens + self.order.index_select(0, places % n), which
+        eps = cast(TransformerLayer, self.layers[0]).norm_partial.eps
+        return PlacedTokens.of(
+            self._residue_tokens(self.templates[codes]), order.squeeze(1), row, eps
+        )
 
     @contextmanager
     def sharing(self, residues: Tensor) -> Iterator[None]:
@@ -268,10 +266,10 @@ class CrysFormer(DensityNetwork):
         if not able or len(residues[0]) * len(residues.unique()) > _MOST_SHARED:
             yield
             return
-        tokens, which = self.partial_tokens(residues)
-        assert which is not None
+        tokens = self.partial_tokens(residues)
+        assert isinstance(tokens, PlacedTokens)
         keys = [cast(TransformerLayer, layer).partial_keys(tokens) for layer in self.layers]
-        shared = self._shared = SharedTokens(tokens, which, residues, keys)
+        shared = self._shared = KeysOfLayers(tokens.which, residues, keys)
         try:
             yield
         finally:

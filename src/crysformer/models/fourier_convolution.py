@@ -80,7 +80,7 @@ class _Convolution(torch.autograd.Function):
         # Half a kernel of zeros separates each map from its periodic image.
         halo = zeros * (weight.shape[-1] // 2)
         size = (shape[0] + halo, shape[1] + halo, shape[2] + halo)
-        X, K = _matrices(x, size), _matrices(_placed(weight, size), size).conj()
+        X, K = _matrices(x, size), _kernel_matrices(weight, size)
         ctx.save_for_backward(X, K)
         ctx.shape, ctx.size, ctx.kernel = shape, size, weight.shape[-1]
         return _maps(torch.bmm(X, K.mT), size, shape)
@@ -92,43 +92,65 @@ class _Convolution(torch.autograd.Function):
         X, K = ctx.saved_tensors
         G = _matrices(grads[0], ctx.size)
         to_x = to_weight = None
+        # Conjugates are written out: products of lazy ones take several times as long.
         if ctx.needs_input_grad[0]:
-            to_x = _maps(torch.bmm(G, K.conj()), ctx.size, ctx.shape)
+            to_x = _maps(torch.bmm(G, K.conj_physical()), ctx.size, ctx.shape)
         if ctx.needs_input_grad[1]:
-            to_weight = _taken(_maps(torch.bmm(G.mH, X), ctx.size, ctx.size), ctx.kernel)
+            products = torch.bmm(G.conj_physical_().mT, X)
+            to_weight = _kernel_gradient(products, ctx.size, ctx.kernel)
         return to_x, to_weight, None
 
 
 def _matrices(maps: Tensor, size: Shape) -> Tensor:
     """Fourier coefficients of maps (A, B, U, V, W), padded with zeros, (frequencies, A, B)."""
-    F = torch.fft.rfftn(maps, s=size, dim=_AXES)
-    return F.flatten(2).permute(2, 0, 1).contiguous()
+    F = torch.fft.rfftn(maps, s=size, dim=_AXES).flatten(2)
+    return F.flatten(0, 1).T.contiguous().unflatten(1, F.shape[:2])
 
 
 def _maps(matrices: Tensor, size: Shape, shape: Shape) -> Tensor:
     """The first voxels (A, B, U, V, W) of maps with these coefficients (frequencies, A, B)."""
     half = (size[0], size[1], size[2] // 2 + 1)
-    F = matrices.permute(1, 2, 0).contiguous().unflatten(2, half)
+    F = matrices.flatten(1).T.contiguous().unflatten(0, matrices.shape[1:]).unflatten(2, half)
     nu, nv, nw = shape
     return torch.fft.irfftn(F, s=size, dim=_AXES)[:, :, :nu, :nv, :nw]
 
 
-def _placed(weight: Tensor, size: Shape) -> Tensor:
-    """Kernels in a periodic grid, their middle at the origin."""
-    grid = weight.new_zeros(*weight.shape[:2], *size)
-    u, v, w = (_around_origin(weight.shape[-1], n) for n in size)
-    grid[:, :, u[:, None, None], v[:, None], w] = weight
-    return grid
+def _kernel_matrices(weight: Tensor, size: Shape) -> Tensor:
+    """Conjugate coefficients of kernels with their middle at the origin, (frequencies, C', C).
+
+    A sum over the few voxels of the kernel, axis by axis, takes less time than a transform of the
+    cell for each kernel, and leaves the coefficients in the order of the products.
+    """
+    u, v, w = _waves(weight, size, weight.shape[-1])
+    K = weight.permute(2, 3, 4, 0, 1).flatten(3).to(w.dtype)
+    K = v @ (w @ K).flatten(2)
+    K = u @ K.flatten(1)
+    return K.reshape(-1, *weight.shape[:2])
 
 
-def _taken(grid: Tensor, kernel: int) -> Tensor:
-    """The inverse of `_placed`."""
-    u, v, w = (_around_origin(kernel, n) for n in _of(grid))
-    return grid[:, :, u[:, None, None], v[:, None], w]
+def _kernel_gradient(matrices: Tensor, size: Shape, kernel: int) -> Tensor:
+    """The transpose of `_kernel_matrices`, (frequencies, C', C) to the voxels of the kernel."""
+    u, v, w = _waves(matrices.real, size, kernel)
+    half = size[2] // 2 + 1
+    # Of a pair of conjugate coefficients, one is there and counts twice.
+    pairs = torch.full((half,), 2.0 / math.prod(size), dtype=w.real.dtype)
+    pairs[0] /= 2
+    if size[2] % 2 == 0:
+        pairs[-1] /= 2
+    G = u.T @ matrices.reshape(size[0], -1)
+    G = v.T @ G.reshape(kernel, size[1], -1)
+    G = ((w * pairs[:, None]).T @ G.reshape(kernel, kernel, half, -1)).real
+    return G.unflatten(3, matrices.shape[1:]).permute(3, 4, 0, 1, 2)
 
 
-def _around_origin(kernel: int, n: int) -> Tensor:
-    return (torch.arange(kernel) - kernel // 2) % n
+def _waves(like: Tensor, size: Shape, kernel: int) -> list[Tensor]:
+    """exp(2 pi i h (k - k0) / n) for each axis, shape (frequencies, kernel); half of the last."""
+    waves = []
+    for n, frequencies in zip(size, (size[0], size[1], size[2] // 2 + 1), strict=True):
+        turns = torch.outer(torch.arange(frequencies), torch.arange(kernel) - kernel // 2) % n
+        angle = (2 * math.pi / n) * turns.to(torch.float64)
+        waves.append(torch.polar(torch.ones_like(angle), angle).to(like.dtype.to_complex()))
+    return waves
 
 
 def _of(maps: Tensor) -> Shape:

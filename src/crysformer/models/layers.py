@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from crysformer.models.attention import OneWayAttention, SelfAttention
+from crysformer.models.dropout import Dropout
 from crysformer.models.fourier_convolution import fourier_convolution, pays
+from crysformer.models.placed_tokens import PlacedTokens
 from crysformer.models.shared_keys import SharedKeys
 
 Grid = tuple[int, int, int]
@@ -118,26 +120,25 @@ class TransformerLayer(nn.Module):
         start_as_identity(self.attention.output)
 
     def forward(
-        self,
-        x: Tensor,
-        u: Tensor,
-        rotation: Tensor | None,
-        which: Tensor | None = None,
-        shared: SharedKeys | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Update the map tokens x (B, N, D); u is returned as it is.
+        self, x: Tensor, u: Tensor | PlacedTokens | SharedKeys, rotation: Tensor | None
+    ) -> tuple[Tensor, Tensor | PlacedTokens | SharedKeys]:
+        """Update the map tokens x (B, N, D) by attention over partial tokens.
 
-        u and `which` are as for `OneWayAttention.forward`, and `shared` is of `partial_keys`.
+        These are u, which is returned as it is: tokens (B, M, D), those of residues at places that
+        examples share, or their `partial_keys`.
         """
-        partial = self.norm_partial(u) if shared is None else u
-        x = x + self.attention(self.norm_map(x), partial, rotation, which, shared)
+        partial: Tensor | SharedKeys
+        if isinstance(u, PlacedTokens):
+            partial = SharedKeys(self.partial_keys(u), u.which)
+        else:
+            partial = u if isinstance(u, SharedKeys) else self.norm_partial(u)
+        x = x + self.attention(self.norm_map(x), partial, rotation)
         y: Tensor = self.feedforward(self.norm_feedforward(x))
         return x + y, u
 
-    def partial_keys(self, u: Tensor) -> Tensor:
-        """Keys and values of partial tokens (P, T, D), (P, T, 2 * heads * head_width)."""
-        keys: Tensor = self.attention.partial_key_value(self.norm_partial(u))
-        return keys
+    def partial_keys(self, u: PlacedTokens) -> Tensor:
+        """Keys and values of partial tokens, (P, T, 2 * heads * head_width)."""
+        return u.projected(self.norm_partial, self.attention.partial_key_value)
 
 
 class JointLayer(nn.Module):
@@ -160,10 +161,7 @@ class JointLayer(nn.Module):
         self.feedforward = feed_forward(width, feedforward, activation, dropout)
         start_as_identity(self.attention.output)
 
-    def forward(
-        self, x: Tensor, u: Tensor, rotation: Tensor | None, which: None = None,
-        shared: None = None,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+    def forward(self, x: Tensor, u: Tensor, rotation: Tensor | None) -> tuple[Tensor, Tensor]:
         """Update map tokens x (B, N, D) and partial tokens u (B, M, D)."""
         n = x.shape[1]
         if rotation is not None:  # partial structures have no place in the cell
@@ -180,9 +178,9 @@ def feed_forward(width: int, hidden: int, activation: str, dropout: float) -> nn
     block = nn.Sequential(
         nn.Linear(width, hidden),
         ACTIVATIONS[activation](),
-        nn.Dropout(dropout),
+        Dropout(dropout),
         last,
-        nn.Dropout(dropout),
+        Dropout(dropout),
     )
     start_as_identity(last)
     return block

@@ -18,55 +18,58 @@ class SharedKeys:
     ----------
     values
         Keys, then values, of each row of tokens, shape (P, T, 2 H d).
+    which
+        Rows that make up the tokens of each example, shape (B, J).
     gradient
         Where to add the gradient of `values`, of the same shape; None for an ordinary gradient.
     """
 
     values: Tensor
+    which: Tensor
     gradient: Tensor | None = None
 
 
-class SharedTokens:
-    """Partial tokens of several batches, with their keys and values in every layer.
+class KeysOfLayers:
+    """Keys and values of the partial tokens of several batches, in every layer.
 
     While weights stay the same, so do the keys and values of partial structures. Batches use
     detached ones, each adds to their gradients, and `backward` takes these on to the weights once.
 
     Parameters
     ----------
-    tokens
-        Tokens of each residue and place in a sequence, shape (P, T, D).
     which
-        Their rows in sequences, shape (B, J).
+        Rows of tokens that make up sequences, shape (B, J).
     residues
         These sequences, shape (B, J), indices into `residues.CODES`.
     keys
         Keys and values of each layer, shape (P, T, 2 H d).
     """
 
-    def __init__(self, tokens: Tensor, which: Tensor, residues: Tensor, keys: list[Tensor]) -> None:
-        self.tokens, self._keys = tokens.detach(), keys
+    def __init__(self, which: Tensor, residues: Tensor, keys: list[Tensor]) -> None:
+        self._keys = keys
         places = torch.arange(residues.shape[1])
         self._rows = torch.full((int(residues.max()) + 1, len(places)), -1)
         self._rows[residues, places] = which
         self._places = places
-        trained = keys[0].requires_grad
-        self.layers = [
-            SharedKeys(key.detach(), torch.zeros_like(key) if trained else None) for key in keys
-        ]
+        self._values = [key.detach() for key in keys]
+        self._gradients = [torch.zeros_like(key) if key.requires_grad else None for key in keys]
 
-    def which(self, residues: Tensor) -> Tensor:
-        """Rows of sequences (B, J) that are among those given at first."""
-        return self._rows[residues, self._places]
+    def of(self, residues: Tensor) -> list[SharedKeys]:
+        """Keys and values of each layer for some of these sequences, (B, J)."""
+        which = self._rows[residues, self._places]
+        return [
+            SharedKeys(values, which, gradient)
+            for values, gradient in zip(self._values, self._gradients, strict=True)
+        ]
 
     def backward(self) -> None:
         """Add the gradients of weights, from those that the batches have added."""
         trained = [key for key in self._keys if key.requires_grad]
         if trained:
-            torch.autograd.backward(trained, [layer.gradient for layer in self.layers])
+            torch.autograd.backward(trained, self._gradients)
 
 
-def join_shared(k: Tensor, v: Tensor, partial: SharedKeys, which: Tensor) -> tuple[Tensor, Tensor]:
+def join_shared(k: Tensor, v: Tensor, partial: SharedKeys) -> tuple[Tensor, Tensor]:
     """Append shared keys and values of partial structures to those of the map tokens.
 
     Each row is copied once to the place where attention reads it, and its gradients are added up
@@ -79,15 +82,15 @@ def join_shared(k: Tensor, v: Tensor, partial: SharedKeys, which: Tensor) -> tup
         Keys and values of the map tokens, shape (B, H, N, d).
     partial
         Keys and values of the partial tokens that examples share.
-    which
-        Its rows that make up the tokens of each example, shape (B, J).
 
     Returns
     -------
     k, v
         Shape (B, H, N + J T, d).
     """
-    joined: tuple[Tensor, Tensor] = _JoinShared.apply(k, v, partial.values, which, partial.gradient)
+    joined: tuple[Tensor, Tensor] = _JoinShared.apply(
+        k, v, partial.values, partial.which, partial.gradient
+    )
     return joined
 
 

@@ -85,7 +85,7 @@ class TrainingConfig:
         min=1,
         max=1024,
     )
-    bf16: bool = setting(False, "For GPUs: bfloat16 autocast.")
+    bf16: bool = setting(False, "On GPUs: bfloat16 autocast. CPUs train in single precision.")
     compile: bool = setting(False, "For GPUs: torch.compile of the transformer blocks.")
     checkpoint_layers: bool = setting(False, "For GPUs: recompute layers to save memory.")
     log_every: int = setting(

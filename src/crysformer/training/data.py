@@ -94,11 +94,12 @@ class TrainingData:
             c.static_grids, part=processes.rank, parts=processes.size,
         )  # fmt: skip
 
-    def validation(self, n: int) -> list[Batch]:
-        """Make `n` exact examples spread evenly over the validation split."""
+    def validation(self, n: int, part: int = 0, parts: int = 1) -> list[Batch]:
+        """Make `n` exact examples spread evenly over the validation split, or a part of them."""
         return validation_batches(
-            self._table("validation"), self._recipe, self._config.model.patch, n, self._device
-        )
+            self._table("validation"), self._recipe, self._config.model.patch, n, self._device,
+            part, parts,
+        )  # fmt: skip
 
     def measured(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Simulate imperfect measurements of the batch, if the network is trained on such data."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -100,6 +100,36 @@ class Learner:
         self._averages: list[Tensor] = list(self.averaged.parameters())
         self._statistics = list(zip(*map(_statistics, (self.averaged, self.model)), strict=True))
 
+    def train(
+        self,
+        batches: Sequence[Batch],
+        measured: Callable[[Batch, torch.Generator], Batch],
+        rate: float,
+    ) -> Tensor:
+        """Do one training step.
+
+        Parameters
+        ----------
+        batches
+            The examples.
+        measured
+            Simulation of imperfect measurements with some random numbers.
+        rate
+            Learning rate.
+
+        Returns
+        -------
+        Tensor
+            Mean loss of the batches, on the device.
+        """
+        losses = []
+        with self.sharing(batches):
+            for batch in batches:
+                inputs = self.prepare(measured(batch, self.random))
+                losses.append(self.backward(inputs, len(batches)))
+        self.update(rate)
+        return torch.stack(losses).sum()
+
     def prepare(self, batch: Batch) -> Inputs:
         """Draw the starting estimates of a batch."""
         if not self._config.model.recycling:
@@ -156,7 +186,9 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.bf16)
+        # CPUs train in single precision: most have no matrix units for bfloat16.
+        enabled = self._config.bf16 and self._device.type != "cpu"
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=enabled)
 
 
 def _statistics(model: nn.Module) -> list[Tensor]:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from crysformer.data.examples.stream import Batch
 from crysformer.data.store import FragmentStore
@@ -139,20 +138,9 @@ class Trainer:
 
     def train_step(self) -> None:
         """Train on `accumulate` batches; the loss is not read."""
-        accumulate, rate = self.config.accumulate, self._learning_rate()
-        total: Tensor | None = None
-        examples = 0
-        batches = [next(self.batches) for _ in range(accumulate)]
-        with self.learner.sharing(batches):
-            for batch in batches:
-                inputs = self.learner.prepare(self.data.measured(batch, self.learner.random))
-                loss = self.learner.backward(inputs, accumulate)
-                total = loss if total is None else total + loss
-                examples += len(inputs.batch) * self.processes.size
-        self.learner.update(rate)
-        assert total is not None
-        self.losses.add(total)
-        self.examples += examples
+        batches = [next(self.batches) for _ in range(self.config.accumulate)]
+        self.losses.add(self.learner.train(batches, self.data.measured, rate=self._learning_rate()))
+        self.examples += sum(map(len, batches)) * self.processes.size
 
     def _step_or_adapt(self, progress: Progress) -> bool:
         """Train one step; if it fails in a way that can be avoided, avoid it and return False."""

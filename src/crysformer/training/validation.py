@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,10 +66,22 @@ class ValidationResult:
 
 
 def validation_batches(
-    table: FragmentTable, recipe: Recipe, patch: int, n: int, device: torch.device | str
+    table: FragmentTable,
+    recipe: Recipe,
+    patch: int,
+    n: int,
+    device: torch.device | str,
+    part: int = 0,
+    parts: int = 1,
 ) -> list[Batch]:
-    """Make `n` examples spread evenly over a split, in their stored orientation."""
+    """Make `n` examples spread evenly over a split, in their stored orientation; or a part of them.
+
+    Each part is spread evenly as well.
+    """
     rows = np.unique(np.linspace(0, len(table) - 1, min(n, len(table))).round().astype(int))
+    rows = rows[part::parts]
+    if not len(rows):
+        return []
     return list(fixed_batches(select(table, rows.tolist()), recipe, 32, device, multiple_of=patch))
 
 
@@ -94,7 +106,7 @@ def select(table: FragmentTable, rows: Sequence[int]) -> FragmentTable:
 @torch.no_grad()
 def validate(
     model: DensityNetwork,
-    batches: Sequence[Batch],
+    batches: Iterable[Batch],
     d_min: float,
     averaged: bool = False,
 ) -> ValidationResult:

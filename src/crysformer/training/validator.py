@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from crysformer.training.validation import ValidationResult, validate
 
 #: Examples whose validation is timed at the start of a run with a time limit.
 _TIMED = 8
+#: Parts of the final validation of a run with a time limit, which may end after any of them.
+_PARTS = 8
 
 
 class Validator:
@@ -190,10 +193,28 @@ class Validator:
             progress.message(f"final validation: time for {n} of {wanted} examples")
         if n == 0:
             return False
-        examples = self._data.validation(n)
+        parts = max(1, min(_PARTS, n // _TIMED)) if limited else 1
+        examples = self._while_time_lasts(n, parts, progress)
         self.result = validate(model, examples, self._config.model.d_min, averaged=True)
         self.details["orientations"] = len(ORIENTATIONS)
         return True
+
+    def _while_time_lasts(self, n: int, parts: int, progress: Progress) -> Iterator[Batch]:
+        """Give `n` examples part by part; end early if what follows takes longer than planned."""
+        done = 0
+        for part in range(parts):
+            begin = self._budget.clock()
+            batches = self._data.validation(n, part, parts)
+            size = sum(map(len, batches))
+            if size == 0:
+                return
+            if part and self._budget.affordable_examples(size) < size:
+                progress.message(f"final validation: no time for more than {done} of {n} examples")
+                return
+            yield from batches
+            done += size
+            if parts > 1:  # a busy machine is slower than it was
+                self._budget.final_example = (self._budget.clock() - begin) / size
 
 
 def _first(batch: Batch, n: int) -> Batch:

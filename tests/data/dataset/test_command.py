@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
 from crysformer.cli import main
+from crysformer.data.store import FRAGMENTS
 
 
 def test_build_check_export(
@@ -36,6 +38,8 @@ def test_summary_in_words(
     text = capsys.readouterr().out
     assert "1 structure file, 1 chain, 57 residues" in text
     assert "r free unknown" in text
+    bytes_of_fragments = (tmp_path / "out" / FRAGMENTS).read_bytes()
+    assert f"(data_sha256 in other files): {hashlib.sha256(bytes_of_fragments).hexdigest()}" in text
 
 
 def test_an_empty_training_split_is_a_warning(

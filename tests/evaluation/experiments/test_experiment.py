@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -47,10 +48,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_data_set(tmp_path_factory.mktemp("data"), "dipeptide", conformer_pairs())
 
 
-def run(folder: Path, data: Path, budget: Budget = BUDGET, pieces: int | None = None):  # type: ignore[no-untyped-def]
+def run(  # type: ignore[no-untyped-def]
+    folder: Path,
+    data: Path,
+    budget: Budget = BUDGET,
+    pieces: int | None = None,
+    only: Sequence[str] = (),
+):
     folder.mkdir(exist_ok=True)
     return run_experiment(
-        "table1", data, folder, budget, lambda text: None, ROWS, ("random",), pieces
+        "table1", data, folder, budget, lambda text: None, ROWS, ("random",), pieces, only
     )
 
 
@@ -70,6 +77,10 @@ def test_rows_are_trained_in_pieces_and_tabulated(
     assert [row["name"] for row in so_far["rows"]] == ["plain"]
     assert so_far["phasing"] == []
     first = (folder / "rows" / "plain" / RESULT).stat().st_mtime_ns
+    assert run(folder, data, only=["random", "wrong"]) is None
+    so_far = json.loads((folder / "table1.json").read_text())
+    assert [row["name"] for row in so_far["rows"]] == ["plain", "wrong"]
+    assert [metrics["method"] for metrics in so_far["phasing"]] == ["random"]
     table = run(folder, data)
     assert (folder / "rows" / "plain" / RESULT).stat().st_mtime_ns == first
     assert json.loads(json.dumps(table)) == json.loads((folder / "table1.json").read_text())
@@ -175,10 +186,11 @@ def test_every_row_has_a_configuration_and_what_it_needs() -> None:
         assert set(PUBLISHED.get(name, {})) <= before
     exact = row_config(rows_of("nystrom")[2], Budget(examples=100))
     assert exact.model.landmarks is None  # type: ignore[attr-defined]
-    assert (exact.examples, exact.warmup, exact.validate_every) == (100, 10, 12)
+    assert (exact.examples, exact.validate_every) == (100, 12)
+    assert exact.warmup == 10 * exact.batch_size  # a tenth of the examples would be few steps
     assert isinstance(row_config(rows_of("table1")[0], Budget(minutes=1)).model, UNetConfig)
     short, long = (row_config(rows_of("table1")[4], Budget(minutes=m)) for m in (1, 20))
-    assert (short.warmup, long.warmup) == (20, 400)  # a minute is about 300 examples of a core
+    assert (short.warmup, long.warmup) == (100, 400)  # a minute is about 300 examples of a core
     assert (short.validation_examples, long.validation_examples) == (4, 64)
     with pytest.raises(UsageError, match="unknown experiment"):
         rows_of("table2")
@@ -205,6 +217,14 @@ def test_processor_time_is_measured_on_a_cpu() -> None:
     check_budget(Budget(minutes=1, processor_time=True))
     with pytest.raises(UsageError, match="on the CPU, not on cuda"):
         check_budget(Budget(minutes=1, device="cuda", processor_time=True))
+
+
+def test_chosen_rows_exist_and_have_what_they_need(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no row 'plane' in this experiment; expected plain, pl"):
+        run(tmp_path, data, only=["plain", "plane"])
+    with pytest.raises(UsageError, match="row plain-r needs row plain, which is missing"):
+        run(tmp_path, data, only=["plain-r", "random"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_refuses_a_folder_in_use(

@@ -37,6 +37,7 @@ def run_experiment(
     rows: Sequence[Row] | None = None,
     phasing: Sequence[str] = PHASING,
     pieces: int | None = None,
+    only: Sequence[str] = (),
 ) -> dict[str, Any] | None:
     """Train and test every row of an experiment that is not complete yet, and write its table.
 
@@ -63,27 +64,30 @@ def run_experiment(
         Methods measured on the same crystals.
     pieces
         Stop after this many rows or methods; None: all.
+    only
+        Names of the rows and methods that are made; all by default.
 
     Returns
     -------
     dict or None
-        The table, None if rows are left.
+        The table, None if rows or methods are left.
 
     Raises
     ------
     InputError
         If the folder holds an experiment with another budget, or the data set does not fit.
     UsageError
-        If there is no such experiment.
+        If there is no such experiment or row, or one of `only` needs a row that is missing.
     """
     rows = rows_of(experiment) if rows is None else rows
+    names = _chosen(only, rows, phasing, folder)
     check_setting(
         folder, {"experiment": experiment, "data": str(Path(data).resolve()), **asdict(budget)}
     )
     write = functools.partial(_write_table, experiment, folder, Path(data), budget, rows, phasing)
     done = 0
     for row in rows:
-        if (folder / ROWS / row.name / RESULT).is_file():
+        if row.name not in names or (folder / ROWS / row.name / RESULT).is_file():
             continue
         if done == pieces:
             return None
@@ -95,7 +99,7 @@ def run_experiment(
         done += 1
     for method in phasing:
         result = folder / ROWS / f"{method}.json"
-        if result.is_file():
+        if method not in names or result.is_file():
             continue
         if done == pieces:
             return None
@@ -105,7 +109,23 @@ def run_experiment(
         write_json(result, evaluation.metrics())
         write()
         done += 1
-    return write()
+    table = write()
+    return table if len(table["rows"]) + len(table["phasing"]) == len(rows) + len(phasing) else None
+
+
+def _chosen(
+    only: Sequence[str], rows: Sequence[Row], phasing: Sequence[str], folder: Path
+) -> set[str]:
+    """Names of the rows and methods to make; refuse unknown ones, and rows without their basis."""
+    known = [*(row.name for row in rows), *phasing]
+    if unknown := [name for name in only if name not in known]:
+        raise UsageError(f"no row {unknown[0]!r} in this experiment; expected {', '.join(known)}")
+    for row in rows:
+        basis = row.refines or row.tests
+        ready = basis in only or (folder / ROWS / basis / RESULT).is_file()
+        if row.name in only and basis and not ready:
+            raise UsageError(f"row {row.name} needs row {basis}, which is missing: add it")
+    return set(only or known)
 
 
 def _write_table(

@@ -41,6 +41,8 @@ RESULT = "row.json"
 _VALIDATIONS, _WARMUP = 8, 0.1
 #: Examples of warm-up for each minute, about a twentieth of what a CPU core trains on.
 _WARMUP_A_MINUTE = 20
+#: Steps of warm-up at least: with fewer, the first steps at the full rate throw CrysFormer off.
+_WARMUP_STEPS = 10
 #: Seconds that a process may take to end after its result.
 _LAST_SECONDS = 30.0
 #: Predictions of refining networks, each from the one before.
@@ -85,24 +87,23 @@ def row_config(row: Row, budget: Budget) -> TrainingConfig:
     The learning rate runs through one cycle within the budget. Warm-up and accumulated batches of
     the paper are meant for millions of examples, and would leave a short run without steps.
     """
-    config = training_preset(row.preset)
+    config = with_changes(training_preset(row.preset), [*row.changes, *budget.changes])
+    least = _WARMUP_STEPS * config.batch_size
     changes: dict[str, Any] = {
         "schedule": "examples" if budget.examples is not None else "time",
         "accumulate": 1,
         "validation_examples": _validation_examples(budget),
         "final_examples": _validation_examples(budget),
         "seed": budget.seed,
-        # Processors without matrix units for bfloat16 take longer with it.
-        "bf16": config.bf16 and budget.device == "cuda",
     }
     if budget.examples is not None:
         changes["examples"] = budget.examples
-        changes["warmup"] = max(1, round(_WARMUP * budget.examples))
+        changes["warmup"] = max(least, round(_WARMUP * budget.examples))
         changes["validate_every"] = max(1, budget.examples // _VALIDATIONS)
     else:
         assert budget.minutes is not None
         changes["examples"] = 10**12
-        changes["warmup"] = min(400, max(8, round(_WARMUP_A_MINUTE * budget.minutes)))
+        changes["warmup"] = max(least, min(400, round(_WARMUP_A_MINUTE * budget.minutes)))
         changes["validate_every"] = 10**12
         changes["validate_seconds"] = max(1.0, 60 * budget.minutes / _VALIDATIONS)
     return with_changes(dataclasses.replace(config, **changes), [*row.changes, *budget.changes])
