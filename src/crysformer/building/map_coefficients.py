@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import i0e, i1e
 
 from crysformer.crystal.free_set import FreeSet
@@ -178,5 +177,7 @@ def _most_likely(
     residual = float(np.mean((observed - start * calculated) ** 2 / epsilon)) / mean
     bounds = (_D_RANGE, (np.log(_LEAST_VARIANCE), np.log(2.0)))
     first = np.clip(np.log(max(residual, _LEAST_VARIANCE)), *bounds[1])
+    from scipy.optimize import minimize  # a fifth of a second to load, seldom needed
+
     result = minimize(minus_log_likelihood, [0.98 * start, first], method="L-BFGS-B", bounds=bounds)
     return float(result.x[0]), mean * float(np.exp(result.x[1]))

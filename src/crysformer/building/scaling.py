@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import gemmi
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from crysformer.building.model_atoms import B_PER_U, add_b, mean_b
 from crysformer.building.model_structure_factors import (
@@ -244,6 +243,8 @@ def _fit(
 
     given = ((best.k_sol, k_bounds), (best.b_sol, b_bounds))
     start = [(min(max(x, low), high) - low) / (high - low) for x, (low, high) in given]
+    from scipy.optimize import minimize  # a fifth of a second to load, seldom needed
+
     found = minimize(
         lambda x: of_unit(x).misfit,
         np.nan_to_num(start, nan=0.5),

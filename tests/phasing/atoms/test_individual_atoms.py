@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from crysformer.crystal.reflections import CrystalData
+from crysformer.phasing.atoms import individual_atoms
 from crysformer.phasing.atoms.individual_atoms import IndividualAtoms, Priors
 
 CELL = gemmi.UnitCell(7.1, 9.3, 8.2, 90, 103, 90)
@@ -71,6 +72,48 @@ def test_refinement_brings_moved_atoms_back(group: str) -> None:
     assert r < 0.03
     error = np.angle(found * F.conj())
     assert np.degrees(np.abs(error) @ np.abs(F) / np.abs(F).sum()) < 4
+
+
+@pytest.mark.parametrize("group", ["P 1", "P 1 21 1", "C 1 2/c 1"])
+@pytest.mark.parametrize("at_once", [300_000, 300])
+def test_gradient_is_that_of_finite_differences(
+    group: str, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, _ = measured(group, 1.6)
+    monkeypatch.setattr(individual_atoms, "_PAIRS_AT_ONCE", at_once)  # several parts
+    monkeypatch.setattr(individual_atoms, "_PAIRS_KEPT", 2 * at_once)  # not all of them kept
+    site = {"P 1": 0.3, "P 1 21 1": 0.3, "C 1 2/c 1": 0.0}[group]  # on the two-fold axis
+    frac = np.vstack(([site, 0.23, 0.25], FRAC[1:]))
+    frac[3, 0] = 0.7  # away from the axis
+    model = IndividualAtoms(data, 2.0, special=True)
+    model.set_elements(NUMBER)
+    atoms = rows(model, frac)
+    assert model.site_order(atoms).tolist() == [2 if group == "C 1 2/c 1" else 1, 1, 1, 1, 1, 1]
+
+    def misfit(values: NDArray[np.float64]) -> float:
+        moved = values.reshape(6, 5)[:, :3] @ data.to_frac.T
+        structure = gemmi.SmallStructure()
+        structure.cell, structure.spacegroup = CELL, data.space_group
+        for i, (x, z) in enumerate(zip(moved, NUMBER, strict=True)):
+            atom = gemmi.SmallStructure.Site()
+            on_axis = i == 0 and group == "C 1 2/c 1"
+            atom.element = gemmi.Element(int(z))
+            atom.fract = gemmi.Fractional(*((0.0, x[1], 0.25) if on_axis else x))
+            atom.occ = values[5 * i + 4] / (2 if on_axis else 1)
+            atom.u_iso = math.exp(values[5 * i + 3]) / (8 * math.pi**2)
+            structure.add_site(atom)
+        structure.setup_cell_images()
+        calculator = gemmi.StructureFactorCalculatorX(structure.cell)
+        F = [calculator.calculate_sf_from_small_structure(structure, h) for h in data.hkl]
+        modulus = np.abs(F)
+        k = data.f @ modulus / (modulus @ modulus)
+        return len(data) * math.log(((data.f - k * modulus) ** 2).sum())
+
+    at = atoms.double().numpy().ravel()
+    found = model._misfit_gradient(atoms, model._sites(atoms)).double().numpy().ravel()
+    steps = 1e-5 * np.eye(len(at))  # small: |F| has a kink at zero
+    expected = np.array([(misfit(at + h) - misfit(at - h)) / 2e-5 for h in steps])
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
 def test_whole_atoms_keep_their_occupancy() -> None:

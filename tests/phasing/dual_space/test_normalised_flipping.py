@@ -15,6 +15,7 @@ from crysformer.crystal.comparison.compare import SOLVED_COSINE, compare_phases
 from crysformer.crystal.io.read import read_crystal
 from crysformer.phasing.dual_space.charge_flipping import random_phases
 from crysformer.phasing.dual_space.normalised_flipping import (
+    OnePeaked,
     OneSettled,
     normalised_amplitudes,
     normalised_flipping,
@@ -117,6 +118,29 @@ def test_a_group_stops_soon_after_its_first_start_has_converged() -> None:
         problem, "test", F, torch.full((4,), 0.2), 4, torch.Generator().manual_seed(0)
     )[0]
     assert one.confidence > 0.98
+
+
+@pytest.mark.parametrize(
+    ("atoms", "stops"),
+    [
+        ([[9, 9, 9, 9], [9, 9, 9, 9], [4, 9, 9, 9], [4, 9, 9, 9]], 4),  # one converges
+        ([[9, 9, 9, 9], [9, 9, 9, 9], [4, 9, 9, 9], [9, 9, 9, 9], [9, 4, 9, 9]], None),  # passing
+        ([[9, 9, 9, 9], [4, 4, 4, 4], [4, 4, 4, 4]], 3),  # all converge at once
+        ([[9, 9, 9, 9]] * 6, None),
+    ],
+)
+def test_a_long_run_stops_once_a_map_stays_peaked(
+    atoms: list[list[int]], stops: int | None
+) -> None:
+    stop, stopped = OnePeaked(), list[int]()
+    for look, numbers in enumerate(atoms, start=1):
+        rho = torch.zeros(len(numbers), 10, 10, 10)
+        for one, n in zip(rho, numbers, strict=True):  # the fewer, the more peaked
+            one.view(-1)[: n * 10] = 1.0
+        if stop(100 * look - 1, rho):
+            stopped.append(look)
+        assert not stop(100 * look - 50, rho)
+    assert stopped == ([stops] if stops else [])
 
 
 def test_a_group_of_random_amplitudes_does_not_stop(problem: PhasingProblem) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import gemmi
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 USUAL: Mapping[str, float] = {
     "C": 0.70, "N": 0.11, "O": 0.16, "F": 0.005, "Na": 0.0003, "Si": 0.0005, "P": 0.002, "S": 0.01,
@@ -131,6 +130,8 @@ def _constrained(
     common = [names.index(name) for name in COMMON]
     surplus = cost[:, common].min(axis=1) + _SURPLUS
     full = np.concatenate((cost[:, slots], np.tile(surplus[:, None], len(cost))), axis=1)
+    from scipy.optimize import linear_sum_assignment  # a fifth of a second to load
+
     row, column = linear_sum_assignment(full)
     found = np.array(common)[cost[:, common].argmin(axis=1)]
     within = column < len(slots)

@@ -21,6 +21,7 @@ from crysformer.crystal.operators import operators
 from crysformer.crystal.peak_picking import PeakPicker, map_on_grid, symmetric_shape
 from crysformer.crystal.reflections import CrystalData
 from crysformer.crystal.site_symmetry import site_symmetry
+from crysformer.phasing.atoms.atomic_waves import AtomicWaves
 from crysformer.phasing.merit.r_factor import amplitude_scale, r_factor
 from crysformer.phasing.refinement.adam import minimise
 from crysformer.phasing.refinement.direct_sum import DirectSum
@@ -34,6 +35,7 @@ _RATES, _LAST_RATE = (0.02, 0.05, 0.02), 1e-3  # step sizes of position (A), log
 _BETAS = (0.8, 0.95)  # decay rates of Adam's moments: short memory for short refinements
 _B_RANGE = (1.5, 80.0)  # A^2; the least is lower where colder crystals are usual
 _PAIRS_AT_ONCE = 300_000  # atoms times reflections, which stay in the cache
+_PAIRS_KEPT = 10_000_000  # the same times operators, of which waves are kept: 8 bytes each
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,10 @@ class IndividualAtoms:
     def calculated(self, atoms: Tensor) -> Tensor:
         """Structure factors of the measured reflections, electrons, complex, shape (m,)."""
         sites = self._sites(atoms)
-        parts = [self._calculated(atoms, rows, sites) for rows in self._parts(len(atoms))]
+        parts = [
+            self._total(self._waves(atoms, rows, sites), atoms, sites)
+            for rows in self._parts(len(atoms))
+        ]
         return torch.complex(*torch.cat(parts, dim=1)) * self.f_atom
 
     def _parts(self, n_atoms: int) -> list[slice]:
@@ -187,17 +192,21 @@ class IndividualAtoms:
             torch.as_tensor(1.0 / found.order, dtype=torch.float32),
         )
 
-    def _calculated(self, atoms: Tensor, rows: slice, sites: _Sites | None) -> Tensor:
-        """Real and imaginary parts of some reflections without the form factor, shape (2, k)."""
+    def _waves(self, atoms: Tensor, rows: slice, sites: _Sites | None) -> AtomicWaves:
+        """Waves of some reflections without the form factor."""
         # mates share B and element with their atom: less than half the work of the general sum
-        height = atoms[:, 4, None] * torch.exp(-0.25 * atoms[:, 3, None].exp() * self.s_sq[rows])
+        weight = torch.exp(-0.25 * atoms[:, 3, None].exp() * self.s_sq[rows])
         if self._relative is not None and self._kind is not None:
-            height = height * self._relative[:, rows][self._kind]
+            weight = weight * self._relative[:, rows][self._kind]
         frac = atoms[:, :3] @ self.to_frac.T
-        if sites is not None:
-            frac, height = sites.on_site(frac), height * sites.share[:, None]
-        real, imaginary = self.sum(frac, height, rows)
-        return torch.stack((real, torch.zeros_like(real) if self.real else imaginary))
+        return AtomicWaves(self.sum, frac if sites is None else sites.on_site(frac), weight, rows)
+
+    def _total(self, waves: AtomicWaves, atoms: Tensor, sites: _Sites | None) -> Tensor:
+        """Real and imaginary parts of some reflections without the form factor, shape (2, k)."""
+        total = waves.total(atoms[:, 4] if sites is None else atoms[:, 4] * sites.share)
+        if self.real:
+            total[1] = 0.0
+        return total
 
     def difference(self, atoms: Tensor) -> NDArray[np.complex128]:
         """Coefficients of the difference map, |Fo| - k |Fc| with calculated phases, shape (m,)."""
@@ -248,29 +257,42 @@ class IndividualAtoms:
             parts[0] = sites.on_site(parts[0] @ self.to_frac.T) @ self.orth.T
         return joined()
 
+    @torch.no_grad()
     def _misfit_gradient(self, atoms: Tensor, sites: _Sites | None) -> Tensor:
-        """Gradient of n ln sum (|Fo| - k |Fc|)^2, shape as `atoms`, in parts that fit in memory."""
-        leaf = atoms.clone().requires_grad_()
+        """Gradient of n ln sum (|Fo| - k |Fc|)^2, shape as `atoms`."""
         parts = self._parts(len(atoms))
-        if len(parts) == 1:
-            misfit = self._misfit(self._calculated(leaf, parts[0], sites))
-            (gradient,) = torch.autograd.grad(misfit, leaf)
-            return gradient
-        with torch.no_grad():
-            by_part = torch.cat([self._calculated(atoms, rows, sites) for rows in parts], dim=1)
-        by_part.requires_grad_()
-        (gradient,) = torch.autograd.grad(self._misfit(by_part), by_part)
+        kept = _PAIRS_KEPT // (_PAIRS_AT_ONCE * len(self.sum.waves))  # others are made twice
+        waves, totals = list[AtomicWaves](), list[Tensor]()
         for rows in parts:
-            # a scalar, because gradients given for tensors make torch import sympy
-            (self._calculated(leaf, rows, sites) * gradient[:, rows]).sum().backward()
-        assert leaf.grad is not None
-        return leaf.grad
+            own = self._waves(atoms, rows, sites)
+            totals.append(self._total(own, atoms, sites))
+            if len(waves) < max(1, kept):
+                waves.append(own)
+        by_total = self._misfit_by_total(torch.cat(totals, dim=1))
+        occupancy = atoms[:, 4] if sites is None else atoms[:, 4] * sites.share
+        gradient = torch.zeros_like(atoms)
+        for i, rows in enumerate(parts):
+            own = waves[i] if i < len(waves) else self._waves(atoms, rows, sites)
+            gradient += own.gradient(occupancy, by_total[:, rows], self.s_sq[rows])
+        gradient[:, 3] *= -0.25 * atoms[:, 3].exp()
+        by_frac = gradient[:, :3]
+        if sites is not None:
+            by_frac = (sites.projection.mT @ by_frac[..., None])[..., 0]
+            gradient[:, 4] *= sites.share
+        gradient[:, :3] = by_frac @ self.to_frac
+        return gradient
 
-    def _misfit(self, F: Tensor) -> Tensor:
-        """Misfit n ln sum (|Fo| - k |Fc|)^2 of real and imaginary parts without f, (2, m)."""
-        modulus = torch.linalg.vector_norm(F * self.f_atom, dim=0) + 1e-6
-        scale = amplitude_scale(self.observed, modulus)
-        return len(self.observed) * ((self.observed - scale * modulus) ** 2).sum().log()
+    def _misfit_by_total(self, total: Tensor) -> Tensor:
+        """Derivatives of n ln sum (|Fo| - k |Fc|)^2 by the parts without form factor, (2, m)."""
+        F = total * self.f_atom
+        modulus = torch.linalg.vector_norm(F, dim=0).clamp(min=1e-6)
+        k = amplitude_scale(self.observed, modulus)  # the best one: its derivative is zero
+        difference = self.observed - k * modulus
+        factor = -2 * len(difference) * k / difference.square().sum()
+        by_total = factor * difference / modulus * F * self.f_atom
+        if self.real:
+            by_total[1] = 0.0
+        return by_total
 
     def fitted(self, atoms: Tensor) -> tuple[NDArray[np.complex128], float]:
         """Structure factors of the data's reflections on their scale, and the R factor.

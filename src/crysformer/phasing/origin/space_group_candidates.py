@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from crysformer.crystal.operators import STEPS, Operators, integer_rotation, ope
 
 #: Degrees by which the lattice may miss an operator.
 _OBLIQUITY = 1.0
+
+# Lattice vectors about the origin, in 24ths of the axes.
+_CELLS = STEPS * np.array(list(itertools.product((-2, -1, 0, 1, 2), repeat=3)), dtype=np.int64)
 
 Key = tuple[tuple[int, ...], ...]
 
@@ -104,8 +108,11 @@ def candidate_groups(cell: gemmi.UnitCell, stated: gemmi.SpaceGroup) -> list[Can
             continue
         if any(_rows(rotation) not in allowed for rotation in ops.rotations):
             continue
+        vectors = _rows(ops.centring)
         classes = tuple(
-            OperatorClass(rotation, steps, _class_key(rotation, steps, ops.centring))
+            OperatorClass(
+                rotation, steps, _class_key(_rows(rotation), tuple(steps.tolist()), vectors)
+            )
             for rotation, steps in zip(ops.rotations[1:], ops.steps[1:], strict=True)
         )
         identity = (group.number, frozenset(c.key for c in classes), frozenset(_centring(ops)))
@@ -121,19 +128,18 @@ def _centring(ops: Operators) -> set[tuple[int, ...]]:
     return {tuple(vector) for vector in (ops.centring % STEPS).tolist()}
 
 
-def _class_key(
-    rotation: NDArray[np.int64], steps: NDArray[np.int64], centring: NDArray[np.int64]
-) -> Key:
+@functools.lru_cache(4096)  # most groups share their operators with others
+def _class_key(rows: Key, steps: tuple[int, ...], centring: Key) -> Key:
     """Rotation and intrinsic translation, reduced by the lattice.
 
     A change of origin adds (1 - R) u to the translation, which the sum of all powers of R
     annihilates: what that sum leaves is the screw or glide component.
     """
+    rotation = np.array(rows, dtype=np.int64)
     powers, power = np.eye(3, dtype=np.int64), rotation
     while not (power == np.eye(3)).all():
         powers, power = powers + power, power @ rotation
-    cells = STEPS * np.array(list(itertools.product((-2, -1, 0, 1, 2), repeat=3)), dtype=np.int64)
-    lattice = (cells[:, None] + centring).reshape(-1, 3)
-    intrinsic = (steps + lattice) @ powers.T
+    lattice = (_CELLS[:, None] + np.array(centring)).reshape(-1, 3)
+    intrinsic = (np.array(steps) + lattice) @ powers.T
     shortest = intrinsic[np.lexsort((*intrinsic.T[::-1], (intrinsic**2).sum(axis=1)))[0]]
-    return (*_rows(rotation), tuple(int(x) for x in shortest))
+    return (*rows, tuple(int(x) for x in shortest))

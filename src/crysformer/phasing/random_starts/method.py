@@ -88,7 +88,7 @@ class ChargeFlippingSettings:
         1.2, "Density that they leave as it is, in standard deviations.", min=0.0, max=10.0
     )
     weak_fraction: float = setting(
-        0.2, "Fraction of the reflections that they shift by 90 degrees.", min=0.0, max=0.9
+        0.3, "Fraction of the reflections that they shift by 90 degrees.", min=0.0, max=0.9
     )
 
 
@@ -151,10 +151,11 @@ class RandomStarts(TurnCounter):
             F = random_phases(problem.grid, len(fractions[rows]), generator)
             self.tried += len(F)
             F = self._iterate(F, self._iterations(), fractions[rows], sharpening[rows], budget)
-            found += polish_by_density_modification(
+            polished = polish_by_density_modification(
                 problem, self.name, F, fractions[rows], kept, generator, budget.rated_by
             )
-            convinced = bool(found) and found[0].confidence >= self._convinced
+            found += polished
+            convinced = bool(polished) and polished[0].confidence >= self._convinced
             if convinced or time.monotonic() >= budget.until:
                 break
         self.turns += 1
