@@ -18,8 +18,10 @@ from crysformer.evaluation.methods import METHODS as MEASURED
 from crysformer.phasing.budget import Budget, method_generator
 from crysformer.phasing.candidate import Candidate
 from crysformer.phasing.cell_content import CellContent
+from crysformer.phasing.fragments.applicability import FragmentChoiceSettings
 from crysformer.phasing.fragments.rescoring import RescoringSettings
 from crysformer.phasing.fragments.settings import FragmentSettings
+from crysformer.phasing.fragments.strand_placement import StrandSettings
 from crysformer.phasing.method import AUTO, METHODS, check_method, method_class
 from crysformer.phasing.problem import PhasingProblem, phasing_problem
 from crysformer.phasing.random_starts.method import (
@@ -35,7 +37,9 @@ SETTINGS = SolveSettings(
     random_starts=RandomStartSettings(first_starts=4, max_starts=4),
     sequence=SequenceSettings(small_screened=500, small_starts=50, population=10),
     fragments=FragmentSettings(
-        rescoring=RescoringSettings(poses=4, flexible=FlexibleSettings(steps=3))
+        choice=FragmentChoiceSettings(ladders=2),
+        strands=StrandSettings(poses=4),
+        rescoring=RescoringSettings(flexible=FlexibleSettings(steps=3)),
     ),
 )
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from crysformer.building.tracing.search_map import MapCoefficients, SearchMap, inverted
+from crysformer.building.tracing.search_map import MapCoefficients, SearchMap
 from crysformer.crystal.fourier.density_map import DensityMap
 from crysformer.crystal.operators import operators
 from crysformer.crystal.unit_cell import orth_matrix
@@ -55,11 +55,3 @@ def test_density_is_removed_about_atoms_and_their_mates_only() -> None:
         assert float(masked.at(mate @ at.orth.mT)) == 0.0
     removed = float((masked.values == 0).float().mean()) * CELL.volume
     assert removed == pytest.approx(2 * 4 / 3 * math.pi, rel=0.2)
-
-
-def test_inversion_moves_density_through_the_origin() -> None:
-    density = DensityMap(wave((8, 10, 12), (1, 2, -1)), CELL, gemmi.SpaceGroup("P 1"))
-    turned = inverted(density).values
-    assert turned[3, 4, 5] == density.values[-3, -4, -5]
-    assert turned[0, 1, 0] == density.values[0, -1, 0]
-    np.testing.assert_array_equal(inverted(inverted(density)).values, density.values)
