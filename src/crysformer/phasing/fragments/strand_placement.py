@@ -131,7 +131,6 @@ def place_fragments(
     bodies = torch.as_tensor(np.array(poses)[:, None], dtype=torch.float32)
     orientation_score = torch.tensor([score for _, score in source])
     kept = torch.arange(len(bodies))
-    rank = orientation_score
     for d_min, n_kept in (
         (max(settings.refinement_d_min, data.d_min), settings.poses),
         (data.d_min, n),
