@@ -29,8 +29,8 @@ CRYSTALS = {
     "2ONA": "MVGGVV, four chains, 44 % measured | P1 | 2.03 | deposited model",
     "1BDW": "gramicidin D (two chains with D residues) | P2₁2₁2₁ | 1.70 | none here",
 }
-REMARK = """`solve` with 60 s: three seeds of 2OL9, Gly-Ala, 4UBZ and 1BYZ, with the sequence also of
-1YJP and 5E5Z; one of the others, which end at the limit (5AWL takes two minutes, see
+REMARK = """`solve` with 60 s: three seeds of 2OL9, Gly-Ala, 4UBZ and 1BYZ, with the sequence
+also of 1YJP and 5E5Z; one of the others, which end at the limit (5AWL takes two minutes, see
 [ladders](methods/fragments.md#ladders)). The machine ran one or two other jobs beside. The runs of
 the other programs are of an earlier date."""
 USED = """2OL9, Gly-Ala, 1BYZ, 1YJP and 5E5Z were used in the development of the solver, 5AWL and
