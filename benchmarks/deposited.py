@@ -26,6 +26,7 @@ import argparse
 import math
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +113,23 @@ def simulate(structure: gemmi.Structure, name: str, settings: Settings) -> Cryst
         radiation=settings.radiation,
         source=name,
     )
+
+
+def water_chain(
+    positions: Sequence[NDArray[np.float64]], b_iso: Callable[[], float]
+) -> gemmi.Chain:
+    """Waters at positions (3,), A, as a chain; `b_iso` gives B of each in turn, A^2."""
+    waters = gemmi.Chain("W")
+    for number, position in enumerate(positions, start=1):
+        atom = gemmi.Atom()
+        atom.name, atom.element = "O", gemmi.Element("O")
+        atom.pos, atom.b_iso = gemmi.Position(*position), b_iso()
+        residue = gemmi.Residue()
+        residue.name, residue.seqid, residue.het_flag = "HOH", gemmi.SeqId(str(number)), "H"
+        residue.entity_type = gemmi.EntityType.Water
+        residue.add_atom(atom)
+        waters.add_residue(residue)
+    return waters
 
 
 def chains_of(structure: gemmi.Structure) -> tuple[list[str], int]:

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from crysformer.evaluation.deposited_models import read_model
-from deposited import HEAD, Settings, line, simulate
+from deposited import HEAD, Settings, line, simulate, water_chain
 
 B_PEPTIDE, B_WATER = (8.0, 25.0), (20.0, 35.0)  # A^2
 POLAR, APOLAR, BOND = 2.7, 3.4, 3.1  # A: shortest to N and O, to carbon; longest to one N or O
@@ -38,16 +38,8 @@ def packed(path: Path, rng: np.random.Generator) -> gemmi.Structure:
             b_iso = rng.uniform(*B_PEPTIDE)
             for atom in residue:
                 atom.b_iso = b_iso
-    waters = gemmi.Chain("W")
-    for number, position in enumerate(water_positions(structure, rng), 1):
-        atom = gemmi.Atom()
-        atom.name, atom.element = "O", gemmi.Element("O")
-        atom.pos, atom.b_iso = gemmi.Position(*position), rng.uniform(*B_WATER)
-        residue = gemmi.Residue()
-        residue.name, residue.seqid, residue.het_flag = "HOH", gemmi.SeqId(str(number)), "H"
-        residue.entity_type = gemmi.EntityType.Water
-        residue.add_atom(atom)
-        waters.add_residue(residue)
+    places = water_positions(structure, rng)
+    waters = water_chain(places, lambda: rng.uniform(*B_WATER))
     structure[0].add_chain(waters)
     structure.setup_cell_images()
     return structure

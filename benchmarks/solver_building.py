@@ -32,7 +32,6 @@ SOLVER_TIME = 20.0  # s
 R_PAPER = 0.38
 ALL_ATOMS = (0.2, 0.3)  # A
 BACKBONE = 0.5  # A, up to which a main chain is right
-ACCEPTED = 0.65  # probability of the trace, `TracingSettings.accepted`
 
 
 @dataclass(frozen=True)
@@ -168,6 +167,8 @@ def _read(path: Path) -> list[dict[str, str]]:
 
 
 def _table(arguments: argparse.Namespace) -> None:
+    from crysformer.building.tracing.settings import TracingSettings
+
     print(
         "| crystals | n | phases right | of them of the other hand | R < 0.38 | all atoms <= 0.2 A "
         "| <= 0.3 A | backbone <= 0.5 A | accepted | accepted and wrong | solving (s) "
@@ -182,7 +183,7 @@ def _table(arguments: argparse.Namespace) -> None:
             for f in fields(Row)
             if f.type in ("int", "float")
         }
-        accepted, right = x["probability"] >= ACCEPTED, x["backbone"] <= BACKBONE
+        accepted, right = x["probability"] >= TracingSettings().accepted, x["backbone"] <= BACKBONE
         cells = [
             f"{data}, {split}", len(rows), (x["phase_error"] < 40).sum(),
             ((x["phase_error"] < 40) & (x["right_hand"] == 0)).sum(),

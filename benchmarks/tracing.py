@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 SOLVER_TIME = 20.0  # s
 RIGHT = 0.5  # A, RMSD of the backbone
 FIGURES = ("amplitude_correlation", "least_residue")
-ACCEPTED = 0.65  # `TracingSettings.accepted`
 FOLDS = 10  # of the cross-validation of a fit, by crystals
 CIS_CA = 3.5  # A, distance of CA below which a peptide bond is cis (2.9; 3.8 if trans)
 
@@ -355,6 +354,7 @@ def _table(arguments: argparse.Namespace) -> None:
 
 def _fit(arguments: argparse.Namespace) -> None:
     from crysformer.building.tracing.acceptance import features
+    from crysformer.building.tracing.settings import TracingSettings
     from crysformer.evaluation.logistic import fit_logistic
 
     rows = [r for r in _read(arguments.rows) if r["backbone"] != "nan"]
@@ -381,7 +381,7 @@ def _fit(arguments: argparse.Namespace) -> None:
         for these in dict.fromkeys(kind):
             rows_of = kind == these
             line = f"  {these}: log loss {loss[rows_of].mean():.3f}"
-            for limit in (0.5, ACCEPTED, 0.9):
+            for limit in (0.5, TracingSettings().accepted, 0.9):
                 said = rows_of & (held_out >= limit)
                 line += (
                     f"; from {limit:g}, right {(said & right).sum()} of {(rows_of & right).sum()} "

@@ -43,7 +43,7 @@ from crysformer.data.synthetic.molecular_packing import pack_molecule
 from crysformer.data.synthetic.small_molecules import SmallMolecule
 from crysformer.data.synthetic.subfragments import subfragments
 from crysformer.peptide import residues
-from deposited import structure_factors
+from deposited import structure_factors, water_chain
 from measured_building import distances
 from measured_rows import FAMILIES, entry_of
 
@@ -165,13 +165,8 @@ def _structure(
             residue.add_atom(_atom(name, xyz[row], b_mean * beyond))
             row += 1
         chain.add_residue(residue)
-    waters = gemmi.Chain("W")
-    for place, position in enumerate(_waters(structure.cell, group, xyz, rng), start=1):
-        residue = gemmi.Residue()
-        residue.name, residue.seqid = "HOH", gemmi.SeqId(str(place))
-        residue.entity_type = gemmi.EntityType.Water
-        residue.add_atom(_atom("O", position, b_mean * float(rng.uniform(2, 4))))
-        waters.add_residue(residue)
+    places = _waters(structure.cell, group, xyz, rng)
+    waters = water_chain(places, lambda: b_mean * float(rng.uniform(2, 4)))
     model = gemmi.Model(1)
     model.add_chain(chain)
     if len(waters):

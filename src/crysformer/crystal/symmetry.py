@@ -134,6 +134,11 @@ def expand_to_p1(data: CrystalData) -> tuple[CrystalData, P1Mapping]:
     return expanded, mapping
 
 
+def mirror_shift(group: gemmi.SpaceGroup) -> NDArray[np.float64]:
+    """Fractional t (3,) such that t - x is a mirror image in the same group; zero in most."""
+    return np.array(group.change_of_hand_op().tran) / STEPS
+
+
 def enantiomorph(group: gemmi.SpaceGroup) -> gemmi.SpaceGroup | None:
     """Space group of the mirror images of its structures, if it is another one (P41 and P43)."""
     if not group.is_enantiomorphic():

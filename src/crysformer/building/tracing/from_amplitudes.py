@@ -16,9 +16,9 @@ from crysformer.building.tracing.settings import TracingSettings
 from crysformer.building.tracing.trace import trace
 from crysformer.building.tracing.traced_model import TracedModel
 from crysformer.crystal.fourier.density_map import DensityMap
-from crysformer.crystal.operators import STEPS
 from crysformer.crystal.peak_picking import map_on_grid, symmetric_shape
 from crysformer.crystal.reflections import CrystalData
+from crysformer.crystal.symmetry import mirror_shift
 
 _SAMPLE_RATE = 3.0
 _FOR_FIRST = 0.5  # fraction of the time, at most, for the map as it is
@@ -148,8 +148,8 @@ def inverse_coefficients(data: CrystalData, F: NDArray[np.complex128]) -> NDArra
 
     Its centre is the origin, or the one that the group needs, such as (0, 1/4, 0) in I41.
     """
-    shift = np.array(data.space_group.change_of_hand_op().tran) / STEPS
-    return np.asarray(F.conj() * np.exp(2j * np.pi * (data.hkl @ shift)), dtype=np.complex128)
+    shift = data.hkl @ mirror_shift(data.space_group)
+    return np.asarray(F.conj() * np.exp(2j * np.pi * shift), dtype=np.complex128)
 
 
 def map_of(data: CrystalData, F: NDArray[np.complex128]) -> DensityMap:

@@ -79,8 +79,8 @@ def fragments_for(
 ) -> list[tuple[Fragment, ...]]:
     """Fragments no longer than a chain and no larger than the asymmetric unit, in search order.
 
-    Those of one tuple are placed together. The first group of ladders costs less than an ideal
-    strand, whose poses are many, and finds more: it comes before.
+    Those of one tuple are placed together. The first group of ladders finds more than an ideal
+    strand, and comes before it.
 
     Parameters
     ----------

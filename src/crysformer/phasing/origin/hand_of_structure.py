@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import expit
 
-from crysformer.crystal.operators import STEPS, operators
+from crysformer.crystal.operators import operators
+from crysformer.crystal.symmetry import mirror_shift
 from crysformer.phasing.atoms.atomic_structure import AtomicStructure
 from crysformer.phasing.origin.crystal_setting import (
     UNDETERMINED,
@@ -54,7 +55,7 @@ def with_hand_of_structure(
     )
     frac, F, shift = structure.frac, structure.F, np.zeros(3)
     if odds < 0 and not fixed:
-        shift = np.array(group.change_of_hand_op().tran) / STEPS
+        shift = mirror_shift(group)
         frac, F = shift - frac, F.conj()
     if not problem.symmetric:
         molecule = molecule_of_atoms(problem, frac, structure.number.astype(np.float64))
